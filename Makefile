@@ -99,6 +99,12 @@ $(B)/oxsim: $(OXSIM_OBJ) $(call lib,pim) $(call lib,model) $(call lib,util)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_oxsim) $(call libs_of,pim model util)) -lm
 	@echo "  built $@"
 
+# --- replay of recorded exchanges against oxsim; its objects serve a test too ----
+REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*.c)))
+$(B)/oxsim-replay: $(REPLAY_OBJ)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,jansson libcurl)
+	@echo "  built $@"
+
 # --- unit tests: tests/unit/<module>/*.c -> one Check program a module -------
 # Each links only what its module may use, so a wrong dependency is a link error.
 UNIT_MODULES := $(patsubst tests/unit/%/,%,$(sort $(wildcard tests/unit/*/)))
