@@ -104,6 +104,10 @@ REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*
 $(B)/oxsim-replay: $(REPLAY_OBJ)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,jansson libcurl)
 	@echo "  built $@"
+$(B)/tests/int_test_oxsim_replay: $(B)/obj/tests/integration/test_oxsim_replay.o \
+    $(filter-out %/replay.o,$(REPLAY_OBJ)) | $(B)/oxsim
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,check jansson libcurl)
 
 # --- unit tests: tests/unit/<module>/*.c -> one Check program a module -------
 # Each links only what its module may use, so a wrong dependency is a link error.
