@@ -107,6 +107,7 @@ const char *request_param(const json_t *request, const char *name);
 /* Maps an id of KIND; text that is not known stays.  Caller frees. */
 char *request_map_id(const struct idmap *m, const char *kind, const char *value);
 char *request_map_url(const struct xchg *x, const char *url);
+char *request_map_body(const struct xchg *x, const json_t *body);
 /* Which namespace the ids of a module belong to: "contact", "event"...; NULL = not mapped. */
 const char *request_kind(const char *module);
 const char *request_kind_of_number(int module);

@@ -246,8 +246,8 @@ map_json(struct place p, const char *key, const json_t *v)
 }
 
 /* A bare array of scalars as body holds ids of the module (folders delete, detach). */
-static char *
-map_json_text(const struct xchg *x, const json_t *v)
+char *
+request_map_body(const struct xchg *x, const json_t *v)
 {
 	static const char *const plain_lists[] = { "folders", "attachment", NULL };
 	const char *folder = request_param(x->request, "folder");
@@ -281,7 +281,7 @@ add_part(const struct xchg *x, curl_mime *mime, const json_t *part)
 	} else if (filename == NULL && strncmp(name, "json", 4) == 0) {
 		json_t *v = json_loads(json_string_value(value), JSON_REJECT_DUPLICATES, NULL);
 
-		text = v ? map_json_text(x, v) : strdup(json_string_value(value));
+		text = v ? request_map_body(x, v) : strdup(json_string_value(value));
 		len = strlen(text);
 		json_decref(v);
 	} else {
@@ -328,7 +328,7 @@ make_body(const struct xchg *x)
 	} else if (json_is_object(b) && json_object_size(b) == 1 && json_object_get(b, "base64")) {
 		out.data = tokens_base64(json_string_value(json_object_get(b, "base64")), &out.len);
 	} else if (b && !json_is_null(b)) {
-		out.data = map_json_text(x, b);
+		out.data = request_map_body(x, b);
 		out.len = strlen(out.data);
 	}
 	return out;

@@ -138,43 +138,76 @@ diff(struct xchg *x, const char *path, const char *fmt, ...)
 	fputc('\n', x->run->report_stream);
 }
 
+/* Two changes of the recording never fall into one millisecond; neither may they here. */
+static void
+next_millisecond(void)
+{
+	int64_t t = now_ms();
+
+	while (now_ms() == t)
+		;
+}
+
+static void
+split_path(struct xchg *x, const char *path)
+{
+	const char *p = strncmp(path, "/ajax/", 6) == 0 ? path + 6 : path;
+	size_t n = strcspn(p, "/");
+
+	snprintf(x->module, sizeof(x->module), "%.*s", (int)n, p);
+	snprintf(x->subpath, sizeof(x->subpath), "%s", p[n] ? p + n + 1 : "");
+}
+
 /* --- setup steps ------------------------------------------------------------------------- */
 
-/* Learns the id that a setup step created: "learn": [kind, recorded id]. */
+/* Learns what a setup step made: "learn": {kind, id, time} holds the recorded values. */
 static void
 learn_created(struct run *r, const json_t *step, const json_t *answer)
 {
 	json_t *learn = json_object_get(step, "learn");
-	json_t *data = json_object_get(json_object_get(json_object_get(answer, "body"), "json"), "data");
+	json_t *body = json_object_get(json_object_get(answer, "body"), "json");
+	json_t *data = json_object_get(body, "data");
 	json_t *id = json_is_object(data) ? json_object_get(data, "id") : data;
-	char text[32];
+	json_t *time = json_object_get(learn, "time");
+	char text[64];
 
-	if (learn == NULL)
+	if (json_object_get(body, "error"))
+		fprintf(stderr, "setup step before %s (%s): %s\n",
+		    json_string_value(json_object_get(step, "before")),
+		    json_string_value(json_object_get(step, "note")),
+		    json_string_value(json_object_get(body, "error")));
+	if (learn == NULL || (!json_is_integer(id) && !json_is_string(id)))
 		return;
 	if (json_is_integer(id))
 		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(id));
 	else
-		snprintf(text, sizeof(text), "%s", json_is_string(id) ? json_string_value(id) : "");
-	if (*text)
-		idmap_put(r->map, json_string_value(json_array_get(learn, 0)),
-		    json_string_value(json_array_get(learn, 1)), text);
-	else
-		fprintf(stderr, "setup step before %s (%s) created nothing\n",
-		    json_string_value(json_object_get(step, "before")),
-		    json_string_value(json_object_get(step, "note")));
+		snprintf(text, sizeof(text), "%s", json_string_value(id));
+	idmap_put(r->map, json_string_value(json_object_get(learn, "kind")),
+	    json_string_value(json_object_get(learn, "id")), text);
+	if (time)
+		idmap_put_time(r->map, json_integer_value(time),
+		    json_integer_value(json_object_get(body, "timestamp")));
 }
 
+/* A step is written with the ids of the recording, like an exchange. */
 static void
-run_step(struct run *r, const json_t *step)
+run_step(struct run *r, json_t *step)
 {
+	struct xchg x = { .run = r, .request = step };
+	const char *url = json_string_value(json_object_get(step, "url"));
 	json_t *body = json_object_get(step, "body"), *answer;
-	const char *user = json_string_value(json_object_get(step, "user"));
-	char *text = body ? json_dumps(body, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	char *mapped, *text;
 
-	answer = session_request(r, user, json_string_value(json_object_get(step, "method")),
-	    json_string_value(json_object_get(step, "url")), text);
+	split_path(&x, url);
+	x.module[strcspn(x.module, "?")] = '\0';
+	next_millisecond();
+	mapped = request_map_url(&x, url);
+	text = body ? request_map_body(&x, body) : NULL;
+	answer = session_request(r, json_string_value(json_object_get(step, "user")),
+	    json_string_value(json_object_get(step, "method")), mapped, text);
 	learn_created(r, step, answer);
 	json_decref(answer);
+	free(mapped);
 	free(text);
 }
 
@@ -235,26 +268,6 @@ recorded_at(const json_t *exchanges)
 			return t;
 	}
 	return RECORDED_MS;
-}
-
-/* Two changes of the recording never fall into one millisecond; neither may they here. */
-static void
-next_millisecond(void)
-{
-	int64_t t = now_ms();
-
-	while (now_ms() == t)
-		;
-}
-
-static void
-split_path(struct xchg *x, const char *path)
-{
-	const char *p = strncmp(path, "/ajax/", 6) == 0 ? path + 6 : path;
-	size_t n = strcspn(p, "/");
-
-	snprintf(x->module, sizeof(x->module), "%.*s", (int)n, p);
-	snprintf(x->subpath, sizeof(x->subpath), "%s", p[n] ? p + n + 1 : "");
 }
 
 static void
