@@ -25,6 +25,7 @@ struct env {
 	struct xchg *x;
 	const char *module;
 	const char *kind;	/* ids of this module; NULL = plain values */
+	const char *attached;	/* kind of the object an attachment belongs to */
 	const char *folder;
 	int columns[MAX_COLUMNS];
 	size_t ncolumns;
@@ -48,7 +49,7 @@ is_one_of(const char *key, const char *const *list)
 static const char *const texts[] = { "error", "error_desc", "error_params", "error_id",
 	"error_stack", "message", NULL };
 /* Numbers a server makes up: only their type is compared. */
-static const char *const made_up[] = { "validity", "next", NULL };
+static const char *const made_up[] = { "validity", "next", "token", "file_id", NULL };
 static const char *const folder_keys[] = { "folder", "folder_id", "folderId", "parent",
 	"parentFolder", NULL };
 static const char *const id_keys[] = { "id", "contact_id", "objectId", "seriesId", "attached",
@@ -259,10 +260,12 @@ column_kind(const struct env *e, size_t i, const char *idkind)
 {
 	int c = i < e->ncolumns ? e->columns[i] : 0;
 
-	if (c == 1 || c == 600)
+	if (c == 1 || c == 600 || c == 654)
 		return idkind;
 	if (c == 20 || c == 601)
 		return "folder";
+	if (c == 801)
+		return e->attached;
 	if (c == 206 && idkind && strcmp(idkind, "event") == 0)
 		return idkind;
 	return NULL;
@@ -470,7 +473,7 @@ cmp_value(struct env *e, const char *path, const char *key, const char *idkind, 
 	if (is_one_of(key, texts) || is_one_of(key, made_up))
 		return;
 	if (strcmp(key, "attached") == 0)
-		kind = NULL;
+		kind = e->attached;
 	if (json_is_object(rec))
 		cmp_object(e, path, idkind, rec, rep);
 	else if (json_is_array(rec))
@@ -526,6 +529,14 @@ cmp_envelope(struct env *e, const char *path, json_t *rec, json_t *rep)
 		cmp_value(e, path, "", NULL, rec, rep);
 		return;
 	}
+	v = json_object_get(rec, "code");
+	w = json_object_get(rep, "code");
+	if ((v == NULL) != (w == NULL)) {
+		/* an error against none: the other members say nothing more */
+		child(sub, path, "code");
+		differ(e, sub, "error", v, w);
+		return;
+	}
 	json_object_foreach(rec, key, v) {
 		child(sub, path, key);
 		w = json_object_get(rep, key);
@@ -562,7 +573,9 @@ make_env(struct xchg *x, const char *module, const json_t *params)
 {
 	struct env e = { .x = x, .module = module, .kind = request_kind(module), .req_rec = -1 };
 	const json_t *t = json_object_get(params, "timestamp");
+	const char *number = json_string_value(json_object_get(params, "module"));
 
+	e.attached = request_kind_of_number(number ? (int)strtol(number, NULL, 10) : 0);
 	parse_columns(&e, json_string_value(json_object_get(params, "columns")));
 	e.folder = json_string_value(json_object_get(params, "folder"));
 	e.sorted = json_object_get(params, "sort") != NULL;
