@@ -132,6 +132,8 @@ struct attach {
 	bool rtf;
 };
 
+struct tomb { int id; int64_t stamp; };
+
 struct obj {
 	int id;
 	enum mod m;
@@ -147,6 +149,8 @@ struct obj {
 	struct attach *at;
 	int nat;
 	int64_t at_lm;		/* newest attachment */
+	struct tomb *atgone;	/* detached */
+	int natgone;
 	struct blob *image;
 	char *image_type;
 	int64_t image_lm;
@@ -160,8 +164,6 @@ struct obj {
 	int sequence;
 	char *sort;		/* contacts: lower-case sort key */
 };
-
-struct tomb { int id; int64_t stamp; };
 
 struct perm { int entity; bool group; int bits; };
 

@@ -101,7 +101,7 @@ kind_at(const struct place *p, const char *key, char *buf, size_t size)
 	if (strstr(key, "mailid"))
 		kind = "mail";
 	if (kind && strcmp(kind, "mail") == 0) {
-		snprintf(buf, size, "mail:%s", p->folder ? p->folder : "");
+		snprintf(buf, size, "mail/%s:%s", p->x->user ? p->x->user : "", p->folder ? p->folder : "");
 		return buf;
 	}
 	return kind;
