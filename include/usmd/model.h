@@ -239,12 +239,15 @@ struct row {
 
 /** row_field_get - entry of field I or NULL. */
 const struct row_field *row_field_get(const struct row *r, unsigned i);
-/** row_pack - everything but id, cn, sk into B (varints; about 12 + 8 bytes a set field for an untouched row). */
+/** row_pack - everything but id, cn, sk into B (varints; about 14 + n_fields/8 + 8 bytes a set field for an untouched row). */
 void row_pack(const struct row *r, struct buf *b);
 /** row_unpack - the reverse, into A; id, cn and sk are set by the caller before.  RC_INTERNAL on damage. */
 MUST_CHECK enum rc row_unpack(struct arena *a, const void *p, size_t n, struct row *r);
-/** row_rev - the `rev` of a row: 16 hex digits over its set fields and the field table's version; "" unless known. */
+/** row_rev - the `rev` of a row: 16 hex digits over its set fields and the field table's version; "" unless known.
+ * Equal content gives the same rev for ever, whatever the change numbers: it survives a lost database. */
 #define REV_TEXT 17
+/** Number of the field tables' numbering.  Append fields at the end; whoever renumbers raises this: every rev and packed row is then void. */
+#define MODEL_FIELDS_VERSION 1
 void row_rev(const struct model_keys *k, enum content ct, const struct row *r, char out[REV_TEXT]);
 
 /** What merge needs of an object: its row as it would be, without change numbers. */
@@ -281,7 +284,8 @@ char *client_uid_parse(struct arena *a, const char *uid);
 /** Which part of a folder a client has asked for and got so far. */
 struct view {
 	bool filled;          /* the first fill has reached the end */
-	int64_t edge_sk, edge_id; /* filled down to here, (sk, id) descending; meaningful unless filled */
+	int64_t edge_sk, edge_id; /* filled down to here, (sk, id) descending; INT64_MAX twice = nothing yet; meaningless when filled */
+	uint64_t n_filled;    /* objects that the fill has passed, for max_objects */
 	msec_t w0, w1;        /* time window, inclusive */
 };
 
@@ -296,13 +300,15 @@ struct cursor {
 	uint64_t pos;         /* paged up to here */
 	struct view view;
 	size_t n_have;
+	size_t cap_have;      /* room in have while the cursor is being built, 0 = have is borrowed; not part of what it says */
 	struct have *have;    /* ascending by id: rows known to the client beyond (lo, view) */
 	uint64_t filter;      /* hash of the filter (mode, fields) that it was made with */
 };
 
+/** cursor_pack - C into B.  cursor_unpack - the reverse, into A; RC_INTERNAL on damage, whatever the bytes. */
 void cursor_pack(const struct cursor *c, struct buf *b);
 MUST_CHECK enum rc cursor_unpack(struct arena *a, const void *p, size_t n, struct cursor *out);
-/** cursor_equal - all but have's order of no importance: same knowledge. */
+/** cursor_equal - same knowledge: handing out A again says the same as B. */
 bool cursor_equal(const struct cursor *a, const struct cursor *b);
 /** cursor_have - cn of ID in have, or 0. */
 uint64_t cursor_have(const struct cursor *c, int64_t id);
