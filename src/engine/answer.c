@@ -120,43 +120,24 @@ item_parent(struct op *op, struct answer_item *it)
 		}
 }
 
-/* fields of SENT whose value is this device's own: stored as sent, or normalised in the same write (F8, F11) */
-static bool
-is_own(const struct op *op, const struct row *r, const struct row_field *f, const struct change_field *sent)
-{
-	if (f == NULL || f->fp == sent->fp)
-		return true;
-	for (size_t i = 0; i < op->n_writes; i++) {
-		const struct write_entry *w = &op->writes[i];
-
-		for (unsigned k = 0; w->id == r->id && k < w->nf; k++)
-			if (w->f[k].i == f->i && w->f[k].fcn == f->cn)
-				return true;
-	}
-	return false;
-}
-
 static void
 item_fields(struct op *op, struct answer_item *it, const struct row *r, const struct touched *sent)
 {
 	const struct content_type *t = model_content(op->t.ct);
-	uint64_t base = sync_base_of(&op->cur.c, r);
+	struct change ch = { 0 };
 
-	sync_changed_fields(r, base, &it->fields);
+	if (sent != NULL) {
+		ch.id = sent->id;
+		ch.f = sent->f;
+		ch.nf = sent->nf;
+		sync_answer_fields(&op->cur.c, r, &ch, op->writes, op->n_writes, &it->fields, &it->own);
+	} else {
+		sync_changed_fields(r, sync_base_of(&op->cur.c, r), &it->fields);
+	}
 	/* a mail's header never changes; the others' unindexed fields have no change number of their own: they go with every change */
 	for (unsigned i = 0; op->t.ct != CT_MAIL && i < t->n_fields; i++)
 		if ((t->fields[i].flags & FF_NOINDEX) != 0 && it->object->v[i] != NULL)
 			fmask_set(&it->fields, i);
-	for (unsigned k = 0; sent != NULL && k < sent->nf; k++) {
-		const struct row_field *f = row_field_get(r, sent->f[k].i);
-
-		if ((f != NULL ? f->fp : 0) == sent->f[k].fp)
-			fmask_clear(&it->fields, sent->f[k].i);
-		else
-			fmask_set(&it->fields, sent->f[k].i);
-		if (is_own(op, r, f, &sent->f[k]))
-			fmask_set(&it->own, sent->f[k].i);
-	}
 }
 
 static enum rc
@@ -166,9 +147,11 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	struct row *r = now_row(op, planned);
 	struct object *o = stash_get(op, r->id);
 	struct answer_item *it;
-	size_t dev = strlen(op->s->n->device);
+	size_t at, dev = strlen(op->s->n->device);
 	enum rc rc;
 
+	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at))
+		return RC_OK; /* OX has it and cannot show it: it must not block its folder, nor be taken for deleted */
 	if (o == NULL || r->dead)
 		return give_gone(an, r->id, e); /* a delete of what the client never had is no harm to it */
 	if (!sync_in_window(r, an->next.view.w0, an->next.view.w1)) /* moved out of the filter since, or written outside it */
@@ -234,13 +217,7 @@ complete_writes(struct op *op, struct err *e)
 		rc = op_row(op, w->id, &r, e);
 		if (rc != RC_OK || r == NULL || r->dead)
 			continue;
-		w->cn = r->cn;
-		for (unsigned k = 0; k < w->nf; k++) {
-			const struct row_field *f = row_field_get(r, w->f[k].i);
-
-			if (f != NULL && (f->fp == w->f[k].fp || (w->lm != 0 && r->lm == w->lm)))
-				w->f[k].fcn = f->cn;
-		}
+		sync_write_complete(w, r);
 		rc = store_write_save(op->c, w, e);
 	}
 	return rc;
@@ -492,7 +469,7 @@ op_reconcile(struct op *op, struct err *e)
 	for (size_t i = 0; i < n; i++) /* what was gone when its content was read */
 		if (!rows[i]->dead && sync_in_window(rows[i], op->w0, op->w1))
 			rows[live++] = rows[i];
-	op->cur.c.lo = op->cur.c.pos = op->t.f.cn;
+	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, 0); /* reading contents may have moved the index on */
 	rc = sync_reconcile(op->a, op->g->keys, op->t.ct, &op->cur.c, rows, live, pairs, req->n_pairs, NULL, req->limit, &r);
 	if (rc != RC_OK)
 		return err_set(e, rc, "out of memory for the comparison");

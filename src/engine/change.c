@@ -174,16 +174,9 @@ work_sent(struct work *w, const struct fmask *mask, unsigned *n)
 enum rc
 work_adopt(struct work *w, msec_t lm, struct err *e)
 {
-	struct write_entry entry = { .id = w->row->id, .cn = w->row->first_cn, .done = true, .lm = lm };
+	struct write_entry entry = { .id = w->row->id, .done = true, .lm = lm, .f = w->intent.f, .nf = w->intent.nf };
 
-	entry.f = w->intent.f;
-	entry.nf = w->intent.nf;
-	for (unsigned i = 0; i < entry.nf; i++) {
-		const struct row_field *f = row_field_get(w->row, entry.f[i].i);
-
-		if (f != NULL && (f->fp == entry.f[i].fp || (lm != 0 && w->row->lm == lm)))
-			entry.f[i].fcn = f->cn;
-	}
+	sync_write_complete(&entry, w->row);
 	return work_log_write(w, &entry, e);
 }
 
@@ -252,6 +245,7 @@ ask_uid(struct work *w, bool *again, struct err *e)
 {
 	struct op *op = w->op;
 	struct object *o = NULL;
+	struct sighting s = { 0 };
 	int64_t id = 0;
 	enum rc rc;
 
@@ -280,6 +274,10 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			uuid_make(op->g->keys, tag_of_folder(op->g, op->s->n->account, op->t.ct, o->folder), o->id, &w->intent.else_uuid);
 			w->intent.elsewhere = true;
 			w->intent.id = o->id;
+			rc = object_sight(op->a, op->g->keys, o, &s);
+			w->intent.else_f = s.f;
+			w->intent.else_nf = rc == RC_OK ? s.nf : 0;
+			rc = RC_OK;
 		}
 		object_drop(o);
 	}
@@ -309,27 +307,13 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 		*again = true;
 		goto out;
 	}
+	w->res->status = ST_GONE;
 	rc = object_sight(op->a, op->g->keys, o, &s);
 	if (rc != RC_OK)
 		goto out;
-	for (unsigned i = 0, k = 0; i < w->ch.nf; i++) {
-		unsigned f = w->ch.f[i].i;
-		const struct row_field *was = row_field_get(w->row, f);
-		uint64_t now_fp;
-
-		while (k < s.nf && s.f[k].i < f)
-			k++;
-		now_fp = k < s.nf && s.f[k].i == f ? s.f[k].fp : 0;
-		if (now_fp == w->ch.f[i].fp || fmask_has(&w->p.applied, f))
-			continue;
-		if (fmask_has(&w->p.foreign, f) || now_fp != (was != NULL ? was->fp : 0)) {
-			if (op->req->policy != POLICY_CLIENT) {
-				fmask_set(&lose, f);
-				continue;
-			}
-			fmask_set(&win, f);
-		}
-		fmask_set(&send, f);
+	if (!sync_plan_moved(&w->ch, w->row, &s, &w->p, op->req->policy, &send, &lose, &win)) {
+		w->res->status = ST_CONFLICT;
+		goto out;
 	}
 	uuid_make(op->g->keys, tag_of_folder(op->g, op->s->n->account, op->t.ct, o->folder), o->id, &there);
 	rc = conflict_record(op, &there, w->cc->object, &lose, "client", e);
@@ -377,10 +361,8 @@ attempt(struct work *w, bool *again, struct err *e)
 			rc = apply_moved(w, again, &gone, e);
 			if (rc != RC_OK || *again)
 				return rc;
-			if (!gone) {
-				w->res->status = ST_GONE;
+			if (!gone)
 				return RC_OK;
-			}
 			moved_checked = true;
 			continue;
 		}

@@ -121,6 +121,7 @@ struct op {
 	struct row **now;
 	size_t n_now, cap_now;
 	uint64_t cn_at_start;         /* to see whether others have to be woken */
+	struct imap *broken;          /* ids whose content OX fails to give */
 	bool wrote;                   /* some row or folder head was saved */
 };
 

@@ -65,9 +65,14 @@ target_hierarchy(struct op *op, bool create, struct target *t, struct err *e)
 enum rc
 hierarchy_load(struct op *op, struct err *e)
 {
+	enum rc rc;
+
 	if (op->folders != NULL)
 		return RC_OK;
-	return ox_folders(op->s->ox, op->a, &op->folders, &op->n_folders, e);
+	rc = ox_folders(op->s->ox, op->a, &op->folders, &op->n_folders, e);
+	for (size_t i = 0; i < op->n_folders && rc == RC_OK; i++)
+		op->folders[i]->id = model_id(op->g->keys, op->folders[i]->oxid);
+	return rc;
 }
 
 void

@@ -231,6 +231,36 @@ op_fetch(struct op *op, const int64_t *ids, const char *const *oxids, size_t n, 
 	return RC_OK;
 }
 
+static bool
+is_broken(const struct op *op, int64_t id)
+{
+	size_t at;
+
+	return op->broken != NULL && imap_get(op->broken, id, &at);
+}
+
+/* Objects that OX names but fails to show are no deletions and no contents: they wait until OX can show them again. */
+static size_t
+set_broken_aside(struct op *op, struct object **o, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!o[i]->broken) {
+			o[kept++] = o[i];
+			continue;
+		}
+		log_warn("broken-object", "type=%s folder=%lld id=%lld OX fails whenever its content is asked for", model_content(op->t.ct)->name,
+		    (long long)op->t.f.id, (long long)o[i]->id);
+		if (op->broken == NULL)
+			op->broken = imap_new(op->a, 16);
+		if (op->broken == NULL || !imap_put(op->broken, o[i]->id, i))
+			log_error("broken-object", "out of memory");
+		object_drop(o[i]);
+	}
+	return kept;
+}
+
 /*
  * Contents into the index (rule F18): each object is at least as new as its row.  Ids of EXPECT that OX did not give are
  * gone from the folder: tombstones.  Objects go into the stash, which owns them then, also on failure.
@@ -244,6 +274,7 @@ op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expe
 	size_t i;
 	enum rc rc = RC_OK;
 
+	n = set_broken_aside(op, o, n);
 	for (size_t k = 0; k < n; k++) {
 		if (rc == RC_OK && stash_put(op, o[k]) == RC_OK)
 			continue;
@@ -265,7 +296,7 @@ op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expe
 			rc = merge_sighting(&m, imap_get(at, o[k]->id, &i) ? rows[i] : NULL, &s, NULL, e);
 	}
 	for (size_t k = 0; k < n_expect && rc == RC_OK; k++)
-		if (stash_get(op, expect[k]) == NULL && imap_get(at, expect[k], &i))
+		if (stash_get(op, expect[k]) == NULL && imap_get(at, expect[k], &i) && !is_broken(op, expect[k]))
 			rc = merge_kill(&m, rows[i], e);
 	return rc == RC_OK ? merge_end(&m, e) : rc;
 }

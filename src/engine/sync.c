@@ -52,15 +52,8 @@ op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1)
 static void
 fresh_cursor(struct op *op)
 {
-	struct cursor *c = &op->cur.c;
-
 	memset(&op->cur, 0, sizeof(op->cur));
-	c->epoch = op->t.f.epoch;
-	c->lo = c->pos = op->t.f.cn;
-	c->view.w0 = op->w0;
-	c->view.w1 = op->w1;
-	c->view.edge_sk = INT64_MAX;
-	c->view.edge_id = INT64_MAX;
+	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, 0);
 	op->cur.seq = op->next_seq > 0 ? op->next_seq - 1 : 0; /* syncInit and reconcile prune nothing: children of no one */
 }
 
@@ -73,6 +66,8 @@ load_cursor(struct op *op, struct err *e)
 
 	if (rc == RC_NOTFOUND || (rc == RC_OK && op->cur.c.epoch != op->t.f.epoch))
 		return err_set_path(e, RC_CONFLICT, "syncid", "this syncid is unknown here (any more): reconcile");
+	if (rc == RC_OK)
+		rc = cursor_copy(op->a, &op->cur.c, &op->cur.c); /* a change that finds its object gone forgets it in here */
 	if (rc != RC_OK || req->mode == SYNC_ESTIMATE)
 		return rc;
 	if (req->n_changes > 0 && req->k < op->cur.k) {
