@@ -17,7 +17,7 @@ write_own(struct buf *b, const struct content_type *t, const struct fmask *own)
 			continue;
 		if (b->p != NULL && b->p[b->len - 1] != '[')
 			buf_addc(b, ',');
-		js_str(b, t->fields[i].name);
+		js_str(b, t->ct == CT_FOLDER && strcmp(t->fields[i].name, "folder_id") == 0 ? "parent" : t->fields[i].name);
 	}
 	buf_addc(b, ']');
 }
@@ -35,9 +35,19 @@ write_parent(struct buf *b, const struct uuid *parent)
 }
 
 static void
-write_item(struct usmjson *u, struct buf *b, enum content ct, const struct answer_item *it)
+set_fields(const struct object *o, struct fmask *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned i = 0; i < model_content(o->ct)->n_fields; i++)
+		if (o->v[i] != NULL)
+			fmask_set(out, i);
+}
+
+static void
+write_item(struct buf *b, enum content ct, const struct answer_item *it)
 {
 	const struct content_type *t = model_content(ct);
+	struct fmask only;
 
 	buf_addc(b, '{');
 	js_key(b, "uuid");
@@ -53,39 +63,37 @@ write_item(struct usmjson *u, struct buf *b, enum content ct, const struct answe
 		js_str(b, it->client_id);
 	}
 	write_own(b, t, &it->own);
-	if (ct == CT_FOLDER)
-		write_parent(b, &it->parent);
-	for (unsigned i = 0; i < t->n_fields; i++) {
-		const json_t *v = it->object != NULL ? it->object->v[i] : NULL;
+	only = it->fields;
+	if (it->whole)
+		set_fields(it->object, &only);
+	if (ct == CT_FOLDER) {
+		/* on the wire a folder's parent is a uuid; OX's id of it stays here */
+		int parent = model_field(t, "folder_id");
 
-		if (u->key[ct][i] == NULL || (it->whole ? v == NULL : !fmask_has(&it->fields, i)))
-			continue;
-		buf_addc(b, ',');
-		buf_adds(b, u->key[ct][i]);
-		if (v == NULL)
-			buf_add(b, "null", 4);
-		else
-			js_value(b, v);
+		if (it->whole || fmask_has(&only, (unsigned)parent))
+			write_parent(b, &it->parent);
+		fmask_clear(&only, (unsigned)parent);
 	}
+	(void)object_text(b, it->object, &only, FF_NODELIVER, false);
 	buf_addc(b, '}');
 }
 
 void
-answer_write_items(struct usmjson *u, struct buf *b, const struct sync_answer *a, bool whole, const char *key)
+answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key)
 {
-	bool first = true;
+	int64_t n = 0;
 
 	js_key(b, key);
 	buf_addc(b, '[');
 	for (size_t i = 0; i < a->n; i++) {
 		if (a->items[i].whole != whole)
 			continue;
-		if (!first)
+		if (n++ > 0)
 			buf_addc(b, ',');
-		first = false;
-		write_item(u, b, a->ct, &a->items[i]);
+		write_item(b, a->ct, &a->items[i]);
 	}
 	buf_addc(b, ']');
+	metric_add(M_OBJECTS_OUT, n);
 }
 
 void

@@ -46,115 +46,16 @@ member_of_type(size_t m, enum content ct)
 	}
 }
 
-static size_t
-code_points(const char *s, size_t n)
+/* Folders have "parent", a uuid, where OX has folder_id: the answer and `blind` speak of the field by that name. */
+static int
+field_by_wire_name(const struct content_type *t, const char *name)
 {
-	size_t count = 0;
+	bool folder = t->ct == CT_FOLDER;
+	int i = model_field(t, folder && strcmp(name, "parent") == 0 ? "folder_id" : name);
 
-	for (size_t i = 0; i < n; i++)
-		count += ((unsigned char)s[i] & 0xc0) != 0x80;
-	return count;
-}
-
-static bool
-decimal(const char *s)
-{
-	size_t digits = 0;
-
-	s += *s == '-';
-	for (; *s >= '0' && *s <= '9'; s++)
-		digits++;
-	if (*s == '.')
-		for (s++; *s >= '0' && *s <= '9'; s++)
-			digits++;
-	return digits > 0 && digits <= 18 && *s == '\0';
-}
-
-static bool
-base64_text(const char *s, size_t n)
-{
-	size_t pad = 0;
-
-	if (n % 4 != 0)
-		return false;
-	while (pad < 2 && pad < n && s[n - 1 - pad] == '=')
-		pad++;
-	for (size_t i = 0; i < n - pad; i++) {
-		char c = s[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/'))
-			return false;
-	}
-	return true;
-}
-
-static enum rc
-field_string(struct rd *r, const struct field *f, const json_t *v)
-{
-	size_t n = json_string_length(v);
-
-	if (n > r->c->u->o.max_string_bytes)
-		return rd_fail(r, RC_LIMIT, "This is longer than %zu bytes", r->c->u->o.max_string_bytes);
-	if (f->max_len != 0 && n > f->max_len && code_points(json_string_value(v), n) > f->max_len)
-		return rd_fail(r, RC_LIMIT, "This is longer than %u characters", f->max_len);
-	return RC_OK;
-}
-
-static enum rc
-field_check(struct rd *r, const struct field *f, const json_t *v)
-{
-	const char *want = NULL;
-
-	switch (f->type) {
-	case FT_STRING:
-	case FT_ID:
-		want = json_is_string(v) ? NULL : "a string";
-		break;
-	case FT_INT:
-		want = json_is_integer(v) ? NULL : "a whole number";
-		break;
-	case FT_DATE:
-		want = json_is_integer(v) ? NULL : "a day as milliseconds since 1970 at 00:00 UTC";
-		break;
-	case FT_TIME:
-		want = json_is_integer(v) ? NULL : "a time as milliseconds since 1970 in UTC";
-		break;
-	case FT_NUMBER:
-		want = json_is_number(v) || (json_is_string(v) && decimal(json_string_value(v))) ? NULL : "a number";
-		break;
-	case FT_BOOL:
-		want = json_is_boolean(v) ? NULL : "true or false";
-		break;
-	case FT_BINARY:
-		want = json_is_string(v) && base64_text(json_string_value(v), json_string_length(v)) ? NULL : "base64 text";
-		break;
-	case FT_JSON:
-		want = json_is_array(v) || json_is_object(v) ? NULL : "an array or an object";
-		break;
-	}
-	if (want != NULL)
-		return rd_fail(r, RC_PROTO, "This must be %s, or null to clear it", want);
-	return json_is_string(v) ? field_string(r, f, v) : RC_OK;
-}
-
-enum rc
-field_read(struct rd *r, const struct content_type *t, int i, json_t *v, bool create, struct object *o)
-{
-	const struct field *f = i >= 0 ? &t->fields[i] : NULL;
-	enum rc rc;
-
-	if (f == NULL || (f->flags & FF_NODELIVER) != 0)
-		return rd_fail(r, RC_PROTO, "Objects of the type %s have no such member", t->name);
-	if ((f->flags & FF_READONLY) != 0)
-		return rd_fail(r, RC_PROTO, "Only the server sets this; leave it out");
-	if ((f->flags & FF_ONCE) != 0 && !create)
-		return rd_fail(r, RC_PROTO, "This can only be set when the object is created; leave it out");
-	if (json_is_null(v))
-		return RC_OK;
-	rc = field_check(r, f, v);
-	if (rc == RC_OK)
-		object_set(o, (unsigned)i, json_incref(v));
-	return rc;
+	if (i < 0 || (folder && strcmp(name, "folder_id") == 0))
+		return -1;
+	return (t->fields[i].flags & FF_NODELIVER) != 0 ? -1 : i;
 }
 
 /* blind of a delete is true or false, of a modification the names of fields */
@@ -166,18 +67,18 @@ read_blind(struct rd *r, const struct content_type *t, struct client_change *ch,
 
 	if (ch->op == OP_DELETE) {
 		if (!json_is_boolean(v))
-			return rd_fail(r, RC_PROTO, "This must be true or false");
+			return rd_fail(r, RC_PROTO, "must be true or false");
 		ch->blind_delete = json_is_true(v);
 		return RC_OK;
 	}
 	if (!json_is_array(v) || json_array_size(v) > MODEL_MAX_FIELDS)
-		return rd_fail(r, RC_PROTO, "This must be an array of names of fields");
+		return rd_fail(r, RC_PROTO, "must be an array of names of fields");
 	json_array_foreach(v, i, name) {
-		int f = json_is_string(name) ? model_field(t, json_string_value(name)) : -1;
+		int f = json_is_string(name) ? field_by_wire_name(t, json_string_value(name)) : -1;
 
 		mark = rd_enter_index(r, i);
 		if (f < 0)
-			return rd_fail(r, RC_PROTO, "This must be the name of a field of the type %s", t->name);
+			return rd_fail(r, RC_PROTO, "must be the name of a field of the type %s", t->name);
 		fmask_set(&ch->blind, (unsigned)f);
 		rd_leave(r, mark);
 	}
@@ -208,12 +109,12 @@ read_raw(struct rd *r, struct client_change *ch, json_t *v)
 	size_t before = b->len, max = r->c->u->o.max_mail_bytes;
 
 	if (!json_is_string(v) || json_string_length(v) == 0)
-		return rd_fail(r, RC_PROTO, "This must be the mail as base64 text");
+		return rd_fail(r, RC_PROTO, "must be the mail as base64 text");
 	if (json_string_length(v) / 4 * 3 > max + 2)
-		return rd_fail(r, RC_LIMIT, "This mail is larger than %zu bytes", max);
+		return rd_fail(r, RC_LIMIT, "is larger than %zu bytes", max);
 	if (!base64_decode(b, json_string_value(v), json_string_length(v)))
 		return b->failed ? rd_fail(r, RC_LIMIT, "The mails of this request are too large together; send fewer in one request")
-		                 : rd_fail(r, RC_PROTO, "This must be the mail as base64 text");
+		                 : rd_fail(r, RC_PROTO, "must be the mail as base64 text");
 	ch->raw_len = b->len - before;
 	return RC_OK;
 }
@@ -263,18 +164,35 @@ static enum rc
 change_complete(struct rd *r, const struct client_change *ch, enum content ct)
 {
 	if (ch->op == OP_CREATE && ch->client_id == NULL)
-		return rd_fail_at(r, "clientId", RC_PROTO, "This is missing: a new object needs the client's own id");
+		return rd_fail_at(r, "clientId", RC_PROTO, "is missing: a new object needs the client's own id");
 	if (ch->op == OP_MODIFY && !ch->has_uuid)
-		return rd_fail_at(r, "uuid", RC_PROTO, "This is missing: it names the object to change");
+		return rd_fail_at(r, "uuid", RC_PROTO, "is missing: it names the object to change");
 	if (ch->op == OP_DELETE && ch->has_uuid == (ch->client_id != NULL))
-		return rd_fail(r, RC_PROTO, "A deletion names its object by uuid or, as long as its creation is unanswered, by clientId");
+		return rd_fail(r, RC_PROTO, "must name the object by uuid or, as long as its creation is unanswered, by clientId");
 	if (ch->op == OP_CREATE && ct == CT_MAIL && ch->raw_len == 0)
-		return rd_fail_at(r, "raw", RC_PROTO, "This is missing: a new mail is sent whole, as base64 text");
+		return rd_fail_at(r, "raw", RC_PROTO, "is missing: a new mail is sent whole, as base64 text");
 	if (ch->op == OP_CREATE && ct != CT_MAIL && fmask_empty(&ch->fields))
-		return rd_fail(r, RC_PROTO, "A new object needs at least one field");
+		return rd_fail(r, RC_PROTO, "needs at least one field");
 	if (ch->op == OP_MODIFY && fmask_empty(&ch->fields) && !ch->has_move)
-		return rd_fail(r, RC_PROTO, "This changes nothing: name the fields that changed, or the folder to move to");
+		return rd_fail(r, RC_PROTO, "changes nothing: name the fields that changed, or the folder to move to");
 	return RC_OK;
+}
+
+/* the members that are fields, by the table of fields */
+static enum rc
+read_fields(struct rd *r, const struct content_type *t, const json_t *j, struct client_change *ch)
+{
+	const char *envelope[CH_COUNT + 1] = { NULL };
+	size_t max = r->c->u->o.max_string_bytes;
+	enum rc rc;
+
+	for (size_t i = 0; i < CH_COUNT; i++)
+		envelope[i] = members[i].name;
+	rc = object_read(r->c->arena, t->ct, j, r->path, envelope, ch->op == OP_CREATE, &ch->object, &ch->fields, &r->c->err);
+	for (unsigned i = 0; rc == RC_OK && i < t->n_fields; i++)
+		if (ch->object->v[i] != NULL && json_string_length(ch->object->v[i]) > max)
+			rc = rd_fail_at(r, t->fields[i].name, RC_LIMIT, "is longer than %zu bytes", max);
+	return rc;
 }
 
 static enum rc
@@ -286,31 +204,23 @@ read_change(struct rd *r, const struct content_type *t, json_t *j, struct client
 	enum rc rc;
 
 	if (!json_is_object(j))
-		return rd_fail(r, RC_PROTO, "This must be an object");
-	if (ch->op != OP_DELETE) {
-		ch->object = object_new(r->c->arena, t->ct);
-		if (ch->object == NULL)
-			return rd_fail(r, RC_NOMEM, "out of memory");
-	}
+		return rd_fail(r, RC_PROTO, "must be an object");
 	json_object_foreach(j, name, v) {
 		mark = rd_enter(r, name);
 		m = rd_member_find(members, CH_COUNT, name);
-		if (m < CH_COUNT && (allowed[ch->op] & M(m)) != 0 && member_of_type(m, t->ct)) {
+		rc = RC_OK;
+		if (m < CH_COUNT && (allowed[ch->op] & M(m)) != 0 && member_of_type(m, t->ct))
 			rc = read_member(r, t, ch, m, v);
-		} else if (m < CH_COUNT || ch->op == OP_DELETE) {
-			rc = rd_fail(r, RC_PROTO, "There is no such member here");
-		} else {
-			int i = model_field(t, name);
-
-			rc = field_read(r, t, i, v, ch->op == OP_CREATE, ch->object);
-			if (rc == RC_OK)
-				fmask_set(&ch->fields, (unsigned)i);
-		}
+		else if (m < CH_COUNT || ch->op == OP_DELETE)
+			rc = rd_fail(r, RC_PROTO, "is no member of this");
+		else if (field_by_wire_name(t, name) < 0)
+			rc = rd_fail(r, RC_PROTO, "is no field of a %s", t->name);
 		if (rc != RC_OK)
 			return rc;
 		rd_leave(r, mark);
 	}
-	return change_complete(r, ch, t->ct);
+	rc = ch->op != OP_DELETE ? read_fields(r, t, j, ch) : RC_OK;
+	return rc == RC_OK ? change_complete(r, ch, t->ct) : rc;
 }
 
 /* ---- nothing twice ---- */
@@ -386,7 +296,7 @@ changes_distinct(struct rd *r, const struct sync_request *req, size_t n_created,
 		return RC_OK;
 	(void)rd_enter(r, at < n_created ? "created" : at < n_created + n_modified ? "modified" : "deleted");
 	(void)rd_enter_index(r, at < n_created ? at : at < n_created + n_modified ? at - n_created : at - n_created - n_modified);
-	return rd_fail(r, RC_PROTO, "This object is in the request twice; send one change for each object");
+	return rd_fail(r, RC_PROTO, "is in the request twice; send one change for each object");
 }
 
 /* ---- all of them ---- */

@@ -93,7 +93,7 @@ read_client(struct rd *r, const json_t *j, const char **agent)
 		return rd_fail(r, RC_NOMEM, "out of memory");
 	for (p = *agent; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return rd_fail_at(r, "client", RC_PROTO, "Name and version must not hold control characters");
+			return rd_fail_at(r, "client", RC_PROTO, "must not hold control characters");
 	return RC_OK;
 }
 

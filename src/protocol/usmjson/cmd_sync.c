@@ -62,7 +62,7 @@ cmd_sync_init(struct call *c)
 	write_folder(&c->out, &req.folder);
 	js_key(&c->out, "objectType");
 	js_str(&c->out, model_content(a.ct)->name);
-	answer_write_items(c->u, &c->out, &a, true, "created");
+	answer_write_items(&c->out, &a, true, "created");
 	buf_addc(&c->out, '}');
 	engine_sync_done(&a);
 	return RC_OK;
@@ -94,7 +94,7 @@ update_changes(struct rd *r, json_t *const *v, struct sync_request *req)
 	if (json_array_size(v[UP_CREATED]) + json_array_size(v[UP_MODIFIED]) + json_array_size(v[UP_DELETED]) == 0)
 		return RC_OK;
 	if (v[UP_REQUEST] == NULL)
-		return rd_fail_at(r, "request", RC_PROTO, "This is missing: a request with changes carries its rising number");
+		return rd_fail_at(r, "request", RC_PROTO, "is missing: a request with changes carries its rising number");
 	rc = engine_folder_type(r->c->session, &req->folder, &ct, &r->c->err);
 	if (rc != RC_OK)
 		return rc;
@@ -140,8 +140,8 @@ cmd_sync_update(struct call *c)
 	buf_addc(&c->out, '{');
 	write_syncid(&c->out, &a);
 	answer_write_deleted(&c->out, &a);
-	answer_write_items(c->u, &c->out, &a, true, "created");
-	answer_write_items(c->u, &c->out, &a, false, "modified");
+	answer_write_items(&c->out, &a, true, "created");
+	answer_write_items(&c->out, &a, false, "modified");
 	answer_write_results(&c->out, &req, &a);
 	buf_addc(&c->out, '}');
 	engine_sync_done(&a);
@@ -191,7 +191,7 @@ read_pair(struct rd *r, const json_t *j, struct uuid *u, const char **rev)
 	enum rc rc;
 
 	if (json_array_size(j) != 2)
-		return rd_fail(r, RC_PROTO, "This must be an array of two: uuid and rev");
+		return rd_fail(r, RC_PROTO, "must be an array of two: uuid and rev");
 	mark = rd_enter_index(r, 0);
 	rc = rd_value(r, &uuid, json_array_get(j, 0));
 	if (rc != RC_OK)
@@ -235,7 +235,7 @@ read_pairs(struct rd *r, const json_t *list, struct sync_request *req)
 		return rd_fail(r, rc, "out of memory");
 	if (dup < n) {
 		(void)rd_enter_index(r, dup);
-		return rd_fail(r, RC_PROTO, "This object is in the request twice");
+		return rd_fail(r, RC_PROTO, "is in the request twice");
 	}
 	rd_leave(r, mark);
 	return RC_OK;
@@ -270,7 +270,7 @@ cmd_reconcile(struct call *c)
 	buf_addc(&c->out, '{');
 	write_syncid(&c->out, &a);
 	answer_write_deleted(&c->out, &a);
-	answer_write_items(c->u, &c->out, &a, true, "created");
+	answer_write_items(&c->out, &a, true, "created");
 	buf_addc(&c->out, '}');
 	engine_sync_done(&a);
 	return RC_OK;

@@ -107,7 +107,7 @@ entries_distinct(struct rd *r, const struct ping_entry *e, size_t n)
 	if (dup == n)
 		return RC_OK;
 	(void)rd_enter_index(r, dup);
-	return rd_fail(r, RC_PROTO, "This folder is in the request twice");
+	return rd_fail(r, RC_PROTO, "is in the request twice");
 }
 
 static enum rc

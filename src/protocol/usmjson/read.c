@@ -12,71 +12,57 @@
 /* ---- the body ---- */
 
 /* What parsing would cost, seen without building anything: 3 bytes of "[]," become 100 bytes of tree, so values
- * are counted before jansson allocates them.  Text that is no JSON passes here and fails there. */
-static enum rc
-scan(const struct usmjson_options *o, const char *p, size_t n, struct err *e)
+ * are counted before they are allocated.  Text that is no JSON passes here and fails in the parser. */
+static size_t
+count_values(const char *p, size_t n)
 {
-	size_t depth = 0, values = 1;
+	size_t values = 1;
 	bool text = false;
 
 	for (size_t i = 0; i < n; i++) {
-		switch (p[i]) {
-		case '\\':
-			if (text)
-				i++;
-			break;
-		case '"':
+		if (p[i] == '"')
 			text = !text;
-			break;
-		case '{':
-		case '[':
-			if (text)
-				break;
-			values++;
-			if (++depth > o->max_depth)
-				return err_set(e, RC_LIMIT, "The request is nested deeper than %zu levels", o->max_depth);
-			break;
-		case '}':
-		case ']':
-			if (!text && depth > 0)
-				depth--;
-			break;
-		case ',':
-			if (!text && ++values > o->max_values)
-				return err_set(e, RC_LIMIT, "The request holds more than %zu values", o->max_values);
-			break;
-		default:
-			break;
-		}
+		else if (text)
+			i += p[i] == '\\';
+		else
+			values += p[i] == ',' || p[i] == '{' || p[i] == '[';
 	}
-	return RC_OK;
+	return values;
+}
+
+/* model names the whole text "$": here it is the request, and paths are relative to it */
+static void
+path_relative(struct err *e)
+{
+	size_t skip = strncmp(e->path, "$.", 2) == 0 ? 2 : e->path[0] == '$' ? 1 : 0;
+
+	memmove(e->path, e->path + skip, strlen(e->path + skip) + 1);
 }
 
 enum rc
 request_parse(const struct usmjson_options *o, const char *p, size_t n, json_t **out, struct err *e)
 {
-	json_error_t je;
+	size_t mail = o->max_mail_bytes / 3 * 4 + 4;
+	struct json_limits lim = {
+		.depth = (unsigned)o->max_depth,
+		.string = mail > o->max_string_bytes ? mail : o->max_string_bytes, /* the tighter one is checked by member */
+	};
 	enum rc rc;
 
 	*out = NULL;
 	if (n == 0)
 		return err_set(e, RC_PROTO, "The request has no body; send a JSON object, {} when there is nothing to say");
-	if (!utf8_valid(p, n))
-		return err_set(e, RC_PROTO, "The request is not UTF-8");
-	rc = scan(o, p, n, e);
-	if (rc != RC_OK)
-		return rc;
-	*out = json_loadb(p, n, JSON_REJECT_DUPLICATES, &je);
-	if (*out == NULL && json_error_code(&je) == json_error_out_of_memory)
-		return err_set(e, RC_NOMEM, "out of memory");
-	if (*out == NULL)
-		return err_set(e, RC_PROTO, "The request is not valid JSON: line %d, column %d: %.120s", je.line, je.column, je.text);
-	if (!json_is_object(*out)) {
+	if (count_values(p, n) > o->max_values)
+		return err_set(e, RC_LIMIT, "The request holds more than %zu values", o->max_values);
+	rc = model_json_parse(p, n, &lim, out, e);
+	if (rc == RC_OK && !json_is_object(*out)) {
 		json_decref(*out);
 		*out = NULL;
-		return err_set(e, RC_PROTO, "The request must be one JSON object");
+		rc = err_set(e, RC_PROTO, "The request must be one JSON object");
 	}
-	return RC_OK;
+	if (rc != RC_OK && e != NULL)
+		path_relative(e);
+	return rc;
 }
 
 /* ---- the path ---- */
@@ -261,26 +247,26 @@ rd_value(struct rd *r, const struct rd_member *m, const json_t *j)
 	int64_t n;
 
 	if (!type_fits(m, j))
-		return rd_fail(r, RC_PROTO, "This must be %s", wanted[m->kind]);
+		return rd_fail(r, RC_PROTO, "must be %s", wanted[m->kind]);
 	switch (m->kind) {
 	case RD_INT:
 		n = json_integer_value(j);
 		if (n < m->min || n > m->max)
-			return rd_fail(r, RC_PROTO, "This must be from %" PRId64 " to %" PRId64, m->min, m->max);
+			return rd_fail(r, RC_PROTO, "must be from %" PRId64 " to %" PRId64, m->min, m->max);
 		break;
 	case RD_STRING:
 		n = (int64_t)json_string_length(j);
 		if (n < m->min)
-			return rd_fail(r, RC_PROTO, "This must not be empty");
+			return rd_fail(r, RC_PROTO, "must not be empty");
 		if (n > m->max)
-			return rd_fail(r, RC_LIMIT, "This is longer than %" PRId64 " bytes", m->max);
+			return rd_fail(r, RC_LIMIT, "is longer than %" PRId64 " bytes", m->max);
 		break;
 	case RD_ARRAY:
 		n = (int64_t)json_array_size(j);
 		if (n < m->min)
-			return rd_fail(r, RC_PROTO, "This needs at least %" PRId64 " elements", m->min);
+			return rd_fail(r, RC_PROTO, "needs at least %" PRId64 " elements", m->min);
 		if (n > m->max)
-			return rd_fail(r, RC_LIMIT, "This has more than %" PRId64 " elements", m->max);
+			return rd_fail(r, RC_LIMIT, "has more than %" PRId64 " elements", m->max);
 		break;
 	default:
 		break;
@@ -303,7 +289,7 @@ rd_required(struct rd *r, const struct rd_member *m, size_t n, json_t *const *ou
 {
 	for (size_t i = 0; i < n; i++)
 		if ((m[i].flags & RD_REQUIRED) != 0 && out[i] == NULL)
-			return rd_fail_at(r, m[i].name, RC_PROTO, "This is missing: it must be %s", wanted[m[i].kind]);
+			return rd_fail_at(r, m[i].name, RC_PROTO, "is missing: it must be %s", wanted[m[i].kind]);
 	return RC_OK;
 }
 
@@ -317,11 +303,11 @@ rd_object(struct rd *r, const json_t *j, const struct rd_member *m, size_t n, js
 
 	memset(out, 0, n * sizeof(*out));
 	if (!json_is_object(j))
-		return rd_fail(r, RC_PROTO, "This must be an object");
+		return rd_fail(r, RC_PROTO, "must be an object");
 	json_object_foreach((json_t *)(uintptr_t)j, name, v) {
 		i = rd_member_find(m, n, name);
 		if (i == n)
-			return rd_fail_at(r, name, RC_PROTO, "There is no such member here");
+			return rd_fail_at(r, name, RC_PROTO, "is no member of this");
 		if (json_is_null(v) && (m[i].flags & RD_NULL) != 0)
 			continue;
 		mark = rd_enter(r, name);

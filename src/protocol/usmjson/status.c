@@ -73,21 +73,31 @@ write_path(struct buf *b, const char *where, const char *path)
 	js_str(b, text);
 }
 
+/* OX's text is in the user's language already: a second sentence in English would not help.  A text in lower case says
+ * what is wrong with the member that the path names. */
+static void
+message(const struct status *s, const struct err *e, bool ox, char *out, size_t size)
+{
+	bool member = e->path[0] != '\0' && e->text[0] >= 'a' && e->text[0] <= 'z';
+	size_t n = strlen(e->text);
+
+	if (s->hide || n == 0)
+		(void)snprintf(out, size, "%s", s->advice);
+	else if (ox)
+		(void)snprintf(out, size, "%s", e->text);
+	else
+		(void)snprintf(out, size, "%s%s%s%s %s", member ? e->path : "", member ? " " : "", e->text, e->text[n - 1] == '.' ? "" : ".", s->advice);
+}
+
 void
 status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where)
 {
 	bool ours = strcmp(e->code, ENGINE_OUTDATED) == 0;
 	bool ox = e->code[0] != '\0' && !ours;
-	char text[2 * sizeof(e->text)];
+	char text[3 * sizeof(e->text)];
 	int wait_s = e->retry_after_s > 0 ? e->retry_after_s : s->retry_after_s;
 
-	/* OX's text is in the user's language already: a second sentence in English would not help */
-	if (s->hide || e->text[0] == '\0')
-		(void)snprintf(text, sizeof(text), "%s", s->advice);
-	else if (ox)
-		(void)snprintf(text, sizeof(text), "%s", e->text);
-	else
-		(void)snprintf(text, sizeof(text), "%s%s %s", e->text, e->text[strlen(e->text) - 1] == '.' ? "" : ".", s->advice);
+	message(s, e, ox, text, sizeof(text));
 	buf_addc(b, '{');
 	js_key(b, "code");
 	js_str(b, s->name);

@@ -266,45 +266,14 @@ defaults(struct usmjson_options *o)
 		o->min_heartbeat_s = o->max_heartbeat_s;
 }
 
-/* the names of delivered fields, ready to be appended */
-static bool
-make_keys(struct usmjson *u)
-{
-	for (int ct = 0; ct < CT_COUNT; ct++) {
-		const struct content_type *t = model_content((enum content)ct);
-
-		for (size_t i = 0; i < t->n_fields; i++) {
-			if ((t->fields[i].flags & FF_NODELIVER) != 0)
-				continue;
-			u->key[ct][i] = arena_printf(u->arena, "\"%s\":", t->fields[i].name);
-			if (u->key[ct][i] == NULL)
-				return false;
-		}
-	}
-	return true;
-}
-
-static void
-self_free(struct usmjson *u)
-{
-	if (u == NULL)
-		return;
-	arena_free(u->arena);
-	mem_free(u);
-}
-
 enum rc
 usmjson_new(struct engine *engine, const struct usmjson_options *options, struct protocol *out, struct err *e)
 {
 	struct usmjson *u = mem_alloc(sizeof(*u));
 
 	memset(out, 0, sizeof(*out));
-	if (u != NULL)
-		u->arena = arena_new(0);
-	if (u == NULL || u->arena == NULL || !make_keys(u)) {
-		self_free(u);
+	if (u == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
-	}
 	u->engine = engine;
 	u->o = *options;
 	defaults(&u->o);
@@ -315,6 +284,6 @@ usmjson_new(struct engine *engine, const struct usmjson_options *options, struct
 void
 usmjson_free(struct protocol *p)
 {
-	self_free(p->self);
+	mem_free(p->self);
 	p->self = NULL;
 }

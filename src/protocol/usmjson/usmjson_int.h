@@ -51,8 +51,6 @@ void status_write_error(struct buf *b, const struct status *s, const struct err 
 struct usmjson {
 	struct engine *engine;
 	struct usmjson_options o;
-	struct arena *arena;                            /* of KEY */
-	const char *key[CT_COUNT][MODEL_MAX_FIELDS];    /* "\"name\":" of each field that is delivered, else NULL */
 };
 
 struct call {
@@ -180,16 +178,11 @@ MUST_CHECK enum rc changes_read(struct rd *r, enum content ct, const json_t *cre
 void changes_drop(struct sync_request *req);
 /** uuids_distinct - index of an element of U that occurs before, or N. */
 MUST_CHECK enum rc uuids_distinct(struct arena *a, const struct uuid *u, size_t n, size_t *dup);
-/** field_read - check V, the value sent for field I of T, and put it into O (null clears). CREATE: in a new object. */
-MUST_CHECK enum rc field_read(struct rd *r, const struct content_type *t, int i, json_t *v, bool create, struct object *o);
 
 /* ---- writing ---- */
 
 /** js_str - S as a JSON string; bytes that are not UTF-8 become '?'. */
 void js_str(struct buf *b, const char *s);
-void js_strn(struct buf *b, const char *s, size_t n);
-/** js_value - any JSON value, compact. */
-void js_value(struct buf *b, const json_t *v);
 void js_uuid(struct buf *b, const struct uuid *u);
 void js_syncid(struct buf *b, const struct syncid *s);
 /** js_key - a constant KEY with what separates it from the member before ("," unless the object just began). */
@@ -197,7 +190,7 @@ void js_key(struct buf *b, const char *key);
 const char *policy_name(enum sync_policy p);
 
 /** answer_write_* - parts of the answer to a sync, as members of an object that is open in B. */
-void answer_write_items(struct usmjson *u, struct buf *b, const struct sync_answer *a, bool whole, const char *key);
+void answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key);
 void answer_write_deleted(struct buf *b, const struct sync_answer *a);
 void answer_write_results(struct buf *b, const struct sync_request *req, const struct sync_answer *a);
 
