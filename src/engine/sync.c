@@ -73,7 +73,7 @@ load_cursor(struct op *op, struct err *e)
 	if (req->n_changes > 0 && req->k < op->cur.k) {
 		rc = err_set_path(e, RC_CONFLICT, "request", "a newer request of this device has been seen: drop this one's answer");
 		if (e != NULL)
-			(void)snprintf(e->code, sizeof(e->code), "outdated");
+			(void)snprintf(e->code, sizeof(e->code), "%s", ENGINE_OUTDATED);
 		return rc;
 	}
 	return store_cursor_use(op->c, op->s->n->device_id, op->t.f.id, &op->cur, req->n_changes > 0 ? req->k : 0, e);
@@ -167,6 +167,29 @@ engine_sync_done(struct sync_answer *out)
 	object_drop_all(out->stash, out->n_stash);
 	out->stash = NULL;
 	out->n_stash = 0;
+}
+
+enum rc
+engine_folder_type(struct engine_session *s, const struct folder_ref *folder, enum content *ct, struct err *e)
+{
+	struct arena *a;
+	struct op op;
+	enum rc rc;
+
+	*ct = CT_FOLDER;
+	if (folder->hierarchy)
+		return RC_OK;
+	a = arena_new(0);
+	if (a == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a folder");
+	rc = op_begin(&op, s, a, e);
+	if (rc == RC_OK)
+		rc = target_open(&op, folder, &op.t, e);
+	*ct = op.t.ct;
+	op_end(&op);
+	hierarchy_drop(&op);
+	arena_free(a);
+	return rc;
 }
 
 enum rc
