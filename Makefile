@@ -46,7 +46,7 @@ DEPS_hub      := util
 DEPS_pim      := model util
 DEPS_engine   := sync store cache backend hub model util
 DEPS_protocol := engine sync store cache backend hub model util
-DEPS_httpd    := protocol engine sync store cache backend hub model util
+DEPS_httpd    := hub util
 DEPS_client   := pim model util
 DEPS_daemon   := httpd protocol engine sync store cache backend hub conf model util
 
