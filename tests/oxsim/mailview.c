@@ -123,8 +123,12 @@ add_file(struct viewing *v, const struct mpart *m, bool force_attachment)
 	    (json_int_t)m->bodylen, "disp", inl ? "inline" : "attachment", "content");
 	char *type;
 
-	type = m->charset && strcmp(m->type, "text/calendar") == 0 ?
-	    xprintf("%s; charset=%s", m->type, m->charset) : xstrdup(m->type);
+	/* an invitation keeps what a client must know to read it */
+	if (strcmp(m->type, "text/calendar") == 0)
+		type = xprintf("%s%s%s%s%s", m->type, m->charset ? "; charset=" : "", m->charset ? m->charset : "",
+		    m->method ? "; method=" : "", m->method ? m->method : "");
+	else
+		type = xstrdup(m->type);
 	json_object_set_new(a, "content_type", json_string(type));
 	if (m->cid != NULL)
 		json_object_set_new(a, "cid", json_string(m->cid));

@@ -55,6 +55,8 @@ find_attachment(GMimeObject *parent, GMimeObject *part, gpointer user)
 	(void)parent;
 	if (d != NULL && g_ascii_strcasecmp(d, "attachment") == 0)
 		i->attach = true;
+	else if (d == NULL && GMIME_IS_PART(part) && g_mime_part_get_filename(GMIME_PART(part)) != NULL)
+		i->attach = true;
 }
 
 static int

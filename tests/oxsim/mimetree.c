@@ -73,6 +73,9 @@ take_type(struct mpart *m, const char *value, char **boundary)
 	v = g_mime_content_type_get_parameter(ct, "charset");
 	if (v != NULL && m->charset == NULL)
 		m->charset = xstrdup(v);
+	v = g_mime_content_type_get_parameter(ct, "method");
+	if (v != NULL && m->method == NULL)
+		m->method = xstrdup(v);
 	v = g_mime_content_type_get_parameter(ct, "name");
 	if (v != NULL && m->filename == NULL)
 		m->filename = xstrdup(v);
@@ -210,6 +213,7 @@ mimetree_free(struct mpart *m)
 	free(m->child);
 	free(m->type);
 	free(m->charset);
+	free(m->method);
 	free(m->filename);
 	free(m->cid);
 	free(m->cte);

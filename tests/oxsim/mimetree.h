@@ -16,6 +16,7 @@ struct mpart {
 	size_t bodylen;
 	char *type;		/* "text/plain", lower case */
 	char *charset;		/* NULL when not given */
+	char *method;		/* of text/calendar, NULL */
 	char *filename;		/* decoded, NULL when not given */
 	char *cid;		/* with its angle brackets, NULL */
 	char *cte;		/* transfer encoding, lower case, "" */

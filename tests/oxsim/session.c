@@ -298,6 +298,22 @@ modules_member(struct req *r)
 	json_decref(q.err);
 }
 
+/* as many as the recorded server lets one user have */
+#define MAX_SESSIONS 100
+
+static int
+sessions_of(const struct user *u)
+{
+	GHashTableIter it;
+	gpointer v;
+	int n = 0;
+
+	g_hash_table_iter_init(&it, S.session);
+	while (g_hash_table_iter_next(&it, NULL, &v))
+		n += ((const struct session *)v)->u == u;
+	return n;
+}
+
 static void
 do_login(struct req *r)
 {
@@ -328,6 +344,10 @@ do_login(struct req *r)
 	}
 	if (*auth != '\0' && auth_in_use(auth) != NULL) {
 		fail(r, "SES-0008", json_pack("[s,s]", auth_in_use(auth)->u->login, name));
+		return;
+	}
+	if (sessions_of(u) >= MAX_SESSIONS) {
+		fail(r, "SES-0007", json_pack("[i,i]", u->id, u->c->id));
 		return;
 	}
 	s = xcalloc(1, sizeof(*s));

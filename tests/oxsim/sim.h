@@ -426,6 +426,8 @@ static inline void max_ts(struct req *r, int64_t ts)
 void fail(struct req *r, const char *key, json_t *params);
 void warn(struct req *r, const char *key, json_t *params);
 json_t *error_object(const char *key, json_t *params);
+/* another category than the table has */
+void error_category(json_t *e, int cat);
 /* one field too long; col < 0: no `truncated` */
 void fail_trunc(struct req *r, const char *key, const char *label, int max, int len, int id, int col);
 void envelope_begin(struct req *r);
