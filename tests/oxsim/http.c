@@ -341,8 +341,9 @@ send_reply(struct MHD_Connection *mc, struct req *r, struct sb *out)
 		return MHD_NO;
 	if (out->len == 0)
 		free(out->p);
-	(void)MHD_add_response_header(resp, "Content-Type", r->ctype ? r->ctype :
-	    S.older ? "text/javascript; charset=UTF-8" : "application/json;charset=UTF-8");
+	if (r->status != 404 || out->len > 0)
+		(void)MHD_add_response_header(resp, "Content-Type", r->ctype ? r->ctype :
+		    S.older ? "text/javascript; charset=UTF-8" : "application/json;charset=UTF-8");
 	(void)MHD_add_response_header(resp, "Cache-Control", "no-store, no-cache, must-revalidate");
 	if (r->failed && r->kind != RK_FLAT)
 		(void)MHD_add_response_header(resp, "Content-Disposition", "inline");

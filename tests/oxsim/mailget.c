@@ -263,6 +263,36 @@ mail_attachment(struct req *r)
 	mimetree_free(tree);
 }
 
+/* Pictures inside HTML: found by content id or file name, without asking for a session parameter. */
+void
+mail_picture(struct req *r)
+{
+	const char *uid = need(r, "uid");
+	const struct mpart *part;
+	struct mpart *tree;
+	struct mbox *mb;
+	struct mail *m;
+	char *data, *name;
+	size_t len;
+
+	if (uid == NULL || (m = mail_asked(r, &mb)) == NULL)
+		return;
+	tree = mimetree_parse(m->raw->p, m->raw->len);
+	part = mimetree_find_cid(tree, uid);
+	if (part == NULL) {
+		r->status = 404;
+		raw_reply(r, "text/html;charset=UTF-8", "no picture", 10);
+	} else {
+		data = mimetree_decode(part, &len);
+		name = mimetree_filename(part);
+		mail_disposition(r, "inline", name);
+		raw_reply(r, g_intern_string(part->type), data, len);
+		free(name);
+		free(data);
+	}
+	mimetree_free(tree);
+}
+
 static uint32_t
 crc32_of(const char *p, size_t n)
 {

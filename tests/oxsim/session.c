@@ -79,6 +79,9 @@ set_session_cookies(struct req *r, const struct session *s, bool gone)
 		set_cookie(r, "open-xchange-session-", s->hash, "invalid");
 	set_cookie(r, "open-xchange-secret-", s->hash, gone ? "invalid" : s->secret);
 	set_cookie(r, "open-xchange-public-session-", s->alt_hash, gone ? "invalid" : s->alt);
+	if (gone)
+		add_header(r, "Set-Cookie", "JSESSIONID=invalid; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/; "
+		    "HttpOnly; SameSite=Lax");
 }
 
 /* a request without the routing cookie gets one */
@@ -284,6 +287,7 @@ modules_member(struct req *r)
 	q.hdr = NULL;
 	q.nhdr = 0;
 	q.err = q.warn = NULL;
+	q.kind = RK_JSON;
 	(void)snprintf(q.module, sizeof(q.module), "config");
 	q.rest = "modules";
 	q.action = "GET";
@@ -419,7 +423,7 @@ do_logout(struct req *r)
 	session_kill(s);
 	r->kind = RK_RAW;
 	r->out->len = r->start;
-	r->ctype = "text/html;charset=UTF-8";
+	r->ctype = "application/json;charset=UTF-8";
 }
 
 void
@@ -430,6 +434,7 @@ act_login(struct req *r)
 	r->kind = RK_FLAT;
 	r->start = r->mark = r->out->len;
 	if (a == NULL) {
+		set_jsession(r);
 		fail(r, "SVL-0002", json_pack("[s]", "action"));
 	} else if (strcmp(a, "login") == 0) {
 		set_jsession(r);
@@ -453,6 +458,7 @@ act_login(struct req *r)
 			sb_str(r->out, "{\"data\":\"1\"}");
 		}
 	} else {
+		set_jsession(r);
 		fail(r, "SVL-0001", NULL);
 	}
 }
