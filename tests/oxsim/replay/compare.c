@@ -397,6 +397,30 @@ likeness(json_t *rec, json_t *rep)
 	return n;
 }
 
+/* Pairs the two most similar elements that are left; false when there are none. */
+static bool
+pair_best(json_t *rec, json_t *rep, int *pair, bool *used)
+{
+	size_t n = json_array_size(rec), m = json_array_size(rep), bi = 0, bj = 0;
+	int best = -1;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < m && pair[i] < 0; j++) {
+			int l = used[j] ? -1 : likeness(json_array_get(rec, i), json_array_get(rep, j));
+
+			if (l > best) {
+				best = l;
+				bi = i;
+				bj = j;
+			}
+		}
+	if (best < 0)
+		return false;
+	pair[bi] = (int)bj;
+	used[bj] = true;
+	return true;
+}
+
 /* pair[i] = index in REP of the partner of element i of REC, or -1. */
 static void
 align(struct env *e, const char *idkind, json_t *rec, json_t *rep, int *pair, bool *used)
@@ -411,22 +435,8 @@ align(struct env *e, const char *idkind, json_t *rec, json_t *rep, int *pair, bo
 				used[j] = true;
 			}
 	}
-	for (size_t i = 0; i < n; i++) {
-		int best = -1;
-
-		for (size_t j = 0; j < m && pair[i] < 0; j++) {
-			int l = used[j] ? -1 : likeness(json_array_get(rec, i), json_array_get(rep, j));
-
-			if (l > best) {
-				best = l;
-				pair[i] = -2 - (int)j;
-			}
-		}
-		if (pair[i] <= -2) {
-			pair[i] = -2 - pair[i];
-			used[pair[i]] = true;
-		}
-	}
+	while (pair_best(rec, rep, pair, used))
+		;
 }
 
 static void
