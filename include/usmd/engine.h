@@ -31,6 +31,7 @@ struct engine_options {
 	unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
 	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
 	size_t max_mail_bytes;        /* raw mail up and down */
+	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
 };
 
 /** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */
@@ -82,6 +83,15 @@ struct folder_ref {
 	struct uuid uuid;
 };
 
+/**
+ * engine_folder_type - what the objects of FOLDER are (the protocol reads the fields of changes by it); CT_FOLDER
+ * for the hierarchy.  RC_NOTFOUND unknown folder; RC_BUSY, RC_TIMEOUT, RC_UPSTREAM, RC_DENIED as engine_sync.
+ */
+MUST_CHECK enum rc engine_folder_type(struct engine_session *s, const struct folder_ref *folder, enum content *ct, struct err *e);
+
+/** err.code with RC_CONFLICT when the request's number is older than one already seen: the client ignores the answer, no reconcile. */
+#define ENGINE_OUTDATED "outdated-request"
+
 /** A change as the protocol read it. */
 struct client_change {
 	enum sync_op op;
@@ -95,8 +105,8 @@ struct client_change {
 	struct fmask blind;
 	const void *raw;         /* mail create: the RFC 822 octets */
 	size_t raw_len;
-	bool has_move;           /* move into another folder of the same type */
-	struct uuid move_to;
+	bool has_move;           /* move into another folder of the same type; folders: `parent` was sent (also on create) */
+	struct uuid move_to;     /* folders: the new parent, all zero = top */
 };
 
 enum sync_mode { SYNC_INIT, SYNC_UPDATE, SYNC_RECONCILE, SYNC_ESTIMATE };
@@ -145,13 +155,15 @@ struct sync_answer {
 	size_t n_results;
 	size_t estimate;         /* ESTIMATE: entries that a complete sync would deliver now */
 	enum content ct;
+	struct object **stash;   /* the engine's: contents that items borrow, dropped by engine_sync_done */
+	size_t n_stash;
 };
 
 /**
  * engine_sync - syncInit, syncUpdate, reconcile, syncEstimate.
  * A: request's arena; all of OUT lives in it until engine_sync_done, which drops the json references.
  * Errors: RC_NOTFOUND unknown folder; RC_CONFLICT unknown or outdated syncid, or a request older than one already
- * seen (409: reconcile); RC_BUSY; RC_TIMEOUT/RC_UPSTREAM OX; RC_DENIED log in again; RC_LIMIT; RC_PROTO.
+ * seen (then e->code is ENGINE_OUTDATED; else 409: reconcile); RC_BUSY; RC_TIMEOUT/RC_UPSTREAM OX; RC_DENIED log in again; RC_LIMIT; RC_PROTO.
  */
 MUST_CHECK enum rc engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e);
 void engine_sync_done(struct sync_answer *out);

@@ -132,6 +132,8 @@ struct attach {
 	bool rtf;
 };
 
+struct tomb { int id; int64_t stamp; };
+
 struct obj {
 	int id;
 	enum mod m;
@@ -147,6 +149,8 @@ struct obj {
 	struct attach *at;
 	int nat;
 	int64_t at_lm;		/* newest attachment */
+	struct tomb *atgone;	/* detached */
+	int natgone;
 	struct blob *image;
 	char *image_type;
 	int64_t image_lm;
@@ -160,8 +164,6 @@ struct obj {
 	int sequence;
 	char *sort;		/* contacts: lower-case sort key */
 };
-
-struct tomb { int id; int64_t stamp; };
 
 struct perm { int entity; bool group; int bits; };
 
@@ -429,6 +431,8 @@ static inline void max_ts(struct req *r, int64_t ts)
 void fail(struct req *r, const char *key, json_t *params);
 void warn(struct req *r, const char *key, json_t *params);
 json_t *error_object(const char *key, json_t *params);
+/* another category than the table has */
+void error_category(json_t *e, int cat);
 /* one field too long; col < 0: no `truncated` */
 void fail_trunc(struct req *r, const char *key, const char *label, int max, int len, int id, int col);
 void envelope_begin(struct req *r);
