@@ -41,6 +41,8 @@ message_open(struct pim_ctx *c, const void *octets, size_t len, GMimeMessage **m
 {
 	GMimeStream *stream;
 	GMimeParser *parser;
+	GMimeObject *part;
+	int headers;
 
 	*msg = NULL;
 	pim_init();
@@ -57,7 +59,12 @@ message_open(struct pim_ctx *c, const void *octets, size_t len, GMimeMessage **m
 	g_object_unref(stream);
 	if (*msg == NULL)
 		return pim_fail(c, PIM_REFUSED, "the text is no message");
-	if (g_mime_header_list_get_count(g_mime_object_get_header_list(GMIME_OBJECT(*msg))) == 0) {
+	/* GMime keeps the Content- headers with the body part */
+	part = g_mime_message_get_mime_part(*msg);
+	headers = g_mime_header_list_get_count(g_mime_object_get_header_list(GMIME_OBJECT(*msg)));
+	if (part != NULL)
+		headers += g_mime_header_list_get_count(g_mime_object_get_header_list(part));
+	if (headers == 0) {
 		g_object_unref(*msg);
 		*msg = NULL;
 		return pim_fail(c, PIM_REFUSED, "the message has no header lines");
