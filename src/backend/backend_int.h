@@ -39,6 +39,7 @@ struct http {
 	bool multipart;             /* BODY as the one file of a form */
 	bool write;                 /* an exchange that may have had an effect is never repeated */
 	/* out */
+	size_t body_out;            /* octets of BODY handed to the connection */
 	long status;
 	char type[80];              /* Content-Type of the answer */
 	int retry_after_s;          /* 0 = none */

@@ -172,6 +172,7 @@ on_header(char *p, size_t size, size_t n, void *arg)
 }
 
 struct upload {
+	struct http *h;
 	const char *p;
 	size_t left;
 };
@@ -186,6 +187,7 @@ on_read(char *out, size_t size, size_t n, void *arg)
 		memcpy(out, u->p, k);
 	u->p += k;
 	u->left -= k;
+	u->h->body_out += k;
 	return k;
 }
 
@@ -240,6 +242,7 @@ set_body(CURL *c, struct http *h, struct upload *u)
 	curl_mime *mime = NULL;
 	curl_mimepart *part;
 
+	u->h = h;
 	u->p = h->body;
 	u->left = h->body_len;
 	if (h->multipart) {
@@ -266,12 +269,13 @@ set_body(CURL *c, struct http *h, struct upload *u)
 	return NULL;
 }
 
-/* Nothing can have been done: not connected, or not one octet of the body (without which OX does nothing) went out. */
+/*
+ * Nothing can have been done: not connected, or not one octet of the body (without which OX does nothing) was handed out.
+ * libcurl's own counter does not do: it is reset when a request is about to be sent again.
+ */
 static bool
-surely_not_done(CURL *c, const struct http *h, CURLcode code)
+surely_not_done(const struct http *h, CURLcode code)
 {
-	curl_off_t sent = 0;
-
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_CONNECT:
@@ -289,12 +293,11 @@ surely_not_done(CURL *c, const struct http *h, CURLcode code)
 	}
 	if (!h->write)
 		return true;
-	curl_easy_getinfo(c, CURLINFO_SIZE_UPLOAD_T, &sent);
-	return h->body_len > 0 && sent == 0;
+	return h->body_len > 0 && h->body_out == 0;
 }
 
 static enum rc
-failure(CURL *c, const struct http *h, CURLcode code, const char *text, struct err *e)
+failure(const struct http *h, CURLcode code, const char *text, struct err *e)
 {
 	const char *why = text[0] != '\0' ? text : curl_easy_strerror(code);
 
@@ -304,7 +307,7 @@ failure(CURL *c, const struct http *h, CURLcode code, const char *text, struct e
 		    err_set(e, RC_UPSTREAM, "the answer of OX is larger than %zu octets", h->answer.max);
 	if (code == CURLE_OPERATION_TIMEDOUT && !h->write)
 		return err_set(e, RC_TIMEOUT, "OX did not answer in time: %s", why);
-	if (surely_not_done(c, h, code))
+	if (surely_not_done(h, code))
 		return err_set(e, RC_UPSTREAM, "OX cannot be reached: %s", why);
 	return err_set(e, RC_TIMEOUT, "no answer of OX, the outcome is unknown: %s", why);
 }
@@ -335,7 +338,7 @@ static CURLcode
 exchange(struct backend *b, CURL *c, struct http *h, char errbuf[CURL_ERROR_SIZE])
 {
 	struct curl_slist *l = headers(h);
-	struct upload u = { NULL, 0 };
+	struct upload u = { NULL, NULL, 0 };
 	curl_mime *mime = NULL;
 	const char *type = NULL;
 	CURLcode code;
@@ -343,6 +346,7 @@ exchange(struct backend *b, CURL *c, struct http *h, char errbuf[CURL_ERROR_SIZE
 	errbuf[0] = '\0';
 	h->status = 0;
 	h->retry_after_s = 0;
+	h->body_out = 0;
 	buf_reset(&h->answer);
 	buf_reset(&h->set_cookies);
 	set_common(b, c, h, errbuf);
@@ -381,7 +385,7 @@ http_do(struct backend *b, struct http *h, struct err *e)
 		code = exchange(b, c, h, errbuf);
 	}
 	if (code != CURLE_OK)
-		rc = failure(c, h, code, errbuf, e);
+		rc = failure(h, code, errbuf, e);
 	release(b, c);
 	metric_add(M_OX_REQUESTS, 1);
 	metric_add(M_OX_US, now_mono_us() - began);
