@@ -7,9 +7,10 @@
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite_histories());
+	SRunner *r = srunner_create(suite_cases());
 	int failed;
 
+	srunner_add_suite(r, suite_histories());
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
