@@ -29,10 +29,11 @@ CREATE TABLE usmd.device (
 	config  text NOT NULL DEFAULT '{}',
 	UNIQUE (account, name)
 );
+CREATE INDEX device_seen_at ON usmd.device (seen_at) WHERE seen_at > 0;
 COMMENT ON TABLE usmd.device IS 'Client installations: one row for each name that a client of an account calls itself.';
 COMMENT ON COLUMN usmd.device.id IS 'Number of the device in all other tables.';
 COMMENT ON COLUMN usmd.device.account IS 'Whose device it is.';
-COMMENT ON COLUMN usmd.device.seen_at IS 'Last login (ms); the state of a device without session for longer than tombstones are kept is dropped.';
+COMMENT ON COLUMN usmd.device.seen_at IS 'Last login (ms). The sync state of a device without session for longer than tombstones are kept is dropped, and this becomes 0.';
 COMMENT ON COLUMN usmd.device.name IS 'As the client calls itself.';
 COMMENT ON COLUMN usmd.device.config IS 'JSON text of setConfig.';
 
@@ -70,6 +71,7 @@ CREATE TABLE usmd.folder (
 	oxid      text NOT NULL,
 	UNIQUE (account, ct, oxid)
 );
+CREATE INDEX folder_mark_at ON usmd.folder (mark_at);
 COMMENT ON TABLE usmd.folder IS 'Heads of the folder indexes: one for each account and folder, shared by all its devices.';
 COMMENT ON COLUMN usmd.folder.account IS 'Whose view of the folder it is.';
 COMMENT ON COLUMN usmd.folder.epoch IS 'Random; new whenever change numbers start again, which makes all older syncids unknown.';
@@ -108,7 +110,7 @@ CREATE INDEX pim_row_sk ON usmd.pim_row (folder, (sk >> 30)) WITH (fillfactor = 
 CREATE INDEX pim_row_odd ON usmd.pim_row (folder) WHERE odd AND NOT dead;
 CREATE INDEX pim_row_cid ON usmd.pim_row (folder, cid) WHERE cid IS NOT NULL;
 CREATE INDEX pim_row_dead ON usmd.pim_row (folder, cn) WHERE dead;
-COMMENT ON TABLE usmd.pim_row IS 'One row for each object of a folder index (contacts, appointments, tasks, folders of the hierarchy), tombstones included.';
+COMMENT ON TABLE usmd.pim_row IS 'One row for each object of a folder index (contacts, appointments, tasks, folders of the hierarchy), tombstones included. Measured with indexes (10,000 rows): 244 bytes with 16 fields set, appointment with 12 fields 246.';
 COMMENT ON COLUMN usmd.pim_row.id IS 'OX id; a negative keyed hash where OX''s id is no number.';
 COMMENT ON COLUMN usmd.pim_row.cn IS 'Change number of the last change.';
 COMMENT ON COLUMN usmd.pim_row.sk IS 'Sort key of the first fill (start, ms) in calendars and task lists; NULL where the id orders.';
@@ -132,7 +134,7 @@ CREATE INDEX mail_row_id ON usmd.mail_row (folder, (id >> 6)) WITH (fillfactor =
 CREATE INDEX mail_row_cn ON usmd.mail_row (folder, (cn >> 6)) WITH (fillfactor = 100);
 CREATE INDEX mail_row_cid ON usmd.mail_row (folder, cid) WHERE cid IS NOT NULL;
 CREATE INDEX mail_row_dead ON usmd.mail_row (folder, cn) WHERE dead;
-COMMENT ON TABLE usmd.mail_row IS 'One row for each mail of a folder index, tombstones included; slimmer than pim_row.';
+COMMENT ON TABLE usmd.mail_row IS 'One row for each mail of a folder index, tombstones included; slimmer than pim_row: measured 99 bytes with indexes (10,000 mails, every fourth with a label).';
 COMMENT ON COLUMN usmd.mail_row.id IS 'IMAP uid; (folder, id) is unique, see the comment at its index.';
 COMMENT ON COLUMN usmd.mail_row.cn IS 'Change number of the last change.';
 COMMENT ON COLUMN usmd.mail_row.cid IS 'Hash of the client''s id of a mail that one of our clients made; NULL for all others.';
@@ -186,7 +188,7 @@ CREATE TABLE usmd.write_log (
 	done   bool NOT NULL,
 	fields bytea NOT NULL
 );
-CREATE INDEX write_log_device ON usmd.write_log (device, folder);
+CREATE INDEX write_log_device ON usmd.write_log (device, folder, wid);
 COMMENT ON TABLE usmd.write_log IS 'What a device wrote and was not yet seen to have been told: its own writes are no conflicts with itself.';
 COMMENT ON COLUMN usmd.write_log.wid IS 'Key.';
 COMMENT ON COLUMN usmd.write_log.device IS 'Who wrote.';
@@ -235,6 +237,7 @@ CREATE TABLE usmd.conflict (
 	sealed  bytea NOT NULL,
 	UNIQUE (account, uuid, digest)
 );
+CREATE INDEX conflict_account ON usmd.conflict (account, id);
 CREATE INDEX conflict_expires ON usmd.conflict (expires);
 COMMENT ON TABLE usmd.conflict IS 'Versions that lost a conflict, encrypted, until they expire: nothing that a person typed disappears.';
 COMMENT ON COLUMN usmd.conflict.id IS 'Key, shown to clients.';

@@ -18,8 +18,10 @@ static const struct pg_stmt stmts[] = {
 	    " unnest($2::int8[], $3::int8[], $4::int8[], $5::bool[], $6::bytea[]) u", 6 },
 	[S_MAIL_OLD] = { "store_rows_put_mail_old",
 	    "WITH u AS MATERIALIZED (SELECT * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::bool[], $6::bytea[])"
-	    " u(id, cn, cid, dead, body)), done AS (UPDATE mail_row m SET cn = u.cn, cid = u.cid, dead = u.dead, body = u.body"
-	    " FROM u WHERE m.folder = $1::int4 AND (m.id >> 6) = (u.id >> 6) AND m.id = u.id RETURNING m.id)"
+	    " u(id, cn, cid, dead, body)), done AS (UPDATE mail_row m SET cn = v.cn, cid = v.cid, dead = v.dead, body = v.body"
+	    /* found by one probe each (see store_rows_get_mail), then updated where they lie */
+	    " FROM (SELECT u.*, x.at FROM u CROSS JOIN LATERAL (SELECT ctid AS at FROM mail_row WHERE folder = $1::int4"
+	    " AND (id >> 6) = (u.id >> 6) AND id = u.id OFFSET 0) x) v WHERE m.ctid = v.at RETURNING m.id)"
 	    " INSERT INTO mail_row (folder, id, cn, cid, dead, body) SELECT $1::int4, u.* FROM u"
 	    " WHERE u.id NOT IN (SELECT id FROM done)", 6 },
 	[S_SPANS] = { "store_rows_put_spans",
