@@ -22,7 +22,7 @@ static const struct pg_stmt stmts[] = {
 	    " DELETE FROM cursor WHERE device IN (SELECT id FROM stale)", 1 },
 	/* folders whose mark is old, with the cn up to which their tombstones may go: every cursor's lo is past it */
 	[S_MARKED] = { "store_expire_marked",
-	    "SELECT f.id, least(f.mark_cn, coalesce((SELECT c.lo FROM cursor c WHERE c.folder = f.id ORDER BY c.lo LIMIT 1), f.mark_cn))"
+	    "SELECT f.id, least(f.mark_cn, coalesce((SELECT min(c.lo) FROM cursor c WHERE c.folder = f.id), f.mark_cn))"
 	    " FROM folder f WHERE f.mark_at < $1::int8 AND (f.cn > f.mark_cn OR f.mark_at > 0) ORDER BY f.mark_at LIMIT 64", 1 },
 	[S_DEAD_PIM] = { "store_expire_dead_pim",
 	    "DELETE FROM pim_row WHERE dead AND folder = $1::int4 AND cn <= $2::int8", 2 },

@@ -90,9 +90,7 @@ is_usable(struct store_conn *c)
 
 	if (c->pg == NULL || PQstatus(c->pg) != CONNECTION_OK)
 		return false;
-	if (poll(&pfd, 1, 0) > 0)
-		(void)PQconsumeInput(c->pg);
-	return PQstatus(c->pg) == CONNECTION_OK;
+	return poll(&pfd, 1, 0) == 0;
 }
 
 static struct timespec

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "harness/harness.h"
-#include "store/store_int.h"
+#include "store/rows_int.h"
 
 #define OK(call) do { \
 		enum rc rc_ = (call); \
