@@ -33,7 +33,7 @@ PKG_pim      := libical gmime-3.0 jansson
 PKG_client   := libcurl jansson sqlite3
 PKG_daemon   := libsystemd
 PKG_oxsim    := libmicrohttpd jansson gmime-3.0 libical
-PKG_tests    := check jansson libpq libcurl hiredis
+PKG_tests    := check jansson libpq libcurl hiredis libcrypto
 # link order: dependants first (also the allowed arrows, see tests/lint/layers.txt)
 DEPS_util     :=
 DEPS_model    := util
@@ -124,19 +124,36 @@ endef
 $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
 
 # --- integration tests: tests/integration/test_*.c, one Check program each ---
+# They run inside tests/harness/with-servers.  A test of one module names in INT_LIBS_<test> what it links; all others
+# link the whole daemon.
+INT_LIBS_test_store := store sync model util
+INT_LIBS_test_sql   := store sync model util
+INT_LIBS_test_cache := cache model util
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))
-$(B)/obj/tests/integration/%.o $(B)/obj/tests/harness/%.o: CPP_TESTS = $(call pkgc,$(PKG_tests))
+int_libs = $(or $(INT_LIBS_$(1)),$(DEPS_daemon) pim)
+CPP_TESTS = $(call pkgc,$(PKG_tests))
 $(B)/obj/tests/integration/%.o: tests/integration/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests $(CPP_TESTS) -MMD -MP -c -o $@ $<
 $(B)/obj/tests/harness/%.o: tests/harness/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests $(CPP_TESTS) -MMD -MP -c -o $@ $<
-$(B)/tests/int_%: $(B)/obj/tests/integration/%.o $(INT_LIB) $(foreach m,$(DEPS_daemon) pim,$(call lib,$(m)))
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_tests) $(call libs_of,$(DEPS_daemon) pim)) -lm
+define int_rules
+$(B)/tests/int_$(1): $(B)/obj/tests/integration/$(1).o $(INT_LIB) $(foreach m,$(call int_libs,$(1)),$(call lib,$(m)))
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,$(PKG_tests) $(call libs_of,$(call int_libs,$(1)))) -lm
+endef
+$(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
+
+.PHONY: check integration
+check: $(UNIT_BINS) $(INT_BINS) ## build and run all tests; private servers are started for those that need them
+	@sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(INT_BINS); rc=$$?; \
+	[ $$rc -eq 77 ] || exit $$rc; sh tests/harness/run-tests $(UNIT_BINS) || exit; \
+	echo 'SKIPPED, no servers: $(notdir $(INT_BINS))'
+integration: $(INT_BINS) ## build and run the integration tests only
+	@sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
 
 .PHONY: unit
 unit: $(UNIT_BINS) ## build and run the unit tests only
