@@ -101,14 +101,19 @@ $(B)/oxsim: $(OXSIM_OBJ) $(call lib,pim) $(call lib,model) $(call lib,util)
 
 # --- unit tests: tests/unit/<module>/*.c -> one Check program a module -------
 # Each links only what its module may use, so a wrong dependency is a link error.
+# A module whose neighbours are faked in its tests says so here: UNIT_DEPS_<module> in place of DEPS_<module>,
+# UNIT_OBJ_<module> further objects.
+UNIT_DEPS_protocol := model util
+UNIT_OBJ_protocol  := $(B)/obj/tests/harness/schema.o
 UNIT_MODULES := $(patsubst tests/unit/%/,%,$(sort $(wildcard tests/unit/*/)))
+unit_deps = $(if $(UNIT_DEPS_$(1)),$(UNIT_DEPS_$(1)),$(DEPS_$(1)))
 define unit_rules
 $(B)/obj/tests/unit/$(1)/%.o: tests/unit/$(1)/%.c Makefile
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS_ALL) -Itests $$(call pkgc,check $(PKG_$(1)) $(call libs_of,$(DEPS_$(1)))) -MMD -MP -c -o $$@ $$<
-$(B)/tests/unit_$(1): $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/unit/$(1)/*.c))) $(foreach m,$(1) $(DEPS_$(1)),$(call lib,$(m)))
+	$$(Q)$$(CC) $$(CFLAGS_ALL) -Itests $$(call pkgc,check $(PKG_$(1)) $(call libs_of,$(call unit_deps,$(1)))) -MMD -MP -c -o $$@ $$<
+$(B)/tests/unit_$(1): $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/unit/$(1)/*.c))) $(UNIT_OBJ_$(1)) $(foreach m,$(1) $(call unit_deps,$(1)),$(call lib,$(m)))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,check $(call libs_of,$(1) $(DEPS_$(1)))) -lm
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,check $(call libs_of,$(1) $(call unit_deps,$(1)))) -lm
 UNIT_BINS += $(B)/tests/unit_$(1)
 endef
 $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
