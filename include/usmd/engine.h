@@ -31,6 +31,7 @@ struct engine_options {
 	unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
 	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
 	size_t max_mail_bytes;        /* raw mail up and down */
+	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
 };
 
 /** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */
@@ -154,6 +155,8 @@ struct sync_answer {
 	size_t n_results;
 	size_t estimate;         /* ESTIMATE: entries that a complete sync would deliver now */
 	enum content ct;
+	struct object **stash;   /* the engine's: contents that items borrow, dropped by engine_sync_done */
+	size_t n_stash;
 };
 
 /**

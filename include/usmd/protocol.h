@@ -18,9 +18,9 @@ struct request {
 	const char *language;   /* Accept-Language or "" */
 	const char *content_type; /* "" when absent */
 	const char *client_ip;  /* of the client; X-Forwarded-For only from configured proxies */
-	const char *body;       /* BODY_LEN bytes; freed by httpd before the request is parked */
+	const char *body;       /* BODY_LEN bytes and a NUL; freed by httpd before the request is parked ("" then) */
 	size_t body_len;
-	void *parked;           /* state that the protocol returned with an earlier reply.park, else NULL */
+	void *parked;           /* the park_state of this request's earlier reply, else NULL; borrowed, see reply */
 	bool deadline_passed;   /* parked only: the heartbeat ended */
 	bool shutting_down;     /* parked only: answer "nothing new" now */
 };
@@ -35,20 +35,31 @@ struct reply {
 	size_t body_len;
 	char set_cookie[256];     /* "" = none */
 	int retry_after_s;        /* 0 = none */
-	/* Parking: the protocol has subscribed WAITER and read the state; httpd calls hub_park with DEADLINE_MS and, when it
-	 * ends, calls the protocol again with request.parked = PARK_STATE (the waiter is freed by httpd first).  */
+	/* Parking (status 0, WAITER set): the protocol has subscribed WAITER and read the state; httpd calls hub_park with
+	 * DEADLINE_MS (wall clock) and, when it ends, calls the protocol again with request.parked = PARK_STATE.  WAITER is
+	 * freed by httpd before that.  A request may park again, with a new waiter, and the same or another PARK_STATE. */
 	struct hub_waiter *waiter;
 	msec_t deadline_ms;
-	void *park_state;         /* small; freed by the protocol's park_free */
+	void *park_state;         /* small; httpd's from here on: it alone calls park_free, after a handle that did not
+	                           * return it again.  handle only reads request.parked and never frees it. */
 };
 
 /** A protocol: one static instance a protocol, SELF made by its constructor. */
 struct protocol {
 	const char *base; /* "/usm-json" */
-	/** handle - answer REQ; runs on a worker and may block.  Always fills REP (status != 0) or parks. */
+	/**
+	 * handle - answer REQ; runs on a worker and may block.  REP is zeroed; always fills it (status != 0) or parks.
+	 * May set log_ctx()->account and ->device: httpd prints them on the access line.
+	 */
 	void (*handle)(void *self, const struct request *req, struct reply *rep);
-	/** park_free - free a park_state whose connection went away. */
+	/** park_free - free a park_state; httpd calls it once for each one.  Runs on a worker. */
 	void (*park_free)(void *park_state);
+	/**
+	 * refuse - the body of an answer that httpd gives without asking handle (413 body too large, 503 queue full or
+	 * shutting down, 500 no answer), in the protocol's format.  MESSAGE is a constant English sentence.
+	 * Runs on any thread and must not block.  NULL = httpd's own {"error":{"code":413,"message":"..."}}.
+	 */
+	void (*refuse)(void *self, int http_status, const char *message, struct reply *rep);
 	void *self;
 };
 

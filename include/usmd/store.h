@@ -146,6 +146,7 @@ struct store_conflict {
 	enum content ct;
 	struct uuid uuid;
 	msec_t at, expires;
+	unsigned char digest[32]; /* keyed digest (hmac_sha256) of the plain losing values, given by the caller: tells equal ones */
 	const void *sealed; /* encrypted losing values; the store never sees them plain */
 	size_t sealed_len;
 };
