@@ -59,6 +59,8 @@ run(const char *path, enum content ct, const char *body, size_t n, struct reply 
 		req.deadline_passed = true;
 		memset(rep, 0, sizeof(*rep));
 		proto.handle(proto.self, &req, rep);
+		must(rep->park_state == NULL, "parked behind its deadline");
+		proto.park_free(req.parked);
 	}
 	must(fake.sessions == 0 && fake.watches == 0 && fake.waiters == 0 && fake.answers == 0, "something stays open");
 }

@@ -7,7 +7,7 @@
 
 #define PING(beat) "{\"folders\":[{\"syncid\":\"" S1 "\"},{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\"}],\"heartbeat\":" beat "}"
 
-/* what httpd does when a parked request ends: frees the waiter, calls again */
+/* what httpd does when a parked request ends: frees the waiter, calls again, frees the state unless it is parked again */
 static void
 resume(struct reply *parked, bool deadline, bool shutdown, struct reply *rep)
 {
@@ -15,6 +15,8 @@ resume(struct reply *parked, bool deadline, bool shutdown, struct reply *rep)
 
 	hub_waiter_free(parked->waiter);
 	send_request(&req, rep);
+	if (rep->park_state != req.parked)
+		proto.park_free(req.parked);
 }
 
 static void
