@@ -240,7 +240,7 @@ fill_items(struct arena *a, struct sync_answer *out)
 		it->whole = i % 2 == 0;
 		it->uuid = uuid_of(100 + i);
 		(void)snprintf(it->rev, sizeof(it->rev), "%016x", i);
-		it->client_id = i % 4 == 0 ? "local.1" : NULL;
+		it->client_id = i % 4 == 0 ? "local.1" : i == 2 ? "re.aa000000-0000-0000-0000-000000000001.some-device-with-a-long-name-of-forty" : NULL;
 		it->parent = i % 4 == 0 ? uuid_of(0) : uuid_of(9);
 		if (i % 4 == 0)
 			memset(&it->parent, 0, sizeof(it->parent));

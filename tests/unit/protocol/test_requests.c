@@ -70,6 +70,7 @@ static const struct bad rows[] = {
 	{ "/syncUpdate", UP "\"created\":[{\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"a b\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\"}]}", "bad-request", "created[0]" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re.c1\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"again\":1}]}", "bad-request", "created[0].again" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"rev\":\"" R1 "\"}]}", "bad-request", "created[0].rev" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"folder\":\"" U1 "\"}]}", "bad-request", "created[0].folder" },
@@ -252,6 +253,21 @@ START_TEST(long_member_name)
 }
 END_TEST
 
+/* what httpd refuses by itself is answered in the same form */
+START_TEST(refusals_of_httpd)
+{
+	static const struct { int http, status; const char *code; } r[] = { { 413, 10, "too-large" }, { 503, 12, "busy" }, { 500, 16, "internal" }, { 418, 16, "internal" } };
+	struct reply rep;
+
+	for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+		memset(&rep, 0, sizeof(rep));
+		proto.refuse(proto.self, r[i].http, "the server is shutting down", &rep);
+		ck_assert_int_eq(strstr(rep.body, "shutting") != NULL, r[i].status != 16);
+		check_error("refuse", "ping", &rep, r[i].http == 418 ? 500 : r[i].http, r[i].status, r[i].code, "");
+	}
+}
+END_TEST
+
 Suite *
 suite_requests(void)
 {
@@ -264,6 +280,7 @@ suite_requests(void)
 	tcase_add_test(t, limits);
 	tcase_add_test(t, wrong_requests);
 	tcase_add_test(t, long_member_name);
+	tcase_add_test(t, refusals_of_httpd);
 	suite_add_tcase(s, t);
 	return s;
 }
