@@ -186,7 +186,7 @@ $(B)/tests/int_$(1): $(B)/obj/tests/integration/$(1).o $(INT_LIB) $(foreach m,$(
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,$(PKG_tests) $(call libs_of,$(call int_libs,$(1)))) -lm
 endef
-$(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
+$(foreach t,$(filter-out test_oxsim_replay,$(patsubst tests/integration/%.c,%,$(INT_SRC))),$(eval $(call int_rules,$(t))))
 
 .PHONY: check integration
 check: $(UNIT_BINS) $(INT_BINS) ## build and run all tests; private servers are started for those that need them
