@@ -39,7 +39,7 @@ DEPS_util     :=
 DEPS_model    := util
 DEPS_conf     := util
 DEPS_sync     := model util
-DEPS_store    := model util
+DEPS_store    := sync model util
 DEPS_cache    := model util
 DEPS_backend  := model util
 DEPS_hub      := util
@@ -98,6 +98,16 @@ $(B)/obj/tests/oxsim/%.o: tests/oxsim/%.c Makefile
 $(B)/oxsim: $(OXSIM_OBJ) $(call lib,pim) $(call lib,model) $(call lib,util)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_oxsim) $(call libs_of,pim model util)) -lm
 	@echo "  built $@"
+
+# --- replay of recorded exchanges against oxsim; its objects serve a test too ----
+REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*.c)))
+$(B)/oxsim-replay: $(REPLAY_OBJ)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,jansson libcurl)
+	@echo "  built $@"
+$(B)/tests/int_test_oxsim_replay: $(B)/obj/tests/integration/test_oxsim_replay.o \
+    $(filter-out %/replay.o,$(REPLAY_OBJ)) | $(B)/oxsim
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,check jansson libcurl)
 
 # --- unit tests: tests/unit/<module>/*.c -> one Check program a module -------
 # Each links only what its module may use, so a wrong dependency is a link error.

@@ -67,20 +67,23 @@ struct protocol {
 void reply_fini(struct reply *rep);
 
 struct engine;
-/**
- * usmjson_new - the usm-json protocol on ENGINE (borrowed, outlives it).  *OUT->self is freed with usmjson_free.
- * Limits (nesting, counts, string sizes, heartbeat) come from OPTIONS, copied.
- */
+/** Limits of usm-json; a member that is 0 gets the default in brackets.  serverInfo tells them to clients. */
 struct usmjson_options {
-	size_t max_depth;        /* nesting of the request's JSON */
-	size_t max_objects;      /* changes in one request */
-	size_t max_string_bytes; /* one string value other than raw mail */
-	unsigned default_limit, max_limit; /* objects a page */
-	unsigned min_heartbeat_s, max_heartbeat_s;
-	size_t max_ping_folders;
+	size_t max_depth;        /* nesting of the request's JSON [16] */
+	size_t max_values;       /* JSON values in one request: bounds the memory that parsing takes [1,000,000] */
+	size_t max_objects;      /* changes in one request [1000] */
+	size_t max_pairs;        /* pairs in one reconcile: all objects of a folder [65,535] */
+	size_t max_string_bytes; /* one string value other than raw mail [8 MiB] */
+	size_t max_body_bytes;   /* one request; httpd refuses larger ones before [64 MiB] */
+	size_t max_mail_bytes;   /* one raw mail, decoded [32 MiB] */
+	unsigned default_limit, max_limit; /* objects a page [50, 1000] */
+	unsigned min_heartbeat_s, max_heartbeat_s; /* [10, 3540] */
+	size_t max_ping_folders; /* [1000] */
 	bool cookie_secure;      /* set Secure on the session cookie */
 };
+/** usmjson_new - the usm-json protocol on ENGINE (borrowed, outlives it); OPTIONS are copied.  RC_NOMEM.  Threads: any. */
 MUST_CHECK enum rc usmjson_new(struct engine *engine, const struct usmjson_options *options, struct protocol *out, struct err *e);
+/** usmjson_free - frees P->self; no request may be in work. */
 void usmjson_free(struct protocol *p);
 
 #endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "pim_test.h"
+TCase *
+tcase_mail(void)
+{
+	return tcase_create("mail");
+}
