@@ -556,11 +556,12 @@ cal_has(struct req *r)
 
 	if (!need_i64(r, "start", &from) || !need_i64(r, "end", &to))
 		return;
-	busy_rows(r, &w, PT_USER, r->u->id, unshift(r, from), unshift(r, to));
+	busy_rows(r, &w, PT_USER, r->u->id, unshift(r, from - DAY_MS), unshift(r, to));
 	sb_ch(r->out, '[');
 	for (d = from; d < to && d - from < 1000 * DAY_MS; d += DAY_MS) {
 		bool hit = false;
-		int64_t a = unshift(r, d), b = unshift(r, d + DAY_MS);
+		/* measured: the entry of a day tells about the day before it */
+		int64_t a = unshift(r, d - DAY_MS), b = unshift(r, d);
 
 		for (i = 0; i < w.n && !hit; i++) {
 			int64_t s = w.v[i].on ? w.v[i].occ.start : cal_start(w.v[i].e->o);
