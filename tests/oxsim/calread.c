@@ -495,8 +495,13 @@ put_busy(struct req *r, const struct crow *c)
 		q.out = b;
 		q.occ = c->on ? &c->occ : NULL;
 		q.veil = true;
-		if (f->col == 200 && !cal_veiled(r, c->e->o))
+		/* a participant, too, sees no title of what somebody else calls private */
+		if (f->col == 200 && (c->e->o->created_by == r->u->id || obj_fv(c->e->o, CF(CF_PRIVATE)) == NULL))
 			q.veil = false;
+		if (f->col == 102 && e == NULL) {
+			sb_str(b, "0");
+			continue;
+		}
 		if (f->col == 223) {
 			const struct fv *v = obj_fv(c->e->o, (int)i);
 
