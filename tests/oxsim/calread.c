@@ -565,10 +565,12 @@ cal_has(struct req *r)
 	sb_ch(r->out, '[');
 	for (d = from; d < to && d - from < 1000 * DAY_MS; d += DAY_MS) {
 		bool hit = false;
-		/* measured: the entry of a day tells about the day before it */
-		int64_t a = unshift(r, d - DAY_MS), b = unshift(r, d);
+		/* measured: the entry of a day tells about the day before it; whole days float */
+		int64_t day = d - DAY_MS;
 
 		for (i = 0; i < w.n && !hit; i++) {
+			bool full = cal_full(w.v[i].e->o);
+			int64_t a = full ? day : unshift(r, day), b = a + DAY_MS;
 			int64_t s = w.v[i].on ? w.v[i].occ.start : cal_start(w.v[i].e->o);
 			int64_t e = w.v[i].on ? w.v[i].occ.end : cal_end(w.v[i].e->o);
 
