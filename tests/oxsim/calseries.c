@@ -242,6 +242,8 @@ cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *stamp)
 	/* an attendee takes himself out; the others see him as declined */
 	if (a != NULL && o->organizer != r->u->id && e->user == r->u->id && e->f->owner == r->u->id && at == NULL) {
 		a->conf = 2;
+		free(a->msg);
+		a->msg = NULL;
 		a->hidden = true;
 		*stamp = obj_touch(r->c, o, r->u->id, *stamp);
 		ent_drop(e, *stamp);

@@ -271,6 +271,10 @@ run_ajax(struct req *r, const char *url, struct fault *fa)
 		r->ctype = "text/html;charset=UTF-8";
 		return;
 	}
+	if (strcmp(r->method, "OPTIONS") == 0) {
+		r->kind = RK_RAW;
+		return;
+	}
 	r->action = arg(r, "action");
 	if (r->action == NULL)
 		r->action = r->method;

@@ -123,6 +123,10 @@ virt_value(struct req *r, const struct modinfo *mi, const struct ent *e, const s
 	case 5: sb_int(b, shift(r, o->lm)); return true;
 	case 6: sb_int(b, o->lm); return true;
 	case 20:
+		if (strcmp(r->module, "addressbooks") == 0) {
+			sb_printf(b, "\"con://0/%d\"", e->f->id);
+			return true;
+		}
 		sb_printf(b, mi->m == M_CONTACTS && !S.older ? "\"%d\"" : "%d", e->f->id);
 		return true;
 	case 104:

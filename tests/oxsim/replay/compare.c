@@ -397,6 +397,30 @@ likeness(json_t *rec, json_t *rep)
 	return n;
 }
 
+/* Pairs the two most similar elements that are left; false when there are none. */
+static bool
+pair_best(json_t *rec, json_t *rep, int *pair, bool *used)
+{
+	size_t n = json_array_size(rec), m = json_array_size(rep), bi = 0, bj = 0;
+	int best = -1;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < m && pair[i] < 0; j++) {
+			int l = used[j] ? -1 : likeness(json_array_get(rec, i), json_array_get(rep, j));
+
+			if (l > best) {
+				best = l;
+				bi = i;
+				bj = j;
+			}
+		}
+	if (best < 0)
+		return false;
+	pair[bi] = (int)bj;
+	used[bj] = true;
+	return true;
+}
+
 /* pair[i] = index in REP of the partner of element i of REC, or -1. */
 static void
 align(struct env *e, const char *idkind, json_t *rec, json_t *rep, int *pair, bool *used)
@@ -411,22 +435,8 @@ align(struct env *e, const char *idkind, json_t *rec, json_t *rep, int *pair, bo
 				used[j] = true;
 			}
 	}
-	for (size_t i = 0; i < n; i++) {
-		int best = -1;
-
-		for (size_t j = 0; j < m && pair[i] < 0; j++) {
-			int l = used[j] ? -1 : likeness(json_array_get(rec, i), json_array_get(rep, j));
-
-			if (l > best) {
-				best = l;
-				pair[i] = -2 - (int)j;
-			}
-		}
-		if (pair[i] <= -2) {
-			pair[i] = -2 - pair[i];
-			used[pair[i]] = true;
-		}
-	}
+	while (pair_best(rec, rep, pair, used))
+		;
 }
 
 static void
@@ -477,8 +487,8 @@ cmp_array(struct env *e, const char *path, const char *key, const char *idkind, 
 	static const char *const row_sets[] = { "/data", "/data/private", "/data/public",
 		"/data/shared", NULL };
 	const char *place = strstr(path, "/data");
-	bool rows = place && is_one_of(place, row_sets);
 	size_t n = json_array_size(rec);
+	bool rows = place && is_one_of(place, row_sets) && !json_is_boolean(json_array_get(rec, 0));
 	bool lists = n && json_is_array(json_array_get(rec, 0));
 	char sub[PATH_SIZE], name[24];
 
@@ -535,6 +545,17 @@ cmp_value(struct env *e, const char *path, const char *key, const char *idkind, 
 
 /* --- envelopes ---------------------------------------------------------------------------------- */
 
+/* A write makes a new instant; a read may answer one that is known. */
+static bool
+is_write(const struct xchg *x)
+{
+	static const char *const writes[] = { "new", "update", "delete", "confirm", "attach", "detach",
+		"copy", "move", NULL };
+	const char *action = request_param(x->request, "action");
+
+	return action && is_one_of(action, writes);
+}
+
 static void
 cmp_envelope_time(struct env *e, const char *path, json_t *rec, json_t *rep)
 {
@@ -553,7 +574,7 @@ cmp_envelope_time(struct env *e, const char *path, json_t *rec, json_t *rep)
 	} else if (asked && a > e->req_rec && b <= e->req_rep) {
 		diff(e->x, path, "later than the timestamp of the request vs %" PRId64 ", sent %" PRId64,
 		    b, e->req_rep);
-	} else if (a > *e->x->rec_max && *e->x->rec_max && b <= *e->x->rep_max) {
+	} else if (a > *e->x->rec_max && *e->x->rec_max && b < *e->x->rep_max + is_write(e->x)) {
 		diff(e->x, path, "later than every timestamp before vs %" PRId64 ", before %" PRId64, b,
 		    *e->x->rep_max);
 	} else if (is_server_time(e, a)) {
@@ -622,6 +643,8 @@ make_env(struct xchg *x, const char *module, const json_t *params)
 	const json_t *t = json_object_get(params, "timestamp");
 	const char *number = json_string_value(json_object_get(params, "module"));
 
+	if (strcmp(module, "import") == 0)
+		e.kind = strcmp(json_string_value(json_object_get(params, "action")), "VCARD") ? "event" : "contact";
 	e.attached = request_kind_of_number(number ? (int)strtol(number, NULL, 10) : 0);
 	parse_columns(&e, json_string_value(json_object_get(params, "columns")));
 	e.folder = json_string_value(json_object_get(params, "folder"));
