@@ -353,6 +353,7 @@ obj_trial(const struct obj *o)
 	for (i = 0; i < o->natt; i++) {
 		t->att[i] = o->att[i];
 		t->att[i].msg = xstrdup(o->att[i].msg);
+		t->att[i].alarms = xstrdup(o->att[i].alarms);
 	}
 	t->chg = xcalloc((size_t)o->nchg + 1, sizeof(*t->chg));
 	t->del = xcalloc((size_t)o->ndel + 1, sizeof(*t->del));
