@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * model - plain data that all layers share: content types and their ONE table of fields, objects, index rows,
+ * cursors, ids; compare, fingerprint, pack and unpack.  No I/O, no clock.
+ *
+ * Vocabulary (../shared/DESIGN.md section 2; rules: ARCHITECTURE.md "Sync model"):
+ *   cn        change number: counter of one folder index; every change seen gets the next one
+ *   fp        keyed 64-bit fingerprint of one field's value, 0 = the field is not set
+ *   row       one object in a folder index: ids, numbers and fingerprints, never content
+ *   cursor    what one client has of one folder; immutable, named by a syncid
+ */
+#ifndef USMD_MODEL_H
+#define USMD_MODEL_H
+
+#include <jansson.h>
+
+#include "usmd/util.h"
+
+/* ---- content types and fields ------------------------------------------------------------------------- */
+
+enum content {
+	CT_FOLDER, /* the folder hierarchy, itself synced like a folder */
+	CT_CONTACT,
+	CT_CALENDAR,
+	CT_TASK,
+	CT_MAIL,
+	CT_COUNT
+};
+
+enum field_type {
+	FT_STRING,
+	FT_INT,    /* whole number */
+	FT_NUMBER, /* decimal; OX sends number or string */
+	FT_BOOL,
+	FT_DATE,   /* ms at 00:00 UTC of a day */
+	FT_TIME,   /* ms since the epoch; only right with timezone=UTC */
+	FT_ID,     /* folder or object id: string here, whatever OX sends */
+	FT_BINARY, /* base64 text */
+	FT_JSON    /* array or object with inner structure (participants, distribution_list, from, ...) */
+};
+
+#define FF_READONLY  0x01u /* OX decides; a client that sends it gets an error naming it */
+#define FF_NOINDEX   0x02u /* delivered, but no fingerprint: changes with every touch (last_modified, ...) */
+#define FF_ONCE      0x04u /* may be set on create only (uid) */
+#define FF_NODELIVER 0x08u /* asked of OX for usmd's own use, never sent to a client */
+#define FF_NOCOLUMN  0x10u /* no OX column: comes from elsewhere (children of the object, usmd itself) */
+#define FF_HEADERS   0x20u /* part of the `headers` mode of a folder */
+#define FF_LISTED    0x40u /* also asked for in the cheap listing (time range and sort key come from these) */
+#define FF_ZERO      0x80u /* 0 and false mean "not set" (fp 0): OX sends them in rows and leaves them out of objects */
+
+/** One row of the table of fields: adding a field is adding one of these. */
+struct field {
+	const char *name;     /* OX's JSON name as it is */
+	int column;           /* OX column number, 0 with FF_NOCOLUMN */
+	enum field_type type;
+	unsigned max_len;     /* code points a string may have at OX, 0 = not limited by length; 65535 = octets too */
+	unsigned flags;       /* FF_* */
+	const char *label;    /* OX's English name of the field in "too long" errors that name nothing else, or NULL */
+};
+
+#define MODEL_MAX_FIELDS 160 /* of one content type; an object's mask has this many bits */
+
+/** Static facts of a content type. */
+struct content_type {
+	enum content ct;
+	const char *name;       /* objectType in usm-json: "folder", "contact", "appointment", "task", "mail" */
+	const char *ox_module;  /* "folders", "contacts", "calendar", "tasks", "mail" */
+	const struct field *fields;
+	size_t n_fields;        /* <= MODEL_MAX_FIELDS; the index in this array is the field's number everywhere */
+};
+
+/** model_content - the table of CT; constant, never NULL.  Threads: any. */
+const struct content_type *model_content(enum content ct);
+/** model_content_by_name - by objectType or OX module name; NULL when unknown. */
+const struct content_type *model_content_by_name(const char *name);
+/** model_field - number of the field NAME (OX JSON name), or -1. */
+int model_field(const struct content_type *t, const char *name);
+/** model_field_column - number of the field with OX COLUMN, or -1. */
+int model_field_column(const struct content_type *t, int column);
+
+/** Set of fields of one content type. */
+struct fmask {
+	uint64_t w[(MODEL_MAX_FIELDS + 63) / 64];
+};
+static inline void fmask_set(struct fmask *m, unsigned i) { m->w[i / 64] |= UINT64_C(1) << (i % 64); }
+static inline bool fmask_has(const struct fmask *m, unsigned i) { return (m->w[i / 64] >> (i % 64) & 1) != 0; }
+static inline void fmask_clear(struct fmask *m, unsigned i) { m->w[i / 64] &= ~(UINT64_C(1) << (i % 64)); }
+bool fmask_empty(const struct fmask *m);
+
+/* ---- objects: content in flight, never stored ------------------------------------------------------------ */
+
+/** An object as OX returned it or a client sent it.  Values are jansson values, one reference each owned here. */
+struct object {
+	enum content ct;
+	int64_t id;        /* see model_id; 0 = none yet */
+	const char *oxid;  /* OX's id as text, in the arena */
+	const char *folder;/* OX id of its folder, in the arena, or NULL */
+	msec_t lm;         /* last_modified_utc of OX; 0 = none (mail) */
+	bool broken;       /* OX names it, but fails whenever its content is asked for: only id, oxid and folder are set */
+	json_t **v;        /* one per field number, NULL = not set (or not asked for) */
+};
+
+/** object_new - empty object of CT in A, or NULL (out of memory).  Its json values must be dropped with object_drop before A goes. */
+struct object *object_new(struct arena *a, enum content ct);
+/**
+ * object_set - take VALUE (stolen, NULL = nothing) for field I, dropping what was there.
+ *
+ * JSON null leaves the field not set.  What OX sends in varying shapes gets one: ids become strings, digits in a string
+ * become a number in FT_INT, FT_TIME and FT_DATE fields.  Threads: one an object.
+ */
+void object_set(struct object *o, unsigned i, json_t *value);
+/** object_get_i64 - the number in field I, or DFLT when it is not set or no number. */
+int64_t object_get_i64(const struct object *o, unsigned i, int64_t dflt);
+/** object_get_str - the string in field I, borrowed, or NULL. */
+const char *object_get_str(const struct object *o, unsigned i);
+/**
+ * object_range - sort key and time range of O, from its FF_LISTED fields alone (listings have no others).
+ *
+ * Appointments: by start; from the start to the end, or of a series to a bound that its last occurrence cannot pass, TIME_MAX
+ * when endless.  Tasks: by due date, else start; undated ones come first in a fill and are inside every window.  Mail: by id (sk 0), range
+ * = the date received.  Everything else: sk 0, always inside.
+ */
+void object_range(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1);
+/** object_drop - drop the json references of O (NULL is a no-op); object_drop_all for N of them. */
+void object_drop(struct object *o);
+void object_drop_all(struct object **o, size_t n);
+
+/** model_id - number of an OX id: a canonical decimal stands for itself; any other text becomes a negative keyed
+ * hash, and its text is then kept in the row.  Threads: any. */
+struct model_keys;
+int64_t model_id(const struct model_keys *k, const char *oxid);
+
+/* ---- keys, ids, fingerprints -------------------------------------------------------------------------------- */
+
+/** Keys derived from the daemon's master key, outside the database (a lost database keeps every uuid and rev). */
+struct model_keys *model_keys_new(const unsigned char master[KEY_BYTES]);
+void model_keys_free(struct model_keys *k);
+
+#define UUID_TEXT 37 /* 8-4-4-4-12 hex digits and NUL */
+struct uuid { unsigned char b[16]; };
+void uuid_format(const struct uuid *u, char out[UUID_TEXT]);
+MUST_CHECK bool uuid_parse(const char *s, struct uuid *out);
+
+/** Where an object lives: what its uuid is derived from (context, module, folder, OX id: nothing else). */
+struct place {
+	int64_t context;
+	enum content ct;
+	const char *folder; /* OX folder id; for CT_FOLDER the constant "hierarchy:<user id>" */
+};
+/** place_tag - the 64-bit keyed hash of a place; computed once a request. */
+uint64_t place_tag(const struct model_keys *k, const struct place *p);
+/**
+ * uuid_make - one AES block over (tag, id): not guessable, no index needed, and
+ * uuid_id gives the id back, or false when U does not belong to the place TAG (foreign or forged).
+ */
+void uuid_make(const struct model_keys *k, uint64_t tag, int64_t id, struct uuid *out);
+MUST_CHECK bool uuid_id(const struct model_keys *k, uint64_t tag, const struct uuid *u, int64_t *id);
+
+/**
+ * field_fp - keyed fingerprint of a JSON value; 0 = not set.
+ *
+ * 0 for null, "", [] and {} (OX does not tell them from unset), with FF_ZERO also for 0 and false.
+ * Canonical: numbers by value (1 == 1.0 == "1" unless the field is a string), ids as text, members and elements inside
+ * FT_JSON in any order (OX lists participants differently from answer to answer), null members as if absent.
+ * Threads: any.   Cost: one SipHash of the value's octets; no allocation.
+ */
+uint64_t field_fp(const struct model_keys *k, const struct field *f, const json_t *value);
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+/** json_text_string - S as a JSON string with quotes, escaped; S is UTF-8 of N octets. */
+void json_text_string(struct buf *b, const char *s, size_t n);
+/** json_text - V as compact JSON, members in the order in which V holds them.  NULL writes null. */
+void json_text(struct buf *b, const json_t *v);
+/**
+ * object_text - the fields of O as members: "name":value, joined by commas, in the order of the table (so that equal objects give equal octets).
+ *
+ * @only   NULL = every set field; else exactly these, a field that is not set as null
+ * @avoid  fields with one of these flags are left out (FF_NODELIVER for clients, FF_READONLY for OX)
+ * @first  false = a comma goes before the first member as well
+ * Returns the number of members written.   Errors: B fails.   Threads: any.
+ */
+size_t object_text(struct buf *b, const struct object *o, const struct fmask *only, unsigned avoid, bool first);
+
+struct json_limits {
+	unsigned depth;  /* arrays and objects inside each other at most */
+	size_t string;   /* octets of one string (as sent) at most */
+};
+/**
+ * model_json_parse - TEXT (N octets, from outside) as a JSON array or object.
+ *
+ * Refuses duplicate members, invalid UTF-8, the character U+0000, text after the end and what passes LIMITS - the last before anything
+ * is allocated.  Of what it refuses it names the place: e->path as $.a[3].b.
+ * @out  new reference, or NULL
+ * Errors: RC_PROTO, RC_LIMIT, RC_NOMEM.   Threads: any.
+ */
+MUST_CHECK enum rc model_json_parse(const char *text, size_t n, const struct json_limits *limits, json_t **out, struct err *e);
+
+/**
+ * object_read - a client's JSON object as an object of type CT, every member checked against the table.
+ *
+ * @in        borrowed; @path  JSON path of IN, for errors ("$.data[3]")
+ * @envelope  NULL-terminated names of members that are not fields and are skipped here (uuid, rev, ...), or NULL
+ * @create    true: fields with FF_ONCE may be given
+ * @out       in A, values referenced: object_drop it;  @given  every field named by IN, those that are cleared (null) too
+ * Errors: RC_PROTO with e->path naming the member: unknown or read-only field, wrong type, too long, a character that OX refuses.
+ *         RC_NOMEM.   Threads: any.
+ */
+MUST_CHECK enum rc object_read(struct arena *a, enum content ct, const json_t *in, const char *path, const char *const *envelope, bool create,
+    struct object **out, struct fmask *given, struct err *e);
+
+/* ---- index rows ------------------------------------------------------------------------------------------------ */
+
+struct row_field {
+	uint8_t i;   /* field number */
+	uint64_t fp; /* 0 = not set any more */
+	uint64_t cn; /* change number at which it last changed */
+};
+
+#define TIME_MIN INT64_MIN
+#define TIME_MAX INT64_MAX
+
+/** One object in a folder index. */
+struct row {
+	int64_t id;
+	const char *oxid;     /* text of a non-decimal OX id, else NULL */
+	uint64_t first_cn;    /* cn of its first sight; survives death and return */
+	uint64_t cn;          /* cn of its last change */
+	uint64_t keycn;       /* cn of the last change of sk, t0, t1 */
+	bool dead;            /* tombstone: cn is that of the deletion */
+	bool known;           /* the fingerprints are known; false = seen in a listing only (content not read yet) */
+	msec_t lm;            /* OX last_modified_utc; 0 = none */
+	int64_t sk;           /* sort key of the first fill (start date; 0 where the id orders) */
+	msec_t t0, t1;        /* time range for the window; TIME_MIN, TIME_MAX = always inside */
+	const char *client_id;/* "<device name>/<clientId>" when the object's OX uid carries ours, else NULL */
+	unsigned nf;
+	struct row_field *f;  /* set or once set fields, ascending by i */
+};
+
+/** row_field_get - entry of field I or NULL. */
+const struct row_field *row_field_get(const struct row *r, unsigned i);
+/** row_pack - everything but id, cn, sk into B (varints; about 14 + n_fields/8 + 8 bytes a set field for an untouched row). */
+void row_pack(const struct row *r, struct buf *b);
+/** row_unpack - the reverse, into A; id, cn and sk are set by the caller before.  RC_INTERNAL on damage. */
+MUST_CHECK enum rc row_unpack(struct arena *a, const void *p, size_t n, struct row *r);
+/** row_rev - the `rev` of a row: 16 hex digits over its set fields and the field table's version; "" unless known.
+ * Equal content gives the same rev for ever, whatever the change numbers: it survives a lost database. */
+#define REV_TEXT 17
+/** Number of the field tables' numbering.  Append fields at the end; whoever renumbers raises this: every rev and packed row is then void. */
+#define MODEL_FIELDS_VERSION 1
+void row_rev(const struct model_keys *k, enum content ct, const struct row *r, char out[REV_TEXT]);
+
+/** What merge needs of an object: its row as it would be, without change numbers. */
+struct sighting_field {
+	uint8_t i;
+	uint64_t fp; /* not 0 */
+};
+struct sighting {
+	int64_t id;
+	const char *oxid;
+	msec_t lm;
+	int64_t sk;
+	msec_t t0, t1;
+	bool known;          /* f is filled: content was read; false = from a listing */
+	const char *client_id;
+	unsigned nf;
+	struct sighting_field *f; /* set fields only, ascending by i */
+};
+/**
+ * object_sight - the sighting of O (fingerprints, sort key, time range, clientId out of the uid), in A.
+ *
+ * Its id is O's, or model_id of O's oxid where O has none yet (folders; the backend has no keys).
+ * @out  borrows the oxid of O, which is NULL there when a number says it all.
+ * Errors: RC_NOMEM.   Threads: any.   Cost: O(set fields).
+ */
+MUST_CHECK enum rc object_sight(struct arena *a, const struct model_keys *k, const struct object *o, struct sighting *out);
+
+/** OX uid that carries a client's id: "usm1-<device name>-<clientId>" percent-escaped; parse gives "<device>/<clientId>" or NULL. */
+char *client_uid_format(struct arena *a, const char *device, const char *client_id);
+char *client_uid_parse(struct arena *a, const char *uid);
+
+/* ---- cursors ------------------------------------------------------------------------------------------------------ */
+
+/** Which part of a folder a client has asked for and got so far. */
+struct view {
+	bool filled;          /* the first fill has reached the end */
+	int64_t edge_sk, edge_id; /* filled down to here, (sk, id) descending; INT64_MAX twice = nothing yet; meaningless when filled */
+	uint64_t n_filled;    /* objects that the fill has passed, for max_objects */
+	msec_t w0, w1;        /* time window, inclusive */
+};
+
+struct have {
+	int64_t id;
+	uint64_t cn;
+};
+
+struct cursor {
+	uint64_t epoch;       /* of the folder index */
+	uint64_t lo;          /* everything up to here is settled */
+	uint64_t pos;         /* paged up to here */
+	struct view view;
+	size_t n_have;
+	size_t cap_have;      /* room in have while the cursor is being built, 0 = have is borrowed; not part of what it says */
+	struct have *have;    /* ascending by id: rows known to the client beyond (lo, view) */
+	uint64_t filter;      /* hash of the filter (mode, fields) that it was made with */
+};
+
+/** cursor_pack - C into B.  cursor_unpack - the reverse, into A; RC_INTERNAL on damage, whatever the bytes. */
+void cursor_pack(const struct cursor *c, struct buf *b);
+MUST_CHECK enum rc cursor_unpack(struct arena *a, const void *p, size_t n, struct cursor *out);
+/** cursor_equal - same knowledge: handing out A again says the same as B. */
+bool cursor_equal(const struct cursor *a, const struct cursor *b);
+/** cursor_have - cn of ID in have, or 0. */
+uint64_t cursor_have(const struct cursor *c, int64_t id);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * store - typed operations on PostgreSQL: accounts, devices, sessions, folder indexes, cursors, the writes log,
+ * intents, conflicts.  One file an entity, one named prepared statement an operation.  The only home of libpq.
+ *
+ * A worker leases a connection for the whole of one request (it carries the folder lock), runs transactions on it
+ * and gives it back.  All reads outside a transaction see committed data.  Rows and cursors live in the caller's arena.
+ */
+#ifndef USMD_STORE_H
+#define USMD_STORE_H
+
+#include "usmd/sync.h"
+
+struct store;
+struct store_conn;
+
+struct store_options {
+	const char *conninfo;         /* libpq conninfo; multi-host strings give standby failover */
+	unsigned pool;                /* connections at most */
+	unsigned statement_timeout_ms;
+	unsigned lease_timeout_ms;    /* waiting for a free connection; then RC_BUSY */
+	unsigned lock_timeout_ms;     /* waiting for a folder lock; then RC_BUSY */
+};
+
+/** store_open - connect once, check the schema's version (RC_INTERNAL naming `usmctl migrate` when it differs). */
+MUST_CHECK enum rc store_open(const struct store_options *o, struct store **out, struct err *e);
+void store_close(struct store *s);
+/** store_migrate - apply the patches of SQL_DIR that the database lacks, each in its own transaction; prints each to stdout. */
+MUST_CHECK enum rc store_migrate(const char *conninfo, const char *sql_dir, struct err *e);
+/** store_check - one trivial statement: is the database there? for /health. */
+MUST_CHECK enum rc store_check(struct store *s, struct err *e);
+
+MUST_CHECK enum rc store_lease(struct store *s, struct store_conn **out, struct err *e);
+/** store_release - give back; an open transaction is rolled back, held locks are released, a broken connection is replaced later. */
+void store_release(struct store_conn *c);
+
+/**
+ * store_txn - run FN in a REPEATABLE READ transaction and commit; FN and commit are repeated (bounded, with jitter) on
+ * serialization failure or deadlock, so FN must have no effect but on the connection and on ARG, which it resets at its beginning.
+ * Any rc but RC_OK from FN rolls back and is returned.
+ */
+typedef enum rc (*store_fn)(struct store_conn *c, void *arg, struct err *e);
+MUST_CHECK enum rc store_txn(struct store_conn *c, store_fn fn, void *arg, struct err *e);
+
+/**
+ * store_lock - the lock of a folder index, across nodes, without writing a row (session advisory lock on this connection);
+ * lost silently with the connection, which is why every merge checks the fence.  RC_BUSY after lock_timeout_ms.
+ */
+MUST_CHECK enum rc store_lock(struct store_conn *c, int64_t folder, struct err *e);
+void store_unlock(struct store_conn *c, int64_t folder);
+
+/* ---- accounts, devices, sessions ---- */
+/** store_account_open - number of the account (context, user), made when new. */
+MUST_CHECK enum rc store_account_open(struct store_conn *c, int64_t context_id, int64_t user_id, int64_t *account, struct err *e);
+struct store_device {
+	int64_t id, account;
+	char *name;          /* as the client calls itself, <= 64 bytes of [A-Za-z0-9._-] */
+	char *config;        /* JSON text of setConfig, "{}" when none */
+};
+MUST_CHECK enum rc store_device_open(struct store_conn *c, struct arena *a, int64_t account, const char *name, struct store_device *out, struct err *e);
+MUST_CHECK enum rc store_device_config(struct store_conn *c, int64_t device, const char *config, struct err *e);
+struct store_session {
+	int64_t account, device, context_id, user_id;
+	msec_t expires;
+	char *device_name, *config;
+};
+/** Sessions are kept under the SHA-256 of their token; the token itself is never stored. */
+MUST_CHECK enum rc store_session_put(struct store_conn *c, const unsigned char hash[32], int64_t account, int64_t device, msec_t expires, struct err *e);
+MUST_CHECK enum rc store_session_get(struct store_conn *c, struct arena *a, const unsigned char hash[32], struct store_session *out, struct err *e); /* RC_NOTFOUND; expired = not found */
+MUST_CHECK enum rc store_session_delete(struct store_conn *c, const unsigned char hash[32], struct err *e);
+/** store_expire - delete expired sessions and conflicts, tombstones older than TOMBSTONE_MS that no cursor needs; bounded work a call. */
+MUST_CHECK enum rc store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *e);
+
+/* ---- folder indexes ---- */
+struct store_folder {
+	int64_t id;          /* number of the index; 0 = not there */
+	enum content ct;
+	char *oxid;
+	uint64_t epoch;      /* random, new with every (re)creation of the index */
+	uint64_t cn;
+	uint64_t fence;      /* +1 with every saved merge */
+	bool init;           /* a complete listing was merged */
+	msec_t ox_ts;        /* stored OX timestamp: never moves back, never from a write's echo */
+	msec_t seen_at;      /* when `updates` or a listing last was asked and SAVED (coarse: an unchanged refresh writes nothing) */
+	msec_t listed_at;    /* last complete listing */
+	/* mail only */
+	uint64_t validity, uidnext;
+	int64_t total, unread;
+};
+/** store_folder_open - index of (account, ct, oxid); CREATE makes it (epoch from EPOCH). RC_NOTFOUND. */
+MUST_CHECK enum rc store_folder_open(struct store_conn *c, struct arena *a, int64_t account, enum content ct, const char *oxid, bool create, uint64_t epoch,
+    struct store_folder *out, struct err *e);
+/** store_folder_save - everything of F where its fence is still F->fence, which it raises; RC_CONFLICT when somebody else was faster. */
+MUST_CHECK enum rc store_folder_save(struct store_conn *c, struct store_folder *f, struct err *e);
+/** store_folder_reset - UIDVALIDITY changed: drop all rows, new epoch, cn 0, not init. Same fence rule. */
+MUST_CHECK enum rc store_folder_reset(struct store_conn *c, struct store_folder *f, uint64_t epoch, struct err *e);
+/** store_folder_drop - the folder is gone: index, cursors, writes (intents and conflicts stay). */
+MUST_CHECK enum rc store_folder_drop(struct store_conn *c, int64_t folder, struct err *e);
+
+MUST_CHECK enum rc store_rows_get(struct store_conn *c, struct arena *a, const struct store_folder *f, const int64_t *ids, size_t n, struct row ***rows, size_t *n_rows, struct err *e);
+MUST_CHECK enum rc store_rows_since(struct store_conn *c, struct arena *a, const struct store_folder *f, uint64_t cn, size_t max, struct row ***rows, size_t *n, struct err *e);
+MUST_CHECK enum rc store_rows_below(struct store_conn *c, struct arena *a, const struct store_folder *f, bool from_top, int64_t sk, int64_t id, size_t max, struct row ***rows, size_t *n, struct err *e);
+MUST_CHECK enum rc store_rows_moved(struct store_conn *c, struct arena *a, const struct store_folder *f, msec_t old0, msec_t old1, msec_t new0, msec_t new1, struct row ***rows, size_t *n, struct err *e);
+/** store_rows_all - every row, ascending by id; LIVE_ONLY leaves tombstones out. */
+MUST_CHECK enum rc store_rows_all(struct store_conn *c, struct arena *a, const struct store_folder *f, bool live_only, struct row ***rows, size_t *n, struct err *e);
+/** store_rows_by_client_id - rows whose client_id is CLIENT_ID ("<device>/<clientId>"), live ones first, then by id. */
+MUST_CHECK enum rc store_rows_by_client_id(struct store_conn *c, struct arena *a, const struct store_folder *f, const char *client_id, struct row ***rows, size_t *n, struct err *e);
+/** store_rows_put - insert or replace N rows in one statement. In a transaction with store_folder_save. */
+MUST_CHECK enum rc store_rows_put(struct store_conn *c, const struct store_folder *f, struct row *const *rows, size_t n, struct err *e);
+/** store_rows_delete - remove rows (expired tombstones). */
+MUST_CHECK enum rc store_rows_count(struct store_conn *c, const struct store_folder *f, size_t *live, struct err *e);
+
+/* ---- cursors ---- */
+struct syncid { unsigned char b[16]; };
+struct store_cursor {
+	struct syncid syncid;
+	uint64_t seq;        /* order in which syncids of this device and folder were handed out */
+	uint64_t k;          /* highest request number that carried changes with it */
+	bool more;           /* it was handed out with `more` */
+	struct cursor c;
+};
+/** store_cursor_get - RC_NOTFOUND = unknown syncid: the client must reconcile. */
+MUST_CHECK enum rc store_cursor_get(struct store_conn *c, struct arena *a, int64_t device, int64_t folder, const struct syncid *s, struct store_cursor *out, struct err *e);
+/** store_cursor_use - note K (when > 0), and acknowledge: drop cursors with a smaller seq, writes with seq <= this, finished intents likewise. Writes nothing when there is nothing to drop. */
+MUST_CHECK enum rc store_cursor_use(struct store_conn *c, int64_t device, int64_t folder, const struct store_cursor *cur, uint64_t k, struct err *e);
+/** store_cursor_put - add CUR with the next seq (set in it), then keep only the newest MAX_CHILDREN of those with seq > PARENT_SEQ. */
+MUST_CHECK enum rc store_cursor_put(struct store_conn *c, int64_t device, int64_t folder, uint64_t parent_seq, unsigned max_children, struct store_cursor *cur, struct err *e);
+/** store_cursor_children - cursors with seq > PARENT_SEQ (for handing out an equal one again). */
+MUST_CHECK enum rc store_cursor_children(struct store_conn *c, struct arena *a, int64_t device, int64_t folder, uint64_t parent_seq, struct store_cursor **out, size_t *n, struct err *e);
+/** store_cursor_next_seq - the seq that the next store_cursor_put will give (read under the folder lock). */
+MUST_CHECK enum rc store_cursor_next_seq(struct store_conn *c, int64_t device, int64_t folder, uint64_t *seq, struct err *e);
+
+/* ---- the writes log and intents ---- */
+MUST_CHECK enum rc store_writes_get(struct store_conn *c, struct arena *a, int64_t device, int64_t folder, struct write_entry **out, size_t *n, struct err *e); /* ascending by wid */
+/** store_write_add - *w->wid is set. store_write_save - all of W. store_write_delete - withdraw. */
+MUST_CHECK enum rc store_write_add(struct store_conn *c, int64_t device, int64_t folder, struct write_entry *w, struct err *e);
+MUST_CHECK enum rc store_write_save(struct store_conn *c, const struct write_entry *w, struct err *e);
+MUST_CHECK enum rc store_write_delete(struct store_conn *c, int64_t wid, struct err *e);
+/** Intents are kept per device and clientId, with the folder they were made for. RC_NOTFOUND. */
+MUST_CHECK enum rc store_intent_get(struct store_conn *c, struct arena *a, int64_t device, const char *client_id, int64_t *folder, struct intent *out, struct err *e);
+MUST_CHECK enum rc store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *i, struct err *e);
+
+/* ---- conflicts ---- */
+struct store_conflict {
+	int64_t id, account, device;
+	enum content ct;
+	struct uuid uuid;
+	msec_t at, expires;
+	unsigned char digest[32]; /* keyed digest (hmac_sha256) of the plain losing values, given by the caller: tells equal ones */
+	const void *sealed; /* encrypted losing values; the store never sees them plain */
+	size_t sealed_len;
+};
+MUST_CHECK enum rc store_conflict_add(struct store_conn *c, struct store_conflict *x, struct err *e); /* an equal one (same account, uuid, digest of content) is not added twice: DIGEST */
+MUST_CHECK enum rc store_conflict_list(struct store_conn *c, struct arena *a, int64_t account, struct store_conflict **out, size_t *n, struct err *e);
+MUST_CHECK enum rc store_conflict_delete(struct store_conn *c, int64_t account, int64_t id, struct err *e);
+
+#endif

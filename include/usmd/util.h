@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * util - what every module needs: result codes, errors, arenas, bounded buffers, logging, clock,
+ * random, keyed hashes and secrets.  Knows nothing of sync, OX or JSON.  The only home of OpenSSL.
+ */
+#ifndef USMD_UTIL_H
+#define USMD_UTIL_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+typedef int64_t msec_t; /* milliseconds, since the epoch where it is a point in time */
+
+/* ---- results: the class says what the caller must do; struct err says why, for a person ---- */
+enum rc {
+	RC_OK = 0,
+	RC_NOTFOUND, /* the thing named does not exist (any more) */
+	RC_CONFLICT, /* changed meanwhile: read again and plan again */
+	RC_BUSY,     /* retry now: serialization failure, lock taken */
+	RC_TIMEOUT,  /* upstream did not answer in time; for a write the outcome is UNKNOWN */
+	RC_UPSTREAM, /* upstream failed or answered nonsense; nothing was done; retry later */
+	RC_DENIED,   /* credentials or session refused: log in again */
+	RC_FORBIDDEN,/* the right is missing: do not retry */
+	RC_PROTO,    /* the client's fault: bad input, nothing changed */
+	RC_LIMIT,    /* a documented limit was passed, nothing changed */
+	RC_NOMEM,
+	RC_INTERNAL, /* our bug: log with location, answer 500 */
+	RC_COUNT
+};
+
+/** Text of an error for a person; no allocation, so it can be filled on any failure. */
+struct err {
+	enum rc rc;
+	char path[96];    /* JSON path, file:line or "" : where the fault is */
+	char code[24];    /* upstream's code such as "CON-0119", or "" */
+	int category;     /* upstream's category number, 0 = none */
+	int retry_after_s;/* seconds to wait before a retry, 0 = unknown */
+	char text[256];
+};
+
+/**
+ * err_set - fill E and return RC, so that a failing function ends with one statement.
+ * @e  may be NULL.   Threads: any.   Errors: none (the text is cut at its size).
+ */
+enum rc err_set(struct err *e, enum rc rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/** err_set_path - as err_set, and names where the fault is (JSON path, file:line). */
+enum rc err_set_path(struct err *e, enum rc rc, const char *path, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/** rc_name - constant short name of RC ("conflict"), for logs and metrics; never NULL. */
+const char *rc_name(enum rc rc);
+
+/* ---- memory: malloc lives in util alone, so that an out-of-memory test can fail the n-th call ---- */
+/** mem_alloc - zeroed memory of N bytes, or NULL; free with mem_free. */
+void *mem_alloc(size_t n);
+/** mem_realloc - grow P (NULL = new) to N bytes, or NULL and P stays valid. */
+void *mem_realloc(void *p, size_t n);
+/** mem_dup_str - copy of S (NULL gives NULL), or NULL when out of memory. */
+char *mem_dup_str(const char *s);
+/** mem_free - free(P); NULL is a no-op. */
+void mem_free(void *p);
+
+struct arena;
+/** arena_new - request-lifetime memory; at most MAX_BYTES in all (0 = 256 MiB). NULL = out of memory. */
+struct arena *arena_new(size_t max_bytes);
+void arena_free(struct arena *a);
+/** arena_alloc - N zeroed bytes, aligned for any type, valid until arena_free; NULL = out of memory or limit. */
+void *arena_alloc(struct arena *a, size_t n);
+char *arena_strdup(struct arena *a, const char *s);
+char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void *arena_memdup(struct arena *a, const void *p, size_t n);
+/** arena_array - room for N elements of SIZE bytes, overflow-checked. */
+#define arena_array(a, type, n) ((type *)arena_alloc_array((a), (n), sizeof(type)))
+void *arena_alloc_array(struct arena *a, size_t n, size_t size);
+
+/** Growing byte buffer with a hard maximum. After the first failure every append fails (check once at the end). */
+struct buf {
+	char *p;      /* owned; always NUL-terminated behind len once anything was appended */
+	size_t len, cap, max;
+	bool failed;
+};
+/** buf_init - empty buffer that never grows beyond MAX bytes (0 = 64 MiB). */
+void buf_init(struct buf *b, size_t max);
+void buf_fini(struct buf *b);
+/** buf_reset - length 0, memory kept, failure forgotten. */
+void buf_reset(struct buf *b);
+void buf_add(struct buf *b, const void *p, size_t n);
+void buf_adds(struct buf *b, const char *s);
+void buf_addc(struct buf *b, char c);
+void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void buf_add_i64(struct buf *b, int64_t v);
+/** buf_reserve - room for N more bytes; returns where to write them (then add to len), NULL on failure. */
+char *buf_reserve(struct buf *b, size_t n);
+/** buf_take - hand over the memory (free with mem_free); NULL when an append had failed. */
+char *buf_take(struct buf *b, size_t *len);
+
+/* unsigned varints (LEB128) for packed rows and cursors; readers are bounds-checked */
+struct reader {
+	const unsigned char *p, *end;
+	bool failed; /* a read went past the end or a value was malformed; every later read returns 0 */
+};
+void buf_add_uv(struct buf *b, uint64_t v);
+void buf_add_sv(struct buf *b, int64_t v); /* zigzag */
+uint64_t reader_uv(struct reader *r);
+int64_t reader_sv(struct reader *r);
+uint64_t reader_u64le(struct reader *r);
+void buf_add_u64le(struct buf *b, uint64_t v);
+/** reader_bytes - N bytes borrowed from the input, or NULL. */
+const void *reader_bytes(struct reader *r, size_t n);
+
+/** Map int64 -> size_t (open addressing); for plans with thousands of ids. Lives in its arena. */
+struct imap;
+struct imap *imap_new(struct arena *a, size_t expected);
+/** imap_put - set KEY to VALUE; false = out of memory. */
+MUST_CHECK bool imap_put(struct imap *m, int64_t key, size_t value);
+bool imap_get(const struct imap *m, int64_t key, size_t *value);
+
+/* ---- text ---- */
+bool utf8_valid(const char *s, size_t n);
+/** hex_encode - 2*N lower-case digits and NUL into OUT. */
+void hex_encode(const void *p, size_t n, char *out);
+/** hex_decode - exactly N bytes from 2*N digits; false on anything else. */
+MUST_CHECK bool hex_decode(const char *s, void *out, size_t n);
+/** parse_i64 - whole string as decimal in [MIN, MAX]; false otherwise. */
+MUST_CHECK bool parse_i64(const char *s, int64_t min, int64_t max, int64_t *out);
+/** base64_encode - append the base64 text of P to B. base64_decode: false on bad input (nothing appended then). */
+void base64_encode(struct buf *b, const void *p, size_t n);
+MUST_CHECK bool base64_decode(struct buf *b, const char *s, size_t n);
+
+/* ---- clock and random: injected, so that tests own time and chance ---- */
+/** now_ms - wall clock in UTC ms. now_mono_us - monotonic microseconds for durations. Threads: any. */
+msec_t now_ms(void);
+int64_t now_mono_us(void);
+/** clock_override - tests only: FN replaces the wall clock (NULL restores). Call before threads start. */
+void clock_override(msec_t (*fn)(void));
+/** random_bytes - from the kernel; aborts when the kernel has none (never seen after boot). */
+void random_bytes(void *p, size_t n);
+
+/* ---- keyed hashes and secrets ---- */
+#define KEY_BYTES 32
+/** siphash24 - SipHash-2-4 of N bytes under a 128-bit key: the 64-bit field fingerprints. */
+uint64_t siphash24(const unsigned char key[16], const void *p, size_t n);
+void sha256(const void *p, size_t n, unsigned char out[32]);
+void hmac_sha256(const void *key, size_t klen, const void *p, size_t n, unsigned char out[32]);
+/** derive_key - HKDF-SHA256 of MASTER for purpose LABEL (a constant text) into N bytes, N <= 64. */
+void derive_key(const unsigned char master[KEY_BYTES], const char *label, unsigned char *out, size_t n);
+/** block_encrypt/decrypt - one AES-128 block; CTX from block_new. Threads: one ctx may be shared. */
+struct block_key;
+struct block_key *block_new(const unsigned char key[16]);
+void block_free(struct block_key *k);
+void block_encrypt(const struct block_key *k, const unsigned char in[16], unsigned char out[16]);
+void block_decrypt(const struct block_key *k, const unsigned char in[16], unsigned char out[16]);
+/**
+ * secret_seal - AES-256-GCM of P under KEY with AD bound; OUT gets nonce+ciphertext+tag.
+ * secret_open - the reverse; RC_DENIED when KEY or AD differ or the data was touched (OUT unchanged).
+ */
+MUST_CHECK enum rc secret_seal(const unsigned char key[KEY_BYTES], const char *ad, const void *p, size_t n, struct buf *out);
+MUST_CHECK enum rc secret_open(const unsigned char key[KEY_BYTES], const char *ad, const void *p, size_t n, struct buf *out);
+/** secret_wipe - overwrite N bytes in a way that the compiler keeps. secret_eq - constant-time equality. */
+void secret_wipe(void *p, size_t n);
+bool secret_eq(const void *a, const void *b, size_t n);
+
+/* ---- logging: one structured line an event, with the request's ids; never content, tokens, passwords ---- */
+enum log_level { LOG_LVL_ERROR, LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG };
+/** Ids of the request that a thread is working on; set by httpd, printed on every line of that thread. */
+struct log_ctx {
+	uint64_t req;    /* 0 = none */
+	int64_t account; /* 0 = none */
+	int64_t device;
+};
+/** log_setup - level and whether stderr understands <N> priorities (systemd). Call before threads start; level may change later. */
+void log_setup(enum log_level level, bool systemd_prefix);
+void log_level_set(enum log_level level);
+enum log_level log_level_get(void);
+struct log_ctx *log_ctx(void); /* the calling thread's context, writable */
+/** log_line - "event key=value ..." to stderr with time, level and context. Threads: any. */
+void log_line(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
+#define log_error(event, ...) log_line(LOG_LVL_ERROR, event, __VA_ARGS__)
+#define log_warn(event, ...) log_line(LOG_LVL_WARN, event, __VA_ARGS__)
+#define log_info(event, ...) log_line(LOG_LVL_INFO, event, __VA_ARGS__)
+#define log_debug(event, ...) do { if (log_level_get() >= LOG_LVL_DEBUG) log_line(LOG_LVL_DEBUG, event, __VA_ARGS__); } while (0)
+
+/* ---- counters for /metrics: fixed table, relaxed atomics ---- */
+enum metric {
+	M_REQUESTS, M_REQUEST_ERRORS, M_REQUEST_US, M_UNCHANGED_FAST,
+	M_OX_REQUESTS, M_OX_ERRORS, M_OX_RETRIES, M_OX_LOGINS, M_OX_US,
+	M_PG_STATEMENTS, M_PG_RETRIES, M_PG_RECONNECTS,
+	M_CACHE_HITS, M_CACHE_MISSES, M_CACHE_ERRORS,
+	M_OBJECTS_OUT, M_OBJECTS_IN, M_CONFLICTS, M_WAKEUPS, M_WAITERS, M_SESSIONS,
+	M_COUNT
+};
+void metric_add(enum metric m, int64_t v);
+int64_t metric_get(enum metric m);
+/** metric_name/help - Prometheus name and one-line help of M; constants. */
+const char *metric_name(enum metric m);
+const char *metric_help(enum metric m);
+
+/** fault_hit - named crash/fault point for tests; compiled to 0 unless USM_FAULTS (see ARCHITECTURE.md). */
+#ifdef USM_FAULTS
+bool fault_hit(const char *name);
+#else
+#define fault_hit(name) false
+#endif
+
+#endif
