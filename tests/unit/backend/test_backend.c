@@ -60,15 +60,21 @@ begin(const struct step *steps, size_t n)
 static void
 teardown(void)
 {
-	if (started) {
-		const char *m = responder_mismatch();
+	bool wrong = started && responder_mismatch() != NULL;
 
-		ox_session_unref(ses);
-		backend_free(be);
-		arena_free(mem);
-		ck_assert_msg(m == NULL, "unexpected request: %s", m);
+	if (wrong)
+		printf("unexpected request: %s\n", responder_mismatch());
+	ox_session_unref(ses);
+	backend_free(be);
+	arena_free(mem);
+	if (started)
 		responder_stop();
-	}
+	clock_override(NULL);
+	ses = NULL;
+	be = NULL;
+	mem = NULL;
+	started = false;
+	ck_assert(!wrong);
 }
 
 #define BEGIN(...) do { static const struct step steps_[] = { __VA_ARGS__ }; begin(steps_, ARRAY_LEN(steps_)); } while (0)
@@ -271,9 +277,6 @@ START_TEST(nobody_there)
 	started = false;
 	RC(RC_UPSTREAM, do_read());
 	RC(RC_UPSTREAM, do_write());
-	ox_session_unref(ses);
-	backend_free(be);
-	arena_free(mem);
 }
 END_TEST
 
