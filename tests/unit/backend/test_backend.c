@@ -336,15 +336,13 @@ END_TEST
 
 START_TEST(too_large)
 {
-	char *big = malloc(200001);
-	struct step s[2] = { { .json = big }, { .json = big } };
+	static char big[200001];
+	static const struct step s[2] = { { .json = big }, { .json = big } };
 
-	memset(big, ' ', 200000);
-	big[200000] = '\0';
+	memset(big, ' ', sizeof(big) - 1);
 	begin(s, 2);
 	RC(RC_UPSTREAM, do_read());
 	RC(RC_TIMEOUT, do_write());
-	free(big);
 }
 END_TEST
 
