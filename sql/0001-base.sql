@@ -22,25 +22,26 @@ COMMENT ON COLUMN usmd.account.context_id IS 'OX context number.';
 COMMENT ON COLUMN usmd.account.user_id IS 'OX user number within the context.';
 
 CREATE TABLE usmd.device (
-	id      int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	account int8 NOT NULL REFERENCES usmd.account ON DELETE CASCADE,
 	seen_at int8 NOT NULL,
+	id      int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	name    text NOT NULL CHECK (length(name) BETWEEN 1 AND 64),
 	config  text NOT NULL DEFAULT '{}',
 	UNIQUE (account, name)
 );
+CREATE INDEX device_seen_at ON usmd.device (seen_at) WHERE seen_at > 0;
 COMMENT ON TABLE usmd.device IS 'Client installations: one row for each name that a client of an account calls itself.';
 COMMENT ON COLUMN usmd.device.id IS 'Number of the device in all other tables.';
 COMMENT ON COLUMN usmd.device.account IS 'Whose device it is.';
-COMMENT ON COLUMN usmd.device.seen_at IS 'Last login (ms); the state of a device without session for longer than tombstones are kept is dropped.';
+COMMENT ON COLUMN usmd.device.seen_at IS 'Last login (ms). The sync state of a device without session for longer than tombstones are kept is dropped, and this becomes 0.';
 COMMENT ON COLUMN usmd.device.name IS 'As the client calls itself.';
 COMMENT ON COLUMN usmd.device.config IS 'JSON text of setConfig.';
 
 CREATE TABLE usmd.session (
 	token_hash bytea NOT NULL PRIMARY KEY CHECK (length(token_hash) = 32),
 	account    int8  NOT NULL REFERENCES usmd.account ON DELETE CASCADE,
-	device     int8  NOT NULL REFERENCES usmd.device ON DELETE CASCADE,
-	expires    int8  NOT NULL
+	expires    int8  NOT NULL,
+	device     int4  NOT NULL REFERENCES usmd.device ON DELETE CASCADE
 );
 CREATE INDEX session_expires ON usmd.session (expires);
 CREATE INDEX session_device ON usmd.session (device);
@@ -70,6 +71,7 @@ CREATE TABLE usmd.folder (
 	oxid      text NOT NULL,
 	UNIQUE (account, ct, oxid)
 );
+CREATE INDEX folder_mark_at ON usmd.folder (mark_at);
 COMMENT ON TABLE usmd.folder IS 'Heads of the folder indexes: one for each account and folder, shared by all its devices.';
 COMMENT ON COLUMN usmd.folder.account IS 'Whose view of the folder it is.';
 COMMENT ON COLUMN usmd.folder.epoch IS 'Random; new whenever change numbers start again, which makes all older syncids unknown.';
@@ -108,7 +110,7 @@ CREATE INDEX pim_row_sk ON usmd.pim_row (folder, (sk >> 30)) WITH (fillfactor = 
 CREATE INDEX pim_row_odd ON usmd.pim_row (folder) WHERE odd AND NOT dead;
 CREATE INDEX pim_row_cid ON usmd.pim_row (folder, cid) WHERE cid IS NOT NULL;
 CREATE INDEX pim_row_dead ON usmd.pim_row (folder, cn) WHERE dead;
-COMMENT ON TABLE usmd.pim_row IS 'One row for each object of a folder index (contacts, appointments, tasks, folders of the hierarchy), tombstones included.';
+COMMENT ON TABLE usmd.pim_row IS 'One row for each object of a folder index (contacts, appointments, tasks, folders of the hierarchy), tombstones included. Measured with indexes (10,000 rows): 244 bytes with 16 fields set, appointment with 12 fields 246.';
 COMMENT ON COLUMN usmd.pim_row.id IS 'OX id; a negative keyed hash where OX''s id is no number.';
 COMMENT ON COLUMN usmd.pim_row.cn IS 'Change number of the last change.';
 COMMENT ON COLUMN usmd.pim_row.sk IS 'Sort key of the first fill (start, ms) in calendars and task lists; NULL where the id orders.';
@@ -132,7 +134,7 @@ CREATE INDEX mail_row_id ON usmd.mail_row (folder, (id >> 6)) WITH (fillfactor =
 CREATE INDEX mail_row_cn ON usmd.mail_row (folder, (cn >> 6)) WITH (fillfactor = 100);
 CREATE INDEX mail_row_cid ON usmd.mail_row (folder, cid) WHERE cid IS NOT NULL;
 CREATE INDEX mail_row_dead ON usmd.mail_row (folder, cn) WHERE dead;
-COMMENT ON TABLE usmd.mail_row IS 'One row for each mail of a folder index, tombstones included; slimmer than pim_row.';
+COMMENT ON TABLE usmd.mail_row IS 'One row for each mail of a folder index, tombstones included; slimmer than pim_row: measured 99 bytes with indexes (10,000 mails, every fourth with a label).';
 COMMENT ON COLUMN usmd.mail_row.id IS 'IMAP uid; (folder, id) is unique, see the comment at its index.';
 COMMENT ON COLUMN usmd.mail_row.cn IS 'Change number of the last change.';
 COMMENT ON COLUMN usmd.mail_row.cid IS 'Hash of the client''s id of a mail that one of our clients made; NULL for all others.';
@@ -154,18 +156,18 @@ COMMENT ON COLUMN usmd.mail_span.t1 IS 'No mail of the block is newer (ms).';
 COMMENT ON COLUMN usmd.mail_span.folder IS 'Number of the folder index.';
 
 CREATE TABLE usmd.cursor (
-	device int8 NOT NULL,
 	seq    int8 NOT NULL,
 	k      int8 NOT NULL,
 	lo     int8 NOT NULL,
+	device int4 NOT NULL,
 	folder int4 NOT NULL,
 	more   bool NOT NULL,
 	syncid uuid NOT NULL,
 	body   bytea NOT NULL,
 	PRIMARY KEY (device, folder, seq)
 );
-CREATE INDEX cursor_folder ON usmd.cursor (folder, lo);
-COMMENT ON TABLE usmd.cursor IS 'What a client has of a folder, under the syncid that it was handed out with. Immutable but for k; a few for each device and folder, pruned on use.';
+CREATE INDEX cursor_folder ON usmd.cursor (folder);
+COMMENT ON TABLE usmd.cursor IS 'What a client has of a folder, under the syncid that it was handed out with. Immutable but for k; at most five for each device and folder, pruned on use. Measured: 2 cursors 614 bytes, 5 cursors 1003.';
 COMMENT ON COLUMN usmd.cursor.device IS 'Whose cursor.';
 COMMENT ON COLUMN usmd.cursor.seq IS 'Order in which the syncids of this device and folder were handed out.';
 COMMENT ON COLUMN usmd.cursor.k IS 'Highest request number that carried changes with this syncid; a smaller one is refused.';
@@ -177,16 +179,16 @@ COMMENT ON COLUMN usmd.cursor.body IS 'Packed cursor (cursor_pack in src/model).
 
 CREATE TABLE usmd.write_log (
 	wid    int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	device int8 NOT NULL,
 	object int8 NOT NULL,
 	seq    int8 NOT NULL,
 	cn     int8 NOT NULL,
 	lm     int8 NOT NULL,
+	device int4 NOT NULL,
 	folder int4 NOT NULL,
 	done   bool NOT NULL,
 	fields bytea NOT NULL
 );
-CREATE INDEX write_log_device ON usmd.write_log (device, folder);
+CREATE INDEX write_log_device ON usmd.write_log (device, folder, wid);
 COMMENT ON TABLE usmd.write_log IS 'What a device wrote and was not yet seen to have been told: its own writes are no conflicts with itself.';
 COMMENT ON COLUMN usmd.write_log.wid IS 'Key.';
 COMMENT ON COLUMN usmd.write_log.device IS 'Who wrote.';
@@ -199,10 +201,10 @@ COMMENT ON COLUMN usmd.write_log.done IS 'OX said that it was done.';
 COMMENT ON COLUMN usmd.write_log.fields IS 'Packed: number of each field, fingerprint as sent, change number that it got.';
 
 CREATE TABLE usmd.intent (
-	device    int8 NOT NULL REFERENCES usmd.device ON DELETE CASCADE,
 	object    int8 NOT NULL,
 	at        int8 NOT NULL,
 	seq       int8 NOT NULL,
+	device    int4 NOT NULL REFERENCES usmd.device ON DELETE CASCADE,
 	folder    int4 NOT NULL,
 	state     int2 NOT NULL,
 	id_known  bool NOT NULL,
@@ -226,15 +228,16 @@ COMMENT ON COLUMN usmd.intent.fields IS 'Packed as write_log.fields.';
 CREATE TABLE usmd.conflict (
 	id      int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	account int8 NOT NULL REFERENCES usmd.account ON DELETE CASCADE,
-	device  int8 NOT NULL,
 	at      int8 NOT NULL,
 	expires int8 NOT NULL,
+	device  int4 NOT NULL,
 	ct      int2 NOT NULL,
 	uuid    uuid NOT NULL,
 	digest  bytea NOT NULL CHECK (length(digest) = 32),
 	sealed  bytea NOT NULL,
 	UNIQUE (account, uuid, digest)
 );
+CREATE INDEX conflict_account ON usmd.conflict (account, id);
 CREATE INDEX conflict_expires ON usmd.conflict (expires);
 COMMENT ON TABLE usmd.conflict IS 'Versions that lost a conflict, encrypted, until they expire: nothing that a person typed disappears.';
 COMMENT ON COLUMN usmd.conflict.id IS 'Key, shown to clients.';

@@ -253,9 +253,9 @@ model_json_parse(const char *text, size_t n, const struct json_limits *lim, json
 		return RC_OK;
 	if (json_error_code(&je) == json_error_out_of_memory)
 		return err_set(e, RC_NOMEM, "out of memory while reading JSON");
-	/* je.position is behind the token that was refused */
+	/* je.position is behind the token that was refused; a bracket that closes too early must not be walked over */
 	memset(&w, 0, sizeof(w));
-	(void)walk(&w, text, n, je.position > 0 ? (size_t)je.position : 0, NULL);
+	(void)walk(&w, text, n, je.position > 0 ? (size_t)je.position - 1 : 0, NULL);
 	walk_path(&w, text, path, sizeof(path));
 	return err_set_path(e, RC_PROTO, path, "not valid JSON, line %d column %d: %.160s", je.line, je.column, je.text);
 }

@@ -116,9 +116,9 @@ confirmation_add(struct ical_ctx *x, const struct pim_line *l, json_t *o)
 static enum pim_rc
 attendee_add(struct ical_ctx *x, const struct pim_line *l, json_t *o)
 {
-	json_t *p = json_object(), *list = array_of(o, "participants");
-	const char *type = pim_param(l, "X-OX-TYPE");
-	enum pim_rc rc = p != NULL && list != NULL ? PIM_OK : PIM_NOMEM;
+	json_t *p = json_object(), *list;
+	const char *type = pim_param(l, "X-OX-TYPE"), *mail;
+	enum pim_rc rc = p != NULL ? PIM_OK : PIM_NOMEM;
 	int64_t n = 5;
 
 	if (type != NULL)
@@ -127,13 +127,16 @@ attendee_add(struct ical_ctx *x, const struct pim_line *l, json_t *o)
 		rc = pim_set_new(x->c, p, "type", json_integer(n));
 	if (rc == PIM_OK)
 		rc = person(x, l, true, p);
-	if (rc == PIM_OK && n == 5 && type == NULL && strchr(json_string_value(json_object_get(p, "mail")) == NULL ? "" :
-	    json_string_value(json_object_get(p, "mail")), '@') == NULL) {
+	mail = pim_get_text(p, "mail");
+	if (rc == PIM_OK && n == 5 && type == NULL && (mail == NULL || strchr(mail, '@') == NULL)) {
 		pim_note(x->c, PIM_PROBLEM_DROPPED, "line %zu: the attendee \"%.80s\" has no mail address",
 		         l->lineno, l->value);
 		json_decref(p);
 		return PIM_OK;
 	}
+	list = rc == PIM_OK ? array_of(o, "participants") : NULL;
+	if (rc == PIM_OK && list == NULL)
+		rc = PIM_NOMEM;
 	if (rc == PIM_OK && json_array_append(list, p) != 0)
 		rc = PIM_NOMEM;
 	json_decref(p);

@@ -252,9 +252,13 @@ params_read(struct pim_mem *mem, struct pim_line *l, const char *s, size_t n)
 				quoted ^= s[to] == '"';
 			a = from;
 			b = to;
-			while (a < b && (s[a] == ' ' || s[a] == '"'))
+			while (a < b && s[a] == ' ')
 				a++;
-			while (b > a && (s[b - 1] == ' ' || s[b - 1] == '"'))
+			while (b > a && s[b - 1] == ' ')
+				b--;
+			if (a < b && s[a] == '"')	/* blanks inside the quotes are the value's */
+				a++;
+			if (b > a && s[b - 1] == '"')
 				b--;
 			if ((b > a || eq > 0) && !param_add(mem, &end, name, s + a, b - a))
 				return false;

@@ -7,14 +7,16 @@
 
 #include <string.h>
 
-/* "From " and a time of day in the same line: prose rarely has both. */
+/* "From " and a time of day in the same line, or Mozilla's "From -": prose rarely has that. */
 static bool
 from_line(const char *s, size_t n)
 {
 	size_t i;
 
-	if (n < 16 || memcmp(s, "From ", 5) != 0)
+	if (n < 7 || memcmp(s, "From ", 5) != 0)
 		return false;
+	if (s[5] == '-' && (s[6] == ' ' || s[6] == '\r' || s[6] == '\n'))
+		return true;
 	for (i = 5; i + 3 < n && s[i] != '\n' && i < 200; i++) {
 		if (s[i] >= '0' && s[i] <= '9' && s[i + 1] == ':' && s[i + 2] >= '0' && s[i + 2] <= '5')
 			return true;

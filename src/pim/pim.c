@@ -157,9 +157,14 @@ is_header(const char *s, size_t n)
 {
 	size_t i;
 
+	size_t name;
+
 	for (i = 0; i < n && i < 80 && s[i] > ' ' && s[i] < 0x7f && s[i] != ':'; i++)
 		;
-	return i > 1 && i < n && s[i] == ':';
+	name = i;
+	while (i < n && (s[i] == ' ' || s[i] == '\t'))	/* the old syntax has blanks before the colon */
+		i++;
+	return name > 1 && i < n && s[i] == ':';
 }
 
 static enum content
@@ -212,6 +217,7 @@ file_parse(struct file *f, const void *data, size_t len)
 		content = content_of(f->name, s, len);
 	rc = content == CONTENT_LINES ? lines_parse(f, s, len) :
 	     content == CONTENT_MAIL ? mail_deliver(f, s, len) :
+	     content == CONTENT_MBOX ? mbox_parse(f, s, len) :
 	     pim_fail(&f->c, PIM_REFUSED, "the file is no vCard, no calendar and no message");
 	for (i = 0; f->c.rep != NULL && i < PIM_KINDS; i++)
 		delivered += f->c.rep->objects[i];

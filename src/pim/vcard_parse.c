@@ -372,7 +372,7 @@ image_type(const unsigned char *p, size_t n)
 {
 	return n > 3 && memcmp(p, "\xff\xd8\xff", 3) == 0 ? "image/jpeg" :
 	       n > 8 && memcmp(p, "\x89PNG", 4) == 0 ? "image/png" :
-	       n > 6 && memcmp(p, "GIF8", 4) == 0 ? "image/gif" :
+	       n >= 6 && memcmp(p, "GIF8", 4) == 0 ? "image/gif" :
 	       n > 2 && memcmp(p, "BM", 2) == 0 ? "image/bmp" : NULL;
 }
 

@@ -10,7 +10,7 @@ static const struct pg_stmt stmts[] = {
 	[S_DEVICE_GET] = { "store_device_open", "SELECT id, name, config FROM device WHERE account = $1::int8 AND name = $2::text", 2 },
 	[S_DEVICE_ADD] = { "store_device_open_add",
 	    "INSERT INTO device (account, name, seen_at) VALUES ($1::int8, $2::text, $3::int8) ON CONFLICT DO NOTHING", 3 },
-	[S_DEVICE_CONFIG] = { "store_device_config", "UPDATE device SET config = $2::text WHERE id = $1::int8", 2 },
+	[S_DEVICE_CONFIG] = { "store_device_config", "UPDATE device SET config = $2::text WHERE id = $1::int4", 2 },
 };
 const struct pg_table store_account_stmts = { stmts, ARRAY_LEN(stmts) };
 
@@ -63,7 +63,7 @@ device_get(struct store_conn *c, struct arena *a, int64_t account, const char *n
 		rc = err_set(e, RC_NOTFOUND, "account %lld has no device \"%.64s\"", (long long)account, name);
 		goto out;
 	}
-	*out = (struct store_device){ .id = pg_get_i64(r, 0, 0), .account = account,
+	*out = (struct store_device){ .id = pg_get_i32(r, 0, 0), .account = account,
 		.name = pg_get_text(a, r, 0, 1), .config = pg_get_text(a, r, 0, 2) };
 	if (out->name == NULL || out->config == NULL)
 		rc = err_set(e, RC_NOMEM, "out of memory");
@@ -94,7 +94,7 @@ store_device_config(struct store_conn *c, int64_t device, const char *config, st
 	size_t n;
 	enum rc rc;
 
-	pg_i64(&p, device);
+	pg_i32(&p, (int32_t)device);
 	pg_text(&p, config);
 	rc = pg_exec_count(c, TBL_ACCOUNT, S_DEVICE_CONFIG, &p, &n, e);
 	if (rc == RC_OK && n == 0)

@@ -10,7 +10,7 @@ enum { S_ADD, S_ADD_ID, S_LIST, S_DELETE };
 static const struct pg_stmt stmts[] = {
 	[S_ADD] = { "store_conflict_add",
 	    "INSERT INTO conflict (account, device, ct, uuid, at, expires, digest, sealed)"
-	    " VALUES ($1::int8, $2::int8, $3::int2, $4::uuid, $5::int8, $6::int8, $7::bytea, $8::bytea)"
+	    " VALUES ($1::int8, $2::int4, $3::int2, $4::uuid, $5::int8, $6::int8, $7::bytea, $8::bytea)"
 	    " ON CONFLICT (account, uuid, digest) DO NOTHING RETURNING id", 8 },
 	[S_ADD_ID] = { "store_conflict_add_id",
 	    "SELECT id FROM conflict WHERE account = $1::int8 AND uuid = $2::uuid AND digest = $3::bytea", 3 },
@@ -29,7 +29,7 @@ store_conflict_add(struct store_conn *c, struct store_conflict *x, struct err *e
 	enum rc rc;
 
 	pg_i64(&p, x->account);
-	pg_i64(&p, x->device);
+	pg_i32(&p, (int32_t)x->device);
 	pg_i16(&p, (int16_t)x->ct);
 	pg_bytes(&p, x->uuid.b, sizeof(x->uuid.b));
 	pg_i64(&p, x->at);
@@ -63,7 +63,7 @@ load(struct arena *a, const PGresult *r, int row, int64_t account, struct store_
 	size_t n;
 	const void *p;
 
-	*x = (struct store_conflict){ .id = pg_get_i64(r, row, 0), .account = account, .device = pg_get_i64(r, row, 1),
+	*x = (struct store_conflict){ .id = pg_get_i64(r, row, 0), .account = account, .device = pg_get_i32(r, row, 1),
 		.ct = (enum content)pg_get_i16(r, row, 2), .at = pg_get_i64(r, row, 4), .expires = pg_get_i64(r, row, 5) };
 	p = pg_get_bytes(r, row, 3, &n);
 	if (n == sizeof(x->uuid.b))

@@ -4,35 +4,35 @@
 
 #include <string.h>
 
-#define COLUMNS "SELECT syncid, seq, k, more, body FROM cursor WHERE device = $1::int8 AND folder = $2::int4"
+#define COLUMNS "SELECT syncid, seq, k, more, body FROM cursor WHERE device = $1::int4 AND folder = $2::int4"
 
 enum { S_GET, S_USE, S_PUT, S_TRIM, S_CHILDREN, S_NEXT_SEQ };
 static const struct pg_stmt stmts[] = {
 	[S_GET] = { "store_cursor_get", COLUMNS " AND syncid = $3::uuid", 3 },
 	/* matches nothing and so writes nothing when the same syncid is used again */
 	[S_USE] = { "store_cursor_use",
-	    "WITH older AS (DELETE FROM cursor WHERE device = $1::int8 AND folder = $2::int4 AND seq < $3::int8),"
-	    " told AS (DELETE FROM write_log WHERE device = $1::int8 AND folder = $2::int4 AND seq > 0 AND seq <= $3::int8),"
-	    " finished AS (DELETE FROM intent WHERE device = $1::int8 AND folder = $2::int4 AND seq > 0 AND seq <= $3::int8"
+	    "WITH older AS (DELETE FROM cursor WHERE device = $1::int4 AND folder = $2::int4 AND seq < $3::int8),"
+	    " told AS (DELETE FROM write_log WHERE device = $1::int4 AND folder = $2::int4 AND seq > 0 AND seq <= $3::int8),"
+	    " finished AS (DELETE FROM intent WHERE device = $1::int4 AND folder = $2::int4 AND seq > 0 AND seq <= $3::int8"
 	    " AND state <> 0 AND NOT (state = 2 AND unsure))"
-	    " UPDATE cursor SET k = $4::int8 WHERE device = $1::int8 AND folder = $2::int4 AND seq = $3::int8 AND k < $4::int8", 4 },
+	    " UPDATE cursor SET k = $4::int8 WHERE device = $1::int4 AND folder = $2::int4 AND seq = $3::int8 AND k < $4::int8", 4 },
 	[S_PUT] = { "store_cursor_put",
 	    "INSERT INTO cursor (device, folder, seq, syncid, k, lo, more, body)"
-	    " VALUES ($1::int8, $2::int4, $3::int8, $4::uuid, $5::int8, $6::int8, $7::bool, $8::bytea)", 8 },
+	    " VALUES ($1::int4, $2::int4, $3::int8, $4::uuid, $5::int8, $6::int8, $7::bool, $8::bytea)", 8 },
 	[S_TRIM] = { "store_cursor_put_trim",
-	    "DELETE FROM cursor WHERE device = $1::int8 AND folder = $2::int4 AND seq > $3::int8 AND seq <="
-	    " (SELECT seq FROM cursor WHERE device = $1::int8 AND folder = $2::int4 AND seq > $3::int8"
+	    "DELETE FROM cursor WHERE device = $1::int4 AND folder = $2::int4 AND seq > $3::int8 AND seq <="
+	    " (SELECT seq FROM cursor WHERE device = $1::int4 AND folder = $2::int4 AND seq > $3::int8"
 	    " ORDER BY seq DESC OFFSET $4::int8 LIMIT 1)", 4 },
 	[S_CHILDREN] = { "store_cursor_children", COLUMNS " AND seq > $3::int8 ORDER BY seq", 3 },
 	[S_NEXT_SEQ] = { "store_cursor_next_seq",
-	    "SELECT seq FROM cursor WHERE device = $1::int8 AND folder = $2::int4 ORDER BY seq DESC LIMIT 1", 2 },
+	    "SELECT seq FROM cursor WHERE device = $1::int4 AND folder = $2::int4 ORDER BY seq DESC LIMIT 1", 2 },
 };
 const struct pg_table store_cursor_stmts = { stmts, ARRAY_LEN(stmts) };
 
 static void
 add_key(struct pg_params *p, int64_t device, int64_t folder)
 {
-	pg_i64(p, device);
+	pg_i32(p, (int32_t)device);
 	pg_i32(p, (int32_t)folder);
 }
 

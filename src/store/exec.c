@@ -130,6 +130,13 @@ pg_array_i64(struct buf *b, int64_t v)
 }
 
 void
+pg_array_i32(struct buf *b, int32_t v)
+{
+	buf_add_be(b, 4, 4);
+	buf_add_be(b, (uint32_t)v, 4);
+}
+
+void
 pg_array_bool(struct buf *b, bool v)
 {
 	buf_add_be(b, 1, 4);
@@ -147,6 +154,21 @@ pg_array_bytes(struct buf *b, const void *p, size_t n)
 {
 	buf_add_be(b, n, 4);
 	buf_add(b, p, n);
+}
+
+void
+pg_copy_begin(struct buf *b)
+{
+	static const char head[19] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+
+	buf_reset(b);
+	buf_add(b, head, sizeof(head)); /* signature, flags, length of the header's extension */
+}
+
+void
+pg_copy_tuple(struct buf *b, unsigned columns)
+{
+	buf_add_be(b, columns, 2);
 }
 
 /* ---- results ---- */
@@ -300,6 +322,28 @@ pg_command(struct store_conn *c, const char *sql, struct err *e)
 {
 	metric_add(M_PG_STATEMENTS, 1);
 	return finish(c->pg, PQexec(c->pg, sql), sql, &c->retry, NULL, e);
+}
+
+enum rc
+pg_copy(struct store_conn *c, const char *sql, struct buf *b, struct err *e)
+{
+	PGresult *r;
+	enum rc rc;
+
+	buf_add_be(b, UINT16_MAX, 2);
+	if (b->failed)
+		return err_set(e, RC_NOMEM, "out of memory");
+	metric_add(M_PG_STATEMENTS, 1);
+	r = PQexec(c->pg, sql);
+	if (PQresultStatus(r) != PGRES_COPY_IN)
+		return finish(c->pg, r, sql, &c->retry, NULL, e);
+	PQclear(r);
+	if (PQputCopyData(c->pg, b->p, (int)b->len) != 1 || PQputCopyEnd(c->pg, NULL) != 1)
+		return failure(c->pg, NULL, sql, &c->retry, e);
+	rc = finish(c->pg, PQgetResult(c->pg), sql, &c->retry, NULL, e);
+	while ((r = PQgetResult(c->pg)) != NULL)
+		PQclear(r);
+	return rc;
 }
 
 enum rc

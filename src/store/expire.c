@@ -6,22 +6,23 @@
  */
 #include "store_int.h"
 
-enum { S_SESSIONS, S_CONFLICTS, S_CURSORS, S_WRITES, S_INTENTS, S_MARKED, S_DEAD_PIM, S_DEAD_MAIL, S_MARK };
-
-/* Devices without a session that have not logged in since $1. */
-#define STALE "SELECT d.id FROM device d WHERE d.seen_at < $1::int8 AND NOT EXISTS (SELECT FROM session s WHERE s.device = d.id)"
+enum { S_SESSIONS, S_CONFLICTS, S_DEVICES, S_MARKED, S_DEAD_PIM, S_DEAD_MAIL, S_MARK };
 
 static const struct pg_stmt stmts[] = {
 	[S_SESSIONS] = { "store_expire_sessions", "DELETE FROM session WHERE token_hash IN"
 	    " (SELECT token_hash FROM session WHERE expires <= $1::int8 ORDER BY expires LIMIT 1000)", 1 },
 	[S_CONFLICTS] = { "store_expire_conflicts", "DELETE FROM conflict WHERE id IN"
 	    " (SELECT id FROM conflict WHERE expires <= $1::int8 ORDER BY expires LIMIT 1000)", 1 },
-	[S_CURSORS] = { "store_expire_cursors", "DELETE FROM cursor WHERE device IN (" STALE ")", 1 },
-	[S_WRITES] = { "store_expire_writes", "DELETE FROM write_log WHERE device IN (" STALE ")", 1 },
-	[S_INTENTS] = { "store_expire_intents", "DELETE FROM intent WHERE device IN (" STALE ")", 1 },
+	/* devices without a session that have not logged in for long; seen_at 0 = done, so that none is looked at twice */
+	[S_DEVICES] = { "store_expire_devices",
+	    "WITH stale AS (UPDATE device SET seen_at = 0 WHERE id IN (SELECT d.id FROM device d WHERE d.seen_at > 0"
+	    " AND d.seen_at < $1::int8 AND NOT EXISTS (SELECT FROM session s WHERE s.device = d.id) LIMIT 100) RETURNING id),"
+	    " w AS (DELETE FROM write_log WHERE device IN (SELECT id FROM stale)),"
+	    " i AS (DELETE FROM intent WHERE device IN (SELECT id FROM stale))"
+	    " DELETE FROM cursor WHERE device IN (SELECT id FROM stale)", 1 },
 	/* folders whose mark is old, with the cn up to which their tombstones may go: every cursor's lo is past it */
 	[S_MARKED] = { "store_expire_marked",
-	    "SELECT f.id, least(f.mark_cn, coalesce((SELECT c.lo FROM cursor c WHERE c.folder = f.id ORDER BY c.lo LIMIT 1), f.mark_cn))"
+	    "SELECT f.id, least(f.mark_cn, coalesce((SELECT min(c.lo) FROM cursor c WHERE c.folder = f.id), f.mark_cn))"
 	    " FROM folder f WHERE f.mark_at < $1::int8 AND (f.cn > f.mark_cn OR f.mark_at > 0) ORDER BY f.mark_at LIMIT 64", 1 },
 	[S_DEAD_PIM] = { "store_expire_dead_pim",
 	    "DELETE FROM pim_row WHERE dead AND folder = $1::int4 AND cn <= $2::int8", 2 },
@@ -68,15 +69,16 @@ struct expire_arg {
 
 /* Reading the cursors and deleting below them is one snapshot: a cursor that is put meanwhile is newer than all of them. */
 static enum rc
-expire_tombstones(struct store_conn *c, void *arg, struct err *e)
+expire_state(struct store_conn *c, void *arg, struct err *e)
 {
 	const struct expire_arg *x = arg;
 	struct pg_params p = { .n = 0 };
 	PGresult *r = NULL;
-	enum rc rc;
+	enum rc rc = expire_before(c, S_DEVICES, x->now - x->tombstone_ms, e);
 
 	pg_i64(&p, x->now - x->tombstone_ms);
-	rc = pg_exec(c, TBL_EXPIRE, S_MARKED, &p, &r, e);
+	if (rc == RC_OK)
+		rc = pg_exec(c, TBL_EXPIRE, S_MARKED, &p, &r, e);
 	for (int i = 0; rc == RC_OK && i < PQntuples(r); i++)
 		rc = expire_folder(c, pg_get_i32(r, i, 0), pg_get_i64(r, i, 1), x->now, e);
 	PQclear(r);
@@ -86,14 +88,11 @@ expire_tombstones(struct store_conn *c, void *arg, struct err *e)
 enum rc
 store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *e)
 {
-	static const unsigned stale[] = { S_CURSORS, S_WRITES, S_INTENTS };
 	struct expire_arg x = { now, tombstone_ms };
 	enum rc rc;
 
 	rc = expire_before(c, S_SESSIONS, now, e);
 	if (rc == RC_OK)
 		rc = expire_before(c, S_CONFLICTS, now, e);
-	for (size_t i = 0; i < ARRAY_LEN(stale) && rc == RC_OK; i++)
-		rc = expire_before(c, stale[i], now - tombstone_ms, e);
-	return rc == RC_OK ? store_txn(c, expire_tombstones, &x, e) : rc;
+	return rc == RC_OK ? store_txn(c, expire_state, &x, e) : rc;
 }

@@ -6,10 +6,10 @@ enum { S_GET, S_PUT };
 static const struct pg_stmt stmts[] = {
 	[S_GET] = { "store_intent_get",
 	    "SELECT folder, state, object, id_known, unsure, at, seq, fields FROM intent"
-	    " WHERE device = $1::int8 AND client_id = $2::text", 2 },
+	    " WHERE device = $1::int4 AND client_id = $2::text", 2 },
 	[S_PUT] = { "store_intent_put",
 	    "INSERT INTO intent (device, client_id, folder, state, object, id_known, unsure, at, seq, fields)"
-	    " VALUES ($1::int8, $2::text, $3::int4, $4::int2, $5::int8, $6::bool, $7::bool, $8::int8, $9::int8, $10::bytea)"
+	    " VALUES ($1::int4, $2::text, $3::int4, $4::int2, $5::int8, $6::bool, $7::bool, $8::int8, $9::int8, $10::bytea)"
 	    " ON CONFLICT (device, client_id) DO UPDATE SET folder = excluded.folder, state = excluded.state,"
 	    " object = excluded.object, id_known = excluded.id_known, unsure = excluded.unsure, at = excluded.at,"
 	    " seq = excluded.seq, fields = excluded.fields", 10 },
@@ -26,7 +26,7 @@ store_intent_get(struct store_conn *c, struct arena *a, int64_t device, const ch
 	size_t n;
 	enum rc rc;
 
-	pg_i64(&p, device);
+	pg_i32(&p, (int32_t)device);
 	pg_text(&p, client_id);
 	rc = pg_exec(c, TBL_INTENT, S_GET, &p, &r, e);
 	if (rc != RC_OK)
@@ -57,7 +57,7 @@ store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const cha
 
 	buf_init(&b, 0);
 	write_fields_pack(i->f, i->nf, &b);
-	pg_i64(&p, device);
+	pg_i32(&p, (int32_t)device);
 	pg_text(&p, client_id);
 	pg_i32(&p, (int32_t)folder);
 	pg_i16(&p, (int16_t)i->state);

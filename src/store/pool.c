@@ -24,7 +24,7 @@ const struct pg_table store_pool_stmts = { stmts, ARRAY_LEN(stmts) };
 /*
  * Session settings.  All statements are key look-ups or index ranges and their best plan is always the same one, so plans are
  * made once (generic) and may not depend on statistics: a folder that was filled a moment ago has none yet, and a
- * sequential scan or a full sort chosen for a small table would stay chosen when it has grown.
+ * sequential scan, a full sort or a materialised inner side chosen for a small table would stay chosen when it has grown.
  */
 static enum rc
 setup(PGconn *pg, const struct store_options *o, struct err *e)
@@ -43,7 +43,7 @@ setup(PGconn *pg, const struct store_options *o, struct err *e)
 	    " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),"
 	    " set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),"
 	    " set_config('enable_sort', 'off', false), set_config('enable_hashjoin', 'off', false),"
-	    " set_config('enable_mergejoin', 'off', false)",
+	    " set_config('enable_mergejoin', 'off', false), set_config('enable_material', 'off', false)",
 	    (int)ARRAY_LEN(v), v, NULL, e);
 }
 
@@ -90,9 +90,7 @@ is_usable(struct store_conn *c)
 
 	if (c->pg == NULL || PQstatus(c->pg) != CONNECTION_OK)
 		return false;
-	if (poll(&pfd, 1, 0) > 0)
-		(void)PQconsumeInput(c->pg);
-	return PQstatus(c->pg) == CONNECTION_OK;
+	return poll(&pfd, 1, 0) == 0;
 }
 
 static struct timespec

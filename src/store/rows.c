@@ -20,8 +20,9 @@ enum {
 static const struct pg_stmt stmts[] = {
 	[S_GET] = { "store_rows_get_pim", PIM " AND id = ANY($2::int8[])", 2 },
 	[S_GET_MAIL] = { "store_rows_get_mail",
-	    "SELECT m.id, m.cn, NULL::int8, m.body FROM unnest($2::int8[]) u(id) JOIN mail_row m"
-	    " ON m.folder = $1::int4 AND (m.id >> 6) = (u.id >> 6) AND m.id = u.id", 2 },
+	    /* OFFSET 0 keeps the planner from turning the probes into a scan of the folder */
+	    "SELECT m.* FROM unnest($2::int8[]) u(id) CROSS JOIN LATERAL ("
+	    MAIL " AND (id >> 6) = (u.id >> 6) AND id = u.id OFFSET 0) m", 2 },
 	/* ordering by the group first lets PostgreSQL sort only inside a group (incremental sort) and stop at the limit */
 	[S_SINCE] = { "store_rows_since_pim",
 	    PIM " AND (cn >> 6) >= ($2::int8 >> 6) AND cn > $2::int8 ORDER BY (cn >> 6), cn LIMIT $3::int8", 3 },
@@ -41,8 +42,8 @@ static const struct pg_stmt stmts[] = {
 	[S_COUNT_MAIL] = { "store_rows_count_mail", "SELECT count(*) FROM mail_row WHERE folder = $1::int4 AND NOT dead", 1 },
 	[S_ODD] = { "store_rows_moved_odd", PIM " AND odd AND NOT dead", 1 },
 	[S_SPAN_MAIL] = { "store_rows_moved_mail",
-	    "SELECT m.id, m.cn, NULL::int8, m.body FROM mail_span s JOIN mail_row m ON m.folder = $1::int4"
-	    " AND (m.id >> 6) BETWEEN (s.block << 4) AND (s.block << 4) + 15 AND NOT m.dead"
+	    "SELECT m.* FROM mail_span s CROSS JOIN LATERAL ("
+	    MAIL " AND (id >> 6) BETWEEN (s.block << 4) AND (s.block << 4) + 15 AND NOT dead OFFSET 0) m"
 	    " WHERE s.folder = $1::int4 AND (s.t0 <= $3::int8 AND s.t1 >= $2::int8 OR s.t0 <= $5::int8 AND s.t1 >= $4::int8)", 5 },
 	[S_BELOW_SK] = { "store_rows_below_sk",
 	    PIM " AND sk IS NOT NULL AND NOT dead AND (sk >> 30) <= ($2::int8 >> 30) AND (sk, id) < ($2::int8, $3::int8)"

@@ -4,24 +4,25 @@
 
 #include <string.h>
 
-enum { S_PIM, S_MAIL_TOP, S_MAIL_NEW, S_MAIL_OLD, S_SPANS };
+enum { S_PIM_OLD, S_MAIL_OLD, S_PIM_TOP, S_MAIL_TOP, S_SPANS };
 static const struct pg_stmt stmts[] = {
-	[S_PIM] = { "store_rows_put_pim",
+	[S_PIM_OLD] = { "store_rows_put_pim",
 	    "INSERT INTO pim_row AS p (folder, id, cn, sk, cid, dead, odd, body) SELECT $1::int4, u.* FROM"
 	    " unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::bool[], $7::bool[], $8::bytea[]) u"
 	    " ON CONFLICT (folder, id) DO UPDATE SET cn = excluded.cn, sk = excluded.sk, cid = excluded.cid,"
 	    " dead = excluded.dead, odd = excluded.odd, body = excluded.body", 8 },
-	[S_MAIL_TOP] = { "store_rows_put_top",
-	    "SELECT id FROM mail_row WHERE folder = $1::int4 ORDER BY (id >> 6) DESC, id DESC LIMIT 1", 1 },
-	[S_MAIL_NEW] = { "store_rows_put_mail_new",
-	    "INSERT INTO mail_row (folder, id, cn, cid, dead, body) SELECT $1::int4, u.* FROM"
-	    " unnest($2::int8[], $3::int8[], $4::int8[], $5::bool[], $6::bytea[]) u", 6 },
 	[S_MAIL_OLD] = { "store_rows_put_mail_old",
 	    "WITH u AS MATERIALIZED (SELECT * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::bool[], $6::bytea[])"
-	    " u(id, cn, cid, dead, body)), done AS (UPDATE mail_row m SET cn = u.cn, cid = u.cid, dead = u.dead, body = u.body"
-	    " FROM u WHERE m.folder = $1::int4 AND (m.id >> 6) = (u.id >> 6) AND m.id = u.id RETURNING m.id)"
+	    " u(id, cn, cid, dead, body)), done AS (UPDATE mail_row m SET cn = v.cn, cid = v.cid, dead = v.dead, body = v.body"
+	    /* found by one probe each (see store_rows_get_mail), then updated where they lie */
+	    " FROM (SELECT u.*, x.at FROM u CROSS JOIN LATERAL (SELECT ctid AS at FROM mail_row WHERE folder = $1::int4"
+	    " AND (id >> 6) = (u.id >> 6) AND id = u.id OFFSET 0) x) v WHERE m.ctid = v.at RETURNING m.id)"
 	    " INSERT INTO mail_row (folder, id, cn, cid, dead, body) SELECT $1::int4, u.* FROM u"
 	    " WHERE u.id NOT IN (SELECT id FROM done)", 6 },
+	[S_PIM_TOP] = { "store_rows_put_pim_top",
+	    "SELECT id FROM pim_row WHERE folder = $1::int4 ORDER BY id DESC LIMIT 1", 1 },
+	[S_MAIL_TOP] = { "store_rows_put_mail_top",
+	    "SELECT id FROM mail_row WHERE folder = $1::int4 ORDER BY (id >> 6) DESC, id DESC LIMIT 1", 1 },
 	[S_SPANS] = { "store_rows_put_spans",
 	    "INSERT INTO mail_span AS s (folder, block, t0, t1)"
 	    " SELECT $1::int4, u.block, min(u.t0), max(u.t1) FROM unnest($2::int8[], $3::int8[], $4::int8[]) u(block, t0, t1)"
@@ -31,6 +32,10 @@ static const struct pg_stmt stmts[] = {
 	    " ON CONFLICT (folder, block) DO UPDATE SET t0 = least(s.t0, excluded.t0), t1 = greatest(s.t1, excluded.t1)", 4 },
 };
 const struct pg_table store_put_stmts = { stmts, ARRAY_LEN(stmts) };
+
+/* rows that cannot be there yet are copied: half the time of an INSERT that looks for a conflict */
+#define COPY_PIM "COPY pim_row (folder, id, cn, sk, cid, dead, odd, body) FROM STDIN (FORMAT binary)"
+#define COPY_MAIL "COPY mail_row (folder, id, cn, cid, dead, body) FROM STDIN (FORMAT binary)"
 
 #define PUT_CHUNK 8192U /* rows a statement: bounds the memory that one takes here and in the server */
 
@@ -99,101 +104,125 @@ row_body_unpack(struct arena *a, enum content ct, const void *p, size_t n, struc
 
 /* ---- batches ---- */
 
+enum { C_ID, C_CN, C_SK, C_CID, C_DEAD, C_ODD, C_BODY, C_COUNT };
 struct batch {
-	struct buf id, cn, sk, cid, dead, odd, body, scratch;
+	struct buf col[C_COUNT]; /* arrays, one a column */
+	struct buf copy;         /* or all columns of a tuple behind each other */
+	struct buf scratch;
 	size_t n;
 };
 
 static void
 batch_begin(struct batch *b)
 {
-	pg_array_begin(&b->id, PG_OID_INT8);
-	pg_array_begin(&b->cn, PG_OID_INT8);
-	pg_array_begin(&b->sk, PG_OID_INT8);
-	pg_array_begin(&b->cid, PG_OID_INT8);
-	pg_array_begin(&b->dead, PG_OID_BOOL);
-	pg_array_begin(&b->odd, PG_OID_BOOL);
-	pg_array_begin(&b->body, PG_OID_BYTEA);
+	static const uint32_t type[C_COUNT] = {
+		[C_ID] = PG_OID_INT8, [C_CN] = PG_OID_INT8, [C_SK] = PG_OID_INT8, [C_CID] = PG_OID_INT8,
+		[C_DEAD] = PG_OID_BOOL, [C_ODD] = PG_OID_BOOL, [C_BODY] = PG_OID_BYTEA,
+	};
+
+	for (int i = 0; i < C_COUNT; i++)
+		pg_array_begin(&b->col[i], type[i]);
+	pg_copy_begin(&b->copy);
 	b->n = 0;
 }
 
 static void
 batch_init(struct batch *b)
 {
-	struct buf *all[] = { &b->id, &b->cn, &b->sk, &b->cid, &b->dead, &b->odd, &b->body, &b->scratch };
-
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		buf_init(all[i], 0);
+	for (int i = 0; i < C_COUNT; i++)
+		buf_init(&b->col[i], 0);
+	buf_init(&b->copy, 0);
+	buf_init(&b->scratch, 0);
 	batch_begin(b);
 }
 
 static void
 batch_fini(struct batch *b)
 {
-	struct buf *all[] = { &b->id, &b->cn, &b->sk, &b->cid, &b->dead, &b->odd, &b->body, &b->scratch };
-
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		buf_fini(all[i]);
+	for (int i = 0; i < C_COUNT; i++)
+		buf_fini(&b->col[i]);
+	buf_fini(&b->copy);
+	buf_fini(&b->scratch);
 }
 
 static void
-batch_add(struct batch *b, enum content ct, const struct row *r)
+add_number(struct buf *b, bool set, int64_t v)
 {
-	pg_array_i64(&b->id, r->id);
-	pg_array_i64(&b->cn, (int64_t)r->cn);
-	if (row_orders_by_sk(ct))
-		pg_array_i64(&b->sk, r->sk);
+	if (set)
+		pg_array_i64(b, v);
 	else
-		pg_array_null(&b->sk);
-	if (r->client_id != NULL)
-		pg_array_i64(&b->cid, client_id_hash(r->client_id));
-	else
-		pg_array_null(&b->cid);
-	pg_array_bool(&b->dead, r->dead);
-	pg_array_bool(&b->odd, row_is_odd(ct, r));
+		pg_array_null(b);
+}
+
+/* R's columns, each into its array or, with COPY, behind each other. */
+static void
+batch_add(struct batch *b, const struct store_folder *f, const struct row *r, bool copy)
+{
+	struct buf *to[C_COUNT];
+	bool mail = f->ct == CT_MAIL;
+
+	for (int i = 0; i < C_COUNT; i++)
+		to[i] = copy ? &b->copy : &b->col[i];
 	buf_reset(&b->scratch);
-	row_body_pack(ct, r, &b->scratch);
-	if (b->scratch.failed)
-		b->body.failed = true;
-	else
-		pg_array_bytes(&b->body, b->scratch.p, b->scratch.len);
+	row_body_pack(f->ct, r, &b->scratch);
+	if (b->scratch.failed) {
+		to[C_BODY]->failed = true;
+		return;
+	}
+	if (copy) {
+		pg_copy_tuple(&b->copy, mail ? 6 : 8);
+		pg_array_i32(&b->copy, (int32_t)f->id);
+	}
+	pg_array_i64(to[C_ID], r->id);
+	pg_array_i64(to[C_CN], (int64_t)r->cn);
+	if (!mail)
+		add_number(to[C_SK], row_orders_by_sk(f->ct), r->sk);
+	add_number(to[C_CID], r->client_id != NULL, r->client_id != NULL ? client_id_hash(r->client_id) : 0);
+	pg_array_bool(to[C_DEAD], r->dead);
+	if (!mail)
+		pg_array_bool(to[C_ODD], row_is_odd(f->ct, r));
+	pg_array_bytes(to[C_BODY], b->scratch.p, b->scratch.len);
 	b->n++;
 }
 
 static enum rc
-batch_send(struct store_conn *c, const struct store_folder *f, struct batch *b, unsigned stmt, struct err *e)
+batch_send(struct store_conn *c, const struct store_folder *f, struct batch *b, bool copy, struct err *e)
 {
-	struct buf *pim[] = { &b->id, &b->cn, &b->sk, &b->cid, &b->dead, &b->odd, &b->body };
-	struct buf *mail[] = { &b->id, &b->cn, &b->cid, &b->dead, &b->body };
-	struct buf **cols = stmt == S_PIM ? pim : mail;
-	size_t n = stmt == S_PIM ? ARRAY_LEN(pim) : ARRAY_LEN(mail);
+	bool mail = f->ct == CT_MAIL;
 	struct pg_params p = { .n = 0 };
 	enum rc rc;
 
 	if (b->n == 0)
 		return RC_OK;
-	pg_i32(&p, (int32_t)f->id);
-	for (size_t i = 0; i < n; i++) {
-		pg_array_end(cols[i], b->n);
-		if (cols[i]->failed)
-			return err_set(e, RC_NOMEM, "out of memory");
-		pg_buf(&p, cols[i]);
+	if (copy) {
+		rc = pg_copy(c, mail ? COPY_MAIL : COPY_PIM, &b->copy, e);
+		batch_begin(b);
+		return rc;
 	}
-	rc = pg_exec(c, TBL_PUT, stmt, &p, NULL, e);
+	pg_i32(&p, (int32_t)f->id);
+	for (int i = 0; i < C_COUNT; i++) {
+		if (mail && (i == C_SK || i == C_ODD))
+			continue;
+		pg_array_end(&b->col[i], b->n);
+		if (b->col[i].failed)
+			return err_set(e, RC_NOMEM, "out of memory");
+		pg_buf(&p, &b->col[i]);
+	}
+	rc = pg_exec(c, TBL_PUT, mail ? S_MAIL_OLD : S_PIM_OLD, &p, NULL, e);
 	batch_begin(b);
 	return rc;
 }
 
-/* The uid above which every mail is new; INT64_MIN for an empty index. */
+/* The id above which every row is new; INT64_MIN for an empty index. */
 static enum rc
-mail_top(struct store_conn *c, const struct store_folder *f, int64_t *top, struct err *e)
+top_id(struct store_conn *c, const struct store_folder *f, int64_t *top, struct err *e)
 {
 	struct pg_params p = { .n = 0 };
 	PGresult *r = NULL;
 	enum rc rc;
 
 	pg_i32(&p, (int32_t)f->id);
-	rc = pg_exec(c, TBL_PUT, S_MAIL_TOP, &p, &r, e);
+	rc = pg_exec(c, TBL_PUT, f->ct == CT_MAIL ? S_MAIL_TOP : S_PIM_TOP, &p, &r, e);
 	*top = rc == RC_OK && PQntuples(r) > 0 ? pg_get_i64(r, 0, 0) : INT64_MIN;
 	PQclear(r);
 	return rc;
@@ -213,9 +242,9 @@ put_spans(struct store_conn *c, const struct store_folder *f, struct row *const 
 		bool end = i == n || (rows[i]->id >> 10) != block;
 
 		if (end && t0 <= t1) {
-			pg_array_i64(&b->id, block);
-			pg_array_i64(&b->cn, t0);
-			pg_array_i64(&b->sk, t1);
+			pg_array_i64(&b->col[C_ID], block);
+			pg_array_i64(&b->col[C_CN], t0);
+			pg_array_i64(&b->col[C_SK], t1);
 			b->n++;
 		}
 		if (i == n)
@@ -232,60 +261,53 @@ put_spans(struct store_conn *c, const struct store_folder *f, struct row *const 
 	}
 	if (b->n == 0)
 		return RC_OK;
-	pg_array_end(&b->id, b->n);
-	pg_array_end(&b->cn, b->n);
-	pg_array_end(&b->sk, b->n);
-	if (b->id.failed || b->cn.failed || b->sk.failed)
+	pg_array_end(&b->col[C_ID], b->n);
+	pg_array_end(&b->col[C_CN], b->n);
+	pg_array_end(&b->col[C_SK], b->n);
+	if (b->col[C_ID].failed || b->col[C_CN].failed || b->col[C_SK].failed)
 		return err_set(e, RC_NOMEM, "out of memory");
 	pg_i32(&p, (int32_t)f->id);
-	pg_buf(&p, &b->id);
-	pg_buf(&p, &b->cn);
-	pg_buf(&p, &b->sk);
+	pg_buf(&p, &b->col[C_ID]);
+	pg_buf(&p, &b->col[C_CN]);
+	pg_buf(&p, &b->col[C_SK]);
 	rc = pg_exec(c, TBL_PUT, S_SPANS, &p, NULL, e);
 	batch_begin(b);
 	return rc;
 }
 
+/* The rows above TOP, or those that are not. */
 static enum rc
-put_mail(struct store_conn *c, const struct store_folder *f, struct row *const *rows, size_t n, struct batch *b, struct err *e)
+put_part(struct store_conn *c, const struct store_folder *f, struct row *const *rows, size_t n, struct batch *b,
+    int64_t top, bool above, struct err *e)
 {
-	int64_t top;
-	enum rc rc = mail_top(c, f, &top, e);
+	enum rc rc = RC_OK;
 
-	/* mails that may be there already first: S_MAIL_OLD must not see the new ones of this call as its own */
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		if (rows[i]->id <= top)
-			batch_add(b, f->ct, rows[i]);
+		if ((rows[i]->id > top) == above)
+			batch_add(b, f, rows[i], above);
 		if (b->n == PUT_CHUNK || i == n - 1)
-			rc = batch_send(c, f, b, S_MAIL_OLD, e);
+			rc = batch_send(c, f, b, above, e);
 	}
-	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		if (rows[i]->id > top)
-			batch_add(b, f->ct, rows[i]);
-		if (b->n == PUT_CHUNK || i == n - 1)
-			rc = batch_send(c, f, b, S_MAIL_NEW, e);
-	}
-	return rc == RC_OK ? put_spans(c, f, rows, n, b, e) : rc;
+	return rc;
 }
 
 enum rc
 store_rows_put(struct store_conn *c, const struct store_folder *f, struct row *const *rows, size_t n, struct err *e)
 {
 	struct batch b;
-	enum rc rc = RC_OK;
+	int64_t top = 0;
+	enum rc rc;
 
 	if (n == 0)
 		return RC_OK;
 	batch_init(&b);
-	if (f->ct == CT_MAIL) {
-		rc = put_mail(c, f, rows, n, &b, e);
-	} else {
-		for (size_t i = 0; i < n && rc == RC_OK; i++) {
-			batch_add(&b, f->ct, rows[i]);
-			if (b.n == PUT_CHUNK || i == n - 1)
-				rc = batch_send(c, f, &b, S_PIM, e);
-		}
-	}
+	rc = top_id(c, f, &top, e);
+	if (rc == RC_OK)
+		rc = put_part(c, f, rows, n, &b, top, false, e);
+	if (rc == RC_OK)
+		rc = put_part(c, f, rows, n, &b, top, true, e);
+	if (rc == RC_OK && f->ct == CT_MAIL)
+		rc = put_spans(c, f, rows, n, &b, e);
 	batch_fini(&b);
 	return rc;
 }

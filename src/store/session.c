@@ -5,8 +5,8 @@
 enum { S_PUT, S_GET, S_DELETE };
 static const struct pg_stmt stmts[] = {
 	[S_PUT] = { "store_session_put",
-	    "WITH seen AS (UPDATE device SET seen_at = $5::int8 WHERE id = $3::int8)"
-	    " INSERT INTO session (token_hash, account, device, expires) VALUES ($1::bytea, $2::int8, $3::int8, $4::int8)"
+	    "WITH seen AS (UPDATE device SET seen_at = $5::int8 WHERE id = $3::int4)"
+	    " INSERT INTO session (token_hash, account, device, expires) VALUES ($1::bytea, $2::int8, $3::int4, $4::int8)"
 	    " ON CONFLICT (token_hash) DO UPDATE SET expires = excluded.expires", 5 },
 	[S_GET] = { "store_session_get",
 	    "SELECT s.account, s.device, s.expires, a.context_id, a.user_id, d.name, d.config FROM session s"
@@ -23,7 +23,7 @@ store_session_put(struct store_conn *c, const unsigned char hash[32], int64_t ac
 
 	pg_bytes(&p, hash, 32);
 	pg_i64(&p, account);
-	pg_i64(&p, device);
+	pg_i32(&p, (int32_t)device);
 	pg_i64(&p, expires);
 	pg_i64(&p, now_ms());
 	return pg_exec(c, TBL_SESSION, S_PUT, &p, NULL, e);
@@ -45,7 +45,7 @@ store_session_get(struct store_conn *c, struct arena *a, const unsigned char has
 		rc = err_set(e, RC_NOTFOUND, "the session does not exist or has expired: log in again");
 		goto out;
 	}
-	*out = (struct store_session){ .account = pg_get_i64(r, 0, 0), .device = pg_get_i64(r, 0, 1),
+	*out = (struct store_session){ .account = pg_get_i64(r, 0, 0), .device = pg_get_i32(r, 0, 1),
 		.expires = pg_get_i64(r, 0, 2), .context_id = pg_get_i64(r, 0, 3), .user_id = pg_get_i64(r, 0, 4),
 		.device_name = pg_get_text(a, r, 0, 5), .config = pg_get_text(a, r, 0, 6) };
 	if (out->device_name == NULL || out->config == NULL)

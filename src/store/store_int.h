@@ -56,6 +56,7 @@ void pg_buf(struct pg_params *p, const struct buf *b);
 #define PG_OID_INT8 20u
 void pg_array_begin(struct buf *b, uint32_t oid);
 void pg_array_end(struct buf *b, size_t n);
+void pg_array_i32(struct buf *b, int32_t v);
 void pg_array_i64(struct buf *b, int64_t v);
 void pg_array_bool(struct buf *b, bool v);
 void pg_array_null(struct buf *b);
@@ -99,6 +100,11 @@ struct store {
 MUST_CHECK enum rc pg_exec(struct store_conn *c, enum stmt_table t, unsigned i, struct pg_params *p, PGresult **res, struct err *e);
 /** pg_exec_count - as pg_exec for a statement without result; *ROWS (or NULL) = rows affected. */
 MUST_CHECK enum rc pg_exec_count(struct store_conn *c, enum stmt_table t, unsigned i, struct pg_params *p, size_t *rows, struct err *e);
+/** pg_copy - run the statement SQL (COPY .. FROM STDIN, binary) with the N tuples in B, begun with pg_copy_begin. */
+MUST_CHECK enum rc pg_copy(struct store_conn *c, const char *sql, struct buf *b, struct err *e);
+/** pg_copy_begin - empty COPY data; a tuple is pg_copy_tuple, then one value a column as in arrays (pg_array_i64 ..). */
+void pg_copy_begin(struct buf *b);
+void pg_copy_tuple(struct buf *b, unsigned columns);
 /** pg_command - a utility command without parameters (BEGIN, COMMIT, ROLLBACK). */
 MUST_CHECK enum rc pg_command(struct store_conn *c, const char *sql, struct err *e);
 /** pg_script - any number of statements (a patch file, text results); *RES as above, the last result. */

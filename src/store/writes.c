@@ -6,10 +6,10 @@ enum { S_GET, S_ADD, S_SAVE, S_DELETE };
 static const struct pg_stmt stmts[] = {
 	[S_GET] = { "store_writes_get",
 	    "SELECT wid, object, seq, cn, done, lm, fields FROM write_log"
-	    " WHERE device = $1::int8 AND folder = $2::int4 ORDER BY wid", 2 },
+	    " WHERE device = $1::int4 AND folder = $2::int4 ORDER BY wid", 2 },
 	[S_ADD] = { "store_write_add",
 	    "INSERT INTO write_log (device, folder, object, seq, cn, done, lm, fields)"
-	    " VALUES ($1::int8, $2::int4, $3::int8, $4::int8, $5::int8, $6::bool, $7::int8, $8::bytea) RETURNING wid", 8 },
+	    " VALUES ($1::int4, $2::int4, $3::int8, $4::int8, $5::int8, $6::bool, $7::int8, $8::bytea) RETURNING wid", 8 },
 	[S_SAVE] = { "store_write_save",
 	    "UPDATE write_log SET object = $2::int8, seq = $3::int8, cn = $4::int8, done = $5::bool, lm = $6::int8,"
 	    " fields = $7::bytea WHERE wid = $1::int8", 7 },
@@ -75,7 +75,7 @@ store_writes_get(struct store_conn *c, struct arena *a, int64_t device, int64_t 
 
 	*out = NULL;
 	*n = 0;
-	pg_i64(&p, device);
+	pg_i32(&p, (int32_t)device);
 	pg_i32(&p, (int32_t)folder);
 	rc = pg_exec(c, TBL_WRITES, S_GET, &p, &r, e);
 	if (rc != RC_OK)
@@ -121,7 +121,7 @@ store_write_add(struct store_conn *c, int64_t device, int64_t folder, struct wri
 	PGresult *r = NULL;
 	enum rc rc;
 
-	pg_i64(&p, device);
+	pg_i32(&p, (int32_t)device);
 	pg_i32(&p, (int32_t)folder);
 	rc = send(c, S_ADD, &p, w, &r, e);
 	if (rc == RC_OK)

@@ -7,7 +7,6 @@
 #include <glib.h>
 #include <stdlib.h>
 
-#include "oxsim/attachment.h"
 #include "oxsim/sim.h"
 
 struct target {

@@ -687,6 +687,17 @@ raw_reply(struct req *r, const char *type, const void *p, size_t n)
 	sb_put(r->out, p, n);
 }
 
+static void
+last_modified(struct req *r, int64_t ms)
+{
+	GDateTime *t = g_date_time_new_from_unix_utc(ms / 1000);
+	gchar *s = g_date_time_format(t, "%a, %d %b %Y %H:%M:%S GMT");
+
+	add_header(r, "Last-Modified", s);
+	g_free(s);
+	g_date_time_unref(t);
+}
+
 void
 contact_picture(struct req *r)
 {
@@ -709,6 +720,7 @@ contact_picture(struct req *r)
 	t = xprintf("inline; filename=\"contact-image-%d\"", e->o->id);
 	add_header(r, "Content-Disposition", t);
 	free(t);
+	last_modified(r, e->o->image_lm);
 	t = e->o->image_type;
 	raw_reply(r, strcmp(t, "image/png") == 0 ? "image/png;charset=UTF-8" :
 	    strcmp(t, "image/gif") == 0 ? "image/gif;charset=UTF-8" : "image/jpeg;charset=UTF-8",
@@ -726,6 +738,7 @@ image_picture(struct req *r)
 		return;
 	if (e->o->image == NULL)
 		add_header(r, "ETag", "NOT_FOUND");
+	add_header(r, "Content-Disposition", "inline; filename=\"image.jpg\"");
 	raw_reply(r, "image/jpeg;charset=UTF-8", e->o->image ? e->o->image->p : NULL,
 	    e->o->image ? e->o->image->len : 0);
 }

@@ -75,6 +75,13 @@ error_object(const char *key, json_t *params)
 }
 
 void
+error_category(json_t *e, int cat)
+{
+	json_object_set_new(e, "categories", json_string(category_name(cat)));
+	json_object_set_new(e, "category", json_integer(cat));
+}
+
+void
 fail(struct req *r, const char *key, json_t *params)
 {
 	if (r->failed) {

@@ -131,6 +131,28 @@ shared_kids(const struct req *r, int owner, struct fref *out, int max)
 	return n;
 }
 
+/* Calendars and address books under their composite ids lie flat below 1, 2 and 3. */
+static int
+flat_kids(const struct req *r, int root, struct fref *out, int n, int max)
+{
+	GHashTableIter it;
+	gpointer v;
+
+	g_hash_table_iter_init(&it, r->c->folder);
+	while (g_hash_table_iter_next(&it, NULL, &v)) {
+		struct folder *f = v;
+		int below = f->type != 1 ? 2 : folder_shared(r, f) ? 3 : 1;
+
+		if (below != root || (f->m != M_CALENDAR && f->m != M_CONTACTS) ||
+		    !perm_visible(r->c, f, r->u->id))
+			continue;
+		n = add_kid(out, n, max, f->m == M_CALENDAR ? FK_CAL : FK_CON, f, 0, NULL);
+		if (n <= max)
+			out[n - 1].under = root;
+	}
+	return n;
+}
+
 int
 subfolders(const struct req *r, const struct fref *x, struct fref *out, int max, bool composite)
 {
@@ -138,6 +160,8 @@ subfolders(const struct req *r, const struct fref *x, struct fref *out, int max,
 	gpointer v;
 	int n = 0, id;
 
+	if (x->k == FK_CAL || x->k == FK_CON)
+		return 0;
 	if (x->k == FK_MAIL)
 		return mail_kids(r, x->mb->path, out, max);
 	if (x->k == FK_MAILROOT)
@@ -145,10 +169,14 @@ subfolders(const struct req *r, const struct fref *x, struct fref *out, int max,
 	if (x->k == FK_OWNER)
 		return shared_kids(r, x->owner, out, max);
 	id = x->f ? x->f->id : 0;
-	if (x->f != NULL && id == 3)
-		return shared_kids(r, 0, out, max);
+	if (x->f != NULL && id == 3) {
+		n = shared_kids(r, 0, out, max);
+		return composite ? flat_kids(r, 3, out, n, max) : n;
+	}
 	if (id == 1)
 		n = add_kid(out, n, max, FK_MAILROOT, NULL, 0, NULL);
+	if (composite && (id == 1 || id == 2))
+		n = flat_kids(r, id, out, n, max);
 	/* a yes/no question needs no walk for ordinary leaf folders with many siblings */
 	g_hash_table_iter_init(&it, r->c->folder);
 	while (g_hash_table_iter_next(&it, NULL, &v)) {
@@ -158,10 +186,6 @@ subfolders(const struct req *r, const struct fref *x, struct fref *out, int max,
 			continue;
 		if (id == 1 && folder_shared(r, f))
 			continue;
-		if (composite && (id == 1 || id == 2) && f->m == M_CALENDAR)
-			n = add_kid(out, n, max, FK_CAL, f, 0, NULL);
-		else if (composite && (id == 1 || id == 2) && f->m == M_CONTACTS)
-			n = add_kid(out, n, max, FK_CON, f, 0, NULL);
 		n = add_kid(out, n, max, FK_PLAIN, f, 0, NULL);
 		if (max == 1 && n > 0)
 			return 1;
@@ -399,6 +423,19 @@ cmp_int(const void *a, const void *b)
  * Global: changed folders, the virtual nodes of owners that share a changed
  * one, then ids of what was deleted - or changed and is invisible.
  */
+/* Something in the mailboxes changed since this session asked last. */
+static bool
+mail_changed(struct req *r)
+{
+	bool changed = !r->ses || !r->ses->mail_asked || r->ses->mailrev != r->u->mailrev;
+
+	if (changed && r->ses) {
+		r->ses->mail_asked = true;
+		r->ses->mailrev = r->u->mailrev;
+	}
+	return changed;
+}
+
 void
 folders_updates(struct req *r)
 {
@@ -406,7 +443,7 @@ folders_updates(struct req *r)
 	int cols[MAX_COLS], nc, n = 0, nd = 0, *gone, i;
 	struct fref *x, v = { 0 };
 	struct folder *f;
-	bool shared = false, deleted, mail = false;
+	bool shared = false, deleted;
 	uint32_t k;
 	size_t max = g_hash_table_size(r->c->folder) + 1;
 
@@ -414,6 +451,14 @@ folders_updates(struct req *r)
 		return;
 	deleted = g_strcmp0(arg(r, "ignore"), "deleted") != 0;
 	set_ts(r, since);
+	if (arg_true(r, "mail") && mail_changed(r)) {
+		/* the mail account alone: the answer says nothing about other folders */
+		v.k = FK_MAILROOT;
+		sb_ch(r->out, '[');
+		fref_row(r, &v, cols, nc);
+		sb_ch(r->out, ']');
+		return;
+	}
 	x = xcalloc(max, sizeof(*x));
 	gone = xcalloc(max + r->c->nftomb, sizeof(*gone));
 	for (f = r->c->ftail; f != NULL && f->lm > since; f = f->prev) {
@@ -421,7 +466,8 @@ folders_updates(struct req *r)
 		if (perm_visible(r->c, f, r->u->id)) {
 			x[n++].f = f;
 			shared = shared || folder_shared(r, f);
-		} else {
+		} else if (since > 0 || !f->standard) {
+			/* the first request does not name the default folders of others */
 			gone[nd++] = f->id;
 		}
 	}
@@ -433,13 +479,6 @@ folders_updates(struct req *r)
 	qsort(x, (size_t)n, sizeof(*x), by_id);
 	qsort(gone, (size_t)nd, sizeof(*gone), cmp_int);
 	sb_ch(r->out, '[');
-	if (arg_true(r, "mail") && (!r->ses || !r->ses->mail_asked || r->ses->mailrev != r->u->mailrev)) {
-		mail = true;
-		if (r->ses) {
-			r->ses->mail_asked = true;
-			r->ses->mailrev = r->u->mailrev;
-		}
-	}
 	for (i = 0; i < n; i++) {
 		if (i > 0)
 			sb_ch(r->out, ',');
@@ -466,15 +505,8 @@ folders_updates(struct req *r)
 			fref_row(r, &v, cols, nc);
 		}
 	}
-	if (mail) {
-		v.k = FK_MAILROOT;
-		v.f = NULL;
-		if (n > 0)
-			sb_ch(r->out, ',');
-		fref_row(r, &v, cols, nc);
-	}
 	for (i = 0; deleted && i < nd; i++)
-		sb_printf(r->out, "%s\"%d\"", n + i + (mail ? 1 : 0) > 0 ? "," : "", gone[i]);
+		sb_printf(r->out, "%s\"%d\"", n + i > 0 ? "," : "", gone[i]);
 	sb_ch(r->out, ']');
 	free(x);
 	free(gone);

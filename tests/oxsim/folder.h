@@ -22,6 +22,7 @@ struct fref {
 	struct folder *f;
 	int owner;
 	struct mbox *mb;
+	int under;		/* listed below this system folder whatever its parent is, 0: no */
 };
 
 /* the folder of an id; false with the error set */

@@ -109,6 +109,10 @@ put_parent(struct req *r, const struct fref *x)
 	default:
 		break;
 	}
+	if (x->under != 0) {
+		sb_printf(b, "\"%d\"", x->under);
+		return;
+	}
 	if (folder_shared(r, x->f)) {
 		const struct folder *p = folder_get(r->c, x->f->parent);
 
@@ -183,8 +187,10 @@ put_extended(struct req *r, const struct fref *x)
 {
 	struct sb *b = r->out;
 	struct perm own = { r->u->id, false, x->k == FK_MAILROOT ? 4 : 272662788 };
-	const struct perm *p = x->f ? x->f->perm : &own;
-	int i, n = x->f ? x->f->nperm : 1;
+	static const struct perm system[] = { { 0, true, 1 }, { 2147483647, true, 1 } };
+	bool virt = x->k == FK_ROOT || x->k == FK_OWNER;
+	const struct perm *p = virt ? system : x->f ? x->f->perm : &own;
+	int i, n = virt ? 2 : x->f ? x->f->nperm : 1;
 	bool first = true;
 
 	sb_ch(b, '[');
@@ -299,6 +305,8 @@ std_type(const struct req *r, const struct fref *x)
 		return 0;
 	if (x->k == FK_CON)
 		return 3;
+	if (x->k == FK_CAL)
+		return folder_shared(r, x->f) ? 0 : 2;
 	return x->f->owner == r->u->id && x->f->type != 5 ? x->f->std_type : 0;
 }
 
@@ -382,16 +390,21 @@ put_value(struct req *r, const struct fref *x, int col, bool row)
 	case 319:
 		if (x->k == FK_MAIL)
 			sb_js(b, strrchr(x->mb->path, '/') ? strrchr(x->mb->path, '/') + 1 : x->mb->path);
+		else if (f != NULL && f->id == 6)
+			sb_str(b, "\"Global address book\"");
 		else
 			put_title(r, x);
 		return true;
 	case 321:
-		sb_printf(b, "{\"value\":\"true\",\"protected\":\"%s\"}", jbool(f != NULL && f->standard));
+		if (x->k == FK_ROOT || x->k == FK_OWNER || (f != NULL && f->m == M_SYSTEM))
+			sb_str(b, "{\"value\":\"false\",\"protected\":\"true\"}");
+		else
+			sb_printf(b, "{\"value\":\"true\",\"protected\":\"%s\"}", jbool(f != NULL && f->standard));
 		return true;
 	case 51: return f != NULL && put_from(r, f->created_by);
 	case 52: return f != NULL && put_from(r, f->modified_by);
 	case 3030: {
-		const struct user *u = f && f->type == 1 ? user_by_id(r->c, f->owner) : NULL;
+		const struct user *u = f ? user_by_id(r->c, f->owner) : NULL;
 
 		if (u == NULL)
 			return false;
@@ -438,6 +451,14 @@ fref_object(struct req *r, const struct fref *x)
 		if (!put_value(r, x, fcols[i].col, false))
 			b->len = mark;
 	}
+	if (x->k == FK_CAL)
+		sb_str(b, ",\"com.openexchange.calendar.config\":{},\"com.openexchange.calendar.provider\":\"chronos\","
+		    "\"com.openexchange.calendar.extendedProperties\":{\"color\":{},\"scheduleTransp\":{\"value\":"
+		    "\"OPAQUE\",\"protected\":\"true\"}}");
+	else if (x->k == FK_CON)
+		sb_str(b, ",\"com.openexchange.contacts.config\":{},\"com.openexchange.contacts.provider\":\"contacts\","
+		    "\"com.openexchange.contacts.extendedProperties\":{\"usedInPicker\":{\"value\":\"true\","
+		    "\"protected\":\"true\"}}");
 	sb_ch(b, '}');
 }
 

@@ -307,6 +307,9 @@ delete_one(struct req *r, const char *id)
 	if (mail_path(id) != NULL) {
 		struct mbox *mb = mbox_get(r->u, mail_path(id));
 
+		/* deleting for good what is gone already is no error */
+		if (mb == NULL && arg_true(r, "hardDelete"))
+			return true;
 		if (mb == NULL || mb->std != 0) {
 			warn(r, mb ? "FLD-0031" : "IMAP-1002", json_pack("[s]", id));
 			return false;

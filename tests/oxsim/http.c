@@ -216,6 +216,8 @@ rate_limited(struct req *r)
 static void
 html_callback(struct req *r, bool upload)
 {
+	/* imports share one callback, whatever their action is called */
+	const char *name = strcmp(r->module, "import") == 0 ? "import" : r->action ? r->action : "";
 	struct sb page = { 0 };
 
 	if (!upload || arg_true(r, "plainJson") ||
@@ -223,7 +225,7 @@ html_callback(struct req *r, bool upload)
 		return;
 	sb_printf(&page, "<!DOCTYPE html><html><head><META http-equiv=\"Content-Type\" content=\"text/html; "
 	    "charset=UTF-8\"><script type=\"text/javascript\">(parent[\"callback_%s\"] || window.opener "
-	    "&& window.opener[\"callback_%s\"])(", r->action ? r->action : "", r->action ? r->action : "");
+	    "&& window.opener[\"callback_%s\"])(", name, name);
 	sb_put(&page, r->out->p, r->out->len);
 	sb_str(&page, ")</script></head></html>");
 	sb_free(r->out);
@@ -267,6 +269,10 @@ run_ajax(struct req *r, const char *url, struct fault *fa)
 		r->kind = RK_RAW;
 		r->status = 404;
 		r->ctype = "text/html;charset=UTF-8";
+		return;
+	}
+	if (strcmp(r->method, "OPTIONS") == 0) {
+		r->kind = RK_RAW;
 		return;
 	}
 	r->action = arg(r, "action");
@@ -316,7 +322,7 @@ run_ajax(struct req *r, const char *url, struct fault *fa)
 		if (fa->kind == FA_ERROR) {
 			fail(r, fa->code, NULL);
 			if (fa->category > 0)
-				json_object_set_new(r->err, "category", json_integer(fa->category));
+				error_category(r->err, fa->category);
 		} else {
 			dispatch(r);
 			return;
@@ -339,8 +345,9 @@ send_reply(struct MHD_Connection *mc, struct req *r, struct sb *out)
 		return MHD_NO;
 	if (out->len == 0)
 		free(out->p);
-	(void)MHD_add_response_header(resp, "Content-Type", r->ctype ? r->ctype :
-	    S.older ? "text/javascript; charset=UTF-8" : "application/json;charset=UTF-8");
+	if (r->status != 404 || out->len > 0)
+		(void)MHD_add_response_header(resp, "Content-Type", r->ctype ? r->ctype :
+		    S.older ? "text/javascript; charset=UTF-8" : "application/json;charset=UTF-8");
 	(void)MHD_add_response_header(resp, "Cache-Control", "no-store, no-cache, must-revalidate");
 	if (r->failed && r->kind != RK_FLAT)
 		(void)MHD_add_response_header(resp, "Content-Disposition", "inline");

@@ -103,8 +103,8 @@ flags_of(const struct mail *m)
 	return m->flags;
 }
 
-static void
-put_col(struct req *r, const struct mbox *mb, struct mail *m, int col)
+void
+mail_put_col(struct req *r, const struct mbox *mb, struct mail *m, int col)
 {
 	struct sb *b = r->out;
 	char *s;
@@ -163,7 +163,7 @@ put_row(struct req *r, const struct mcols *c, const struct mbox *mb, struct mail
 		if (i > 0)
 			sb_ch(r->out, ',');
 		if (c->hdr[i] == NULL) {
-			put_col(r, mb, m, c->col[i]);
+			mail_put_col(r, mb, m, c->col[i]);
 			continue;
 		}
 		h = mime_header(m->raw->p, m->raw->len, c->hdr[i]);
@@ -213,7 +213,7 @@ mail_cmp(const void *a, const void *b)
 	return (*x)->uid < (*y)->uid ? -1 : (*x)->uid > (*y)->uid;
 }
 
-static void
+void
 mail_sort(const struct req *r, struct mail **v, size_t n, int def)
 {
 	int64_t col = def;

@@ -304,7 +304,7 @@ mail_import(struct req *r)
 	for (i = 0; i < r->npart && !r->failed; i++) {
 		info[i] = mime_info(r->part[i].p, r->part[i].n);
 		if (info[i]->bad || mime_header_len(r->part[i].p, r->part[i].n) == 0)
-			fail(r, "MSG-0031", json_pack("[s]", "no end of the headers"));
+			fail(r, "MSG-0101", json_pack("[s]", "no end of the headers"));
 		else
 			(void)sender_ok(r, info[i]);
 	}

@@ -55,6 +55,8 @@ find_attachment(GMimeObject *parent, GMimeObject *part, gpointer user)
 	(void)parent;
 	if (d != NULL && g_ascii_strcasecmp(d, "attachment") == 0)
 		i->attach = true;
+	else if (d == NULL && GMIME_IS_PART(part) && g_mime_part_get_filename(GMIME_PART(part)) != NULL)
+		i->attach = true;
 }
 
 static int
@@ -193,6 +195,24 @@ mime_header(const char *p, size_t n, const char *name)
 	return v;
 }
 
+/* Raw UTF-8 in a header is stored as ISO-8859-1, as the recorded server does. */
+static void
+header_to_latin1(struct sb *b)
+{
+	size_t hl = mime_header_len(b->p ? b->p : "", b->len), from = 0, to = 0;
+
+	if (!g_utf8_validate(b->p ? b->p : "", (gssize)hl, NULL))
+		return;
+	while (from < hl) {
+		gunichar c = g_utf8_get_char(b->p + from);
+
+		from = (size_t)(g_utf8_next_char(b->p + from) - b->p);
+		b->p[to++] = c < 256 ? (char)(unsigned char)c : '?';
+	}
+	memmove(b->p + to, b->p + hl, b->len - hl);
+	b->len -= hl - to;
+}
+
 struct blob *
 mime_store_form(const char *p, size_t n)
 {
@@ -207,6 +227,7 @@ mime_store_form(const char *p, size_t n)
 			sb_ch(&b, '\r');
 		sb_ch(&b, p[i]);
 	}
+	header_to_latin1(&b);
 	hl = mime_header_len(b.p ? b.p : "", b.len);
 	gen_uuid(uuid);
 	if (hl >= 2) {

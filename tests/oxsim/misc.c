@@ -302,49 +302,7 @@ caps_get(struct req *r)
 		sb_printf(r->out, "{\"id\":\"%s\",\"attributes\":{}}", id);
 }
 
-/* --- quota, account, token ------------------------------------------------------------------ */
-
-void
-quota_mail(struct req *r)
-{
-	sb_str(r->out, "{\"quota\":-1024,\"use\":-1024,\"countquota\":-1,\"countuse\":-1}");
-}
-
-void
-quota_filestore(struct req *r)
-{
-	int64_t use = 0;
-	GHashTableIter it;
-	gpointer v;
-	int m, i;
-
-	for (m = 0; m < M_COUNT; m++) {
-		if (r->c->obj[m] == NULL)
-			continue;
-		g_hash_table_iter_init(&it, r->c->obj[m]);
-		while (g_hash_table_iter_next(&it, NULL, &v))
-			for (i = 0; i < ((struct obj *)v)->nat; i++)
-				use += (int64_t)((struct obj *)v)->at[i].data->len;
-	}
-	sb_printf(r->out, "{\"quota\":1073741824,\"use\":%lld}", (long long)use);
-}
-
-void
-quota_get(struct req *r)
-{
-	static const struct { const char *key, *name; enum mod m; int limit; } q[] = {
-		{ "calendar", "Calendar", M_CALENDAR, 250000 }, { "task", "Tasks", M_TASKS, 250000 },
-		{ "contact", "Contacts", M_CONTACTS, 250000 },
-	};
-	size_t i;
-
-	sb_ch(r->out, '{');
-	for (i = 0; i < 3; i++)
-		sb_printf(r->out, "%s\"%s\":{\"display_name\":\"%s\",\"accounts\":[{\"account_id\":\"0\",\"account_name\":"
-		    "\"%s\",\"countquota\":%d,\"countuse\":%u}]}", i ? "," : "", q[i].key, q[i].name, q[i].name,
-		    q[i].limit, g_hash_table_size(r->c->obj[q[i].m]));
-	sb_ch(r->out, '}');
-}
+/* --- account, token ------------------------------------------------------------------ */
 
 static void
 account_value(struct req *r, int col)

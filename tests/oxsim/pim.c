@@ -145,6 +145,13 @@ put_field(struct req *r, const struct modinfo *mi, const struct ent *e, int idx,
 
 	if (f->type == FT_VIRT)
 		return virt_value(r, mi, e, f, row);
+	/* somebody else's private appointment: a time without a face */
+	if (r->veil && f->type == FT_STR) {
+		if (f->col != 200)
+			return false;
+		sb_str(r->out, "\"Private\"");
+		return true;
+	}
 	v = obj_fv(e->o, idx);
 	if (v == NULL) {
 		const char *def = row ? f->row_def : f->get_def;
@@ -210,6 +217,157 @@ ents_by_id(struct ent **v, size_t n)
 {
 	if (n > 1)
 		qsort(v, n, sizeof(*v), ent_cmp_id);
+}
+
+void
+rows_add(struct rows *w, struct ent *e)
+{
+	if (w->n == w->cap) {
+		w->cap = w->cap ? w->cap * 2 : 16;
+		w->v = xrealloc(w->v, w->cap * sizeof(*w->v));
+	}
+	w->v[w->n++] = e;
+}
+
+void
+rows_put(struct req *r, const struct modinfo *mi, const struct cols *c, const struct rows *w, bool open)
+{
+	size_t i;
+
+	sb_ch(r->out, '[');
+	for (i = 0; i < w->n; i++) {
+		if (i > 0)
+			sb_ch(r->out, ',');
+		emit_row(r, mi, c, w->v[i]);
+		max_ts(r, w->v[i]->o->lm);
+	}
+	if (!open)
+		sb_ch(r->out, ']');
+}
+
+static struct { int f; int sign; } sort_by;
+
+static int
+ent_cmp_col(const void *a, const void *b)
+{
+	const struct ent *const *x = a, *const *y = b;
+	const struct fv *u = obj_fv((*x)->o, sort_by.f), *v = obj_fv((*y)->o, sort_by.f);
+	int64_t p, q;
+	int c = 0;
+
+	if (u == NULL || v == NULL) {
+		c = (u == NULL) - (v == NULL);	/* unset last */
+		return c ? c : (*x)->o->id - (*y)->o->id;
+	}
+	if (u->t[0] == '"') {
+		c = g_ascii_strcasecmp(u->t, v->t);
+	} else {
+		p = strtoll(u->t, NULL, 10);
+		q = strtoll(v->t, NULL, 10);
+		c = p < q ? -1 : p > q;
+	}
+	return c ? c * sort_by.sign : (*x)->o->id - (*y)->o->id;
+}
+
+void
+rows_sort_col(struct req *r, const struct modinfo *mi, struct rows *w)
+{
+	int64_t col;
+
+	ents_by_id(w->v, w->n);
+	if (!parse_i64(arg(r, "sort"), &col) || (sort_by.f = fld_by_col(mi, (int)col)) < 0)
+		return;
+	sort_by.sign = g_strcmp0(arg(r, "order"), "desc") == 0 ? -1 : 1;
+	if (w->n > 1)
+		qsort(w->v, w->n, sizeof(*w->v), ent_cmp_col);
+}
+
+static int
+int_cmp(const void *a, const void *b)
+{
+	return *(const int *)a < *(const int *)b ? -1 : *(const int *)a > *(const int *)b;
+}
+
+void
+rows_deleted(struct req *r, enum mod m, const struct folder *f, int64_t since, bool by_id)
+{
+	uint32_t first = f->ntomb, k, n = 0, i;
+	int *ids;
+
+	while (first > 0 && f->tomb[first - 1].stamp > since)
+		first--;
+	ids = xcalloc(f->ntomb - first + 1, sizeof(*ids));
+	for (k = first; k < f->ntomb; k++) {
+		const struct obj *o = obj_get(r->c, m, f->tomb[k].id);
+
+		if (o != NULL && obj_in(o, f) != NULL)
+			continue;
+		ids[n++] = f->tomb[k].id;
+		max_ts(r, f->tomb[k].stamp);
+	}
+	if (by_id)
+		qsort(ids, n, sizeof(*ids), int_cmp);
+	for (i = 0; i < n; i++)
+		sb_printf(r->out, "%s%d", r->out->p[r->out->len - 1] == '[' ? "" : ",", ids[i]);
+	free(ids);
+}
+
+struct obj *
+obj_trial(const struct obj *o)
+{
+	struct obj *t = xcalloc(1, sizeof(*t));
+	int i;
+
+	*t = *o;
+	t->v = NULL;
+	t->nv = t->cv = 0;
+	t->ents = NULL;
+	t->sort = NULL;
+	t->at = NULL;
+	t->nat = 0;
+	t->image = blob_ref(o->image);
+	t->image_type = xstrdup(o->image_type);
+	obj_copy_fields(t, o);
+	t->part = NULL;
+	t->npart = 0;
+	for (i = 0; i < o->npart; i++) {
+		struct participant *p = part_add(t, o->part[i].type, o->part[i].id, o->part[i].mail, o->part[i].name);
+
+		p->conf = o->part[i].conf;
+		p->msg = xstrdup(o->part[i].msg);
+	}
+	t->att = xcalloc((size_t)o->natt + 1, sizeof(*t->att));
+	for (i = 0; i < o->natt; i++) {
+		t->att[i] = o->att[i];
+		t->att[i].msg = xstrdup(o->att[i].msg);
+	}
+	t->chg = xcalloc((size_t)o->nchg + 1, sizeof(*t->chg));
+	t->del = xcalloc((size_t)o->ndel + 1, sizeof(*t->del));
+	if (o->nchg > 0)
+		memcpy(t->chg, o->chg, sizeof(*t->chg) * (size_t)o->nchg);
+	if (o->ndel > 0)
+		memcpy(t->del, o->del, sizeof(*t->del) * (size_t)o->ndel);
+	return t;
+}
+
+/* the places, attachments and the identity stay where they are */
+void
+obj_swap(struct obj *a, struct obj *b)
+{
+	struct obj t = *a;
+
+	*a = *b;
+	*b = t;
+	b->ents = a->ents;
+	a->ents = t.ents;
+	b->at = a->at;
+	b->nat = a->nat;
+	a->at = t.at;
+	a->nat = t.nat;
+	a->at_lm = t.at_lm;
+	b->sort = a->sort;
+	a->sort = t.sort;
+	a->lm = t.lm;
 }
 
 /* --- values that come in -------------------------------------------------------------- */

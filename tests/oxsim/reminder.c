@@ -6,7 +6,6 @@
  */
 #include <stdlib.h>
 
-#include "oxsim/reminder.h"
 #include "oxsim/sim.h"
 
 struct alarm {

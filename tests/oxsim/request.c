@@ -115,7 +115,8 @@ body_json(struct req *r)
 			fail(r, "SVL-0023", NULL);
 		else if (r->j == NULL)
 			/* plain text is a JSON string to the server */
-			fail(r, *p == '{' || *p == '[' || *p == '"' ? "SVL-0029" : "SVL-0011", NULL);
+			fail(r, *p == '{' || *p == '[' || *p == '"' ? "SVL-0029" :
+			    strcmp(r->module, "mail") == 0 ? "MSG-0000" : "SVL-0011", NULL);
 	} else if (r->j == NULL) {
 		fail(r, "SVL-0023", NULL);
 	}

@@ -79,6 +79,9 @@ set_session_cookies(struct req *r, const struct session *s, bool gone)
 		set_cookie(r, "open-xchange-session-", s->hash, "invalid");
 	set_cookie(r, "open-xchange-secret-", s->hash, gone ? "invalid" : s->secret);
 	set_cookie(r, "open-xchange-public-session-", s->alt_hash, gone ? "invalid" : s->alt);
+	if (gone)
+		add_header(r, "Set-Cookie", "JSESSIONID=invalid; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/; "
+		    "HttpOnly; SameSite=Lax");
 }
 
 /* a request without the routing cookie gets one */
@@ -284,6 +287,7 @@ modules_member(struct req *r)
 	q.hdr = NULL;
 	q.nhdr = 0;
 	q.err = q.warn = NULL;
+	q.kind = RK_JSON;
 	(void)snprintf(q.module, sizeof(q.module), "config");
 	q.rest = "modules";
 	q.action = "GET";
@@ -296,6 +300,22 @@ modules_member(struct req *r)
 		sb_str(out, "{}");
 	sb_free(&part);
 	json_decref(q.err);
+}
+
+/* as many as the recorded server lets one user have */
+#define MAX_SESSIONS 100
+
+static int
+sessions_of(const struct user *u)
+{
+	GHashTableIter it;
+	gpointer v;
+	int n = 0;
+
+	g_hash_table_iter_init(&it, S.session);
+	while (g_hash_table_iter_next(&it, NULL, &v))
+		n += ((const struct session *)v)->u == u;
+	return n;
 }
 
 static void
@@ -328,6 +348,10 @@ do_login(struct req *r)
 	}
 	if (*auth != '\0' && auth_in_use(auth) != NULL) {
 		fail(r, "SES-0008", json_pack("[s,s]", auth_in_use(auth)->u->login, name));
+		return;
+	}
+	if (sessions_of(u) >= MAX_SESSIONS) {
+		fail(r, "SES-0007", json_pack("[i,i]", u->id, u->c->id));
 		return;
 	}
 	s = xcalloc(1, sizeof(*s));
@@ -399,7 +423,7 @@ do_logout(struct req *r)
 	session_kill(s);
 	r->kind = RK_RAW;
 	r->out->len = r->start;
-	r->ctype = "text/html;charset=UTF-8";
+	r->ctype = "application/json;charset=UTF-8";
 }
 
 void
@@ -410,6 +434,7 @@ act_login(struct req *r)
 	r->kind = RK_FLAT;
 	r->start = r->mark = r->out->len;
 	if (a == NULL) {
+		set_jsession(r);
 		fail(r, "SVL-0002", json_pack("[s]", "action"));
 	} else if (strcmp(a, "login") == 0) {
 		set_jsession(r);
@@ -433,6 +458,7 @@ act_login(struct req *r)
 			sb_str(r->out, "{\"data\":\"1\"}");
 		}
 	} else {
+		set_jsession(r);
 		fail(r, "SVL-0001", NULL);
 	}
 }

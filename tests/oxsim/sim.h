@@ -132,6 +132,8 @@ struct attach {
 	bool rtf;
 };
 
+struct tomb { int id; int64_t stamp; };
+
 struct obj {
 	int id;
 	enum mod m;
@@ -147,6 +149,8 @@ struct obj {
 	struct attach *at;
 	int nat;
 	int64_t at_lm;		/* newest attachment */
+	struct tomb *atgone;	/* detached */
+	int natgone;
 	struct blob *image;
 	char *image_type;
 	int64_t image_lm;
@@ -160,8 +164,6 @@ struct obj {
 	int sequence;
 	char *sort;		/* contacts: lower-case sort key */
 };
-
-struct tomb { int id; int64_t stamp; };
 
 struct perm { int entity; bool group; int bits; };
 
@@ -359,7 +361,12 @@ struct header { char *k, *v; };
 
 enum reply_kind { RK_JSON, RK_RAW, RK_FLAT };
 
+/* one occurrence of a series */
+struct occ { int64_t start, end, rdate; int pos; };
+
 struct req {
+	const struct occ *occ;	/* the row being written shows this occurrence */
+	bool veil;		/* ... and hides a private appointment */
 	struct ctx *c;
 	struct user *u;
 	struct session *ses;
@@ -424,6 +431,8 @@ static inline void max_ts(struct req *r, int64_t ts)
 void fail(struct req *r, const char *key, json_t *params);
 void warn(struct req *r, const char *key, json_t *params);
 json_t *error_object(const char *key, json_t *params);
+/* another category than the table has */
+void error_category(json_t *e, int cat);
 /* one field too long; col < 0: no `truncated` */
 void fail_trunc(struct req *r, const char *key, const char *label, int max, int len, int id, int col);
 void envelope_begin(struct req *r);
@@ -468,6 +477,17 @@ bool json_id(const json_t *v, int *id);
 struct set_errs { const char *bad_char, *too_long; const char *bad_type, *bad_int; bool trunc_cols; bool empty_is_null; };
 bool field_set(struct req *r, const struct modinfo *mi, const struct set_errs *se, struct obj *o, int f, const json_t *v, const json_t *whole);
 void ents_by_id(struct ent **v, size_t n);
+/* a growing list of objects to answer */
+struct rows { struct ent **v; size_t n, cap; };
+void rows_add(struct rows *w, struct ent *e);
+/* writes them (the closing bracket too unless open) and raises the timestamp */
+void rows_put(struct req *r, const struct modinfo *mi, const struct cols *c, const struct rows *w, bool open);
+void rows_sort_col(struct req *r, const struct modinfo *mi, struct rows *w);
+/* ids of what left the folder after `since`; by_id: sorted by id instead of time */
+void rows_deleted(struct req *r, enum mod m, const struct folder *f, int64_t since, bool by_id);
+/* a checked change: values of the copy become those of o, the old ones stay in the copy */
+struct obj *obj_trial(const struct obj *o);
+void obj_swap(struct obj *a, struct obj *b);
 void gen_uuid(char out[37]);
 size_t utf8_len(const char *s, size_t n);
 
@@ -495,6 +515,20 @@ void confs_emit(struct sb *b, const struct obj *o);
 struct attendee *att_of(const struct obj *o, int user);
 struct participant *part_add(struct obj *o, int type, int id, const char *mail, const char *name);
 void parts_free(struct obj *o);
+
+/* --- recur.c: series rules in the legacy form ------------------------------------------------------- */
+
+struct rule_spec {
+	int type;		/* 1 daily .. 4 yearly, 0: not recurring */
+	int interval, days, day_in_month, month;
+	int64_t until;		/* UTC midnight of the last day, 0: none */
+	int occurrences;	/* 0: not limited */
+};
+
+/* wall clock starts (ms as if UTC) of the first `max` occurrences at or before `last`; answers how many */
+int recur_expand(const struct rule_spec *s, int64_t local_start, int64_t last, int max, int64_t *out);
+/* the first occurrence at or after the start; the start itself when nothing matches */
+int64_t recur_first(const struct rule_spec *s, int64_t local_start);
 
 /* --- mailbox.c, mime.c --------------------------------------------------------------------------------- */
 

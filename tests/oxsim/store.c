@@ -431,6 +431,7 @@ obj_free(struct obj *o)
 	parts_free(o);
 	free(o->v);
 	free(o->at);
+	free(o->atgone);
 	free(o->chg);
 	free(o->del);
 	free(o->image_type);

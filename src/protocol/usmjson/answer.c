@@ -58,7 +58,8 @@ write_item(struct buf *b, enum content ct, const struct answer_item *it)
 		js_key(b, "rev");
 		js_str(b, it->rev);
 	}
-	if (it->client_id != NULL) {
+	/* the name of a re-creation is the server's own and longer than a client's may be */
+	if (it->client_id != NULL && strncmp(it->client_id, USMJSON_RESERVED, strlen(USMJSON_RESERVED)) != 0) {
 		js_key(b, "clientId");
 		js_str(b, it->client_id);
 	}

@@ -209,5 +209,5 @@ out:
 		call_reply_ok(&c);
 	call_fini(&c);
 	hub_waiter_free(w);
-	ping_park_free(p);
+	/* the parked state is httpd's: it keeps it when REP names it again, else frees it */
 }

@@ -46,6 +46,15 @@ status_get(enum usm_status s)
 }
 
 const struct status *
+status_of_http(int http)
+{
+	for (int i = US_OK; i < US_END; i++)
+		if (table[i].http == http)
+			return &table[i];
+	return &table[US_INTERNAL];
+}
+
+const struct status *
 status_of(enum rc rc, const struct err *e)
 {
 	static const enum usm_status of_rc[RC_COUNT] = {

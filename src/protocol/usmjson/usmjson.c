@@ -228,6 +228,21 @@ out:
 	call_fini(&c);
 }
 
+/* httpd answers without asking us: no body was read, nobody is known */
+static void
+usmjson_refuse(void *self, int http_status, const char *message, struct reply *rep)
+{
+	struct call c;
+
+	memset(&c, 0, sizeof(c));
+	c.u = self;
+	c.rep = rep;
+	buf_init(&c.out, 4096);
+	(void)err_set(&c.err, RC_BUSY, "%s", message);
+	reply_error(&c, status_of_http(http_status));
+	buf_fini(&c.out);
+}
+
 void
 reply_fini(struct reply *rep)
 {
@@ -277,7 +292,7 @@ usmjson_new(struct engine *engine, const struct usmjson_options *options, struct
 	u->engine = engine;
 	u->o = *options;
 	defaults(&u->o);
-	*out = (struct protocol){ .base = USMJSON_BASE, .handle = usmjson_handle, .park_free = ping_park_free, .self = u };
+	*out = (struct protocol){ .base = USMJSON_BASE, .handle = usmjson_handle, .park_free = ping_park_free, .refuse = usmjson_refuse, .self = u };
 	return RC_OK;
 }
 

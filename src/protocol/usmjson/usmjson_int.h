@@ -15,6 +15,7 @@
 #define USMJSON_PROTOCOL 1
 #define USMJSON_CLIENT_ID_MAX 64
 #define USMJSON_DEVICE_MAX 64
+#define USMJSON_RESERVED "re." /* clientIds of objects that usmd re-created itself begin so */
 #define USMJSON_JSON "application/json; charset=utf-8"
 
 /* ---- status codes ---- */
@@ -38,6 +39,8 @@ struct status {
 
 /** status_get - row of S; never NULL. */
 const struct status *status_get(enum usm_status s);
+/** status_of_http - the first row with this HTTP status, else that of internal errors. */
+const struct status *status_of_http(int http);
 /** status_of - the row that answers RC with E (E tells outdated requests and throttling from their neighbours). */
 const struct status *status_of(enum rc rc, const struct err *e);
 /**

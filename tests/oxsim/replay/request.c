@@ -101,7 +101,7 @@ kind_at(const struct place *p, const char *key, char *buf, size_t size)
 	if (strstr(key, "mailid"))
 		kind = "mail";
 	if (kind && strcmp(kind, "mail") == 0) {
-		snprintf(buf, size, "mail:%s", p->folder ? p->folder : "");
+		snprintf(buf, size, "mail/%s:%s", p->x->user ? p->x->user : "", p->folder ? p->folder : "");
 		return buf;
 	}
 	return kind;
@@ -306,6 +306,27 @@ header_of(const json_t *request, const char *name)
 	return json_string_value(json_object_get(json_object_get(request, "headers"), name));
 }
 
+/* The recorder wrote U+FFFD for every octet that is not UTF-8. */
+static char *
+octets_of(const json_t *text, size_t *len)
+{
+	const char *s = json_string_value(text);
+	size_t n = json_string_length(text);
+	char *out = malloc(n + 1), *o = out;
+
+	if (out == NULL)
+		abort();
+	for (size_t i = 0; i < n; ) {
+		bool lost = n - i >= 3 && memcmp(s + i, "\xef\xbf\xbd", 3) == 0;
+
+		*o++ = lost ? '\xff' : s[i];
+		i += lost ? 3 : 1;
+	}
+	*o = '\0';
+	*len = (size_t)(o - out);
+	return out;
+}
+
 static struct body
 make_body(const struct xchg *x)
 {
@@ -320,11 +341,7 @@ make_body(const struct xchg *x)
 		json_array_foreach((json_t *)(uintptr_t)b, i, part)
 			add_part(x, out.mime, part);
 	} else if (json_is_string(b)) {
-		out.len = json_string_length(b);
-		out.data = malloc(out.len + 1);
-		if (out.data == NULL)
-			abort();
-		memcpy(out.data, json_string_value(b), out.len + 1);
+		out.data = octets_of(b, &out.len);
 	} else if (json_is_object(b) && json_object_size(b) == 1 && json_object_get(b, "base64")) {
 		out.data = tokens_base64(json_string_value(json_object_get(b, "base64")), &out.len);
 	} else if (b && !json_is_null(b)) {

@@ -193,7 +193,8 @@ learn_created(struct run *r, const json_t *step, const json_t *answer)
 static void
 run_step(struct run *r, json_t *step)
 {
-	struct xchg x = { .run = r, .request = step };
+	struct xchg x = { .run = r, .request = step,
+		.user = json_string_value(json_object_get(step, "user")) };
 	const char *url = json_string_value(json_object_get(step, "url"));
 	json_t *body = json_object_get(step, "body"), *answer;
 	char *mapped, *text;

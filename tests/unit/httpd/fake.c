@@ -198,7 +198,7 @@ server_start(struct server *s)
 	};
 	struct err e = { .rc = RC_OK };
 
-	s->hub = hub_new(10000);
+	s->hub = hub_new(100000);
 	ck_assert_ptr_nonnull(s->hub);
 	ck_assert_msg(httpd_new(&s->o, p, 2, s->hub, &s->h, &e) == RC_OK, "%s", e.text);
 	ck_assert_msg(httpd_start(s->h, &e) == RC_OK, "%s", e.text);

@@ -2,6 +2,7 @@
 /* Runner of the pim module's unit tests, and their helpers. */
 #include "pim_test.h"
 
+#include <stdint.h>
 #include <stdio.h>
 
 json_t *
@@ -36,16 +37,32 @@ slurp(const char *path, size_t *len)
 	return p;
 }
 
+/* The members of A that B does not have the same. */
+static void
+differences(const json_t *a, const json_t *b, const char *side)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)a, key, v) {
+		char *s;
+
+		if (json_equal(v, json_object_get(b, key)))
+			continue;
+		s = json_dumps(v, JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+		printf("  %s %s: %s\n", side, key, s);
+		free(s);
+	}
+}
+
 void
 same_json(const json_t *a, const json_t *b, const char *what)
 {
-	char *x, *y;
-
 	if (json_equal(a, b))
 		return;
-	x = json_dumps(a, JSON_SORT_KEYS | JSON_INDENT(1) | JSON_ENCODE_ANY);
-	y = json_dumps(b, JSON_SORT_KEYS | JSON_INDENT(1) | JSON_ENCODE_ANY);
-	ck_abort_msg("%s differ:\n%s\n--- and ---\n%s", what, x, y);
+	differences(a, b, "wanted");
+	differences(b, a, "got   ");
+	ck_abort_msg("%s: the objects differ, see above", what);
 }
 
 const char *

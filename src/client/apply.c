@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What an answer does to the state and, after the commit, to the files (usm-json(7), "Rules for clients"): results first, then
+ * deletions, then objects.  A field edited here while a foreign value arrived is kept and marked blind (F8): its next change says
+ * that the person never saw what it replaces.
+ */
+#include "client/client_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct apply {
+	struct client *c;
+	struct cfolder *f;
+	struct cobject ***list;
+	size_t *n;
+	const json_t *body, *data;
+};
+
+static struct cobject *
+find_uuid(const struct apply *a, const char *uuid)
+{
+	for (size_t i = 0; uuid != NULL && i < *a->n; i++)
+		if ((*a->list)[i]->folder >= 0 && strcmp((*a->list)[i]->uuid, uuid) == 0)
+			return (*a->list)[i];
+	return NULL;
+}
+
+static struct cobject *
+find_client_id(const struct apply *a, const char *id)
+{
+	for (size_t i = 0; id != NULL && i < *a->n; i++)
+		if ((*a->list)[i]->folder >= 0 && (*a->list)[i]->uuid[0] == '\0' && strcmp((*a->list)[i]->client_id, id) == 0)
+			return (*a->list)[i];
+	return NULL;
+}
+
+static char *
+object_path(const struct apply *a, const struct cobject *o)
+{
+	return path_join(a->f->path, o->file);
+}
+
+/* What the file says now; one that makes no sense any more stays as it was understood last, and is not overwritten (state.c). */
+static bool
+look_again(struct apply *a, struct cobject *o)
+{
+	bool missing = false;
+	struct err e;
+
+	if (!o->gone && object_reread(a->c, a->f, o, &missing, &e) != RC_OK)
+		complain(a->c, "%s/%s: %s", a->f->path, o->file, e.text);
+	return !missing;
+}
+
+/* The object leaves the state; its file follows unless it was edited since. */
+static enum rc
+forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
+{
+	char *path = object_path(a, o);
+	enum rc rc = RC_OK;
+
+	if (path == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	if (remove_file && !o->gone) {
+		rc = state_todo(a->c, o->id, path, NULL, 0, o->hash, e);
+		a->c->t.removed++;
+	}
+	if (rc == RC_OK && o->id != 0)
+		rc = state_object_drop(a->c, o->id, e);
+	o->folder = -1; /* stays in the list, no part of anything any more */
+	mem_free(path);
+	return rc;
+}
+
+/* The object is a new one from now on: what was agreed about it is void. */
+static enum rc
+make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *e)
+{
+	unsigned char rnd[8];
+	char hex[17];
+
+	random_bytes(rnd, sizeof(rnd));
+	hex_encode(rnd, sizeof(rnd), hex);
+	mem_free(o->client_id);
+	o->client_id = mem_dup_str(client_id != NULL ? client_id : hex);
+	o->uuid[0] = o->rev[0] = '\0';
+	if (o->cur == NULL)
+		o->cur = json_deep_copy(o->shadow);
+	(void)json_object_clear(o->base);
+	(void)json_object_clear(o->shadow);
+	(void)json_object_clear(o->sent);
+	(void)json_array_clear(o->blind);
+	o->doubt = o->gone = false;
+	o->mtime_ns = 0;
+	return state_object_save(a->c, o, e);
+}
+
+/* ---- results ---- */
+
+/* The fields of an accepted change are agreed: as sent, unless the answer says otherwise below. */
+static enum rc
+accepted(struct apply *a, struct cobject *o, const json_t *sent_entry, struct err *e)
+{
+	const char *name;
+	json_t *v;
+	bool dirty;
+
+	json_object_foreach((json_t *)sent_entry, name, v) {
+		const json_t *as_file = json_object_get(o->asked, name);
+
+		if (!field_writable(a->f->ct, name))
+			continue;
+		(void)json_object_set(o->base, name, v);
+		if (as_file != NULL)
+			(void)json_object_set(o->shadow, name, (json_t *)as_file);
+		else
+			(void)json_object_del(o->shadow, name);
+		for (size_t i = 0; i < json_array_size(o->blind); i++)
+			if (strcmp(json_string_value(json_array_get(o->blind, i)), name) == 0)
+				(void)json_array_remove(o->blind, i--);
+	}
+	if (json_array_size(o->blind) == 1 && strcmp(json_string_value(json_array_get(o->blind, 0)), "*") == 0)
+		(void)json_array_clear(o->blind);
+	v = object_dirty(a->f->ct, o);
+	dirty = json_object_size(v) != 0;
+	json_decref(v);
+	if (!dirty) {
+		(void)json_object_clear(o->sent);
+		o->doubt = false;
+	}
+	a->c->t.up++;
+	return state_object_save(a->c, o, e);
+}
+
+/* What the request said for the object that RESULT is about. */
+static const json_t *
+sent_of(const struct apply *a, const char *key, const char *value)
+{
+	static const char *const lists[] = { "created", "modified" };
+
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+		const json_t *list = json_object_get(a->body, lists[l]);
+
+		for (size_t i = 0; i < json_array_size(list); i++) {
+			const json_t *x = json_array_get(list, i);
+			const char *s = json_string_value(json_object_get(x, key));
+
+			if (s != NULL && strcmp(s, value) == 0)
+				return x;
+		}
+	}
+	return NULL;
+}
+
+static void
+skip_in_this_run(struct client *c, const struct cobject *o)
+{
+	char key[24];
+
+	(void)snprintf(key, sizeof(key), "%lld", (long long)o->id);
+	(void)json_object_set_new(c->skip, key, json_true());
+}
+
+static bool
+edited_since(struct apply *a, struct cobject *o)
+{
+	return !o->gone && look_again(a, o) && o->asked != NULL && o->cur != NULL && !json_equal(o->cur, o->asked);
+}
+
+static enum rc
+one_result(struct apply *a, const json_t *r, struct err *e)
+{
+	const char *cid = json_string_value(json_object_get(r, "clientId"));
+	const char *status = json_string_value(json_object_get(r, "status"));
+	const char *uuid = json_string_value(json_object_get(r, "uuid"));
+	const json_t *x = json_object_get(r, "error"), *sent;
+	struct cobject *o = cid != NULL ? find_client_id(a, cid) : find_uuid(a, uuid);
+	char re[128];
+
+	if (o == NULL || status == NULL || strcmp(status, "retry") == 0)
+		return RC_OK;
+	sent = cid != NULL ? sent_of(a, "clientId", cid) : sent_of(a, "uuid", o->uuid);
+	if (strcmp(status, "ok") == 0) {
+		if (cid != NULL && uuid != NULL) {
+			struct cobject *twin = find_uuid(a, uuid);
+
+			if (twin != NULL) { /* it came as somebody's object before its answer did: the own file is the one to keep */
+				enum rc rc = forget(a, twin, true, e);
+
+				if (rc != RC_OK)
+					return rc;
+			}
+			(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+		}
+		return accepted(a, o, sent, e);
+	}
+	if (strcmp(status, "gone") == 0) {
+		if (!o->gone && edited_since(a, o))
+			return make_new(a, o, NULL, e);
+		a->c->t.up += o->gone;
+		return forget(a, o, true, e);
+	}
+	if (strcmp(status, "refused") == 0) { /* the delete lost against a newer change: the object comes back in `created` */
+		a->c->t.conflicts++;
+		return forget(a, o, false, e);
+	}
+	if (strcmp(status, "recreate") == 0) {
+		(void)snprintf(re, sizeof(re), "re.%s.%s", o->uuid, a->c->o.device);
+		return make_new(a, o, re, e);
+	}
+	complain(a->c, "%s/%s: %s", a->f->path, o->file,
+	    json_string_value(json_object_get(x, "message")) != NULL ? json_string_value(json_object_get(x, "message")) :
+	    strcmp(status, "conflict") == 0 ? "changed on both sides; edit it again or take the server's version" : status);
+	if (strcmp(status, "conflict") == 0)
+		a->c->t.conflicts++;
+	skip_in_this_run(a->c, o);
+	return RC_OK;
+}
+
+/* ---- deletions ---- */
+
+static bool
+in_created(const struct apply *a, const char *uuid)
+{
+	const json_t *list = json_object_get(a->data, "created");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *u = json_string_value(json_object_get(json_array_get(list, i), "uuid"));
+
+		if (u != NULL && strcmp(u, uuid) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum rc
+one_delete(struct apply *a, const char *uuid, struct err *e)
+{
+	struct cobject *o = find_uuid(a, uuid);
+	json_t *dirty;
+	bool there, keep;
+
+	if (o == NULL || in_created(a, uuid))
+		return RC_OK;
+	there = look_again(a, o);
+	dirty = object_dirty(a->f->ct, o);
+	keep = json_object_size(dirty) != 0 && !o->gone && there;
+	json_decref(dirty);
+	if (!keep)
+		return forget(a, o, true, e);
+	/* edited here: it waits until the server has answered for the change */
+	o->doubt = true;
+	(void)json_array_clear(o->blind);
+	(void)json_array_append_new(o->blind, json_string("*"));
+	return state_object_save(a->c, o, e);
+}
+
+/* ---- objects ---- */
+
+static bool
+list_has(const json_t *list, const char *name)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(json_string_value(json_array_get(list, i)), name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+was_sent(const struct cobject *o, const char *name, const json_t *v)
+{
+	const json_t *list = json_object_get(o->sent, name);
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (json_equal(json_array_get(list, i), v))
+			return true;
+	return false;
+}
+
+static bool
+is_member_of_envelope(const char *name)
+{
+	return strcmp(name, "uuid") == 0 || strcmp(name, "objectType") == 0 || strcmp(name, "rev") == 0 || strcmp(name, "clientId") == 0 ||
+	    strcmp(name, "own") == 0;
+}
+
+/* The server's fields into base; DIRTY ones that somebody else changed become blind. */
+static void
+take_fields(struct cobject *o, const json_t *in, bool whole, const json_t *dirty)
+{
+	json_t *base = whole ? json_object() : json_deep_copy(o->base), *v;
+	const json_t *own = json_object_get(in, "own");
+	const char *name;
+
+	json_object_foreach((json_t *)in, name, v) {
+		const json_t *mine = json_object_get(dirty, name);
+
+		if (is_member_of_envelope(name))
+			continue;
+		if (mine != NULL && !json_equal(v, mine) && !json_equal(v, json_object_get(o->base, name)) && !list_has(own, name) &&
+		    !was_sent(o, name, v) && !list_has(o->blind, name))
+			(void)json_array_append_new(o->blind, json_string(name));
+		if (json_is_null(v))
+			(void)json_object_del(base, name);
+		else
+			(void)json_object_set(base, name, v);
+	}
+	json_decref(o->base);
+	o->base = base;
+}
+
+/* A file name that no other object of the folder has. */
+static char *
+free_name(const struct apply *a, const struct cobject *self, const char *title, const char *ext)
+{
+	for (unsigned n = 1; n < 100000; n++) {
+		struct buf b;
+		char *name;
+		bool taken = false;
+
+		buf_init(&b, 512);
+		buf_adds(&b, title);
+		if (n > 1)
+			buf_addf(&b, " (%u)", n);
+		buf_adds(&b, ext);
+		name = buf_take(&b, NULL);
+		for (size_t i = 0; name != NULL && i < *a->n && !taken; i++) {
+			struct cobject *o = (*a->list)[i];
+			char *stem = a->f->ct == CT_MAIL && o->file != NULL ? mail_name_with_flags(o->file, 0) : NULL;
+
+			taken = o != self && o->file != NULL && strcmp(stem != NULL ? stem : o->file, name) == 0;
+			mem_free(stem);
+		}
+		if (!taken && name != NULL) {
+			char *path = path_join(a->f->path, name);
+			int64_t x, y;
+
+			taken = path != NULL && file_stat(a->c, path, &x, &y); /* a new local file that is not in the state yet */
+			mem_free(path);
+		}
+		if (!taken)
+			return name;
+		mem_free(name);
+	}
+	return NULL;
+}
+
+/* The file after this answer: the server's object with what is still dirty here laid over it. */
+static enum rc
+write_later(struct apply *a, struct cobject *o, const json_t *dirty, struct err *e)
+{
+	json_t *merged = json_deep_copy(o->base), *v, *shadow = NULL, *says = NULL;
+	char *text = NULL, *plain = NULL, *path = NULL;
+	size_t n = 0, n_plain = 0;
+	const char *name;
+	char hash[65];
+	enum rc rc;
+
+	json_object_foreach((json_t *)dirty, name, v) {
+		if (json_is_null(v))
+			(void)json_object_del(merged, name);
+		else
+			(void)json_object_set(merged, name, v);
+	}
+	rc = object_to_text(a->f->ct, merged, &text, &n, e);
+	if (rc == RC_OK)
+		rc = object_to_text(a->f->ct, o->base, &plain, &n_plain, e);
+	if (rc == RC_OK)
+		rc = text_to_object(a->f->ct, o->file, plain, n_plain, &shadow, e);
+	if (rc == RC_OK && json_object_size(dirty) != 0)
+		rc = text_to_object(a->f->ct, o->file, text, n, &says, e);
+	if (rc != RC_OK) { /* a server object that no file can hold: kept in the state, named to the person */
+		complain(a->c, "%s/%s: %s", a->f->path, o->file, e->text);
+		rc = state_object_save(a->c, o, e);
+		goto out;
+	}
+	json_decref(o->shadow);
+	o->shadow = json_incref(shadow);
+	json_decref(o->cur);
+	o->cur = json_incref(says);
+	path = object_path(a, o);
+	rc = path != NULL ? state_object_save(a->c, o, e) : err_set(e, RC_NOMEM, "out of memory");
+	file_hash(text, n, hash);
+	if (rc == RC_OK && strcmp(hash, o->hash) != 0)
+		rc = state_todo(a->c, o->id, path, text, n, o->hash, e);
+	if (rc == RC_OK)
+		(void)snprintf(o->hash, sizeof(o->hash), "%s", hash);
+out:
+	json_decref(merged);
+	json_decref(shadow);
+	json_decref(says);
+	free(text); /* pim's own allocation */
+	free(plain);
+	mem_free(path);
+	return rc;
+}
+
+/* A mail: its octets once, its flags in the file's name. */
+static enum rc
+write_mail(struct apply *a, struct cobject *o, const json_t *dirty, bool fetch, struct err *e)
+{
+	int64_t flags = json_integer_value(json_object_get(dirty, "flags"));
+	char *name, *path = NULL, *from = NULL, *to = NULL;
+	struct buf raw;
+	enum rc rc = RC_OK;
+
+	buf_init(&raw, 0);
+	json_decref(o->shadow);
+	o->shadow = json_pack("{s:I}", "flags", (json_int_t)(json_integer_value(json_object_get(o->base, "flags")) & MAIL_FLAGS_KEPT));
+	if (json_object_get(dirty, "flags") == NULL)
+		flags = json_integer_value(json_object_get(o->shadow, "flags"));
+	name = mail_name_with_flags(o->file, flags);
+	if (name == NULL) {
+		rc = err_set(e, RC_NOMEM, "out of memory");
+		goto out;
+	}
+	if (fetch)
+		rc = net_mail(a->c->net, a->f->uuid, o->uuid, &raw, e);
+	if (rc == RC_NOTFOUND || rc == RC_PROTO || rc == RC_FORBIDDEN) {
+		complain(a->c, "%s/%s: %s", a->f->path, name, e->text);
+		rc = RC_OK;
+		fetch = false;
+	}
+	if (rc == RC_OK && !fetch && strcmp(name, o->file) != 0) {
+		char *old = object_path(a, o);
+
+		path = path_join(a->f->path, name);
+		from = old != NULL ? full_path(a->c, old) : NULL;
+		mem_free(old);
+		to = path != NULL ? full_path(a->c, path) : NULL;
+		if (from != NULL && to != NULL && rename(from, to) != 0)
+			complain(a->c, "%s: could not be renamed", path);
+	}
+	mem_free(path);
+	path = NULL;
+	mem_free(o->file);
+	o->file = name;
+	name = NULL;
+	json_decref(o->cur);
+	o->cur = NULL;
+	if (rc == RC_OK)
+		rc = state_object_save(a->c, o, e);
+	if (rc == RC_OK && fetch) {
+		path = object_path(a, o);
+		rc = path != NULL ? state_todo(a->c, o->id, path, raw.p != NULL ? raw.p : "", raw.len, o->hash, e) : err_set(e, RC_NOMEM, "out of memory");
+		file_hash(raw.p != NULL ? raw.p : "", raw.len, o->hash);
+	}
+out:
+	buf_fini(&raw);
+	mem_free(name);
+	mem_free(path);
+	mem_free(from);
+	mem_free(to);
+	return rc;
+}
+
+static enum rc
+list_append(struct apply *a, struct cobject *o, struct err *e)
+{
+	struct cobject **p = mem_realloc(*a->list, (*a->n + 1) * sizeof(struct cobject *));
+
+	if (p == NULL) {
+		cobject_free(o);
+		return err_set(e, RC_NOMEM, "out of memory");
+	}
+	*a->list = p;
+	p[(*a->n)++] = o;
+	return RC_OK;
+}
+
+static enum rc
+object_begin(struct apply *a, const json_t *in, const char *uuid, struct cobject **out, struct err *e)
+{
+	struct cobject *o = mem_alloc(sizeof(*o));
+	char *title;
+	enum rc rc;
+
+	if (o == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	o->folder = a->f->id;
+	(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+	o->client_id = mem_dup_str("");
+	o->base = json_object();
+	o->shadow = json_object();
+	o->sent = json_object();
+	o->blind = json_array();
+	title = object_title(a->f->ct, in);
+	o->file = title != NULL ? free_name(a, o, title, type_extension(a->f->ct)) : NULL;
+	mem_free(title);
+	if (o->file == NULL) {
+		cobject_free(o);
+		return err_set(e, RC_NOMEM, "out of memory");
+	}
+	rc = list_append(a, o, e);
+	*out = rc == RC_OK ? o : NULL;
+	return rc == RC_OK ? state_object_save(a->c, o, e) : rc;
+}
+
+static enum rc
+one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
+{
+	const char *uuid = json_string_value(json_object_get(in, "uuid"));
+	const char *cid = json_string_value(json_object_get(in, "clientId"));
+	struct cobject *o = find_uuid(a, uuid);
+	bool fresh = false;
+	json_t *dirty;
+	enum rc rc = RC_OK;
+
+	if (uuid == NULL)
+		return err_set(e, RC_UPSTREAM, "the server sent an object without uuid");
+	if (o == NULL && cid != NULL && (o = find_client_id(a, cid)) != NULL)
+		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid); /* our own, whose answer was lost */
+	if (o == NULL && !whole)
+		return RC_OK; /* told of nothing that we have: gone in the same answer */
+	if (o == NULL) {
+		rc = object_begin(a, in, uuid, &o, e);
+		fresh = true;
+	}
+	if (rc != RC_OK)
+		return rc;
+	if (!fresh)
+		(void)look_again(a, o);
+	dirty = object_dirty(a->f->ct, o);
+	if (o->gone) { /* a delete that is still to be answered: what comes now was not seen by the person */
+		(void)json_array_clear(o->blind);
+		(void)json_array_append_new(o->blind, json_string("*"));
+	}
+	take_fields(o, in, whole, dirty);
+	(void)snprintf(o->rev, sizeof(o->rev), "%s", json_string_value(json_object_get(in, "rev")) != NULL ? json_string_value(json_object_get(in, "rev")) : "");
+	a->c->t.down += !o->doubt || fresh;
+	if (o->gone)
+		rc = state_object_save(a->c, o, e);
+	else if (a->f->ct == CT_MAIL)
+		rc = write_mail(a, o, dirty, fresh, e);
+	else
+		rc = write_later(a, o, dirty, e);
+	json_decref(dirty);
+	return rc;
+}
+
+/* ---- the whole answer, in one transaction with its syncid ---- */
+
+static enum rc
+apply_all(struct apply *a, struct err *e)
+{
+	const json_t *data = a->data, *list;
+	const char *syncid = json_string_value(json_object_get(data, "syncid"));
+	enum rc rc = RC_OK;
+
+	list = json_object_get(data, "results");
+	for (size_t i = 0; i < json_array_size(list) && rc == RC_OK; i++)
+		rc = one_result(a, json_array_get(list, i), e);
+	list = json_object_get(data, "deleted");
+	for (size_t i = 0; i < json_array_size(list) && rc == RC_OK; i++)
+		rc = one_delete(a, json_string_value(json_array_get(list, i)), e);
+	list = json_object_get(data, "created");
+	for (size_t i = 0; i < json_array_size(list) && rc == RC_OK; i++)
+		rc = one_object(a, json_array_get(list, i), true, e);
+	list = json_object_get(data, "modified");
+	for (size_t i = 0; i < json_array_size(list) && rc == RC_OK; i++)
+		rc = one_object(a, json_array_get(list, i), false, e);
+	if (rc != RC_OK)
+		return rc;
+	if (syncid != NULL) {
+		(void)snprintf(a->f->syncid, sizeof(a->f->syncid), "%s", syncid);
+		a->f->reconcile = false;
+	}
+	a->f->more = json_is_true(json_object_get(data, "more"));
+	return state_folder_save(a->c, a->f, e);
+}
+
+enum rc
+apply_answer(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n, const json_t *body, const json_t *data, struct err *e)
+{
+	struct apply a = { .c = c, .f = f, .list = o, .n = n, .body = body, .data = data };
+	enum rc rc = state_begin(c, e);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = apply_all(&a, e);
+	if (rc == RC_OK)
+		rc = state_commit(c, e);
+	else
+		state_rollback(c);
+	return rc == RC_OK ? state_todo_run(c, e) : rc;
+}

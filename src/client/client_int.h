@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * usmsync, the reference connector client: keeps a directory in step with an account through usm-json.  Shares nothing with the
+ * daemon but util, the field tables of model, and pim.  The client's side of the sync rules (usm-json(7), "Rules for clients") is in
+ * scan.c (what changed here), request.c (what is sent) and apply.c (what an answer does).
+ */
+#ifndef USMD_CLIENT_INT_H
+#define USMD_CLIENT_INT_H
+
+#include <jansson.h>
+#include <sqlite3.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "usmd/model.h"
+#include "usmd/util.h"
+
+#define STATE_DIR ".usmsync"
+#define PAGE_CHANGES 50 /* changes sent in one request */
+
+struct options {
+	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy;
+	unsigned limit;       /* objects a page */
+	bool watch, quiet;
+	unsigned drop_answers; /* tests: throw this many answers away after they were received */
+};
+
+struct totals {
+	size_t down, up, removed, conflicts, refused, requests;
+};
+
+struct client {
+	struct options o;
+	sqlite3 *db;
+	struct net *net;
+	struct totals t;
+	bool progress;        /* stderr is a terminal */
+	json_t *skip;         /* object ids (text) that the server refused in this run: not sent again before the next */
+};
+
+extern volatile sig_atomic_t client_stop; /* set by SIGINT and SIGTERM */
+
+/** A folder as the state knows it; 0 is the hierarchy. */
+struct cfolder {
+	int64_t id;
+	char uuid[UUID_TEXT];     /* "" = not created at the server yet */
+	enum content ct;          /* type of its objects; CT_FOLDER for the hierarchy */
+	char *path;               /* relative to the directory, "" = the directory itself */
+	char syncid[40];          /* "" = none */
+	bool reconcile;           /* the last syncid was refused: pairs first */
+	bool more;
+	int64_t k;                /* number of the last request */
+};
+
+/** One object: what server and client agreed on last (base), what the file said then (shadow). */
+struct cobject {
+	int64_t id, folder;
+	char uuid[UUID_TEXT];     /* "" = not answered yet */
+	char *client_id;          /* "" = not ours */
+	char rev[REV_TEXT];
+	char *file;               /* name within the folder's directory */
+	json_t *base, *shadow;    /* objects */
+	json_t *sent;             /* field -> array of values sent since the last answer to them */
+	json_t *blind;            /* array of field names */
+	bool doubt;               /* sent, not answered */
+	bool gone;                /* deleted here, not answered */
+	int64_t size, mtime_ns;
+	char hash[65];            /* SHA-256 of the file as last written or read */
+	/* not stored */
+	json_t *cur;              /* what the file says now; NULL = as shadow */
+	json_t *asked;            /* cur as it was when the request was built */
+};
+
+/* usmsync.c */
+void say(const struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void complain(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* net.c */
+enum rc net_open(const struct options *o, struct net **out, struct err *e);
+void net_close(struct net *n);
+void net_token(struct net *n, const char *token);
+/** net_call - one command; *DATA the `data` of a good answer (new reference). RC_CONFLICT = reconcile, e->code names the status. */
+MUST_CHECK enum rc net_call(struct net *n, const char *command, const json_t *body, unsigned timeout_s, json_t **data, struct err *e);
+MUST_CHECK enum rc net_mail(struct net *n, const char *folder, const char *uuid, struct buf *out, struct err *e);
+/** net_watch - while a call waits, ASK is called every second; true ends the wait with RC_BUSY. */
+void net_watch(struct net *n, bool (*ask)(void *arg), void *arg);
+
+/* state.c */
+MUST_CHECK enum rc state_open(struct client *c, struct err *e);
+void state_close(struct client *c);
+MUST_CHECK enum rc state_begin(struct client *c, struct err *e);
+MUST_CHECK enum rc state_commit(struct client *c, struct err *e);
+void state_rollback(struct client *c);
+char *state_get(struct client *c, const char *key);
+MUST_CHECK enum rc state_set(struct client *c, const char *key, const char *value, struct err *e);
+MUST_CHECK enum rc state_folders(struct client *c, struct cfolder **out, size_t *n, struct err *e);
+void cfolder_free(struct cfolder *f, size_t n);
+MUST_CHECK enum rc state_folder_save(struct client *c, const struct cfolder *f, struct err *e);
+MUST_CHECK enum rc state_folder_put(struct client *c, struct cfolder *f, struct err *e); /* by uuid; id is set */
+MUST_CHECK enum rc state_folder_drop(struct client *c, int64_t folder, struct err *e);
+MUST_CHECK enum rc state_objects(struct client *c, int64_t folder, struct cobject ***out, size_t *n, struct err *e);
+void cobject_free(struct cobject *o);
+void cobjects_free(struct cobject **o, size_t n);
+MUST_CHECK enum rc state_object_save(struct client *c, struct cobject *o, struct err *e); /* id 0 = insert */
+MUST_CHECK enum rc state_object_drop(struct client *c, int64_t id, struct err *e);
+/** state_todo - a file operation that belongs to this transaction and is carried out after it: TEXT NULL = remove the file. */
+MUST_CHECK enum rc state_todo(struct client *c, int64_t object, const char *path, const void *text, size_t n, const char *expect_hash, struct err *e);
+/** state_todo_run - carries out what committed transactions left to do (also those of an interrupted run). */
+MUST_CHECK enum rc state_todo_run(struct client *c, struct err *e);
+
+/* file.c */
+MUST_CHECK enum rc file_read(const struct client *c, const char *path, struct buf *out, struct err *e);
+MUST_CHECK enum rc file_write(const struct client *c, const char *path, const void *p, size_t n, struct err *e);
+void file_hash(const void *p, size_t n, char out[65]);
+bool file_stat(const struct client *c, const char *path, int64_t *size, int64_t *mtime_ns);
+char *path_join(const char *dir, const char *name);
+char *full_path(const struct client *c, const char *path);
+MUST_CHECK enum rc dir_make(const struct client *c, const char *path, struct err *e);
+/** name_clean - a file name for a title: no separators, no control characters, at most 100 bytes. */
+char *name_clean(const char *title, const char *fallback);
+
+/* convert.c */
+const char *type_extension(enum content ct);
+/** object_to_text - the file of an object; mail gives NULL (its octets come from the server). */
+MUST_CHECK enum rc object_to_text(enum content ct, const json_t *object, char **text, size_t *n, struct err *e);
+MUST_CHECK enum rc text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, struct err *e);
+/** object_title - what a person would call it, for the file's name. */
+char *object_title(enum content ct, const json_t *object);
+bool field_writable(enum content ct, const char *name);
+/** mail_flags_of_name, mail_name_with_flags - the Maildir letters behind the last comma of a mail's file name. */
+int64_t mail_flags_of_name(const char *name);
+char *mail_name_with_flags(const char *name, int64_t flags);
+#define MAIL_FLAGS_KEPT (1 | 4 | 8 | 32 | 256) /* answered, draft, flagged, seen, forwarded (ox-http-api.md 7.2) */
+
+/* scan.c */
+/** object_dirty - fields that differ between file (cur) and shadow: object field -> value or null; new reference. */
+json_t *object_dirty(enum content ct, const struct cobject *o);
+MUST_CHECK enum rc object_reread(struct client *c, const struct cfolder *f, struct cobject *o, bool *missing, struct err *e);
+MUST_CHECK enum rc scan_folder(struct client *c, const struct cfolder *f, struct cobject ***objects, size_t *n, struct err *e);
+MUST_CHECK enum rc scan_new_folders(struct client *c, json_t *created, struct err *e);
+uint64_t scan_fingerprint(struct client *c);
+
+/* request.c, apply.c */
+MUST_CHECK enum rc request_build(struct client *c, struct cfolder *f, struct cobject **o, size_t n, json_t **body, bool *sends, struct err *e);
+MUST_CHECK enum rc reconcile_build(struct client *c, const struct cfolder *f, struct cobject **o, size_t n, json_t **body, struct err *e);
+MUST_CHECK enum rc apply_answer(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n, const json_t *body, const json_t *data, struct err *e);
+
+/* folders.c */
+MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
+
+/* run.c */
+MUST_CHECK enum rc folder_sync(struct client *c, struct cfolder *f, struct err *e);
+MUST_CHECK enum rc run_once(struct client *c, struct err *e);
+MUST_CHECK enum rc run_watch(struct client *c, struct err *e);
+
+#endif

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The folder hierarchy and the directories that stand for it.  The server's folders are kept as one JSON object (uuid -> folder);
+ * paths follow from titles and parents.  A new directory becomes a new folder; a directory that vanished is made again - deleting
+ * a whole folder by an accident of the file system is not what anybody wants.
+ */
+#include "client/client_int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum content
+module_content(const json_t *folder)
+{
+	const char *m = json_string_value(json_object_get(folder, "module"));
+	const struct content_type *t = m != NULL ? model_content_by_name(m) : NULL;
+
+	return t != NULL ? t->ct : CT_FOLDER;
+}
+
+/* "Parent/Title"; a sibling of the same name in letters gets the beginning of its uuid behind it. NULL = out of memory. */
+static char *
+folder_path(const json_t *tree, const char *uuid, unsigned depth)
+{
+	const json_t *f = json_object_get(tree, uuid), *g;
+	const char *parent = json_string_value(json_object_get(f, "parent"));
+	char *base = mem_dup_str(""), *name = name_clean(json_string_value(json_object_get(f, "title")), "folder"), *path;
+	const char *other;
+	bool twin = false;
+
+	if (parent != NULL && json_object_get(tree, parent) != NULL && depth < 30) {
+		mem_free(base);
+		base = folder_path(tree, parent, depth + 1);
+	}
+	json_object_foreach((json_t *)tree, other, g) {
+		const char *gp = json_string_value(json_object_get(g, "parent"));
+		char *gn;
+
+		if (strcmp(other, uuid) >= 0 || module_content(g) == CT_FOLDER || (gp == NULL) != (parent == NULL) ||
+		    (gp != NULL && strcmp(gp, parent) != 0))
+			continue;
+		gn = name_clean(json_string_value(json_object_get(g, "title")), "folder");
+		twin = twin || (gn != NULL && name != NULL && strcmp(gn, name) == 0);
+		mem_free(gn);
+	}
+	if (twin && name != NULL) {
+		struct buf b;
+
+		buf_init(&b, 512);
+		buf_addf(&b, "%s (%.8s)", name, uuid);
+		mem_free(name);
+		name = buf_take(&b, NULL);
+	}
+	path = base != NULL && name != NULL ? path_join(base, name) : NULL;
+	mem_free(base);
+	mem_free(name);
+	return path;
+}
+
+static enum rc
+folder_gone(struct client *c, struct cfolder *f, struct err *e)
+{
+	struct cobject **o;
+	size_t n;
+	char *full = full_path(c, f->path);
+	enum rc rc = state_objects(c, f->id, &o, &n, e);
+
+	for (size_t i = 0; i < n && rc == RC_OK; i++) {
+		char *path = path_join(f->path, o[i]->file);
+
+		rc = path != NULL ? state_todo(c, o[i]->id, path, NULL, 0, o[i]->hash, e) : err_set(e, RC_NOMEM, "out of memory");
+		mem_free(path);
+	}
+	cobjects_free(o, n);
+	if (rc == RC_OK)
+		rc = state_folder_drop(c, f->id, e);
+	if (rc == RC_OK)
+		rc = state_todo_run(c, e);
+	if (rc == RC_OK && full != NULL && rmdir(full) != 0 && errno != ENOENT)
+		say(c, "%s: the folder is gone on the server; files of yours stay in the directory", f->path);
+	mem_free(full);
+	return rc;
+}
+
+/* Directories as the tree wants them; a renamed folder takes its directory along. */
+static enum rc
+directories(struct client *c, const json_t *tree, struct err *e)
+{
+	struct cfolder *f = NULL;
+	const char *uuid;
+	json_t *v;
+	size_t n = 0;
+	enum rc rc = state_folders(c, &f, &n, e);
+
+	for (size_t i = n; i > 1 && rc == RC_OK; i--)
+		if (f[i - 1].id != 0 && json_object_get(tree, f[i - 1].uuid) == NULL)
+			rc = folder_gone(c, &f[i - 1], e);
+	json_object_foreach((json_t *)tree, uuid, v) {
+		struct cfolder want = { .ct = module_content(v) };
+		const char *old = NULL;
+		char *from, *to;
+
+		if (rc != RC_OK || want.ct == CT_FOLDER)
+			continue;
+		want.path = folder_path(tree, uuid, 0);
+		if (want.path == NULL) {
+			rc = err_set(e, RC_NOMEM, "out of memory");
+			break;
+		}
+		(void)snprintf(want.uuid, sizeof(want.uuid), "%s", uuid);
+		for (size_t i = 0; i < n; i++)
+			if (strcmp(f[i].uuid, uuid) == 0)
+				old = f[i].path;
+		if (old != NULL && strcmp(old, want.path) != 0) {
+			from = full_path(c, old);
+			to = full_path(c, want.path);
+			if (from != NULL && to != NULL && rename(from, to) != 0 && errno != ENOENT)
+				say(c, "%s: could not be renamed to %s", old, want.path);
+			mem_free(from);
+			mem_free(to);
+		}
+		rc = state_folder_put(c, &want, e);
+		if (rc == RC_OK)
+			rc = dir_make(c, want.path, e);
+		mem_free(want.path);
+	}
+	cfolder_free(f, n);
+	return rc;
+}
+
+/* ---- new directories ---- */
+
+static const char *
+uuid_of_path(const struct cfolder *f, size_t n, const char *path, enum content *ct)
+{
+	for (size_t i = 0; i < n; i++)
+		if (f[i].id != 0 && strcmp(f[i].path, path) == 0) {
+			*ct = f[i].ct;
+			return f[i].uuid;
+		}
+	return NULL;
+}
+
+/* A directory at the top says by its first file what it is for; inside a folder it is of the folder's type. */
+static enum content
+directory_content(const char *full)
+{
+	DIR *d = opendir(full);
+	struct dirent *de;
+	enum content ct = CT_FOLDER;
+
+	while (d != NULL && ct == CT_FOLDER && (de = readdir(d)) != NULL) {
+		const char *dot = strrchr(de->d_name, '.');
+
+		for (int i = CT_CONTACT; dot != NULL && dot != de->d_name && i < CT_COUNT && ct == CT_FOLDER; i++)
+			if (strcmp(dot, type_extension((enum content)i)) == 0)
+				ct = (enum content)i;
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	return ct;
+}
+
+static void
+look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *path, const char *parent, enum content parent_ct, json_t *created, unsigned depth)
+{
+	char *full = full_path(c, path);
+	DIR *d = full != NULL && depth < 30 ? opendir(full) : NULL;
+	struct dirent *de;
+
+	while (d != NULL && (de = readdir(d)) != NULL) {
+		char *sub = de->d_name[0] != '.' ? path_join(path, de->d_name) : NULL, *sub_full = sub != NULL ? full_path(c, sub) : NULL;
+		enum content ct = parent_ct;
+		const char *uuid;
+		struct stat st;
+
+		if (sub_full != NULL && lstat(sub_full, &st) == 0 && S_ISDIR(st.st_mode)) {
+			uuid = uuid_of_path(f, n, sub, &ct);
+			if (uuid != NULL) {
+				look_for_new(c, f, n, sub, uuid, ct, created, depth + 1);
+			} else if (ct != CT_FOLDER || (ct = directory_content(sub_full)) != CT_FOLDER) {
+				char hash[65];
+				json_t *x = json_object();
+
+				file_hash(sub, strlen(sub), hash);
+				hash[24] = '\0';
+				(void)json_object_set_new(x, "clientId", json_string(hash));
+				(void)json_object_set_new(x, "title", json_string(de->d_name));
+				(void)json_object_set_new(x, "module", json_string(model_content(ct)->ox_module));
+				if (parent != NULL)
+					(void)json_object_set_new(x, "parent", json_string(parent));
+				(void)json_array_append_new(created, x);
+			}
+		}
+		mem_free(sub);
+		mem_free(sub_full);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	mem_free(full);
+}
+
+enum rc
+scan_new_folders(struct client *c, json_t *created, struct err *e)
+{
+	struct cfolder *f;
+	size_t n;
+	enum rc rc = state_folders(c, &f, &n, e);
+
+	if (rc == RC_OK)
+		look_for_new(c, f, n, "", NULL, CT_FOLDER, created, 0);
+	cfolder_free(f, n);
+	return rc;
+}
+
+/* ---- the sync ---- */
+
+static void
+tree_apply(struct client *c, json_t *tree, const json_t *data)
+{
+	static const char *const lists[] = { "created", "modified" };
+	const json_t *list = json_object_get(data, "deleted");
+	const char *name;
+	json_t *v;
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		(void)json_object_del(tree, json_string_value(json_array_get(list, i)));
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+		list = json_object_get(data, lists[l]);
+		for (size_t i = 0; i < json_array_size(list); i++) {
+			json_t *in = json_array_get(list, i), *old;
+			const char *uuid = json_string_value(json_object_get(in, "uuid"));
+
+			if (uuid == NULL)
+				continue;
+			old = l == 1 ? json_object_get(tree, uuid) : NULL;
+			if (old == NULL) {
+				(void)json_object_set_new(tree, uuid, json_deep_copy(in));
+				continue;
+			}
+			json_object_foreach(in, name, v)
+				(void)json_object_set(old, name, v);
+		}
+	}
+	list = json_object_get(data, "results");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *r = json_array_get(list, i), *x = json_object_get(r, "error");
+
+		if (json_string_value(json_object_get(x, "message")) != NULL)
+			complain(c, "new folder: %s", json_string_value(json_object_get(x, "message")));
+	}
+}
+
+static enum rc
+hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, struct err *e)
+{
+	json_t *body = json_object(), *data = NULL, *created = json_array(), *pairs, *v;
+	const char *command = "syncUpdate", *uuid;
+	enum rc rc = RC_OK;
+	char *text;
+
+	(void)json_object_set_new(body, "limit", json_integer(c->o.limit));
+	if (h->syncid[0] != '\0') {
+		(void)json_object_set_new(body, "syncid", json_string(h->syncid));
+		(void)json_object_set_new(body, "request", json_integer(++h->k));
+		if (first)
+			rc = scan_new_folders(c, created, e);
+		if (json_array_size(created) != 0)
+			(void)json_object_set(body, "created", created);
+	} else if (h->reconcile) {
+		command = "reconcile";
+		pairs = json_array();
+		json_object_foreach(tree, uuid, v)
+			(void)json_array_append_new(pairs, json_pack("[s,s]", uuid, json_string_value(json_object_get(v, "rev"))));
+		(void)json_object_set_new(body, "pairs", pairs);
+	} else {
+		command = "syncInit";
+	}
+	if (rc == RC_OK)
+		rc = state_folder_save(c, h, e);
+	if (rc == RC_OK)
+		rc = net_call(c->net, command, body, 600, &data, e);
+	c->t.requests++;
+	if (rc == RC_CONFLICT) {
+		h->syncid[0] = '\0';
+		h->reconcile = true;
+		h->more = true;
+		rc = state_folder_save(c, h, e);
+	} else if (rc == RC_OK) {
+		tree_apply(c, tree, data);
+		if (json_string_value(json_object_get(data, "syncid")) != NULL) {
+			(void)snprintf(h->syncid, sizeof(h->syncid), "%s", json_string_value(json_object_get(data, "syncid")));
+			h->reconcile = false;
+		}
+		h->more = json_is_true(json_object_get(data, "more")) || json_array_size(created) != 0;
+		text = json_dumps(tree, JSON_COMPACT | JSON_SORT_KEYS);
+		rc = state_begin(c, e);
+		if (rc == RC_OK)
+			rc = state_set(c, "hierarchy", text != NULL ? text : "{}", e);
+		if (rc == RC_OK)
+			rc = state_folder_save(c, h, e);
+		if (rc == RC_OK)
+			rc = state_commit(c, e);
+		free(text); /* jansson's own allocation */
+	}
+	json_decref(body);
+	json_decref(created);
+	json_decref(data);
+	return rc;
+}
+
+enum rc
+hierarchy_sync(struct client *c, struct err *e)
+{
+	char *text = state_get(c, "hierarchy");
+	json_t *tree = text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	struct cfolder *f;
+	size_t n;
+	bool first = true;
+	enum rc rc = state_folders(c, &f, &n, e);
+
+	mem_free(text);
+	if (tree == NULL)
+		tree = json_object();
+	for (unsigned page = 0; rc == RC_OK && (first || f[0].more) && page < 10000; page++) {
+		rc = hierarchy_page(c, &f[0], tree, first, e);
+		first = false;
+	}
+	if (rc == RC_OK)
+		rc = directories(c, tree, e);
+	cfolder_free(f, n);
+	json_decref(tree);
+	return rc;
+}

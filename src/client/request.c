@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What is sent: every object that changed here, at most a page of them.  Before a request leaves, the state says that its objects
+ * are in doubt and which values were sent, so that after an interruption the next request says `again` and own values are known.
+ */
+#include "client/client_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_RAW_BYTES ((size_t)16 * 1024 * 1024) /* raw mail in one request */
+
+static bool
+blind_all(const struct cobject *o)
+{
+	return json_array_size(o->blind) == 1 && strcmp(json_string_value(json_array_get(o->blind, 0)), "*") == 0;
+}
+
+/* Names of FIELDS that are blind, or NULL when none is. */
+static json_t *
+blind_of(const struct cobject *o, const json_t *fields)
+{
+	json_t *out = json_array(), *v;
+	const char *name;
+
+	json_object_foreach((json_t *)fields, name, v) {
+		bool is = blind_all(o);
+
+		for (size_t i = 0; i < json_array_size(o->blind) && !is; i++)
+			is = strcmp(json_string_value(json_array_get(o->blind, i)), name) == 0;
+		if (is)
+			(void)json_array_append_new(out, json_string(name));
+	}
+	if (json_array_size(out) != 0)
+		return out;
+	json_decref(out);
+	return NULL;
+}
+
+static void
+note_sent(struct cobject *o, const json_t *fields)
+{
+	const char *name;
+	json_t *v, *list;
+
+	json_object_foreach((json_t *)fields, name, v) {
+		list = json_object_get(o->sent, name);
+		if (list == NULL) {
+			list = json_array();
+			(void)json_object_set_new(o->sent, name, list);
+		}
+		(void)json_array_append(list, v);
+	}
+	json_decref(o->asked);
+	o->asked = json_deep_copy(o->cur != NULL ? o->cur : o->shadow);
+}
+
+static enum rc
+add_raw(struct client *c, const struct cfolder *f, const struct cobject *o, json_t *entry, size_t *raw, struct err *e)
+{
+	char *path = path_join(f->path, o->file);
+	struct buf b, text;
+	enum rc rc;
+
+	buf_init(&b, 0);
+	buf_init(&text, (size_t)256 * 1024 * 1024);
+	rc = path != NULL ? file_read(c, path, &b, e) : err_set(e, RC_NOMEM, "out of memory");
+	if (rc == RC_OK) {
+		base64_encode(&text, b.p != NULL ? b.p : "", b.len);
+		(void)json_object_set_new(entry, "raw", json_stringn(text.p != NULL ? text.p : "", text.len));
+		*raw += b.len;
+	}
+	buf_fini(&text);
+	buf_fini(&b);
+	mem_free(path);
+	return rc;
+}
+
+static enum rc
+entry_create(struct client *c, const struct cfolder *f, struct cobject *o, json_t *created, size_t *raw, struct err *e)
+{
+	json_t *fields = object_dirty(f->ct, o), *entry = json_object(), *v;
+	const char *name;
+	enum rc rc = RC_OK;
+
+	json_object_foreach(fields, name, v)
+		if (!json_is_null(v))
+			(void)json_object_set(entry, name, v);
+	(void)json_object_set_new(entry, "clientId", json_string(o->client_id));
+	if (o->doubt)
+		(void)json_object_set_new(entry, "again", json_true());
+	if (f->ct == CT_MAIL)
+		rc = add_raw(c, f, o, entry, raw, e);
+	note_sent(o, fields);
+	(void)json_array_append_new(created, entry);
+	json_decref(fields);
+	return rc;
+}
+
+static void
+entry_modify(struct cobject *o, const json_t *fields, json_t *modified)
+{
+	json_t *entry = json_deep_copy(fields), *blind = blind_of(o, fields);
+
+	(void)json_object_set_new(entry, "uuid", json_string(o->uuid));
+	if (o->rev[0] != '\0')
+		(void)json_object_set_new(entry, "rev", json_string(o->rev));
+	if (blind != NULL)
+		(void)json_object_set_new(entry, "blind", blind);
+	note_sent(o, fields);
+	(void)json_array_append_new(modified, entry);
+}
+
+static void
+entry_delete(struct cobject *o, json_t *deleted)
+{
+	json_t *entry = json_object();
+
+	if (o->uuid[0] != '\0')
+		(void)json_object_set_new(entry, "uuid", json_string(o->uuid));
+	else
+		(void)json_object_set_new(entry, "clientId", json_string(o->client_id));
+	if (o->rev[0] != '\0')
+		(void)json_object_set_new(entry, "rev", json_string(o->rev));
+	if (json_array_size(o->blind) != 0)
+		(void)json_object_set_new(entry, "blind", json_true());
+	(void)json_array_append_new(deleted, entry);
+}
+
+/* Was this object refused in this run already? Then it waits for the next run (or for a change of its file). */
+static bool
+skipped(const struct client *c, const struct cobject *o)
+{
+	char key[24];
+
+	(void)snprintf(key, sizeof(key), "%lld", (long long)o->id);
+	return json_object_get(c->skip, key) != NULL;
+}
+
+static enum rc
+add_changes(struct client *c, const struct cfolder *f, struct cobject **o, size_t n, json_t *body, bool *sends, struct err *e)
+{
+	json_t *created = json_array(), *modified = json_array(), *deleted = json_array();
+	size_t count = 0, raw = 0;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < n && count < PAGE_CHANGES && raw < MAX_RAW_BYTES && rc == RC_OK; i++) {
+		json_t *fields;
+
+		if (o[i]->folder < 0 || skipped(c, o[i]))
+			continue;
+		json_decref(o[i]->asked);
+		o[i]->asked = NULL;
+		if (o[i]->gone) {
+			entry_delete(o[i], deleted);
+		} else if (o[i]->uuid[0] == '\0') {
+			rc = entry_create(c, f, o[i], created, &raw, e);
+		} else {
+			fields = object_dirty(f->ct, o[i]);
+			if (json_object_size(fields) == 0) {
+				json_decref(fields);
+				continue;
+			}
+			entry_modify(o[i], fields, modified);
+			json_decref(fields);
+		}
+		o[i]->doubt = true;
+		if (rc == RC_OK)
+			rc = state_object_save(c, o[i], e);
+		count++;
+	}
+	*sends = count > 0;
+	(void)json_object_set_new(body, "created", created);
+	(void)json_object_set_new(body, "modified", modified);
+	(void)json_object_set_new(body, "deleted", deleted);
+	return rc;
+}
+
+enum rc
+request_build(struct client *c, struct cfolder *f, struct cobject **o, size_t n, json_t **body, bool *sends, struct err *e)
+{
+	json_t *b = json_object();
+	enum rc rc = state_begin(c, e);
+
+	*sends = false;
+	*body = b;
+	if (rc != RC_OK)
+		return rc;
+	if (f->uuid[0] != '\0')
+		(void)json_object_set_new(b, "folder", json_string(f->uuid));
+	(void)json_object_set_new(b, "limit", json_integer(c->o.limit));
+	if (f->syncid[0] != '\0') {
+		(void)json_object_set_new(b, "syncid", json_string(f->syncid));
+		(void)json_object_set_new(b, "conflictResolution", json_string(c->o.policy));
+		(void)json_object_set_new(b, "deleteResolution", json_string(c->o.policy));
+		rc = add_changes(c, f, o, n, b, sends, e);
+		f->k++; /* every new request has a number of its own: a late copy of an older one is refused */
+		(void)json_object_set_new(b, "request", json_integer(f->k));
+		if (rc == RC_OK)
+			rc = state_folder_save(c, f, e);
+	}
+	if (rc == RC_OK)
+		return state_commit(c, e);
+	state_rollback(c);
+	return rc;
+}
+
+/* Everything that the server once gave us, with the rev as given; new objects are no part of it. */
+enum rc
+reconcile_build(struct client *c, const struct cfolder *f, struct cobject **o, size_t n, json_t **body, struct err *e)
+{
+	json_t *b = json_object(), *pairs = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		if (o[i]->uuid[0] != '\0' && o[i]->folder >= 0)
+			(void)json_array_append_new(pairs, json_pack("[s,s]", o[i]->uuid, o[i]->rev));
+	if (f->uuid[0] != '\0')
+		(void)json_object_set_new(b, "folder", json_string(f->uuid));
+	(void)json_object_set_new(b, "limit", json_integer(c->o.limit));
+	(void)json_object_set_new(b, "pairs", pairs);
+	*body = b;
+	return b != NULL && pairs != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
+}

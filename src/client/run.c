@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The rounds: hierarchy first, then every folder until neither side has anything more; and the waiting of --watch. */
+#include "client/client_int.h"
+
+#include <string.h>
+
+#define REQUEST_TIMEOUT_S 600
+#define MAX_ROUNDS 100000 /* pages of one folder in one run: far above any folder, and no loop is endless */
+
+static void
+progress(const struct client *c, const struct cfolder *f)
+{
+	if (c->progress && !c->o.quiet)
+		(void)fprintf(stderr, "\r\033[K%s: %zu down, %zu up", f->path, c->t.down, c->t.up);
+}
+
+/* Tests: an answer that was received and thrown away is a lost answer. */
+static bool
+lose_answer(struct client *c)
+{
+	if (c->o.drop_answers == 0)
+		return false;
+	c->o.drop_answers--;
+	return true;
+}
+
+static enum rc
+folder_page(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n, bool *busy, struct err *e)
+{
+	const char *command = f->syncid[0] != '\0' ? "syncUpdate" : f->reconcile ? "reconcile" : "syncInit";
+	json_t *body = NULL, *data = NULL;
+	bool sends = false;
+	enum rc rc;
+
+	*busy = true;
+	if (f->reconcile && f->syncid[0] == '\0')
+		rc = reconcile_build(c, f, *o, *n, &body, e);
+	else
+		rc = request_build(c, f, *o, *n, &body, &sends, e);
+	if (rc == RC_OK)
+		rc = net_call(c->net, command, body, REQUEST_TIMEOUT_S, &data, e);
+	c->t.requests++;
+	if (rc == RC_OK && lose_answer(c))
+		rc = err_set(e, RC_TIMEOUT, "the answer was thrown away");
+	if (rc == RC_CONFLICT && strcmp(e->code, "outdated-request") != 0) {
+		f->syncid[0] = '\0';
+		f->reconcile = true;
+		f->more = true;
+		rc = state_folder_save(c, f, e);
+	} else if (rc == RC_OK) {
+		rc = apply_answer(c, f, o, n, body, data, e);
+		*busy = f->more || sends;
+	}
+	progress(c, f);
+	json_decref(body);
+	json_decref(data);
+	return rc;
+}
+
+enum rc
+folder_sync(struct client *c, struct cfolder *f, struct err *e)
+{
+	struct cobject **o = NULL;
+	size_t n = 0, sent_rounds = 0;
+	bool busy = true;
+	enum rc rc = RC_OK;
+
+	if (f->uuid[0] == '\0')
+		return RC_OK;
+	for (unsigned round = 0; busy && rc == RC_OK && !client_stop && round < MAX_ROUNDS; round++) {
+		cobjects_free(o, n);
+		o = NULL;
+		n = 0;
+		rc = scan_folder(c, f, &o, &n, e);
+		if (rc == RC_OK)
+			rc = folder_page(c, f, &o, &n, &busy, e);
+		/* changes that come back as "retry" are left for the next run once nothing else moves */
+		if (busy && !f->more && ++sent_rounds > 3 + n / PAGE_CHANGES)
+			busy = false;
+	}
+	cobjects_free(o, n);
+	return rc;
+}
+
+enum rc
+run_once(struct client *c, struct err *e)
+{
+	struct cfolder *f = NULL;
+	size_t n = 0;
+	enum rc rc = hierarchy_sync(c, e);
+
+	if (rc == RC_OK)
+		rc = state_folders(c, &f, &n, e);
+	for (size_t i = 0; i < n && rc == RC_OK && !client_stop; i++) {
+		if (f[i].id == 0)
+			continue;
+		rc = folder_sync(c, &f[i], e);
+		if (rc == RC_NOTFOUND) { /* gone since the hierarchy was read: the next run sees it */
+			complain(c, "%s: %s", f[i].path, e->text);
+			rc = RC_OK;
+		}
+	}
+	if (c->progress && !c->o.quiet)
+		(void)fprintf(stderr, "\r\033[K");
+	cfolder_free(f, n);
+	return rc;
+}
+
+struct watch {
+	struct client *c;
+	uint64_t fingerprint;
+};
+
+static bool
+changed_here(void *arg)
+{
+	struct watch *w = arg;
+
+	return scan_fingerprint(w->c) != w->fingerprint;
+}
+
+static enum rc
+ping(struct client *c, unsigned heartbeat_s, struct err *e)
+{
+	struct watch w = { .c = c, .fingerprint = scan_fingerprint(c) };
+	json_t *body = json_object(), *list = json_array(), *data = NULL;
+	struct cfolder *f;
+	size_t n;
+	enum rc rc = state_folders(c, &f, &n, e);
+
+	for (size_t i = 0; i < n && rc == RC_OK; i++) {
+		json_t *x;
+
+		if (f[i].syncid[0] == '\0')
+			continue;
+		x = json_object();
+		if (f[i].uuid[0] != '\0')
+			(void)json_object_set_new(x, "folder", json_string(f[i].uuid));
+		(void)json_object_set_new(x, "syncid", json_string(f[i].syncid));
+		(void)json_array_append_new(list, x);
+	}
+	cfolder_free(f, n);
+	(void)json_object_set_new(body, "folders", list);
+	(void)json_object_set_new(body, "heartbeat", json_integer(heartbeat_s));
+	net_watch(c->net, changed_here, &w);
+	if (rc == RC_OK)
+		rc = net_call(c->net, "ping", body, heartbeat_s + 60, &data, e);
+	net_watch(c->net, NULL, NULL);
+	json_decref(body);
+	json_decref(data);
+	return rc == RC_BUSY ? RC_OK : rc; /* something changed here, or a signal */
+}
+
+enum rc
+run_watch(struct client *c, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK && !client_stop) {
+		(void)json_object_clear(c->skip);
+		rc = run_once(c, e);
+		if (rc == RC_OK && !client_stop)
+			rc = ping(c, 300, e);
+	}
+	return client_stop ? RC_OK : rc;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* usmsync: options, password, login, one run or --watch, the summary, the exit status. */
+#include "client/client_int.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "usmd/pim.h"
+
+enum { EXIT_OK = 0, EXIT_INCOMPLETE = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_LOGIN = 4 };
+
+volatile sig_atomic_t client_stop;
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	client_stop = 1;
+}
+
+void
+say(const struct client *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->o.quiet)
+		return;
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fputc('\n', stderr);
+}
+
+void
+complain(struct client *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	c->t.refused++;
+	if (c->progress)
+		(void)fprintf(stderr, "\r\033[K");
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fputc('\n', stderr);
+}
+
+static void
+usage(FILE *out)
+{
+	(void)fputs("usage: usmsync --server URL --user NAME --dir DIR [options]\n"
+	    "Keeps DIR in step with the account: contacts as .vcf, appointments and tasks as .ics, mails as .eml.\n"
+	    "\n"
+	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json\n"
+	    "  --user NAME           login name\n"
+	    "  --dir DIR             directory to keep in step (made when it is not there)\n"
+	    "  --device ID           name of this device at the server (default: made once, kept in DIR)\n"
+	    "  --password-file FILE  first line of FILE is the password (else $USMSYNC_PASSWORD, else a prompt)\n"
+	    "  --policy WHO          who wins a conflict: server (default), client, or error\n"
+	    "  --limit N             objects asked for at once, 1 to 1000 (default 50)\n"
+	    "  --watch               stay and follow changes of both sides until interrupted\n"
+	    "  --ca-file FILE        certificate authorities to trust\n"
+	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
+	    "  --quiet               print problems only\n"
+	    "  --version, --help\n"
+	    "\n"
+	    "Exit status: 0 in step, 1 some objects were refused (each is named), 2 wrong usage, 3 server not reached, 4 login refused.\n", out);
+}
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option opts[] = {
+		{ "server", required_argument, NULL, 's' }, { "user", required_argument, NULL, 'u' }, { "dir", required_argument, NULL, 'd' },
+		{ "device", required_argument, NULL, 'D' }, { "password-file", required_argument, NULL, 'p' }, { "policy", required_argument, NULL, 'P' },
+		{ "limit", required_argument, NULL, 'l' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
+		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+	};
+	int64_t v;
+	int ch;
+
+	memset(o, 0, sizeof(*o));
+	o->policy = "server";
+	o->limit = 50;
+	while ((ch = getopt_long(argc, argv, "", opts, NULL)) != -1) {
+		switch (ch) {
+		case 's': o->server = optarg; break;
+		case 'u': o->user = optarg; break;
+		case 'd': o->dir = optarg; break;
+		case 'D': o->device = optarg; break;
+		case 'p': o->password_file = optarg; break;
+		case 'P': o->policy = optarg; break;
+		case 'c': o->ca_file = optarg; break;
+		case 'w': o->watch = true; break;
+		case 'q': o->quiet = true; break;
+		case 'l':
+			if (!parse_i64(optarg, 1, 1000, &v)) {
+				(void)fprintf(stderr, "usmsync: --limit takes a number from 1 to 1000, not \"%s\"\n", optarg);
+				return EXIT_USAGE;
+			}
+			o->limit = (unsigned)v;
+			break;
+		case 'x':
+			if (!parse_i64(optarg, 0, 1000000, &v))
+				return EXIT_USAGE;
+			o->drop_answers = (unsigned)v;
+			break;
+		case 'V':
+			(void)puts("usmsync " USMD_VERSION);
+			return -1;
+		case 'h':
+			usage(stdout);
+			return -1;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (o->server == NULL || o->user == NULL || o->dir == NULL || optind != argc) {
+		(void)fputs("usmsync: --server, --user and --dir are needed\n\n", stderr);
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(o->policy, "server") != 0 && strcmp(o->policy, "client") != 0 && strcmp(o->policy, "error") != 0) {
+		(void)fprintf(stderr, "usmsync: --policy is server, client or error, not \"%s\"\n", o->policy);
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* The first line of IN into OUT, without its end. */
+static bool
+read_line(FILE *in, char *out, size_t size)
+{
+	size_t n;
+
+	if (fgets(out, (int)size, in) == NULL)
+		return false;
+	n = strcspn(out, "\r\n");
+	out[n] = '\0';
+	return n > 0;
+}
+
+static bool
+password_prompt(const char *user, char *out, size_t size)
+{
+	struct termios old, off;
+	FILE *tty = fopen("/dev/tty", "r+");
+	bool ok;
+
+	if (tty == NULL)
+		return false;
+	(void)fprintf(tty, "Password of %s: ", user);
+	(void)fflush(tty);
+	(void)tcgetattr(fileno(tty), &old);
+	off = old;
+	off.c_lflag &= ~(tcflag_t)ECHO;
+	(void)tcsetattr(fileno(tty), TCSAFLUSH, &off);
+	ok = read_line(tty, out, size);
+	(void)tcsetattr(fileno(tty), TCSAFLUSH, &old);
+	(void)fputc('\n', tty);
+	(void)fclose(tty);
+	return ok;
+}
+
+static bool
+password_get(const struct options *o, char *out, size_t size)
+{
+	const char *env = getenv("USMSYNC_PASSWORD");
+	FILE *f;
+	bool ok;
+
+	if (o->password_file != NULL) {
+		f = fopen(o->password_file, "r");
+		ok = f != NULL && read_line(f, out, size);
+		if (!ok)
+			(void)fprintf(stderr, "usmsync: no password in %s: %s\n", o->password_file, f == NULL ? strerror(errno) : "its first line is empty");
+		if (f != NULL)
+			(void)fclose(f);
+		return ok;
+	}
+	if (env != NULL && env[0] != '\0') {
+		(void)snprintf(out, size, "%s", env);
+		return true;
+	}
+	if (password_prompt(o->user, out, size))
+		return true;
+	(void)fputs("usmsync: no password: give --password-file, set USMSYNC_PASSWORD, or run on a terminal\n", stderr);
+	return false;
+}
+
+/* The directory belongs to one account at one server: another one would delete what it does not know. */
+static enum rc
+check_account(struct client *c, struct err *e)
+{
+	char *known = state_get(c, "account");
+	struct buf now;
+	enum rc rc = RC_OK;
+
+	buf_init(&now, 4096);
+	buf_addf(&now, "%s %s", c->o.user, c->o.server);
+	if (known == NULL)
+		rc = state_set(c, "account", now.p, e);
+	else if (strncmp(known, now.p, strlen(c->o.user) + 1) != 0)
+		rc = err_set(e, RC_PROTO, "%s belongs to the account %s; use another directory for %s", c->o.dir, known, c->o.user);
+	mem_free(known);
+	buf_fini(&now);
+	return rc;
+}
+
+static char *
+device_name(struct client *c, struct err *e)
+{
+	char *d = state_get(c, "device");
+	unsigned char rnd[6];
+	char hex[13], name[40];
+
+	if (d != NULL && (c->o.device == NULL || strcmp(c->o.device, d) == 0))
+		return d;
+	mem_free(d);
+	random_bytes(rnd, sizeof(rnd));
+	hex_encode(rnd, sizeof(rnd), hex);
+	(void)snprintf(name, sizeof(name), "usmsync-%s", hex);
+	d = mem_dup_str(c->o.device != NULL ? c->o.device : name);
+	if (d == NULL || state_set(c, "device", d, e) != RC_OK) {
+		mem_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+static enum rc
+login(struct client *c, char *password, struct err *e)
+{
+	json_t *body = json_pack("{s:s, s:s, s:s, s:i}", "user", c->o.user, "password", password, "device", c->o.device, "protocol", 1), *data = NULL;
+	const char *token;
+	enum rc rc = body != NULL ? net_call(c->net, "login", body, 120, &data, e) : err_set(e, RC_PROTO, "the user name or the password is no valid UTF-8");
+
+	json_decref(body);
+	token = json_string_value(json_object_get(data, "token"));
+	if (rc == RC_OK && token == NULL)
+		rc = err_set(e, RC_UPSTREAM, "the server's login gave no token");
+	if (rc == RC_OK)
+		net_token(c->net, token);
+	json_decref(data);
+	return rc;
+}
+
+static int
+exit_status(const struct client *c, enum rc rc)
+{
+	if (rc == RC_DENIED || rc == RC_FORBIDDEN)
+		return EXIT_LOGIN;
+	if (rc == RC_UPSTREAM || rc == RC_TIMEOUT)
+		return EXIT_UNREACHABLE;
+	return rc != RC_OK || c->t.refused != 0 || client_stop ? EXIT_INCOMPLETE : EXIT_OK;
+}
+
+static int
+run(struct client *c, char *password)
+{
+	struct err e = { 0 };
+	char *device = NULL;
+	enum rc rc;
+
+	rc = dir_make(c, "", &e);
+	if (rc == RC_OK && mkdir(c->o.dir, 0700) != 0 && errno != EEXIST)
+		rc = err_set(&e, RC_PROTO, "%s: %s", c->o.dir, strerror(errno));
+	if (rc == RC_OK)
+		rc = state_open(c, &e);
+	if (rc == RC_OK)
+		rc = check_account(c, &e);
+	if (rc == RC_OK && (device = device_name(c, &e)) == NULL)
+		rc = RC_INTERNAL;
+	c->o.device = device;
+	if (rc == RC_OK)
+		rc = state_todo_run(c, &e); /* what an interrupted run left to do */
+	if (rc == RC_OK)
+		rc = net_open(&c->o, &c->net, &e);
+	if (rc == RC_OK)
+		rc = login(c, password, &e);
+	secret_wipe(password, strlen(password));
+	if (rc == RC_OK)
+		rc = c->o.watch ? run_watch(c, &e) : run_once(c, &e);
+	if (rc != RC_OK)
+		(void)fprintf(stderr, "usmsync: %s\n", e.text);
+	say(c, "%zu objects received, %zu sent, %zu removed here, %zu conflicts, %zu problems, %zu requests", c->t.down, c->t.up, c->t.removed,
+	    c->t.conflicts, c->t.refused, c->t.requests);
+	net_close(c->net);
+	if (c->db != NULL)
+		state_close(c);
+	mem_free(device);
+	return exit_status(c, rc);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct client c = { 0 };
+	char password[512];
+	int status = parse_options(argc, argv, &c.o);
+
+	if (status != 0)
+		return status < 0 ? EXIT_OK : status;
+	(void)sigaction(SIGINT, &sa, NULL);
+	(void)sigaction(SIGTERM, &sa, NULL);
+	c.progress = isatty(STDERR_FILENO) != 0;
+	c.skip = json_object();
+	pim_init();
+	if (!password_get(&c.o, password, sizeof(password)))
+		return EXIT_USAGE;
+	status = run(&c, password);
+	json_decref(c.skip);
+	return status;
+}
