@@ -46,7 +46,7 @@ DEPS_hub      := util
 DEPS_pim      := model util
 DEPS_engine   := sync store cache backend hub model util
 DEPS_protocol := engine sync store cache backend hub model util
-DEPS_httpd    := protocol engine sync store cache backend hub model util
+DEPS_httpd    := hub util
 DEPS_client   := pim model util
 DEPS_daemon   := httpd protocol engine sync store cache backend hub conf model util
 
@@ -99,19 +99,70 @@ $(B)/oxsim: $(OXSIM_OBJ) $(call lib,pim) $(call lib,model) $(call lib,util)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_oxsim) $(call libs_of,pim model util)) -lm
 	@echo "  built $@"
 
+# --- replay of recorded exchanges against oxsim; its objects serve a test too ----
+REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*.c)))
+$(B)/oxsim-replay: $(REPLAY_OBJ)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,jansson libcurl)
+	@echo "  built $@"
+$(B)/tests/int_test_oxsim_replay: $(B)/obj/tests/integration/test_oxsim_replay.o \
+    $(filter-out %/replay.o,$(REPLAY_OBJ)) | $(B)/oxsim
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,check jansson libcurl)
+
 # --- unit tests: tests/unit/<module>/*.c -> one Check program a module -------
 # Each links only what its module may use, so a wrong dependency is a link error.
+# A module whose neighbours are faked in its tests says so here: UNIT_DEPS_<module> in place of DEPS_<module>,
+# UNIT_OBJ_<module> further objects.
+UNIT_DEPS_protocol := model util
+UNIT_OBJ_protocol  := $(B)/obj/tests/harness/schema.o
 UNIT_MODULES := $(patsubst tests/unit/%/,%,$(sort $(wildcard tests/unit/*/)))
+unit_deps = $(if $(UNIT_DEPS_$(1)),$(UNIT_DEPS_$(1)),$(DEPS_$(1)))
 define unit_rules
 $(B)/obj/tests/unit/$(1)/%.o: tests/unit/$(1)/%.c Makefile
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS_ALL) -Itests $$(call pkgc,check $(PKG_$(1)) $(call libs_of,$(DEPS_$(1)))) -MMD -MP -c -o $$@ $$<
-$(B)/tests/unit_$(1): $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/unit/$(1)/*.c))) $(foreach m,$(1) $(DEPS_$(1)),$(call lib,$(m)))
+	$$(Q)$$(CC) $$(CFLAGS_ALL) -Itests $$(call pkgc,check $(PKG_$(1)) $(call libs_of,$(call unit_deps,$(1)))) -MMD -MP -c -o $$@ $$<
+$(B)/tests/unit_$(1): $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/unit/$(1)/*.c))) $(UNIT_OBJ_$(1)) $(foreach m,$(1) $(call unit_deps,$(1)),$(call lib,$(m)))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,check $(call libs_of,$(1) $(DEPS_$(1)))) -lm
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,check $(call libs_of,$(1) $(call unit_deps,$(1)))) -lm
 UNIT_BINS += $(B)/tests/unit_$(1)
 endef
 $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
+
+# --- fuzzing: tests/fuzz/fuzz_<name>.c, a libFuzzer harness each, with its seeds in tests/fuzz/corpus/<name>/ ---
+# FUZZ_DEPS_<name>: modules in link order; FUZZ_OBJ_<name>: further objects (without $(B)).  `make unit` feeds the
+# seeds without libFuzzer; `make fuzz` builds everything with clang's sanitizers in $(B)/fuzz and runs each for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 60
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_DEPS_usmjson := protocol model util
+FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
+$(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -Itests $(call pkgc,$(PKG_tests)) -MMD -MP -c -o $@ $<
+define fuzz_rules
+FUZZ_PARTS_$(1) := $(B)/obj/tests/fuzz/fuzz_$(1).o $(addprefix $(B)/,$(FUZZ_OBJ_$(1))) $(foreach m,$(FUZZ_DEPS_$(1)),$(call lib,$(m)))
+$(B)/tests/replay_$(1): $(B)/obj/tests/fuzz/replay.o $$(FUZZ_PARTS_$(1))
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,$$(call libs_of,$(FUZZ_DEPS_$(1)))) -lm
+$(B)/tests/fuzz_$(1): $$(FUZZ_PARTS_$(1))
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -fsanitize=fuzzer -o $$@ $$^ $$(call pkgl,$$(call libs_of,$(FUZZ_DEPS_$(1)))) -lm
+REPLAY_BINS += $(B)/tests/replay_$(1)
+FUZZ_BINS += $(B)/tests/fuzz_$(1)
+endef
+$(foreach n,$(FUZZ_NAMES),$(eval $(call fuzz_rules,$(n))))
+
+FUZZ_FLAGS := CC=clang B=$(B)/fuzz SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' EXTRA_CFLAGS=-fsanitize=fuzzer-no-link OPT=-O1
+.PHONY: fuzz fuzz-bins
+fuzz-bins: $(FUZZ_BINS)
+fuzz: ## run every fuzz harness for FUZZ_SECONDS (60) with clang's sanitizers
+	$(Q)$(MAKE) --no-print-directory $(FUZZ_FLAGS) fuzz-bins
+	@for n in $(FUZZ_NAMES); do \
+		mkdir -p $(B)/fuzz/corpus/$$n $(B)/fuzz/crash && echo "== fuzz_$$n" && \
+		$(B)/fuzz/tests/fuzz_$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -rss_limit_mb=1024 \
+			-artifact_prefix=$(B)/fuzz/crash/$$n- $(B)/fuzz/corpus/$$n tests/fuzz/corpus/$$n >$(B)/fuzz/$$n.log 2>&1 \
+			|| { tail -40 $(B)/fuzz/$$n.log; exit 1; }; \
+		grep -E 'number_of_executed_units|peak_rss' $(B)/fuzz/$$n.log; \
+	done
 
 # --- integration tests: tests/integration/test_*.c, one Check program each ---
 # They run inside tests/harness/with-servers.  A test of one module names in INT_LIBS_<test> what it links; all others
@@ -146,7 +197,7 @@ integration: $(INT_BINS) ## build and run the integration tests only
 	@sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
 
 .PHONY: unit
-unit: $(UNIT_BINS) ## build and run the unit tests only
-	@sh tests/harness/run-tests $(UNIT_BINS)
+unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
+	@sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS)
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,8 +1,23 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * backend - the OX HTTP API as C calls.  One ox_session per account and node, shared by its devices and revived when OX
- * dropped it.  Every answer is classified: RC_OK = done; RC_TIMEOUT = UNKNOWN (sent, no answer: never repeated here);
- * every other code = surely not done.  The only home of libcurl.
+ * dropped it.  The only home of libcurl.
+ *
+ * Results, of every call here:
+ *   RC_OK         done
+ *   RC_TIMEOUT    no whole answer.  Of a write the outcome is UNKNOWN (sent, perhaps done, perhaps still being done): never repeated here
+ *   RC_UPSTREAM   OX cannot be reached, is overloaded or failed; surely not done.  e->retry_after_s when OX says how long
+ *   RC_DENIED     the session is over and the password no longer opens a new one: the user must log in again
+ *   RC_FORBIDDEN  the user lacks the right
+ *   RC_NOTFOUND   object or folder is not there, or not for this user: the same to a sync
+ *   RC_CONFLICT   changed since the guard (lm); of a create: its uid is in use
+ *   RC_PROTO      OX refuses the data; e->path is the field's name when OX tells
+ *   RC_LIMIT      quota, or more at once than OX allows
+ * Every code but RC_OK and RC_TIMEOUT means that nothing was done.  e->code, e->category are OX's, e->text is OX's text in the user's language.
+ *
+ * Threads: any; a session may be used by many at once.   Blocking: all but the ox_session_* accessors, at most connect_timeout_ms + timeout_ms
+ * an HTTP exchange, plus the same when all connections are busy.  Reads are repeated once where a kept-alive connection failed them.
+ * Ids: text OX ids (oxid) go in where they are not NULL, else the number.
  *
  * Sources: ../shared/reference/ox-http-api.md, ox-observed.md (where they differ, the latter).
  */
@@ -28,7 +43,11 @@ struct backend_options {
 	unsigned rows_per_request;   /* ids asked for in one `list` */
 };
 
-/** backend_new - OPTIONS are copied.  Threads: the backend may be used by all threads. */
+/**
+ * backend_new - connections are made when needed.
+ * @options  copied.   Errors: RC_PROTO bad address or limits, RC_NOMEM.   Threads: the result may be used by all.
+ * backend_free - after the last session is gone; NULL is a no-op.
+ */
 MUST_CHECK enum rc backend_new(const struct backend_options *options, struct backend **out, struct err *e);
 void backend_free(struct backend *b);
 
@@ -61,25 +80,30 @@ bool ox_session_password_is(const struct ox_session *s, const char *password);
 
 /* ---- reading ----  Objects and arrays live in A; call object_drop_all on what you got. */
 
-struct ox_listing_row {
-	struct sighting s; /* without content: s.known = false; id, oxid, lm, sk, t0, t1 */
-};
-
-/** ox_folders - every folder that the user can see, of the types contact, calendar, task, mail (FT rows of CT_FOLDER).  */
+/**
+ * ox_folders - every folder that the user can see, of the types contact, calendar, task, mail, as objects of CT_FOLDER.
+ * Their oxid is set and their id is 0: object_sight makes it.  All or nothing: when OX cannot tell the folders of one module (mail down),
+ * the call fails; only a module that the user does not have is left out.
+ */
 MUST_CHECK enum rc ox_folders(struct ox_session *s, struct arena *a, struct object ***out, size_t *n, struct err *e);
 
 /**
- * ox_listing - cheap complete listing of FOLDER (id, last_modified, and what sort key and time range need).
- * Mail: ids, flags, color label, date, so that rows come known where that is all of the index (fields given in s.f).
- * @keys  for fingerprints of mail rows
+ * ox_listing - cheap complete listing of FOLDER (id, last_modified, and what sort key and time range need), in OX's order.
+ * known = false.  Mail: ids, flags, color label, date: that is all of the index, so these rows come known, with fingerprints.
+ * @keys  for fingerprints of mail rows and numbers of text ids
+ * @out   in A; holds no references: nothing to drop.   Cost: one request; 200 bytes an object in A.
  */
 MUST_CHECK enum rc ox_listing(struct ox_session *s, struct arena *a, const struct model_keys *keys, enum content ct, const char *folder,
     struct sighting **out, size_t *n, struct err *e);
 
 /**
- * ox_updates - objects changed after SINCE (whole objects) and ids deleted after it.
- * *ts = timestamp of the answer, 0 when OX sent none.  RC_NOTFOUND + e->code "SVL-0011": contacts' deletion-only bug:
- * use ox_listing.  Not for mail (RC_INTERNAL).
+ * ox_updates - objects changed after SINCE (whole objects) and ids deleted after it.  An id is in one of the two only.
+ *
+ * @since  subtract an overlap of 2 s or more: OX stamps before it commits.  Never store @ts when it is smaller than what was stored.
+ * @ts     timestamp of the answer, 0 when OX sent none
+ * Errors: RC_NOTFOUND with e->code "SVL-0011": contacts only, deletions only in the interval: use ox_listing.
+ *         RC_NOTFOUND else: the folder is gone.   RC_UPSTREAM with e->category 8: one object may be poison: use ox_listing and ox_list.
+ *         RC_INTERNAL: mail and the hierarchy have no updates.
  */
 MUST_CHECK enum rc ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *folder, msec_t since,
     struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, msec_t *ts, struct err *e);
@@ -101,11 +125,18 @@ struct ox_updates_req {
 /** ox_updates_many - the same for N folders in one request (polling); each has its own rc. */
 MUST_CHECK enum rc ox_updates_many(struct ox_session *s, struct arena *a, struct ox_updates_req *req, size_t n, struct err *e);
 
-/** ox_list - whole objects of IDS (numbers as in rows; OXID[i] their text when not decimal, OXID may be NULL); absent ones are left out. */
+/**
+ * ox_list - whole objects of IDS (numbers as in rows; OXID[i] their text when not decimal, OXID may be NULL), rows_per_request at a time.
+ * What is gone is left out.  An object on which OX itself fails comes with broken = true and no content: it exists, and must not be
+ * taken for deleted; more than 8 of these in one call fail it (RC_UPSTREAM).
+ */
 MUST_CHECK enum rc ox_list(struct ox_session *s, struct arena *a, enum content ct, const char *folder, const int64_t *ids, const char *const *oxid, size_t n_ids,
     struct object ***out, size_t *n, struct err *e);
 
-/** ox_find_uid - the object with UID in whatever folder (lowest id); RC_NOTFOUND = surely none.  Not for mail. */
+/**
+ * ox_find_uid - the object with UID in whatever folder (lowest id; of a series the master); RC_NOTFOUND = surely none.  Not for mail.
+ * Cost: contacts and tasks read two columns of every folder of the user (12 ms per 1000 objects): for lost answers, not for syncs.
+ */
 MUST_CHECK enum rc ox_find_uid(struct ox_session *s, struct arena *a, enum content ct, const char *uid, struct object **out, struct err *e);
 /** ox_get_any - the object ID wherever it is now (object->folder says); RC_NOTFOUND = gone.  */
 MUST_CHECK enum rc ox_get_any(struct ox_session *s, struct arena *a, enum content ct, const char *folder_hint, int64_t id, struct object **out, struct err *e);
@@ -113,17 +144,31 @@ MUST_CHECK enum rc ox_get_any(struct ox_session *s, struct arena *a, enum conten
 /* ---- writing ----  RC_OK done; RC_TIMEOUT unknown; RC_CONFLICT changed meanwhile; RC_NOTFOUND gone; RC_FORBIDDEN, RC_PROTO
  * (OX refuses the data: e->code, category, text in the user's language; e->path the field's name when OX tells). */
 
-/** ox_create - O's set fields into FOLDER; *id, *lm = OX's answer (lm 0 = none). UID is set when not NULL. */
+/**
+ * ox_create - O's set fields into FOLDER; *id, *lm = OX's answer (lm 0 = none). UID is set when not NULL (in place of O's own).
+ *
+ * Read-only fields of O are ignored.  An appointment with recurrence_id is a change exception: OX updates the series
+ * of that id at O's recurrence_position or recurrence_date_position, guarded by O's lm, and *id is the new object.
+ * Errors: RC_CONFLICT the uid is in use (see ox_find_uid).  RC_PROTO with e->code "CONFLICTS": it collides with the appointments in e->text.
+ */
 MUST_CHECK enum rc ox_create(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e);
-/** ox_update - the FIELDS of O (set or cleared), guarded by LM; *new_lm = OX's timestamp of the write, 0 = none told. */
+/**
+ * ox_update - the FIELDS of O (set or cleared), guarded by LM (0 = not guarded); *new_lm = OX's timestamp of the write, 0 = none told.
+ *
+ * Fields that OX checks together (a recurrence pattern; start, end and full_time; a distribution list with its mark) are sent together as far
+ * as O has them: give O whole where one of them changes.  delete_exceptions: the days in it that still have an occurrence are deleted one
+ * by one.  Mail: flags and color_label only, set absolutely, without guard; a mail that is gone is no error.
+ */
 MUST_CHECK enum rc ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, msec_t lm,
     msec_t *new_lm, struct err *e);
+/** ox_delete - guarded by LM (0 = not guarded).  Mail: to the trash unless HARD or there already, never guarded, gone is no error. */
 MUST_CHECK enum rc ox_delete(struct ox_session *s, enum content ct, const char *folder, int64_t id, const char *oxid, msec_t lm, bool hard, struct err *e);
-/** ox_move - into folder TO; *new_id = the id there (mail: a new one). */
+/** ox_move - into folder TO; *new_id = the id there (mail: a new one, 0 when the mail server does not tell it). */
 MUST_CHECK enum rc ox_move(struct ox_session *s, enum content ct, const char *folder, int64_t id, const char *oxid, const char *to, msec_t lm,
     int64_t *new_id, msec_t *new_lm, struct err *e);
 
-/* folders: oxid in and out as text, since renaming a mail folder changes its id */
+/* folders: oxid in and out as text (new ones in A), since renaming a mail folder changes its id; OX ignores LM when it deletes.
+ * Deleting a mail folder removes it and its mails outright (OX 8.19), whatever the documents say of the trash. */
 MUST_CHECK enum rc ox_folder_create(struct ox_session *s, struct arena *a, const char *parent, enum content module, const char *title, char **oxid, msec_t *lm, struct err *e);
 MUST_CHECK enum rc ox_folder_update(struct ox_session *s, struct arena *a, const char *oxid, const struct object *o, const struct fmask *fields, msec_t lm, char **new_oxid, msec_t *new_lm, struct err *e);
 MUST_CHECK enum rc ox_folder_delete(struct ox_session *s, const char *oxid, msec_t lm, struct err *e);
@@ -135,13 +180,14 @@ struct ox_examine {
 	int64_t total, unread;
 };
 MUST_CHECK enum rc ox_mail_examine(struct ox_session *s, const char *folder, struct ox_examine *out, struct err *e);
-/** ox_mail_newest - the newest MAX mails (by uid) with flags, label, date. */
+/** ox_mail_examine - counters of FOLDER: the cheapest way (3 ms) to see that something is new; another validity = all uids are void. */
+/** ox_mail_newest - the newest MAX mails (by uid, descending) with flags, label, date; known, as of ox_listing. */
 MUST_CHECK enum rc ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *keys, const char *folder, size_t max, struct sighting **out, size_t *n, struct err *e);
 /** ox_mail_raw - the octets of a mail (never marks it seen); OUT owned by the caller, at most its max. */
 MUST_CHECK enum rc ox_mail_raw(struct ox_session *s, const char *folder, int64_t id, const char *oxid, struct buf *out, struct err *e);
 /** ox_mail_import - store RAW (8-bit safe) in FOLDER with FLAGS (OX bits); *id its new id. */
 MUST_CHECK enum rc ox_mail_import(struct ox_session *s, const char *folder, const void *raw, size_t n, int flags, int64_t *id, struct err *e);
-/** ox_mail_find - uids in FOLDER whose Message-ID header is MESSAGE_ID (lost imports are found by it). */
+/** ox_mail_find - uid in FOLDER whose Message-ID header is MESSAGE_ID (lost imports are found by it); RC_NOTFOUND = surely none. */
 MUST_CHECK enum rc ox_mail_find(struct ox_session *s, struct arena *a, const char *folder, const char *message_id, int64_t *id, struct err *e);
 
 #endif

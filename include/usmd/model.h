@@ -46,14 +46,16 @@ enum field_type {
 #define FF_NOCOLUMN  0x10u /* no OX column: comes from elsewhere (children of the object, usmd itself) */
 #define FF_HEADERS   0x20u /* part of the `headers` mode of a folder */
 #define FF_LISTED    0x40u /* also asked for in the cheap listing (time range and sort key come from these) */
+#define FF_ZERO      0x80u /* 0 and false mean "not set" (fp 0): OX sends them in rows and leaves them out of objects */
 
 /** One row of the table of fields: adding a field is adding one of these. */
 struct field {
 	const char *name;     /* OX's JSON name as it is */
 	int column;           /* OX column number, 0 with FF_NOCOLUMN */
 	enum field_type type;
-	unsigned max_len;     /* code points a string may have at OX, 0 = not limited by length */
+	unsigned max_len;     /* code points a string may have at OX, 0 = not limited by length; 65535 = octets too */
 	unsigned flags;       /* FF_* */
+	const char *label;    /* OX's English name of the field in "too long" errors that name nothing else, or NULL */
 };
 
 #define MODEL_MAX_FIELDS 160 /* of one content type; an object's mask has this many bits */
@@ -94,13 +96,31 @@ struct object {
 	const char *oxid;  /* OX's id as text, in the arena */
 	const char *folder;/* OX id of its folder, in the arena, or NULL */
 	msec_t lm;         /* last_modified_utc of OX; 0 = none (mail) */
+	bool broken;       /* OX names it, but fails whenever its content is asked for: only id, oxid and folder are set */
 	json_t **v;        /* one per field number, NULL = not set (or not asked for) */
 };
 
-/** object_new - empty object of CT in A.  Its json values must be dropped with object_drop before A goes. */
+/** object_new - empty object of CT in A, or NULL (out of memory).  Its json values must be dropped with object_drop before A goes. */
 struct object *object_new(struct arena *a, enum content ct);
-/** object_set - take VALUE (stolen) for field I; null, "" and empty arrays count as not set (fp 0). */
+/**
+ * object_set - take VALUE (stolen, NULL = nothing) for field I, dropping what was there.
+ *
+ * JSON null leaves the field not set.  What OX sends in varying shapes gets one: ids become strings, digits in a string
+ * become a number in FT_INT, FT_TIME and FT_DATE fields.  Threads: one an object.
+ */
 void object_set(struct object *o, unsigned i, json_t *value);
+/** object_get_i64 - the number in field I, or DFLT when it is not set or no number. */
+int64_t object_get_i64(const struct object *o, unsigned i, int64_t dflt);
+/** object_get_str - the string in field I, borrowed, or NULL. */
+const char *object_get_str(const struct object *o, unsigned i);
+/**
+ * object_range - sort key and time range of O, from its FF_LISTED fields alone (listings have no others).
+ *
+ * Appointments: by start; from the start to the end, or of a series to a bound that its last occurrence cannot pass, TIME_MAX
+ * when endless.  Tasks: by due date, else start; undated ones come first in a fill and are inside every window.  Mail: by id (sk 0), range
+ * = the date received.  Everything else: sk 0, always inside.
+ */
+void object_range(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1);
 /** object_drop - drop the json references of O (NULL is a no-op); object_drop_all for N of them. */
 void object_drop(struct object *o);
 void object_drop_all(struct object **o, size_t n);
@@ -136,9 +156,58 @@ uint64_t place_tag(const struct model_keys *k, const struct place *p);
 void uuid_make(const struct model_keys *k, uint64_t tag, int64_t id, struct uuid *out);
 MUST_CHECK bool uuid_id(const struct model_keys *k, uint64_t tag, const struct uuid *u, int64_t *id);
 
-/** field_fp - keyed fingerprint of a JSON value; 0 for null, "", [] and {} (OX does not tell them from unset).
- * Canonical: object members sorted, numbers by value (1 == 1.0 == "1" for FT_INT and FT_NUMBER fields, ids as text). */
+/**
+ * field_fp - keyed fingerprint of a JSON value; 0 = not set.
+ *
+ * 0 for null, "", [] and {} (OX does not tell them from unset), with FF_ZERO also for 0 and false.
+ * Canonical: numbers by value (1 == 1.0 == "1" unless the field is a string), ids as text, members and elements inside
+ * FT_JSON in any order (OX lists participants differently from answer to answer), null members as if absent.
+ * Threads: any.   Cost: one SipHash of the value's octets; no allocation.
+ */
 uint64_t field_fp(const struct model_keys *k, const struct field *f, const json_t *value);
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+/** json_text_string - S as a JSON string with quotes, escaped; S is UTF-8 of N octets. */
+void json_text_string(struct buf *b, const char *s, size_t n);
+/** json_text - V as compact JSON, members in the order in which V holds them.  NULL writes null. */
+void json_text(struct buf *b, const json_t *v);
+/**
+ * object_text - the fields of O as members: "name":value, joined by commas, in the order of the table (so that equal objects give equal octets).
+ *
+ * @only   NULL = every set field; else exactly these, a field that is not set as null
+ * @avoid  fields with one of these flags are left out (FF_NODELIVER for clients, FF_READONLY for OX)
+ * @first  false = a comma goes before the first member as well
+ * Returns the number of members written.   Errors: B fails.   Threads: any.
+ */
+size_t object_text(struct buf *b, const struct object *o, const struct fmask *only, unsigned avoid, bool first);
+
+struct json_limits {
+	unsigned depth;  /* arrays and objects inside each other at most */
+	size_t string;   /* octets of one string (as sent) at most */
+};
+/**
+ * model_json_parse - TEXT (N octets, from outside) as a JSON array or object.
+ *
+ * Refuses duplicate members, invalid UTF-8, the character U+0000, text after the end and what passes LIMITS - the last before anything
+ * is allocated.  Of what it refuses it names the place: e->path as $.a[3].b.
+ * @out  new reference, or NULL
+ * Errors: RC_PROTO, RC_LIMIT, RC_NOMEM.   Threads: any.
+ */
+MUST_CHECK enum rc model_json_parse(const char *text, size_t n, const struct json_limits *limits, json_t **out, struct err *e);
+
+/**
+ * object_read - a client's JSON object as an object of type CT, every member checked against the table.
+ *
+ * @in        borrowed; @path  JSON path of IN, for errors ("$.data[3]")
+ * @envelope  NULL-terminated names of members that are not fields and are skipped here (uuid, rev, ...), or NULL
+ * @create    true: fields with FF_ONCE may be given
+ * @out       in A, values referenced: object_drop it;  @given  every field named by IN, those that are cleared (null) too
+ * Errors: RC_PROTO with e->path naming the member: unknown or read-only field, wrong type, too long, a character that OX refuses.
+ *         RC_NOMEM.   Threads: any.
+ */
+MUST_CHECK enum rc object_read(struct arena *a, enum content ct, const json_t *in, const char *path, const char *const *envelope, bool create,
+    struct object **out, struct fmask *given, struct err *e);
 
 /* ---- index rows ------------------------------------------------------------------------------------------------ */
 
@@ -197,7 +266,13 @@ struct sighting {
 	unsigned nf;
 	struct sighting_field *f; /* set fields only, ascending by i */
 };
-/** object_sight - the sighting of O (fingerprints, sort key, time range, clientId out of the uid), in A. */
+/**
+ * object_sight - the sighting of O (fingerprints, sort key, time range, clientId out of the uid), in A.
+ *
+ * Its id is O's, or model_id of O's oxid where O has none yet (folders; the backend has no keys).
+ * @out  borrows the oxid of O, which is NULL there when a number says it all.
+ * Errors: RC_NOMEM.   Threads: any.   Cost: O(set fields).
+ */
 MUST_CHECK enum rc object_sight(struct arena *a, const struct model_keys *k, const struct object *o, struct sighting *out);
 
 /** OX uid that carries a client's id: "usm1-<device name>-<clientId>" percent-escaped; parse gives "<device>/<clientId>" or NULL. */

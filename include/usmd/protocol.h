@@ -18,9 +18,9 @@ struct request {
 	const char *language;   /* Accept-Language or "" */
 	const char *content_type; /* "" when absent */
 	const char *client_ip;  /* of the client; X-Forwarded-For only from configured proxies */
-	const char *body;       /* BODY_LEN bytes; freed by httpd before the request is parked */
+	const char *body;       /* BODY_LEN bytes and a NUL; freed by httpd before the request is parked ("" then) */
 	size_t body_len;
-	void *parked;           /* state that the protocol returned with an earlier reply.park, else NULL */
+	void *parked;           /* the park_state of this request's earlier reply, else NULL; borrowed, see reply */
 	bool deadline_passed;   /* parked only: the heartbeat ended */
 	bool shutting_down;     /* parked only: answer "nothing new" now */
 };
@@ -35,20 +35,31 @@ struct reply {
 	size_t body_len;
 	char set_cookie[256];     /* "" = none */
 	int retry_after_s;        /* 0 = none */
-	/* Parking: the protocol has subscribed WAITER and read the state; httpd calls hub_park with DEADLINE_MS and, when it
-	 * ends, calls the protocol again with request.parked = PARK_STATE (the waiter is freed by httpd first).  */
+	/* Parking (status 0, WAITER set): the protocol has subscribed WAITER and read the state; httpd calls hub_park with
+	 * DEADLINE_MS (wall clock) and, when it ends, calls the protocol again with request.parked = PARK_STATE.  WAITER is
+	 * freed by httpd before that.  A request may park again, with a new waiter, and the same or another PARK_STATE. */
 	struct hub_waiter *waiter;
 	msec_t deadline_ms;
-	void *park_state;         /* small; freed by the protocol's park_free */
+	void *park_state;         /* small; httpd's from here on: it alone calls park_free, after a handle that did not
+	                           * return it again.  handle only reads request.parked and never frees it. */
 };
 
 /** A protocol: one static instance a protocol, SELF made by its constructor. */
 struct protocol {
 	const char *base; /* "/usm-json" */
-	/** handle - answer REQ; runs on a worker and may block.  Always fills REP (status != 0) or parks. */
+	/**
+	 * handle - answer REQ; runs on a worker and may block.  REP is zeroed; always fills it (status != 0) or parks.
+	 * May set log_ctx()->account and ->device: httpd prints them on the access line.
+	 */
 	void (*handle)(void *self, const struct request *req, struct reply *rep);
-	/** park_free - free a park_state whose connection went away. */
+	/** park_free - free a park_state; httpd calls it once for each one.  Runs on a worker. */
 	void (*park_free)(void *park_state);
+	/**
+	 * refuse - the body of an answer that httpd gives without asking handle (413 body too large, 503 queue full or
+	 * shutting down, 500 no answer), in the protocol's format.  MESSAGE is a constant English sentence.
+	 * Runs on any thread and must not block.  NULL = httpd's own {"error":{"code":413,"message":"..."}}.
+	 */
+	void (*refuse)(void *self, int http_status, const char *message, struct reply *rep);
 	void *self;
 };
 
@@ -56,20 +67,23 @@ struct protocol {
 void reply_fini(struct reply *rep);
 
 struct engine;
-/**
- * usmjson_new - the usm-json protocol on ENGINE (borrowed, outlives it).  *OUT->self is freed with usmjson_free.
- * Limits (nesting, counts, string sizes, heartbeat) come from OPTIONS, copied.
- */
+/** Limits of usm-json; a member that is 0 gets the default in brackets.  serverInfo tells them to clients. */
 struct usmjson_options {
-	size_t max_depth;        /* nesting of the request's JSON */
-	size_t max_objects;      /* changes in one request */
-	size_t max_string_bytes; /* one string value other than raw mail */
-	unsigned default_limit, max_limit; /* objects a page */
-	unsigned min_heartbeat_s, max_heartbeat_s;
-	size_t max_ping_folders;
+	size_t max_depth;        /* nesting of the request's JSON [16] */
+	size_t max_values;       /* JSON values in one request: bounds the memory that parsing takes [1,000,000] */
+	size_t max_objects;      /* changes in one request [1000] */
+	size_t max_pairs;        /* pairs in one reconcile: all objects of a folder [65,535] */
+	size_t max_string_bytes; /* one string value other than raw mail [8 MiB] */
+	size_t max_body_bytes;   /* one request; httpd refuses larger ones before [64 MiB] */
+	size_t max_mail_bytes;   /* one raw mail, decoded [32 MiB] */
+	unsigned default_limit, max_limit; /* objects a page [50, 1000] */
+	unsigned min_heartbeat_s, max_heartbeat_s; /* [10, 3540] */
+	size_t max_ping_folders; /* [1000] */
 	bool cookie_secure;      /* set Secure on the session cookie */
 };
+/** usmjson_new - the usm-json protocol on ENGINE (borrowed, outlives it); OPTIONS are copied.  RC_NOMEM.  Threads: any. */
 MUST_CHECK enum rc usmjson_new(struct engine *engine, const struct usmjson_options *options, struct protocol *out, struct err *e);
+/** usmjson_free - frees P->self; no request may be in work. */
 void usmjson_free(struct protocol *p);
 
 #endif

@@ -42,7 +42,7 @@ struct row_source {
 	enum rc (*since)(void *self, uint64_t cn, size_t max, struct row ***rows, size_t *n, struct err *e);
 	/** live rows with (sk, id) < (SK, ID), descending, at most MAX; from the top when FROM_TOP. */
 	enum rc (*below)(void *self, bool from_top, int64_t sk, int64_t id, size_t max, struct row ***rows, size_t *n, struct err *e);
-	/** live rows that are inside exactly one of the two windows. */
+	/** live rows that are inside exactly one of the two windows, ascending by id. */
 	enum rc (*moved)(void *self, msec_t old0, msec_t old1, msec_t new0, msec_t new1, struct row ***rows, size_t *n, struct err *e);
 	/** the row ID or *ROW = NULL. */
 	enum rc (*by_id)(void *self, int64_t id, struct row **row, struct err *e);
@@ -177,7 +177,8 @@ enum plan_kind {
 };
 enum change_status {
 	ST_OK, ST_GONE /* does not exist any more */, ST_REFUSED /* delete refused: a newer change won */,
-	ST_RETRY /* send it again later */, ST_CONFLICT /* policy error */
+	ST_RETRY /* send it again later */, ST_CONFLICT /* policy error */,
+	ST_RECREATE /* client wins over a delete: send it as a create with clientId re.<uuid>.<device> */
 };
 
 struct sync_plan_in {

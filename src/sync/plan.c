@@ -13,7 +13,7 @@ struct facts {
 	const struct change *ch;
 	const struct row *row;
 	uint64_t base;  /* newest cn of row that the client has surely seen */
-	bool adopting;  /* the pending intent's object was found: its fields are this device's own writes */
+	bool adopting;  /* the object of an unanswered create was found: the intent's fields are this device's own writes */
 	bool refound;   /* a re-creation found its object: never written through this name again */
 };
 
@@ -287,8 +287,12 @@ plan_dead(const struct facts *x, struct sync_plan_out *out)
 static void
 plan_delete(const struct facts *x, struct sync_plan_out *out)
 {
+	/* An unanswered create that is as OX first showed it: what differs from what was sent is OX's doing, as far as anybody can tell.
+	 * Refusing would make the client's own object come back to it; what differs is recorded, so nothing is lost if it was a person. */
+	bool own_create = x->adopting && x->row->cn == x->row->first_cn;
+
 	foreign_fields(x, &out->win);
-	if (!fmask_empty(&out->win) && x->in->delete_policy != POLICY_CLIENT) {
+	if (!fmask_empty(&out->win) && !own_create && x->in->delete_policy != POLICY_CLIENT) {
 		memset(&out->win, 0, sizeof(out->win));
 		out->force_put = true; /* a refused deletion is answered with the whole object */
 		done(out, x->in->delete_policy == POLICY_ERROR ? ST_CONFLICT : ST_REFUSED);
@@ -383,10 +387,12 @@ sync_plan_change(const struct sync_plan_in *in, struct sync_plan_out *out)
 			fmask_set(&out->lose, ch->f[k].i);
 		return;
 	}
-	if (ch->client_id != NULL && ch->op != OP_DELETE)
+	if (ch->client_id != NULL && ch->op != OP_DELETE) {
 		note_found(&x, out);
-	else if (ch->client_id != NULL && in->intent != NULL)
+	} else if (ch->client_id != NULL && in->intent != NULL) {
+		x.adopting = true;
 		intent_becomes(out, INTENT_DELETED, in->intent->unsure);
+	}
 	x.base = base_of_change(in);
 	x.refound = ch->client_id != NULL && ch->recreate;
 	if (in->row->dead)

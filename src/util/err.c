@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void
+static void __attribute__((format(printf, 4, 0)))
 err_format(struct err *e, enum rc rc, const char *path, const char *fmt, va_list ap)
 {
 	if (e == NULL)

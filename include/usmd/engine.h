@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * engine - one operation of a client, start to finish: lock, load, refresh, plan, write, read back, delta, save.
+ * The only module that sequences I/O; protocol-neutral (no JSON text, no HTTP).  Order of steps and what survives a
+ * crash between any two of them: ARCHITECTURE.md "One sync, step by step".
+ */
+#ifndef USMD_ENGINE_H
+#define USMD_ENGINE_H
+
+#include "usmd/backend.h"
+#include "usmd/cache.h"
+#include "usmd/hub.h"
+#include "usmd/store.h"
+#include "usmd/sync.h"
+
+struct engine;
+
+/** Settings of the engine; all times in the unit of their name. */
+struct engine_options {
+	msec_t session_lifetime_ms, password_lifetime_ms;
+	msec_t fresh_ms;              /* an index this young is not asked of OX again (0 = always ask) */
+	msec_t overlap_ms;            /* `updates` are asked for this much before the stored timestamp */
+	msec_t listing_interval_ms;   /* complete listing at least this often */
+	msec_t deletions_kept_ms;     /* OX forgets deletions after this: an older index is listed anew */
+	msec_t late_max_ms;           /* OX's maximal request time: an unanswered create may run this long */
+	msec_t conflict_keep_ms;
+	int64_t past_days[CT_COUNT], future_days[CT_COUNT]; /* time windows; 0,0 = no window for the type */
+	size_t max_objects;           /* per folder */
+	size_t mail_window;           /* newest mails whose flags are looked at in every refresh */
+	msec_t mail_flags_ms;         /* flags of all mails of a folder are compared at least this often */
+	unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
+	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
+	size_t max_mail_bytes;        /* raw mail up and down */
+	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
+};
+
+/** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */
+MUST_CHECK enum rc engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES], struct store *store,
+    struct cache *cache, struct backend *backend, struct hub *hub, struct engine **out, struct err *e);
+/** engine_free - stops polling, logs out of OX. */
+void engine_free(struct engine *g);
+/** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
+enum rc engine_check(struct engine *g, char *text, size_t size);
+
+/* ---- sessions ---- */
+
+#define TOKEN_TEXT 44 /* 43 characters base64url of 256 bits, NUL */
+
+struct engine_login {
+	const char *user, *password, *device, *user_agent, *client_ip;
+};
+struct engine_login_answer {
+	char token[TOKEN_TEXT];
+	msec_t expires;
+	struct ox_user user;
+	struct uuid default_folder[CT_COUNT]; /* all zero = none */
+};
+/** engine_login - verify at OX, open session and device.  RC_DENIED, RC_FORBIDDEN, RC_LIMIT (throttled), RC_UPSTREAM, RC_PROTO (device name). */
+MUST_CHECK enum rc engine_login(struct engine *g, const struct engine_login *in, struct engine_login_answer *out, struct err *e);
+
+/** A client session while a request works with it. */
+struct engine_session;
+/** engine_session_open - by token; RC_DENIED unknown, expired, or the OX password is not at hand any more (log in again). */
+MUST_CHECK enum rc engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e);
+void engine_session_close(struct engine_session *s);
+/** engine_logout - end the client's session (others of the account stay). */
+MUST_CHECK enum rc engine_logout(struct engine_session *s, struct err *e);
+
+/** A device's settings (getConfig, setConfig); -1 days = the server's default. */
+struct device_config {
+	enum sync_policy policy, delete_policy;
+	int64_t past_days[CT_COUNT], future_days[CT_COUNT];
+};
+void engine_config_get(const struct engine_session *s, struct device_config *out);
+/** engine_config_set - RC_PROTO when a window is wider than the server allows. */
+MUST_CHECK enum rc engine_config_set(struct engine_session *s, const struct device_config *c, struct err *e);
+
+/* ---- sync ---- */
+
+/** The folder a request is about: the hierarchy, or a folder of it. */
+struct folder_ref {
+	bool hierarchy;
+	struct uuid uuid;
+};
+
+/**
+ * engine_folder_type - what the objects of FOLDER are (the protocol reads the fields of changes by it); CT_FOLDER
+ * for the hierarchy.  RC_NOTFOUND unknown folder; RC_BUSY, RC_TIMEOUT, RC_UPSTREAM, RC_DENIED as engine_sync.
+ */
+MUST_CHECK enum rc engine_folder_type(struct engine_session *s, const struct folder_ref *folder, enum content *ct, struct err *e);
+
+/** err.code with RC_CONFLICT when the request's number is older than one already seen: the client ignores the answer, no reconcile. */
+#define ENGINE_OUTDATED "outdated-request"
+
+/** A change as the protocol read it. */
+struct client_change {
+	enum sync_op op;
+	bool has_uuid;
+	struct uuid uuid;
+	const char *client_id;   /* <= 64 bytes of [A-Za-z0-9._:-]; creates, and deletes of unanswered creates */
+	const char *rev;
+	bool again, blind_delete;
+	struct object *object;   /* values as sent (create, modify); NULL on delete */
+	struct fmask fields;     /* which fields were sent (a field sent as null is here, with v[] NULL) */
+	struct fmask blind;
+	const void *raw;         /* mail create: the RFC 822 octets */
+	size_t raw_len;
+	bool has_move;           /* move into another folder of the same type; folders: `parent` was sent (also on create) */
+	struct uuid move_to;     /* folders: the new parent, all zero = top */
+};
+
+enum sync_mode { SYNC_INIT, SYNC_UPDATE, SYNC_RECONCILE, SYNC_ESTIMATE };
+struct sync_request {
+	enum sync_mode mode;
+	struct folder_ref folder;
+	struct syncid syncid;    /* UPDATE, ESTIMATE */
+	uint64_t k;              /* number of this request at this device, rising */
+	size_t limit;            /* objects in the answer at most */
+	bool has_policy;         /* else the device's */
+	enum sync_policy policy, delete_policy;
+	struct client_change *changes;
+	size_t n_changes;        /* UPDATE only */
+	struct uuid *pair_uuid;  /* RECONCILE */
+	const char **pair_rev;
+	size_t n_pairs;
+};
+
+struct answer_item {
+	bool whole;              /* creates or replaces; else only FIELDS */
+	struct uuid uuid;
+	char rev[REV_TEXT];
+	const char *client_id;   /* the device's own object: its clientId; else NULL */
+	const struct object *object;
+	struct fmask fields;     /* !whole: fields to deliver (v[] NULL = cleared) */
+	struct fmask own;        /* fields whose value is this device's own (not foreign, F8) */
+	struct uuid parent;      /* folders only: uuid of the parent, zero = top */
+};
+struct answer_result {
+	size_t change;           /* index in the request */
+	enum change_status status;
+	bool has_uuid;           /* creates: the object's uuid (clientId -> uuid), moves: the new uuid */
+	struct uuid uuid;
+	bool failed;             /* OX or a rule refused it; ERR says why; nothing was changed by it */
+	struct err err;
+};
+struct sync_answer {
+	bool has_syncid;
+	struct syncid syncid;
+	bool more;
+	struct answer_item *items; /* deletes come before puts on the wire */
+	size_t n;
+	struct uuid *deleted;
+	size_t n_deleted;
+	struct answer_result *results;
+	size_t n_results;
+	size_t estimate;         /* ESTIMATE: entries that a complete sync would deliver now */
+	enum content ct;
+	struct object **stash;   /* the engine's: contents that items borrow, dropped by engine_sync_done */
+	size_t n_stash;
+};
+
+/**
+ * engine_sync - syncInit, syncUpdate, reconcile, syncEstimate.
+ * A: request's arena; all of OUT lives in it until engine_sync_done, which drops the json references.
+ * Errors: RC_NOTFOUND unknown folder; RC_CONFLICT unknown or outdated syncid, or a request older than one already
+ * seen (then e->code is ENGINE_OUTDATED; else 409: reconcile); RC_BUSY; RC_TIMEOUT/RC_UPSTREAM OX; RC_DENIED log in again; RC_LIMIT; RC_PROTO.
+ */
+MUST_CHECK enum rc engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e);
+void engine_sync_done(struct sync_answer *out);
+
+/** engine_mail_raw - the octets of one mail of FOLDER into OUT. */
+MUST_CHECK enum rc engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e);
+
+/* ---- ping ---- */
+
+struct ping_entry {
+	struct folder_ref folder;
+	struct syncid syncid;
+	bool changed;  /* answer: something newer than the syncid, or the syncid is unknown (sync and see) */
+};
+/** What a parked ping keeps: account, entries, poll registration. */
+struct engine_watch;
+/**
+ * engine_watch_new - remembers ENTRIES (copied), registers them for polling and subscribes *WAITER to their topics (order:
+ * subscribe, then engine_watch_check, then park).  RC_NOTFOUND names an unknown folder in e->path ("folders[2]").
+ */
+MUST_CHECK enum rc engine_watch_new(struct engine_session *s, const struct ping_entry *entries, size_t n, struct engine_watch **out, struct hub_waiter **waiter, struct err *e);
+/**
+ * engine_watch_check - asks OX unless fresh, and sets changed in the copy of the entries; *ENTRIES borrowed from W.
+ * AGAIN: true for a look after a wake-up: subscribes a new waiter first.
+ */
+MUST_CHECK enum rc engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry **entries, size_t *n, size_t *n_changed, struct err *e);
+MUST_CHECK enum rc engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e);
+void engine_watch_free(struct engine_watch *w);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * httpd - HTTP for the protocols: sockets, limits on what comes in, a fixed pool of workers, parking of waiting
+ * requests, the access log, and the local listener for /health and /metrics.  Knows nothing of JSON requests,
+ * sync or OX, and speaks no TLS and no compression: both are the job of the proxy (Apache) in front.
+ *
+ * One request: an event thread collects its body, suspends the connection and queues the request; a worker calls
+ * protocol->handle, which may block; the reply is put into the request and the connection resumed; the event
+ * thread sends it.  A parked request is a suspended connection and a hub entry: no thread, no body, no worker.
+ */
+#ifndef USMD_HTTPD_H
+#define USMD_HTTPD_H
+
+#include "usmd/hub.h"
+#include "usmd/protocol.h"
+#include "usmd/util.h"
+
+enum httpd_health { HTTPD_READY, HTTPD_DEGRADED, HTTPD_NOT_READY };
+
+struct httpd_options {
+	const char *listen;         /* "127.0.0.1:8090", "[::1]:8090", "*:8090" or a unix socket path beginning with '/' */
+	unsigned listen_mode;       /* permission bits of a unix socket */
+	const char *admin_listen;   /* likewise, for /health and /metrics; "" or NULL = none */
+	const char *trusted_proxies;/* whose X-Forwarded-For is believed: addresses, CIDR networks and "unix" (a peer on
+	                             * a unix socket), separated by commas or spaces; "" = nobody's */
+	unsigned event_threads;     /* threads that move bytes, >= 1 */
+	unsigned workers;           /* threads that run protocols, >= 1 */
+	unsigned queue_length;      /* requests waiting for a worker; one more is answered 503 */
+	size_t max_body;            /* bytes of one request body; one more is answered 413 */
+	size_t max_body_total;      /* bytes of all request bodies held at once; beyond it 503 */
+	size_t connection_memory;   /* bytes for the headers of one connection, request and answer */
+	unsigned max_connections;   /* of all event threads together, parked ones included */
+	unsigned client_timeout_s;  /* a client that sends or takes nothing for so long is dropped (not while parked) */
+	/* health - what /health tells; WHY gets a sentence.  NULL = always ready.  Runs on the admin thread, may block. */
+	enum httpd_health (*health)(void *arg, char *why, size_t why_size);
+	/* gauges - append further lines in Prometheus text format.  NULL = none. */
+	void (*gauges)(void *arg, struct buf *out);
+	void *admin_arg;            /* first argument of both */
+};
+
+struct httpd;
+
+/**
+ * httpd_new - bind the sockets and prepare; nothing is answered before httpd_start.
+ *
+ * @o          borrowed until return (copied); ADMIN_ARG must outlive *out
+ * @protocols  N of them, copied; what their SELF points to must outlive *out
+ * @hub        borrowed, must outlive *out; parked requests wait there
+ *
+ * A unix socket left behind by a dead process is replaced, one that somebody answers on is not.
+ * Errors:  RC_PROTO     an option cannot be understood (text names it)
+ *          RC_INTERNAL  an address cannot be bound (text says why and what to do)
+ *          RC_NOMEM
+ */
+MUST_CHECK enum rc httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_t n, struct hub *hub,
+    struct httpd **out, struct err *e);
+
+/** httpd_start - start workers and event threads.  Errors: RC_INTERNAL.  Call once; signals should be blocked by then. */
+MUST_CHECK enum rc httpd_start(struct httpd *h, struct err *e);
+
+/**
+ * httpd_drain - stop accepting, end all waiters (hub_shutdown), let requests in flight finish until DEADLINE_MS
+ * (wall clock).  The admin listener goes on.  Returns how many requests had not finished by then: 0 = all answered.
+ * A request that a worker has not begun is answered 503; new ones on open connections too.   Blocking: to the deadline.
+ */
+size_t httpd_drain(struct httpd *h, msec_t deadline_ms);
+
+/**
+ * httpd_free - stop all threads and free H; a running one is drained first (5 s).  NULL is a no-op.
+ * False: a worker is still inside a protocol's handle; its thread and memory cannot be taken away from it, H and
+ * everything it uses must be left alone and the process ended.
+ */
+bool httpd_free(struct httpd *h);
+
+/** httpd_port - TCP port of the client listener (for "127.0.0.1:0"), 0 for a unix socket.  httpd_admin_port likewise. */
+unsigned httpd_port(const struct httpd *h);
+unsigned httpd_admin_port(const struct httpd *h);
+
+#endif

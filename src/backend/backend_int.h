@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
+ * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, find.c, write.c, folders.c, mail.c.
+ */
+#ifndef USMD_BACKEND_INT_H
+#define USMD_BACKEND_INT_H
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "usmd/backend.h"
+
+#define FAR_FUTURE INT64_C(9007199254740992) /* 2^53: OX's "no guard" as timestamp of a write */
+#define MAX_COOKIES 4096U                    /* octets of all cookies of one session */
+
+struct backend {
+	struct backend_options o;   /* strings owned */
+	pthread_mutex_t lock;       /* idle, n_idle, n_made */
+	pthread_cond_t freed;
+	CURL **idle;                /* last used on top, so that connections beyond the need grow old and close */
+	unsigned n_idle, n_made;
+	_Atomic int64_t blocked_until; /* now_ms before which OX asked not to be called (429) */
+	unsigned char seal[KEY_BYTES]; /* of the passwords in memory */
+};
+
+/* ---- http.c: one HTTP exchange, no meaning ---- */
+
+/** One HTTP exchange.  Everything is borrowed; out members are filled by http_do. */
+struct http {
+	const char *url;
+	const char *cookies;        /* header value or "" */
+	const char *device_agent;   /* of login, or NULL */
+	const char *content_type;   /* of BODY */
+	const char *body;           /* NULL = GET */
+	size_t body_len;
+	bool post;                  /* BODY by POST, else PUT */
+	bool multipart;             /* BODY as the one file of a form */
+	bool write;                 /* an exchange that may have had an effect is never repeated */
+	/* out */
+	size_t body_out;            /* octets of BODY handed to the connection */
+	long status;
+	char type[80];              /* Content-Type of the answer */
+	int retry_after_s;          /* 0 = none */
+	struct buf answer;          /* initialised by the caller with its bound */
+	struct buf set_cookies;     /* "name=value; attributes" lines, each ended by \n */
+};
+
+/**
+ * http_do - lease a connection, exchange, give it back.
+ * RC_OK: a whole HTTP answer came (any status).  RC_TIMEOUT: sent, no whole answer, outcome unknown.  RC_UPSTREAM: surely nothing was done.
+ */
+MUST_CHECK enum rc http_do(struct backend *b, struct http *h, struct err *e);
+/** http_escape - append S percent-escaped as a query value. */
+void http_escape(struct buf *b, const char *s);
+
+/* ---- session.c ---- */
+
+struct ox_session {
+	struct backend *b;
+	_Atomic unsigned refs;
+	pthread_mutex_t lock;       /* id, cookies, gen, ended, refused */
+	pthread_mutex_t login_lock; /* one login at a time: held across the request */
+	char id[80];
+	struct buf cookies;         /* header value */
+	unsigned gen;               /* counts logins: who saw an old one need not log in again */
+	bool ended, refused;        /* logged out; the password was refused */
+	char *name, *device_agent;
+	const char *client;         /* of the options: that which OX accepted */
+	struct buf password;        /* sealed */
+	struct ox_user user;
+};
+
+/** What one request needs of the session, copied under its lock. */
+struct ox_ticket {
+	char id[80];
+	char cookies[MAX_COOKIES];
+	unsigned gen;
+};
+MUST_CHECK enum rc session_ticket(struct ox_session *s, struct ox_ticket *t, struct err *e);
+/** session_revive - a new login unless another thread has made one since generation GEN. */
+MUST_CHECK enum rc session_revive(struct ox_session *s, unsigned gen, struct err *e);
+/** session_cookies - take over Set-Cookie lines, if GEN is still the session's. */
+void session_cookies(struct ox_session *s, unsigned gen, const struct buf *lines);
+
+/* ---- call.c ---- */
+
+/** A call: ox_req_init, parameters, body, ox_call, ox_req_fini. */
+struct ox_req {
+	const char *module, *action; /* action NULL = none in the query */
+	const struct content_type *t;/* names the fields in OX's complaints; NULL = none */
+	bool write;
+	bool multipart;
+	struct buf query;            /* "&name=value..." */
+	struct buf body;             /* what is sent when has_body */
+	bool has_body;
+	const void *file;            /* with multipart: borrowed, sent instead of body */
+	size_t file_len;
+	struct buf *raw;             /* binary answers go here instead of being parsed */
+};
+struct ox_answer {
+	json_t *root, *data;         /* data is borrowed of root; NULL = none came */
+	msec_t ts;                   /* 0 = none */
+};
+void ox_req_init(struct ox_req *r, const char *module, const char *action);
+void ox_req_fini(struct ox_req *r);
+void ox_param(struct ox_req *r, const char *name, const char *value);
+void ox_param_i64(struct ox_req *r, const char *name, int64_t value);
+/** ox_call - with revival of the session, one repeat where that is safe, and OX's errors classified. */
+MUST_CHECK enum rc ox_call(struct ox_session *s, struct ox_req *r, struct ox_answer *a, struct err *e);
+void ox_answer_fini(struct ox_answer *a);
+/** ox_envelope - an envelope that is already parsed (part of a `multiple`), borrowed: data and ts of it, or its error. */
+MUST_CHECK enum rc ox_envelope(const json_t *env, const struct content_type *t, bool write, json_t **data, msec_t *ts, struct err *e);
+/** ox_exchange - one exchange with status codes and envelope, no session logic: for login. */
+MUST_CHECK enum rc ox_exchange(struct backend *b, struct http *h, const struct ox_req *r, struct ox_answer *a, struct err *e);
+
+/* ---- classify.c ---- */
+
+/** ox_classify - what CODE with CATEGORY means for the caller. */
+enum rc ox_classify(const char *code, int category, bool write);
+/** ox_blame - name of the field that the error envelope complains about, or NULL. */
+const char *ox_blame(const struct content_type *t, const json_t *env);
+
+/* ---- rows.c ---- */
+
+/** The columns asked for in one kind of request and the field that each fills. */
+struct columns {
+	size_t n;
+	uint8_t field[MODEL_MAX_FIELDS];
+	char text[1024];
+};
+/** columns_all, columns_listed - of CT; constant after the first call.  Threads: any. */
+const struct columns *columns_all(enum content ct);
+const struct columns *columns_listed(enum content ct);
+/** row_fill - the values of ROW into O, and id, oxid, lm, folder from them.  RC_UPSTREAM when the row does not fit the columns. */
+MUST_CHECK enum rc row_fill(struct arena *a, const struct columns *c, const json_t *row, struct object *o, struct err *e);
+/** rows_read - DATA (array of rows and, behind them, deleted ids) into objects and ids; DELETED NULL = none expected. */
+MUST_CHECK enum rc rows_read(struct arena *a, enum content ct, const struct columns *c, const json_t *data, const char *folder,
+    struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, struct err *e);
+/** json_id - an id that is a number or its digits; false for anything else. */
+bool json_id(const json_t *v, int64_t *id);
+/** id_text - OXID, or ID as text into TMP. */
+const char *id_text(int64_t id, const char *oxid, char tmp[24]);
+
+/* ---- read.c, find.c: shared by the other operations ---- */
+
+/** Folder ids of one content type that the user sees. */
+MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum content ct, const char ***ids, size_t *n, struct err *e);
+/* mail.c: the mail's part of ox_update, ox_delete, ox_move */
+MUST_CHECK enum rc ox_mail_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, struct err *e);
+MUST_CHECK enum rc ox_mail_delete(struct ox_session *s, const char *folder, int64_t id, const char *oxid, bool hard, struct err *e);
+MUST_CHECK enum rc ox_mail_move(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const char *to, int64_t *new_id, struct err *e);
+/** is_missing - OX answers in these ways that an object or folder is not there (for this user). */
+static inline bool
+is_missing(enum rc rc)
+{
+	return rc == RC_NOTFOUND || rc == RC_FORBIDDEN;
+}
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What OX's error codes and categories mean for the caller, all in one place.  The code decides where it is listed, else the
+ * category: OX 8.19 gives one code several meanings (OX-0001 is "conflict" or "not found") and puts one meaning into several
+ * categories (a task that is gone is "permission denied").
+ *
+ * Sources: ../shared/reference/ox-http-api.md 1.3 and 1.9, ox-observed.md, fields.md.
+ */
+#include "backend/backend_int.h"
+
+#include <string.h>
+
+enum { CAT_USER_INPUT = 1, CAT_CONFIGURATION, CAT_PERMISSION, CAT_TRY_AGAIN, CAT_SERVICE_DOWN, CAT_CONNECTIVITY, CAT_ERROR = 8,
+	CAT_CONFLICT, CAT_CAPACITY = 11, CAT_TRUNCATED };
+
+struct meaning {
+	const char *code;
+	int category;  /* 0 = any */
+	bool write;    /* only of a write */
+	enum rc rc;
+};
+
+static const struct meaning meanings[] = {
+	/* the object or folder is not there, or not for this user: the same to a sync client */
+	{ "CON-0125", 0, false, RC_NOTFOUND }, { "CON-0174", 0, false, RC_NOTFOUND }, { "TSK-0006", 0, false, RC_NOTFOUND },
+	{ "TSK-0019", 0, false, RC_NOTFOUND }, { "TSK-0046", 0, false, RC_NOTFOUND }, { "TSK-0048", 0, false, RC_NOTFOUND },
+	{ "CAL-4040", 0, false, RC_NOTFOUND }, { "CAL-4041", 0, false, RC_NOTFOUND }, { "CAL-4042", 0, false, RC_NOTFOUND },
+	{ "CAL-4045", 0, false, RC_NOTFOUND }, { "OX-0001", CAT_USER_INPUT, false, RC_NOTFOUND }, { "FLD-0003", 0, false, RC_NOTFOUND },
+	{ "FLD-0008", 0, false, RC_NOTFOUND }, { "FLD-1004", 0, false, RC_NOTFOUND }, { "MSG-0032", 0, false, RC_NOTFOUND },
+	{ "MSG-0066", 0, false, RC_NOTFOUND }, { "MSG-0123", 0, false, RC_NOTFOUND }, { "IMAP-1002", 0, false, RC_NOTFOUND },
+	/* changed meanwhile; an uid in use is the object that an earlier, unanswered create made */
+	{ "CON-0119", 0, false, RC_CONFLICT }, { "TSK-0007", 0, false, RC_CONFLICT }, { "CAL-4120", 0, false, RC_CONFLICT },
+	{ "FLD-1022", 0, false, RC_CONFLICT }, { "CAL-4090", 0, false, RC_CONFLICT }, { "APP-0100", 0, false, RC_CONFLICT },
+	/* appointments that collide are no edit conflict */
+	{ "CAL-4091", 0, false, RC_PROTO }, { "CAL-4092", 0, false, RC_PROTO },
+	/* a name that is taken is the client's to change, though OX calls it a missing permission */
+	{ "FLD-1014", 0, false, RC_PROTO }, { "FLD-0012", 0, false, RC_PROTO }, { "FLD-1033", 0, false, RC_PROTO },
+	{ "FLD-1034", 0, false, RC_PROTO }, { "MSG-0063", 0, false, RC_PROTO },
+	/* too much */
+	{ "CAL-5072", 0, false, RC_LIMIT },
+	/* data that OX fails on instead of refusing it: the same request would fail for ever */
+	{ "SVL-0011", CAT_ERROR, true, RC_PROTO }, { "OX-9999", CAT_ERROR, true, RC_PROTO }, { "TSK-0053", 0, true, RC_PROTO },
+	{ "TSK-0049", 0, true, RC_PROTO }, { "SVL-0005", 0, true, RC_PROTO }, { "SVL-0006", 0, true, RC_PROTO },
+	/* the user may not log in, or not now */
+	{ "LGI-0001", 0, false, RC_DENIED }, { "LGI-0006", 0, false, RC_DENIED }, { "LGI-0011", 0, false, RC_DENIED },
+	{ "LGI-0012", 0, false, RC_DENIED }, { "LGI-0013", 0, false, RC_DENIED }, { "LGI-0014", 0, false, RC_FORBIDDEN },
+	{ "SES-0007", 0, false, RC_UPSTREAM },
+};
+
+enum rc
+ox_classify(const char *code, int category, bool write)
+{
+	for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
+		const struct meaning *m = &meanings[i];
+
+		if (strcmp(m->code, code) == 0 && (m->category == 0 || m->category == category) && (!m->write || write))
+			return m->rc;
+	}
+	switch (category) {
+	case CAT_USER_INPUT:
+	case CAT_TRUNCATED:
+		return RC_PROTO;
+	case CAT_CONFIGURATION:
+	case CAT_PERMISSION:
+		return RC_FORBIDDEN;
+	case CAT_CONFLICT:
+		return RC_CONFLICT;
+	case CAT_CAPACITY:
+		return RC_LIMIT;
+	default:
+		return RC_UPSTREAM;
+	}
+}
+
+static const char *
+by_column(const struct content_type *t, const json_t *column)
+{
+	int i = json_is_integer(column) && json_integer_value(column) > 0 && json_integer_value(column) < 100000 ?
+	    model_field_column(t, (int)json_integer_value(column)) : -1;
+
+	return i >= 0 ? t->fields[i].name : NULL;
+}
+
+/*
+ * QUIRK(OX, 8.19): tasks and folders name the column of what is too long; contacts and appointments say column 0 and name only
+ * the field's English label, as the first of error_params.
+ */
+const char *
+ox_blame(const struct content_type *t, const json_t *env)
+{
+	const json_t *problem = json_array_get(json_object_get(env, "problematic"), 0);
+	const char *name, *label;
+
+	if (t == NULL)
+		return NULL;
+	name = by_column(t, json_array_get(json_object_get(env, "truncated"), 0));
+	if (name == NULL)
+		name = by_column(t, json_object_get(problem, "id"));
+	if (name == NULL)
+		name = json_string_value(json_object_get(problem, "name"));
+	label = json_string_value(json_array_get(json_object_get(env, "error_params"), 0));
+	for (size_t i = 0; name == NULL && label != NULL && i < t->n_fields; i++)
+		if (t->fields[i].label != NULL && strcmp(t->fields[i].label, label) == 0)
+			name = t->fields[i].name;
+	return name;
+}

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The second half of a sync: read back what was written, take the delta, fetch the contents it needs, merge them (F18), and
+ * save the new cursor with everything that the answer acknowledges, in one transaction.
+ */
+#include "engine/engine_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct answer {
+	struct op *op;
+	struct sync_delta_out d;
+	struct cursor next;
+	struct store_cursor saved;
+	size_t cap_items, cap_deleted;
+	bool more;
+};
+
+/* ---- row source on the store ---- */
+
+static enum rc
+src_since(void *self, uint64_t cn, size_t max, struct row ***rows, size_t *n, struct err *e)
+{
+	struct op *op = self;
+
+	return store_rows_since(op->c, op->a, &op->t.f, cn, max, rows, n, e);
+}
+
+static enum rc
+src_below(void *self, bool from_top, int64_t sk, int64_t id, size_t max, struct row ***rows, size_t *n, struct err *e)
+{
+	struct op *op = self;
+
+	return store_rows_below(op->c, op->a, &op->t.f, from_top, sk, id, max, rows, n, e);
+}
+
+static enum rc
+src_moved(void *self, msec_t old0, msec_t old1, msec_t new0, msec_t new1, struct row ***rows, size_t *n, struct err *e)
+{
+	struct op *op = self;
+
+	return store_rows_moved(op->c, op->a, &op->t.f, old0, old1, new0, new1, rows, n, e);
+}
+
+static enum rc
+src_by_id(void *self, int64_t id, struct row **row, struct err *e)
+{
+	return op_row(self, id, row, e);
+}
+
+static struct row_source
+source_of(struct op *op)
+{
+	return (struct row_source){ .self = op, .since = src_since, .below = src_below, .moved = src_moved, .by_id = src_by_id };
+}
+
+/* ---- growing the answer ---- */
+
+static struct answer_item *
+item_add(struct answer *an)
+{
+	struct sync_answer *out = an->op->out;
+
+	if (out->n == an->cap_items) {
+		size_t cap = an->cap_items != 0 ? an->cap_items * 2 : 64;
+		struct answer_item *p = arena_array(an->op->a, struct answer_item, cap);
+
+		if (p == NULL)
+			return NULL;
+		if (out->n != 0)
+			memcpy(p, out->items, out->n * sizeof(*p));
+		out->items = p;
+		an->cap_items = cap;
+	}
+	return &out->items[out->n++];
+}
+
+static enum rc
+deleted_add(struct answer *an, int64_t id, struct err *e)
+{
+	struct sync_answer *out = an->op->out;
+	struct uuid u;
+
+	uuid_make(an->op->g->keys, an->op->t.tag, id, &u);
+	if (out->n_deleted == an->cap_deleted) {
+		size_t cap = an->cap_deleted != 0 ? an->cap_deleted * 2 : 64;
+		struct uuid *p = arena_array(an->op->a, struct uuid, cap);
+
+		if (p == NULL)
+			return err_set(e, RC_NOMEM, "out of memory for the answer");
+		if (out->n_deleted != 0)
+			memcpy(p, out->deleted, out->n_deleted * sizeof(*p));
+		out->deleted = p;
+		an->cap_deleted = cap;
+	}
+	out->deleted[out->n_deleted++] = u;
+	return RC_OK;
+}
+
+static enum rc
+give_gone(struct answer *an, int64_t id, struct err *e)
+{
+	cursor_have_drop(&an->next, id);
+	return deleted_add(an, id, e);
+}
+
+/* Top-level folders have parents (1, 2, 3, account roots) that are no folders for a client. */
+static void
+item_parent(struct op *op, struct answer_item *it)
+{
+	int i = model_field(model_content(CT_FOLDER), "folder_id");
+	const char *p = i >= 0 ? json_string_value(it->object->v[i]) : NULL;
+	int64_t id = p != NULL ? model_id(op->g->keys, p) : 0;
+
+	for (size_t k = 0; p != NULL && k < op->n_folders; k++)
+		if (op->folders[k]->id == id) {
+			uuid_make(op->g->keys, op->t.tag, id, &it->parent);
+			return;
+		}
+}
+
+static void
+item_fields(struct op *op, struct answer_item *it, const struct row *r, const struct touched *sent)
+{
+	const struct content_type *t = model_content(op->t.ct);
+	struct change ch = { 0 };
+
+	if (sent != NULL) {
+		ch.id = sent->id;
+		ch.f = sent->f;
+		ch.nf = sent->nf;
+		sync_answer_fields(&op->cur.c, r, &ch, op->writes, op->n_writes, &it->fields, &it->own);
+	} else {
+		sync_changed_fields(r, sync_base_of(&op->cur.c, r), &it->fields);
+	}
+	/* a mail's header never changes; the others' unindexed fields have no change number of their own: they go with every change */
+	for (unsigned i = 0; op->t.ct != CT_MAIL && i < t->n_fields; i++)
+		if ((t->fields[i].flags & FF_NOINDEX) != 0 && it->object->v[i] != NULL)
+			fmask_set(&it->fields, i);
+}
+
+static enum rc
+give(struct answer *an, bool whole, struct row *planned, const struct touched *sent, struct err *e)
+{
+	struct op *op = an->op;
+	struct row *r = now_row(op, planned);
+	struct object *o = stash_get(op, r->id);
+	struct answer_item *it;
+	size_t at, dev = strlen(op->s->n->device);
+	enum rc rc;
+
+	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at))
+		return RC_OK; /* OX has it and cannot show it: it must not block its folder, nor be taken for deleted */
+	if (o == NULL || r->dead)
+		return give_gone(an, r->id, e); /* a delete of what the client never had is no harm to it */
+	if (!sync_in_window(r, an->next.view.w0, an->next.view.w1)) /* moved out of the filter since, or written outside it */
+		return give_gone(an, r->id, e);
+	rc = cursor_have_set(op->a, &an->next, r->id, r->cn);
+	it = rc == RC_OK ? item_add(an) : NULL;
+	if (it == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the answer");
+	memset(it, 0, sizeof(*it));
+	it->whole = whole;
+	it->object = o;
+	uuid_make(op->g->keys, op->t.tag, r->id, &it->uuid);
+	row_rev(op->g->keys, op->t.ct, r, it->rev);
+	if (r->client_id != NULL && strncmp(r->client_id, op->s->n->device, dev) == 0 && r->client_id[dev] == '/')
+		it->client_id = r->client_id + dev + 1;
+	if (op->t.ct == CT_FOLDER)
+		item_parent(op, it);
+	if (!whole)
+		item_fields(op, it, r, sent);
+	return RC_OK;
+}
+
+/* ---- reading back ---- */
+
+static enum rc
+read_back(struct op *op, struct err *e)
+{
+	int64_t *ids = arena_array(op->a, int64_t, op->n_touched + 1);
+	const char **oxids = arena_array(op->a, const char *, op->n_touched + 1);
+	struct object **o;
+	size_t n = 0, got;
+	enum rc rc;
+
+	if (ids == NULL || oxids == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for reading back");
+	for (size_t i = 0; i < op->n_touched; i++) {
+		struct row *r;
+
+		if (stash_get(op, op->touched[i].id) != NULL)
+			continue;
+		rc = op_row(op, op->touched[i].id, &r, e);
+		if (rc != RC_OK)
+			return rc;
+		ids[n] = op->touched[i].id;
+		oxids[n++] = r != NULL ? r->oxid : NULL;
+	}
+	rc = op_fetch(op, ids, oxids, n, &o, &got, e);
+	return rc == RC_OK && n > 0 ? op_merge_objects(op, o, got, ids, n, e) : rc;
+}
+
+/* What OX made of a write in the very same version is this device's own, what differs otherwise is foreign (F11). */
+static enum rc
+complete_writes(struct op *op, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < op->n_writes && rc == RC_OK; i++) {
+		struct write_entry *w = &op->writes[i];
+		struct row *r;
+
+		if (!w->done || w->cn != 0)
+			continue;
+		rc = op_row(op, w->id, &r, e);
+		if (rc != RC_OK || r == NULL || r->dead)
+			continue;
+		sync_write_complete(w, r);
+		rc = store_write_save(op->c, w, e);
+	}
+	return rc;
+}
+
+/* ---- contents of the items ---- */
+
+static enum rc
+fetch_contents(struct answer *an, const struct sync_item *items, size_t n_items, struct err *e)
+{
+	struct op *op = an->op;
+	size_t n = 0, got, max = n_items + op->n_forced;
+	int64_t *ids = arena_array(op->a, int64_t, max + 1);
+	const char **oxids = arena_array(op->a, const char *, max + 1);
+	struct object **o;
+	size_t kind;
+	enum rc rc;
+
+	if (ids == NULL || oxids == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for contents");
+	for (size_t i = 0; i < n_items; i++) {
+		if (items[i].kind == SYNC_DEL || stash_get(op, items[i].row->id) != NULL)
+			continue;
+		ids[n] = items[i].row->id;
+		oxids[n++] = items[i].row->oxid;
+	}
+	for (size_t i = 0; i < op->n_forced; i++) {
+		struct row *r;
+
+		if (!imap_get(op->forced, op->forced_id[i], &kind) || kind != SYNC_PUT || stash_get(op, op->forced_id[i]) != NULL)
+			continue;
+		rc = op_row(op, op->forced_id[i], &r, e);
+		if (rc != RC_OK)
+			return rc;
+		ids[n] = op->forced_id[i];
+		oxids[n++] = r != NULL ? r->oxid : NULL;
+	}
+	rc = op_fetch(op, ids, oxids, n, &o, &got, e);
+	return rc == RC_OK && n > 0 ? op_merge_objects(op, o, got, ids, n, e) : rc;
+}
+
+static enum rc
+give_all(struct answer *an, const struct sync_item *items, size_t n, struct err *e)
+{
+	struct op *op = an->op;
+	enum rc rc = RC_OK;
+	size_t kind;
+
+	for (size_t i = 0; i < n && rc == RC_OK; i++)
+		rc = items[i].kind == SYNC_DEL ? give_gone(an, items[i].row->id, e)
+		                               : give(an, items[i].kind == SYNC_PUT, items[i].row, NULL, e);
+	for (size_t i = 0; i < op->n_forced && rc == RC_OK; i++) {
+		struct row *r = NULL;
+
+		if (!imap_get(op->forced, op->forced_id[i], &kind))
+			continue;
+		if (kind == SYNC_PUT)
+			rc = op_row(op, op->forced_id[i], &r, e);
+		if (rc == RC_OK)
+			rc = r == NULL ? give_gone(an, op->forced_id[i], e) : give(an, true, r, NULL, e);
+	}
+	for (size_t i = 0; i < op->n_touched && rc == RC_OK; i++) {
+		struct row *r;
+
+		if (op->forced != NULL && imap_get(op->forced, op->touched[i].id, &kind))
+			continue;
+		rc = op_row(op, op->touched[i].id, &r, e);
+		if (rc == RC_OK)
+			rc = r == NULL ? give_gone(an, op->touched[i].id, e) : give(an, false, r, &op->touched[i], e);
+	}
+	return rc;
+}
+
+/* ---- saving ---- */
+
+static enum rc
+save_txn(struct store_conn *c, void *arg, struct err *e)
+{
+	struct answer *an = arg;
+	struct op *op = an->op;
+	struct store_cursor *s = &an->saved;
+	int64_t folder;
+	enum rc rc;
+
+	memset(s, 0, sizeof(*s));
+	random_bytes(s->syncid.b, sizeof(s->syncid.b)); /* random: a database rolled back must not give a name twice */
+	s->c = an->next;
+	s->more = an->more;
+	rc = store_cursor_put(c, op->s->n->device_id, op->t.f.id, op->cur.seq, op->g->o.cursor_children, s, e);
+	for (size_t i = 0; i < op->n_writes && rc == RC_OK; i++) {
+		if (op->writes[i].seq != op->next_seq || op->writes[i].seq == s->seq)
+			continue;
+		op->writes[i].seq = s->seq;
+		rc = store_write_save(c, &op->writes[i], e);
+	}
+	for (size_t i = 0; i < op->n_intents && rc == RC_OK; i++) {
+		struct intent it;
+
+		rc = store_intent_get(c, op->a, op->s->n->device_id, op->intents[i], &folder, &it, e);
+		if (rc == RC_NOTFOUND) {
+			rc = RC_OK;
+			continue;
+		}
+		if (rc == RC_OK && it.seq != s->seq) {
+			it.seq = s->seq;
+			rc = store_intent_put(c, op->s->n->device_id, folder, op->intents[i], &it, e);
+		}
+	}
+	return rc;
+}
+
+/* An answer that differs from an earlier one in nothing gets the earlier one's name: a repeat changes nothing. */
+static bool
+same_child(struct answer *an, struct err *e)
+{
+	struct op *op = an->op;
+	struct store_cursor *kids;
+	size_t n;
+
+	if (op->req->mode != SYNC_UPDATE || op->req->n_changes != 0 ||
+	    store_cursor_children(op->c, op->a, op->s->n->device_id, op->t.f.id, op->cur.seq, &kids, &n, e) != RC_OK)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (kids[i].more == an->more && cursor_equal(&kids[i].c, &an->next)) {
+			an->saved = kids[i];
+			return true;
+		}
+	return false;
+}
+
+static enum rc
+answer_save(struct answer *an, struct err *e)
+{
+	struct op *op = an->op;
+	struct sync_answer *out = op->out;
+	const struct row_source src = source_of(op);
+	enum rc rc = sync_prune(op->a, &an->next, &src, e);
+
+	if (rc != RC_OK)
+		return rc;
+	out->more = an->more;
+	out->has_syncid = true;
+	if (op->req->mode == SYNC_UPDATE && op->req->n_changes == 0 && out->n == 0 && out->n_deleted == 0 && !an->more &&
+	    !op->cur.more && cursor_equal(&an->next, &op->cur.c)) {
+		out->syncid = op->cur.syncid; /* nothing new: nothing written, the same name */
+		quick_note(op, &op->cur, true);
+		return RC_OK;
+	}
+	if (!same_child(an, e)) {
+		rc = store_txn(op->c, save_txn, an, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	out->syncid = an->saved.syncid;
+	an->saved.c = an->next;
+	quick_note(op, &an->saved, !an->more);
+	return RC_OK;
+}
+
+/* ---- the two entries ---- */
+
+enum rc
+op_answer(struct op *op, struct err *e)
+{
+	struct answer an = { .op = op };
+	const struct row_source src = source_of(op);
+	struct imap *skip = imap_new(op->a, op->n_touched + op->n_forced);
+	struct sync_delta_in in = {
+		.cursor = &op->cur.c, .folder_cn = 0, .w0 = op->w0, .w1 = op->w1, .limit = op->req->limit, .skip = skip,
+		.max_objects = op->g->o.max_objects,
+	};
+	enum rc rc = read_back(op, e);
+
+	if (rc == RC_OK)
+		rc = complete_writes(op, e);
+	if (rc != RC_OK)
+		return rc;
+	if (skip == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the answer");
+	for (size_t i = 0; i < op->n_touched; i++)
+		if (!imap_put(skip, op->touched[i].id, i))
+			return err_set(e, RC_NOMEM, "out of memory for the answer");
+	for (size_t i = 0; i < op->n_forced; i++)
+		if (!imap_put(skip, op->forced_id[i], i))
+			return err_set(e, RC_NOMEM, "out of memory for the answer");
+	in.folder_cn = op->t.f.cn;
+	rc = sync_delta(op->a, &in, &src, &an.d, e);
+	if (rc != RC_OK)
+		return rc;
+	an.next = an.d.next;
+	an.more = an.d.more;
+	if (op->req->mode == SYNC_ESTIMATE) {
+		op->out->estimate = an.d.n;
+		return RC_OK;
+	}
+	rc = fetch_contents(&an, an.d.items, an.d.n, e);
+	if (rc == RC_OK)
+		rc = give_all(&an, an.d.items, an.d.n, e);
+	if (rc == RC_OK)
+		rc = answer_save(&an, e);
+	metric_add(M_OBJECTS_OUT, (int64_t)(op->out->n + op->out->n_deleted));
+	return rc;
+}
+
+static int
+pair_by_id(const void *x, const void *y)
+{
+	const struct pair *a = x, *b = y;
+
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+/* (uuid, rev) pairs against the index: differences only; a syncid comes with the last page alone (F20). */
+enum rc
+op_reconcile(struct op *op, struct err *e)
+{
+	struct answer an = { .op = op };
+	const struct sync_request *req = op->req;
+	struct pair *pairs = arena_array(op->a, struct pair, req->n_pairs + 1);
+	struct sync_reconcile_out r;
+	struct row **rows;
+	size_t n, live = 0;
+	enum rc rc;
+
+	if (pairs == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the pairs");
+	for (size_t i = 0; i < req->n_pairs; i++) {
+		struct pair *p = &pairs[i];
+		size_t len = strlen(req->pair_rev[i]);
+
+		p->uuid = req->pair_uuid[i];
+		p->valid = uuid_id(op->g->keys, op->t.tag, &p->uuid, &p->id);
+		if (!p->valid)
+			p->id = INT64_MIN;
+		if (len < sizeof(p->rev))
+			memcpy(p->rev, req->pair_rev[i], len + 1);
+	}
+	qsort(pairs, req->n_pairs, sizeof(*pairs), pair_by_id);
+	rc = store_rows_all(op->c, op->a, &op->t.f, true, &rows, &n, e);
+	for (size_t i = 0; rc == RC_OK && i < n; i++)
+		if (sync_in_window(rows[i], op->w0, op->w1))
+			rows[live++] = rows[i];
+	if (rc == RC_OK)
+		rc = op_ensure_known(op, rows, live, e);
+	if (rc != RC_OK)
+		return rc;
+	n = live;
+	live = 0;
+	for (size_t i = 0; i < n; i++) /* what was gone when its content was read */
+		if (!rows[i]->dead && sync_in_window(rows[i], op->w0, op->w1))
+			rows[live++] = rows[i];
+	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, 0); /* reading contents may have moved the index on */
+	rc = sync_reconcile(op->a, op->g->keys, op->t.ct, &op->cur.c, rows, live, pairs, req->n_pairs, NULL, req->limit, &r);
+	if (rc != RC_OK)
+		return err_set(e, rc, "out of memory for the comparison");
+	an.next = r.next;
+	an.more = r.more;
+	rc = fetch_contents(&an, r.items, r.n, e);
+	if (rc == RC_OK)
+		rc = give_all(&an, r.items, r.n, e);
+	for (size_t i = 0; i < r.n_gone && rc == RC_OK; i++) {
+		struct uuid *u;
+
+		rc = deleted_add(&an, 0, e);
+		if (rc != RC_OK)
+			break;
+		u = &op->out->deleted[op->out->n_deleted - 1];
+		*u = r.gone[i]->uuid; /* as the client named it, whatever it was */
+	}
+	if (rc != RC_OK)
+		return rc;
+	if (r.more) {
+		op->out->more = true;
+		op->out->has_syncid = false;
+		return RC_OK;
+	}
+	return answer_save(&an, e);
+}

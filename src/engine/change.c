@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A client's changes, one after another: plan (pure), note the intent, write to OX, note the outcome; refused = refresh and
+ * plan again, three times at most.  A crash between any two steps leaves a state from which the client's repeat goes on
+ * (ARCHITECTURE.md "One sync, step by step").  How each type is written is in write.c.
+ */
+#include "engine/change_int.h"
+
+#include <string.h>
+
+#define ATTEMPTS 3
+#define REASKS 4                 /* planner's questions to OX within one attempt */
+#define INTENT_GOOD_MS 5000      /* a stalled worker must not send an intent that a retry already believes dead (F9) */
+
+/* ---- from what the protocol read to what the planner wants ---- */
+
+static enum rc
+change_build(struct op *op, const struct client_change *cc, struct change *ch, struct err *e)
+{
+	const struct content_type *t = model_content(op->t.ct);
+	unsigned n = 0;
+
+	memset(ch, 0, sizeof(*ch));
+	ch->op = cc->op;
+	ch->client_id = cc->client_id;
+	ch->rev = cc->rev;
+	ch->again = cc->again;
+	ch->blind_delete = cc->blind_delete;
+	ch->recreate = cc->client_id != NULL && strncmp(cc->client_id, "re.", 3) == 0;
+	if (cc->has_uuid && !uuid_id(op->g->keys, op->t.tag, &cc->uuid, &ch->id))
+		ch->id = 0;
+	ch->f = arena_array(op->a, struct change_field, t->n_fields);
+	if (ch->f == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a change");
+	for (unsigned i = 0; i < t->n_fields; i++) {
+		if (!fmask_has(&cc->fields, i) || cc->object == NULL)
+			continue;
+		ch->f[n++] = (struct change_field){ .i = (uint8_t)i, .blind = fmask_has(&cc->blind, i),
+			.fp = field_fp(op->g->keys, &t->fields[i], cc->object->v[i]) };
+	}
+	ch->nf = n;
+	return RC_OK;
+}
+
+/* Which row the change is about: by id, or by clientId through its intent or the uid that OX stored (F10, F16). */
+static enum rc
+work_load(struct work *w, struct err *e)
+{
+	struct op *op = w->op;
+	struct row **rows;
+	size_t n;
+	int64_t folder;
+	enum rc rc;
+
+	w->row = NULL;
+	if (w->ch.client_id == NULL)
+		return w->ch.id != 0 ? op_row(op, w->ch.id, &w->row, e) : RC_OK;
+	if (!w->kept_intent) {
+		rc = store_intent_get(op->c, op->a, op->s->n->device_id, w->ch.client_id, &folder, &w->intent, e);
+		if (rc != RC_OK && rc != RC_NOTFOUND)
+			return rc;
+		w->has_intent = rc == RC_OK;
+	}
+	if (w->has_intent && w->intent.state != INTENT_PENDING && w->intent.id != 0) {
+		rc = op_row(op, w->intent.id, &w->row, e);
+		if (rc != RC_OK || w->row != NULL)
+			return rc;
+	}
+	rc = store_rows_by_client_id(op->c, op->a, &op->t.f, w->key, &rows, &n, e);
+	if (rc == RC_OK && n > 0)
+		w->row = rows[0];
+	return rc;
+}
+
+static void
+plan(struct work *w, bool moved_checked)
+{
+	struct op *op = w->op;
+	struct sync_plan_in in = {
+		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &w->intent : NULL,
+		.cursor_seq = op->cur.seq, .policy = op->req->policy, .delete_policy = op->req->delete_policy,
+		.now = now_ms(), .late_max = op->g->o.late_max_ms, .moved_checked = moved_checked,
+		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
+	};
+	struct write_entry *mine;
+	char rev[REV_TEXT];
+	size_t n = 0;
+
+	if (w->row != NULL) {
+		mine = arena_array(op->a, struct write_entry, op->n_writes + 1);
+		for (size_t i = 0; mine != NULL && i < op->n_writes; i++)
+			if (op->writes[i].id == w->row->id && (op->writes[i].seq == 0 || op->writes[i].seq > op->cur.seq))
+				mine[n++] = op->writes[i];
+		in.writes = mine;
+		in.n_writes = n;
+		row_rev(op->g->keys, op->t.ct, w->row, rev);
+		in.row_rev = rev;
+	}
+	sync_plan_change(&in, &w->p);
+}
+
+/* ---- notes in the database ---- */
+
+enum rc
+work_intent_put(struct work *w, struct err *e)
+{
+	struct op *op = w->op;
+
+	w->has_intent = true;
+	if (op->n_intents == op->cap_intents) {
+		size_t cap = op->cap_intents != 0 ? op->cap_intents * 2 : 64;
+		const char **p = arena_array(op->a, const char *, cap);
+
+		if (p == NULL)
+			return err_set(e, RC_NOMEM, "out of memory for an intent");
+		if (op->n_intents != 0)
+			memcpy(p, op->intents, op->n_intents * sizeof(*p));
+		op->intents = p;
+		op->cap_intents = cap;
+	}
+	op->intents[op->n_intents++] = w->ch.client_id;
+	w->intent.seq = op->next_seq;
+	return store_intent_put(op->c, op->s->n->device_id, op->t.f.id, w->ch.client_id, &w->intent, e);
+}
+
+enum rc
+work_log_write(struct work *w, struct write_entry *entry, struct err *e)
+{
+	struct op *op = w->op;
+	struct write_entry *p;
+	enum rc rc;
+
+	entry->seq = op->next_seq;
+	rc = store_write_add(op->c, op->s->n->device_id, op->t.f.id, entry, e);
+	if (rc != RC_OK)
+		return rc;
+	p = arena_array(op->a, struct write_entry, op->n_writes + 1);
+	if (p == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the writes log");
+	if (op->n_writes != 0)
+		memcpy(p, op->writes, op->n_writes * sizeof(*p));
+	p[op->n_writes++] = *entry;
+	op->writes = p;
+	return RC_OK;
+}
+
+enum rc
+work_withdraw(struct work *w, int64_t wid, struct err *e)
+{
+	struct op *op = w->op;
+	size_t n = 0;
+
+	for (size_t i = 0; i < op->n_writes; i++)
+		if (op->writes[i].wid != wid)
+			op->writes[n++] = op->writes[i];
+	op->n_writes = n;
+	return store_write_delete(op->c, wid, e);
+}
+
+/* The fields as sent, for intents and the writes log; only those of MASK unless it is NULL. */
+struct write_field *
+work_sent(struct work *w, const struct fmask *mask, unsigned *n)
+{
+	struct write_field *f = arena_array(w->op->a, struct write_field, w->ch.nf + 1);
+
+	*n = 0;
+	for (unsigned i = 0; f != NULL && i < w->ch.nf; i++)
+		if (mask == NULL || fmask_has(mask, w->ch.f[i].i))
+			f[(*n)++] = (struct write_field){ .i = w->ch.f[i].i, .fp = w->ch.f[i].fp };
+	return f;
+}
+
+/* A pending intent found its object: its creation is this device's own write (rule OWN). */
+enum rc
+work_adopt(struct work *w, msec_t lm, struct err *e)
+{
+	struct write_entry entry = { .id = w->row->id, .done = true, .lm = lm, .f = w->intent.f, .nf = w->intent.nf };
+
+	sync_write_complete(&entry, w->row);
+	return work_log_write(w, &entry, e);
+}
+
+/* ---- what every plan may ask besides its main step ---- */
+
+static enum rc
+plan_side_effects(struct work *w, struct err *e)
+{
+	struct op *op = w->op;
+	const struct sync_plan_out *p = &w->p;
+	enum rc rc = RC_OK;
+
+	if (p->intent_new) {
+		memset(&w->intent, 0, sizeof(w->intent));
+		w->intent.state = INTENT_PENDING;
+		w->intent.at = now_ms();
+		w->intent.id = op->t.ct == CT_MAIL ? (int64_t)op->t.f.uidnext : 0; /* a lost import lies at or above this uid */
+		w->intent.f = work_sent(w, NULL, &w->intent.nf);
+		rc = work_intent_put(w, e);
+	} else if (p->intent_set) {
+		if (p->adopt)
+			rc = work_adopt(w, 0, e);
+		w->intent.state = p->intent_state;
+		w->intent.unsure = p->intent_unsure;
+		if (w->row != NULL)
+			w->intent.id = w->row->id;
+		if (rc == RC_OK)
+			rc = work_intent_put(w, e);
+	} else if (p->adopt) {
+		rc = work_adopt(w, 0, e);
+	}
+	if (rc == RC_OK && p->map) {
+		w->res->has_uuid = true;
+		if (w->row != NULL)
+			uuid_make(op->g->keys, op->t.tag, w->row->id, &w->res->uuid);
+		else if (w->has_intent && w->intent.elsewhere)
+			w->res->uuid = w->intent.else_uuid;
+		else
+			uuid_make(op->g->keys, op->t.tag, w->intent.id, &w->res->uuid);
+	}
+	if (rc == RC_OK && w->row != NULL && (p->force_del || p->force_put))
+		rc = forced_add(op, w->row->id, p->force_del ? SYNC_DEL : SYNC_PUT);
+	if (rc == RC_OK && w->row != NULL && p->touched)
+		rc = touched_add(op, w->row->id, &w->ch);
+	if (w->row != NULL && p->drop_have)
+		cursor_have_drop(&op->cur.c, w->row->id);
+	return rc;
+}
+
+/* The client's losing values. Their uuid: of the row, or the one that the client named. */
+enum rc
+work_record_lost(struct work *w, const struct fmask *lose, struct err *e)
+{
+	struct uuid u = w->cc->uuid;
+
+	if (w->row != NULL)
+		uuid_make(w->op->g->keys, w->op->t.tag, w->row->id, &u);
+	return conflict_record(w->op, &u, w->cc->object, lose, "client", e);
+}
+
+/* ---- the planner's questions ---- */
+
+/* A create whose outcome is unknown for longer than OX can still be working on it: is there an object with its uid? */
+static enum rc
+ask_uid(struct work *w, bool *again, struct err *e)
+{
+	struct op *op = w->op;
+	struct object *o = NULL;
+	struct sighting s = { 0 };
+	int64_t id = 0;
+	enum rc rc;
+
+	*again = false;
+	w->kept_intent = true; /* asked and elsewhere are for this attempt, not for the database */
+	if (op->t.ct == CT_MAIL) {
+		rc = w->message_id != NULL ? ox_mail_find(op->s->ox, op->a, op->t.oxid, w->message_id, &id, e) : RC_NOTFOUND;
+		if (rc == RC_OK && id >= w->intent.id) {
+			w->intent.state = INTENT_DONE;
+			w->intent.id = id;
+			w->intent.id_known = true;
+			*again = true;
+			return work_intent_put(w, e);
+		}
+	} else if (op->t.ct == CT_FOLDER) {
+		rc = RC_NOTFOUND; /* a folder is found by parent and title when it is created (write.c) */
+	} else {
+		rc = ox_find_uid(op->s->ox, op->a, op->t.ct, client_uid_format(op->a, op->s->n->device, w->ch.client_id), &o, e);
+	}
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return rc;
+	w->intent.asked = true;
+	if (o != NULL) {
+		*again = o->folder != NULL && strcmp(o->folder, op->t.oxid) == 0;
+		if (!*again) {
+			uuid_make(op->g->keys, tag_of_folder(op->g, op->s->n->account, op->t.ct, o->folder), o->id, &w->intent.else_uuid);
+			w->intent.elsewhere = true;
+			w->intent.id = o->id;
+			rc = object_sight(op->a, op->g->keys, o, &s);
+			w->intent.else_f = s.f;
+			w->intent.else_nf = rc == RC_OK ? s.nf : 0;
+			rc = RC_OK;
+		}
+		object_drop(o);
+	}
+	return RC_OK;
+}
+
+/* A tombstone may be a move: alive elsewhere, the change is applied there, merged against the tombstone (F15). */
+static enum rc
+apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
+{
+	struct op *op = w->op;
+	struct object *o = NULL;
+	struct fmask send = { { 0 } }, lose = { { 0 } }, win = { { 0 } };
+	struct sighting s;
+	struct uuid there;
+	msec_t lm;
+	enum rc rc = ox_get_any(op->s->ox, op->a, op->t.ct, op->t.oxid, w->row->id, &o, e);
+
+	*again = *gone = false;
+	if (rc == RC_NOTFOUND) {
+		*gone = true;
+		return RC_OK;
+	}
+	if (rc != RC_OK)
+		return rc;
+	if (o->folder == NULL || strcmp(o->folder, op->t.oxid) == 0) {
+		*again = true;
+		goto out;
+	}
+	w->res->status = ST_GONE;
+	rc = object_sight(op->a, op->g->keys, o, &s);
+	if (rc != RC_OK)
+		goto out;
+	if (!sync_plan_moved(&w->ch, w->row, &s, &w->p, op->req->policy, &send, &lose, &win)) {
+		w->res->status = ST_CONFLICT;
+		goto out;
+	}
+	uuid_make(op->g->keys, tag_of_folder(op->g, op->s->n->account, op->t.ct, o->folder), o->id, &there);
+	rc = conflict_record(op, &there, w->cc->object, &lose, "client", e);
+	if (rc == RC_OK)
+		rc = conflict_record(op, &there, o, &win, "server", e);
+	if (rc == RC_OK && !fmask_empty(&send)) {
+		rc = ox_update(op->s->ox, o->folder, o->id, o->oxid, w->cc->object, &send, o->lm, &lm, e);
+		if (rc == RC_CONFLICT || rc == RC_NOTFOUND) {
+			*again = true;
+			rc = RC_OK;
+		}
+	}
+	if (rc == RC_OK && !*again) {
+		w->res->has_uuid = true;
+		w->res->uuid = there;
+		rc = forced_add(op, w->row->id, SYNC_DEL);
+	}
+out:
+	object_drop(o);
+	return rc;
+}
+
+/* ---- one attempt ---- */
+
+/* RC_OK: W->res->status holds the answer, or *again asks for a refresh and another attempt. */
+static enum rc
+attempt(struct work *w, bool *again, struct err *e)
+{
+	bool moved_checked = false, gone;
+	enum rc rc;
+
+	*again = false;
+	for (int i = 0; i < REASKS; i++) {
+		rc = work_load(w, e);
+		if (rc != RC_OK)
+			return rc;
+		plan(w, moved_checked);
+		if (w->p.kind == PLAN_FIND_UID) {
+			rc = ask_uid(w, again, e);
+			if (rc != RC_OK || *again)
+				return rc;
+			continue;
+		}
+		if (w->p.kind == PLAN_FIND_MOVED) {
+			rc = apply_moved(w, again, &gone, e);
+			if (rc != RC_OK || *again)
+				return rc;
+			if (!gone)
+				return RC_OK;
+			moved_checked = true;
+			continue;
+		}
+		break;
+	}
+	w->res->status = w->p.status;
+	rc = plan_side_effects(w, e);
+	if (rc != RC_OK)
+		return rc;
+	switch (w->p.kind) {
+	case PLAN_RECORD:
+		rc = work_record_lost(w, &w->p.lose, e);
+		break;
+	case PLAN_CREATE:
+		if (now_ms() - w->intent.at > INTENT_GOOD_MS) {
+			w->res->status = ST_RETRY;
+			return RC_OK;
+		}
+		return write_create(w, again, e);
+	case PLAN_UPDATE:
+		return write_update(w, again, e);
+	case PLAN_DELETE:
+		return write_delete(w, again, e);
+	case PLAN_RECREATE:
+		w->res->status = ST_RECREATE;
+		return RC_OK;
+	case PLAN_DONE:
+		break;
+	case PLAN_FIND_UID:
+	case PLAN_FIND_MOVED:
+		w->res->status = ST_RETRY; /* OX answers differently every time: let it settle */
+		break;
+	}
+	if (rc == RC_OK && w->cc->has_move && w->res->status == ST_OK && w->op->t.ct != CT_FOLDER)
+		rc = write_move(w, again, e);
+	return rc;
+}
+
+/*
+ * An error that belongs to this change alone (OX refuses the data, the right is missing) is answered with it; an error of the
+ * way to OX ends the request, which the client repeats as a whole.
+ */
+static bool
+belongs_to_change(enum rc rc)
+{
+	return rc == RC_PROTO || rc == RC_FORBIDDEN || rc == RC_NOTFOUND || rc == RC_LIMIT;
+}
+
+/* A folder is moved by its parent's id like any other field. */
+static enum rc
+parent_as_field(struct op *op, struct client_change *cc, struct err *e)
+{
+	int i = model_field(model_content(CT_FOLDER), "folder_id");
+	const char *parent = "1";
+	enum content ct;
+
+	if (op->t.ct != CT_FOLDER || cc->op != OP_MODIFY || !cc->has_move || i < 0)
+		return RC_OK;
+	if (!uuid_is_zero(&cc->move_to) && !folder_uuid_oxid(op, &cc->move_to, &parent, &ct))
+		return err_set_path(e, RC_NOTFOUND, "parent", "the parent folder does not exist (any more)");
+	if (cc->object == NULL && (cc->object = object_new(op->a, CT_FOLDER)) == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a change");
+	object_set(cc->object, (unsigned)i, json_string(parent));
+	fmask_set(&cc->fields, (unsigned)i);
+	return RC_OK;
+}
+
+static enum rc
+one_change(struct op *op, size_t i, struct err *e)
+{
+	struct client_change *cc = &op->req->changes[i];
+	struct work w = { .op = op, .cc = cc, .res = &op->out->results[i] };
+	bool again = true;
+	enum rc rc = parent_as_field(op, cc, e);
+
+	w.res->change = i;
+	if (rc != RC_OK)
+		goto refused;
+	rc = change_build(op, cc, &w.ch, e);
+	if (rc != RC_OK)
+		return rc;
+	if (cc->client_id != NULL) {
+		w.key = arena_printf(op->a, "%s/%s", op->s->n->device, cc->client_id);
+		if (w.key == NULL)
+			return err_set(e, RC_NOMEM, "out of memory for a change");
+	}
+	if (op->t.ct == CT_MAIL && cc->op == OP_CREATE) {
+		rc = mail_prepare(&w, e);
+		if (rc != RC_OK)
+			goto refused;
+	}
+	for (int n = 0; n < ATTEMPTS && again; n++) {
+		if (n > 0) {
+			rc = op_refresh(op, true, e);
+			if (rc != RC_OK)
+				return rc;
+			w.kept_intent = false;
+		}
+		rc = attempt(&w, &again, e);
+		if (rc != RC_OK)
+			break;
+		if (again)
+			w.res->status = ST_RETRY;
+	}
+refused:
+	buf_fini(&w.raw);
+	if (rc == RC_OK)
+		return RC_OK;
+	if (!belongs_to_change(rc))
+		return rc;
+	w.res->failed = true;
+	w.res->err = *e;
+	return RC_OK;
+}
+
+enum rc
+op_changes(struct op *op, struct err *e)
+{
+	enum rc rc = store_writes_get(op->c, op->a, op->s->n->device_id, op->t.f.id, &op->writes, &op->n_writes, e);
+
+	op->out->results = arena_array(op->a, struct answer_result, op->req->n_changes);
+	if (rc == RC_OK && op->out->results == NULL)
+		rc = err_set(e, RC_NOMEM, "out of memory for the results");
+	for (size_t i = 0; i < op->req->n_changes && rc == RC_OK; i++) {
+		rc = one_change(op, i, e);
+		if (rc == RC_OK)
+			op->out->n_results++;
+	}
+	metric_add(M_OBJECTS_IN, (int64_t)op->out->n_results);
+	return rc;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One change of a client while it is carried out: shared by change.c (what) and write.c (how each type is written). */
+#ifndef USMD_CHANGE_INT_H
+#define USMD_CHANGE_INT_H
+
+#include "engine/engine_int.h"
+
+struct work {
+	struct op *op;
+	const struct client_change *cc;
+	struct change ch;
+	const char *key;         /* "<device>/<clientId>" as rows carry it */
+	struct answer_result *res;
+	struct row *row;
+	struct intent intent;
+	bool has_intent;
+	bool kept_intent;        /* intent holds answers of OX for this attempt: do not read it again */
+	struct sync_plan_out p;
+	const char *message_id;  /* mail create */
+	struct buf raw;          /* mail create: the octets as they are sent, when they had to be completed */
+};
+
+enum rc work_intent_put(struct work *w, struct err *e);
+enum rc work_log_write(struct work *w, struct write_entry *entry, struct err *e);
+enum rc work_withdraw(struct work *w, int64_t wid, struct err *e);
+struct write_field *work_sent(struct work *w, const struct fmask *mask, unsigned *n);
+enum rc work_adopt(struct work *w, msec_t lm, struct err *e);
+enum rc work_record_lost(struct work *w, const struct fmask *lose, struct err *e);
+
+/* write.c: RC_OK sets W->res->status, or *again */
+enum rc write_create(struct work *w, bool *again, struct err *e);
+enum rc write_update(struct work *w, bool *again, struct err *e);
+enum rc write_delete(struct work *w, bool *again, struct err *e);
+enum rc write_move(struct work *w, bool *again, struct err *e);
+enum rc mail_prepare(struct work *w, struct err *e);
+
+#endif

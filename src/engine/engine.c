@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The engine as a whole: keys derived from the master key, parts borrowed, readiness. */
+#include "engine/engine_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum rc
+engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES], struct store *store,
+    struct cache *cache, struct backend *backend, struct hub *hub, struct engine **out, struct err *e)
+{
+	struct engine *g = mem_alloc(sizeof(*g));
+	enum rc rc;
+
+	*out = NULL;
+	if (g == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the engine");
+	g->o = *o;
+	g->store = store;
+	g->cache = cache;
+	g->backend = backend;
+	g->hub = hub;
+	(void)pthread_mutex_init(&g->lock, NULL);
+	(void)pthread_cond_init(&g->poll_wake, NULL);
+	derive_key(master, "usmd conflict records", g->seal_key, sizeof(g->seal_key));
+	derive_key(master, "usmd password cache", g->token_key, sizeof(g->token_key));
+	derive_key(master, "usmd topics", g->topic_key, sizeof(g->topic_key));
+	g->keys = model_keys_new(master);
+	if (g->keys == NULL) {
+		rc = err_set(e, RC_NOMEM, "out of memory for the engine's keys");
+		goto fail;
+	}
+	rc = watch_start(g, e);
+	if (rc != RC_OK)
+		goto fail;
+	*out = g;
+	return RC_OK;
+
+fail:
+	engine_free(g);
+	return rc;
+}
+
+void
+engine_free(struct engine *g)
+{
+	if (g == NULL)
+		return;
+	watch_stop(g);
+	session_forget_all(g);
+	model_keys_free(g->keys);
+	secret_wipe(g->seal_key, sizeof(g->seal_key));
+	secret_wipe(g->token_key, sizeof(g->token_key));
+	(void)pthread_cond_destroy(&g->poll_wake);
+	(void)pthread_mutex_destroy(&g->lock);
+	mem_free(g);
+}
+
+enum rc
+engine_check(struct engine *g, char *text, size_t size)
+{
+	struct err e = { 0 };
+	enum rc rc = store_check(g->store, &e);
+	bool cached = cache_ok(g->cache);
+
+	(void)snprintf(text, size, "postgresql=%s redis=%s", rc == RC_OK ? "ok" : "down", cached ? "ok" : "down");
+	if (rc != RC_OK)
+		return rc;
+	return cached ? RC_OK : RC_BUSY;
+}

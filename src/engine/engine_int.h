@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the files of the engine share: the engine itself, accounts and sessions of this node, one running operation. */
+#ifndef USMD_ENGINE_INT_H
+#define USMD_ENGINE_INT_H
+
+#include <pthread.h>
+
+#include "usmd/engine.h"
+
+#define DAY_MS INT64_C(86400000)
+#define SESSION_BUCKETS 4096
+#define ACCOUNT_BUCKETS 1024
+#define THROTTLE_SLOTS 4096
+
+/** An account with an OX session on this node; shared by the client sessions of all its devices. */
+struct account {
+	struct account *next;    /* chain of the bucket */
+	int64_t context, user;
+	struct ox_session *ox;   /* under engine.lock; use account_ox() */
+	unsigned sessions;       /* client sessions on this node; 0 = log out of OX and free */
+	uint64_t hier_tag;       /* place tag of the hierarchy */
+};
+
+/** A client session that this node knows; under engine.lock. */
+struct node_session {
+	struct node_session *next;
+	unsigned char hash[32];  /* SHA-256 of the token: its key everywhere */
+	int64_t account_id, device_id;
+	char device[65];
+	struct account *account;
+	struct device_config config;
+	msec_t expires;
+	unsigned refs;           /* table + handles */
+	bool dead;               /* logged out or expired: not in the table any more */
+};
+
+struct engine_session {
+	struct engine *g;
+	struct node_session *n;
+	struct ox_session *ox;   /* own reference for the request */
+};
+
+struct throttle {
+	uint64_t key;
+	int64_t minute;
+	unsigned failed;
+};
+
+struct engine {
+	struct engine_options o;
+	struct model_keys *keys;
+	unsigned char seal_key[KEY_BYTES];   /* conflict records */
+	unsigned char token_key[KEY_BYTES];  /* with the token: seals the password in the cache */
+	unsigned char topic_key[16];
+	struct store *store;
+	struct cache *cache;
+	struct backend *backend;
+	struct hub *hub;
+
+	pthread_mutex_t lock;                /* everything below */
+	struct node_session *session[SESSION_BUCKETS];
+	struct account *account[ACCOUNT_BUCKETS];
+	struct throttle throttle[THROTTLE_SLOTS];
+	struct engine_watch *watches, *watches_tail; /* queue of the watches that the poller looks after */
+	pthread_cond_t poll_wake;
+	pthread_t poller;
+	bool polling, stop;
+};
+
+/** A folder that an operation works on, and its index as read under the lock. */
+struct target {
+	struct store_folder f;
+	enum content ct;
+	const char *oxid;   /* OX folder id; "hierarchy" for the hierarchy */
+	uint64_t tag;       /* for uuids of its objects */
+	/* the tag is also the hub topic: equal for every reader of a shared folder */
+};
+
+/** An object whose content this operation has at hand; valid for the row version LM/cn it was merged with. */
+struct stash {
+	struct object **o;
+	size_t n, cap;
+	struct imap *by_id; /* id -> index in o */
+};
+
+/** What a client sent for an object that was (or is to be) answered in full. */
+struct touched {
+	int64_t id;
+	unsigned nf;
+	struct change_field *f; /* as sent, ascending; later changes of the same request win */
+};
+
+struct op {
+	struct engine *g;
+	struct engine_session *s;
+	struct arena *a;
+	struct store_conn *c;
+	struct target t;
+	struct stash stash;
+	struct object **folders;      /* content of the hierarchy, when read in this operation */
+	size_t n_folders;
+	bool locked;
+	msec_t w0, w1;                /* today's window */
+	struct store_cursor cur;      /* the client's; c.epoch 0 for init and reconcile */
+	uint64_t next_seq;
+	struct folder_ref ref;        /* what T is, as the client names it */
+	msec_t refreshed_at;          /* when OX was asked in this operation, 0 = it was not */
+	struct sync_request *req;
+	struct sync_answer *out;
+	struct write_entry *writes;   /* log of this device and folder */
+	size_t n_writes;
+	struct imap *touched_at;      /* id -> index in touched */
+	struct touched *touched;
+	size_t n_touched, cap_touched;
+	struct imap *forced;          /* id -> enum sync_kind (PUT or DEL) */
+	int64_t *forced_id;
+	size_t n_forced, cap_forced;
+	const char **intents;         /* clientIds whose intents were written in this operation */
+	size_t n_intents, cap_intents;
+	struct imap *now_at;          /* id -> index in now: rows as merged in this operation */
+	struct row **now;
+	size_t n_now, cap_now;
+	uint64_t cn_at_start;         /* to see whether others have to be woken */
+	struct imap *broken;          /* ids whose content OX fails to give */
+	bool wrote;                   /* some row or folder head was saved */
+};
+
+/* session.c */
+struct ox_session *account_ox(struct engine *g, struct account *a);
+struct engine_session *session_dup(struct engine_session *s);
+enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
+void session_forget_all(struct engine *g);
+void config_parse(const struct engine *g, const char *text, struct device_config *out);
+
+/* folder.c */
+enum rc target_open(struct op *op, const struct folder_ref *ref, struct target *t, struct err *e);
+enum rc target_hierarchy(struct op *op, bool create, struct target *t, struct err *e);
+uint64_t tag_of_folder(const struct engine *g, const struct account *a, enum content ct, const char *oxid);
+enum content folder_content(const struct object *o);
+enum rc hierarchy_load(struct op *op, struct err *e);
+void hierarchy_drop(struct op *op);
+bool folder_uuid_oxid(struct op *op, const struct uuid *u, const char **oxid, enum content *ct);
+bool uuid_is_zero(const struct uuid *u);
+
+/* refresh.c */
+enum rc op_refresh(struct op *op, bool force, struct err *e);
+enum rc op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expect, size_t n_expect, struct err *e);
+enum rc op_fetch(struct op *op, const int64_t *ids, const char *const *oxids, size_t n, struct object ***out, size_t *n_out, struct err *e);
+enum rc op_ensure_known(struct op *op, struct row **rows, size_t n, struct err *e);
+enum rc op_kill(struct op *op, int64_t id, struct err *e);
+enum rc op_row(struct op *op, int64_t id, struct row **row, struct err *e);
+
+/* stash.c */
+enum rc stash_put(struct op *op, struct object *o);
+struct object *stash_get(const struct op *op, int64_t id);
+void stash_drop(struct op *op);
+enum rc touched_add(struct op *op, int64_t id, const struct change *ch);
+enum rc forced_add(struct op *op, int64_t id, enum sync_kind kind);
+enum rc now_put(struct op *op, struct row *r);
+struct row *now_row(const struct op *op, struct row *r);
+
+/* change.c */
+enum rc op_changes(struct op *op, struct err *e);
+
+/* conflict.c */
+enum rc conflict_record(struct op *op, const struct uuid *uuid, const struct object *o, const struct fmask *fields, const char *whose, struct err *e);
+
+/* answer.c */
+enum rc op_answer(struct op *op, struct err *e);
+enum rc op_reconcile(struct op *op, struct err *e);
+
+/* sync.c */
+enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
+void op_end(struct op *op);
+void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);
+
+/* quick.c */
+bool quick_unchanged(struct engine_session *s, const struct sync_request *req, enum content *ct);
+void quick_note(struct op *op, const struct store_cursor *cur, bool complete);
+void quick_forget(struct op *op);
+bool quick_fresh(struct op *op);
+
+/* watch.c */
+void watch_stop(struct engine *g);
+enum rc watch_start(struct engine *g, struct err *e);
+void op_wake(struct op *op, uint64_t topic);
+
+#endif

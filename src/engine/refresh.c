@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Refresh: what OX shows goes into the folder's index, under the folder's lock, each merge guarded by the fence (F19).
+ *
+ * PIM: `updates` since the stored timestamp minus the overlap (F13: without it 2-14 % of concurrent changes are lost); a
+ * complete listing when the index is new, older than OX's memory for deletions, or a period has passed.  The stored
+ * timestamp only rises and never comes from a write's echo.
+ * The hierarchy is small: it is read whole.
+ */
+#include "engine/engine_int.h"
+#include "engine/refresh_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PUT_CHUNK 5000 /* rows in one statement */
+#define SEEN_COARSE (12 * 3600 * 1000) /* an unchanged refresh notes its time at most this often: it must write nothing */
+
+/* ---- one merge: rows in, changed rows out, saved in one transaction ---- */
+
+enum rc
+merge_begin(struct op *op, struct merge *m, size_t expected, struct err *e)
+{
+	memset(m, 0, sizeof(*m));
+	m->op = op;
+	m->f = op->t.f;
+	m->head.cn = op->t.f.cn;
+	m->cap = expected < 64 ? 64 : expected;
+	m->put = arena_array(op->a, struct row *, m->cap);
+	m->at = imap_new(op->a, expected);
+	return m->put != NULL && m->at != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory while merging");
+}
+
+/* Notes that R has to be saved; a row merged twice is saved once. */
+static enum rc
+merge_note(struct merge *m, struct row *r, struct err *e)
+{
+	size_t at;
+
+	if (imap_get(m->at, r->id, &at)) {
+		m->put[at] = r;
+		return RC_OK;
+	}
+	if (m->n == m->cap) {
+		struct row **p = arena_array(m->op->a, struct row *, m->cap * 2);
+
+		if (p == NULL)
+			return err_set(e, RC_NOMEM, "out of memory while merging");
+		memcpy(p, m->put, m->n * sizeof(*p));
+		m->put = p;
+		m->cap *= 2;
+	}
+	if (!imap_put(m->at, r->id, m->n))
+		return err_set(e, RC_NOMEM, "out of memory while merging");
+	m->put[m->n++] = r;
+	return RC_OK;
+}
+
+/* OLD is the row as the database has it; a row merged earlier in this merge takes its place. */
+enum rc
+merge_sighting(struct merge *m, const struct row *old, const struct sighting *s, struct row **now, struct err *e)
+{
+	struct row *r = arena_alloc(m->op->a, sizeof(*r));
+	bool changed, touched;
+	size_t at;
+	enum rc rc;
+
+	if (r == NULL)
+		return err_set(e, RC_NOMEM, "out of memory while merging");
+	if (imap_get(m->at, s->id, &at))
+		old = m->put[at];
+	rc = sync_merge(m->op->a, &m->head, old, s, r, &changed, &touched);
+	if (rc != RC_OK)
+		return rc == RC_BUSY ? rc : err_set(e, rc, "an object could not be merged");
+	if (now != NULL)
+		*now = r;
+	return touched ? merge_note(m, r, e) : RC_OK;
+}
+
+enum rc
+merge_kill(struct merge *m, const struct row *old, struct err *e)
+{
+	struct row *r;
+	size_t at;
+
+	if (imap_get(m->at, old->id, &at))
+		old = m->put[at];
+	r = arena_memdup(m->op->a, old, sizeof(*r));
+	if (r == NULL)
+		return err_set(e, RC_NOMEM, "out of memory while merging");
+	return sync_kill(&m->head, r) ? merge_note(m, r, e) : RC_OK;
+}
+
+static enum rc
+merge_save(struct store_conn *c, void *arg, struct err *e)
+{
+	struct merge *m = arg;
+	struct store_folder f = m->f;
+	enum rc rc = RC_OK;
+
+	f.cn = m->head.cn;
+	for (size_t i = 0; i < m->n && rc == RC_OK; i += PUT_CHUNK)
+		rc = store_rows_put(c, &f, m->put + i, m->n - i < PUT_CHUNK ? m->n - i : PUT_CHUNK, e);
+	if (rc == RC_OK)
+		rc = store_folder_save(c, &f, e);
+	if (rc == RC_OK)
+		m->saved = f;
+	return rc;
+}
+
+/* Saves when there is something to save; the folder of the operation is the saved one afterwards. */
+enum rc
+merge_end(struct merge *m, struct err *e)
+{
+	enum rc rc;
+
+	if (m->n == 0 && !m->head_changed)
+		return RC_OK;
+	rc = store_txn(m->op->c, merge_save, m, e);
+	if (rc == RC_CONFLICT)
+		return err_set(e, RC_BUSY, "the folder was changed by another node meanwhile; repeat the request");
+	for (size_t i = 0; rc == RC_OK && i < m->n; i++)
+		rc = now_put(m->op, m->put[i]) == RC_OK ? RC_OK : err_set(e, RC_NOMEM, "out of memory while merging");
+	if (rc == RC_OK) {
+		m->op->t.f = m->saved;
+		m->op->wrote = true;
+	}
+	return rc;
+}
+
+/* ---- helpers on rows ---- */
+
+enum rc
+op_row(struct op *op, int64_t id, struct row **row, struct err *e)
+{
+	struct row **rows;
+	size_t n;
+	enum rc rc = store_rows_get(op->c, op->a, &op->t.f, &id, 1, &rows, &n, e);
+
+	*row = rc == RC_OK && n > 0 ? rows[0] : NULL;
+	return rc;
+}
+
+enum rc
+rows_by_id(struct op *op, const int64_t *ids, size_t n, struct row ***rows, struct imap **at, struct err *e)
+{
+	size_t got;
+	enum rc rc = store_rows_get(op->c, op->a, &op->t.f, ids, n, rows, &got, e);
+
+	if (rc != RC_OK)
+		return rc;
+	*at = imap_new(op->a, got);
+	if (*at == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for index rows");
+	for (size_t i = 0; i < got; i++)
+		if (!imap_put(*at, (*rows)[i]->id, i))
+			return err_set(e, RC_NOMEM, "out of memory for index rows");
+	return RC_OK;
+}
+
+static int
+by_lm(const void *x, const void *y)
+{
+	const struct object *a = *(struct object *const *)x, *b = *(struct object *const *)y;
+
+	if (a->lm != b->lm)
+		return a->lm < b->lm ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+/* The type of a folder orders the hierarchy's first fill and answers what a folder holds. */
+enum rc
+op_sight(struct op *op, const struct object *o, struct sighting *s, struct err *e)
+{
+	enum rc rc = object_sight(op->a, op->g->keys, o, s);
+
+	if (rc != RC_OK)
+		return err_set(e, rc, "an object of OX could not be read");
+	if (o->ct == CT_FOLDER) {
+		s->sk = folder_content(o);
+		if (s->sk == CT_COUNT)
+			s->sk = CT_FOLDER;
+	}
+	return RC_OK;
+}
+
+/* ---- contents ---- */
+
+/* Whole objects, from the hierarchy or the folder; absent ones are left out. The caller owns the references. */
+enum rc
+op_fetch(struct op *op, const int64_t *ids, const char *const *oxids, size_t n, struct object ***out, size_t *n_out, struct err *e)
+{
+	struct imap *want;
+	enum rc rc;
+
+	*out = NULL;
+	*n_out = 0;
+	if (n == 0)
+		return RC_OK;
+	if (op->t.ct != CT_FOLDER)
+		return ox_list(op->s->ox, op->a, op->t.ct, op->t.oxid, ids, oxids, n, out, n_out, e);
+	rc = hierarchy_load(op, e);
+	if (rc != RC_OK)
+		return rc;
+	want = imap_new(op->a, n);
+	*out = arena_array(op->a, struct object *, n);
+	if (want == NULL || *out == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for folders");
+	for (size_t i = 0; i < n; i++)
+		if (!imap_put(want, ids[i], i))
+			return err_set(e, RC_NOMEM, "out of memory for folders");
+	for (size_t i = 0; i < op->n_folders && *n_out < n; i++) {
+		const struct object *f = op->folders[i];
+		struct object *o;
+		size_t at;
+
+		if (!imap_get(want, f->id, &at))
+			continue;
+		o = object_new(op->a, CT_FOLDER); /* references of its own: the caller drops what it got */
+		if (o == NULL)
+			return err_set(e, RC_NOMEM, "out of memory for folders");
+		o->id = f->id;
+		o->oxid = f->oxid;
+		o->folder = f->folder;
+		o->lm = f->lm;
+		for (size_t k = 0; k < model_content(CT_FOLDER)->n_fields; k++)
+			if (f->v[k] != NULL)
+				o->v[k] = json_incref(f->v[k]);
+		(*out)[(*n_out)++] = o;
+	}
+	return RC_OK;
+}
+
+static bool
+is_broken(const struct op *op, int64_t id)
+{
+	size_t at;
+
+	return op->broken != NULL && imap_get(op->broken, id, &at);
+}
+
+/* Objects that OX names but fails to show are no deletions and no contents: they wait until OX can show them again. */
+static size_t
+set_broken_aside(struct op *op, struct object **o, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!o[i]->broken) {
+			o[kept++] = o[i];
+			continue;
+		}
+		log_warn("broken-object", "type=%s folder=%lld id=%lld OX fails whenever its content is asked for", model_content(op->t.ct)->name,
+		    (long long)op->t.f.id, (long long)o[i]->id);
+		if (op->broken == NULL)
+			op->broken = imap_new(op->a, 16);
+		if (op->broken == NULL || !imap_put(op->broken, o[i]->id, i))
+			log_error("broken-object", "out of memory");
+		object_drop(o[i]);
+	}
+	return kept;
+}
+
+/*
+ * Contents into the index (rule F18): each object is at least as new as its row.  Ids of EXPECT that OX did not give are
+ * gone from the folder: tombstones.  Objects go into the stash, which owns them then, also on failure.
+ */
+enum rc
+op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expect, size_t n_expect, struct err *e)
+{
+	struct merge m;
+	struct row **rows;
+	struct imap *at;
+	size_t i;
+	enum rc rc = RC_OK;
+
+	n = set_broken_aside(op, o, n);
+	for (size_t k = 0; k < n; k++) {
+		if (rc == RC_OK && stash_put(op, o[k]) == RC_OK)
+			continue;
+		object_drop(o[k]);
+		rc = err_set(e, RC_NOMEM, "out of memory for objects");
+	}
+	if (rc == RC_OK)
+		rc = merge_begin(op, &m, n, e);
+	if (rc == RC_OK)
+		rc = rows_by_id(op, expect, n_expect, &rows, &at, e);
+	if (rc != RC_OK)
+		return rc;
+	qsort(o, n, sizeof(struct object *), by_lm);
+	for (size_t k = 0; k < n && rc == RC_OK; k++) {
+		struct sighting s;
+
+		rc = op_sight(op, o[k], &s, e);
+		if (rc == RC_OK)
+			rc = merge_sighting(&m, imap_get(at, o[k]->id, &i) ? rows[i] : NULL, &s, NULL, e);
+	}
+	for (size_t k = 0; k < n_expect && rc == RC_OK; k++)
+		if (stash_get(op, expect[k]) == NULL && imap_get(at, expect[k], &i) && !is_broken(op, expect[k]))
+			rc = merge_kill(&m, rows[i], e);
+	return rc == RC_OK ? merge_end(&m, e) : rc;
+}
+
+enum rc
+op_kill(struct op *op, int64_t id, struct err *e)
+{
+	struct merge m;
+	struct row *r;
+	enum rc rc = op_row(op, id, &r, e);
+
+	if (rc != RC_OK || r == NULL)
+		return rc;
+	rc = merge_begin(op, &m, 1, e);
+	if (rc == RC_OK)
+		rc = merge_kill(&m, r, e);
+	return rc == RC_OK ? merge_end(&m, e) : rc;
+}
+
+#define KNOW_CHUNK 500
+
+/* Rows that a listing brought have no fingerprints yet: read their contents (not kept), ROWS[i] become the known rows. */
+enum rc
+op_ensure_known(struct op *op, struct row **rows, size_t n, struct err *e)
+{
+	int64_t ids[KNOW_CHUNK];
+	const char *oxids[KNOW_CHUNK];
+	size_t k = 0, at_row[KNOW_CHUNK];
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i <= n && rc == RC_OK; i++) {
+		if (i < n && !rows[i]->known) {
+			ids[k] = rows[i]->id;
+			oxids[k] = rows[i]->oxid;
+			at_row[k++] = i;
+		}
+		if (k > 0 && (k == KNOW_CHUNK || i == n)) {
+			struct object **o;
+			size_t got;
+
+			rc = op_fetch(op, ids, oxids, k, &o, &got, e);
+			if (rc == RC_OK)
+				rc = op_merge_objects(op, o, got, ids, k, e);
+			for (size_t j = 0; j < k && rc == RC_OK; j++)
+				rows[at_row[j]] = now_row(op, rows[at_row[j]]);
+			stash_drop(op);
+			k = 0;
+		}
+	}
+	return rc;
+}
+
+/* ---- complete listing ---- */
+
+static int
+by_id(const void *x, const void *y)
+{
+	int64_t a = ((const struct sighting *)x)->id, b = ((const struct sighting *)y)->id;
+
+	return a < b ? -1 : a > b;
+}
+
+/* Rows whose listed version differs from the known one need their content before they can be merged. */
+static enum rc
+merge_contents(struct merge *m, const struct row *const *old, const struct sighting *s, size_t n, struct err *e)
+{
+	struct op *op = m->op;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < n && rc == RC_OK; i += KNOW_CHUNK) {
+		size_t k = n - i < KNOW_CHUNK ? n - i : KNOW_CHUNK, got = 0;
+		int64_t ids[KNOW_CHUNK];
+		const char *oxids[KNOW_CHUNK];
+		struct object **o = NULL;
+
+		for (size_t j = 0; j < k; j++) {
+			ids[j] = s[i + j].id;
+			oxids[j] = s[i + j].oxid;
+		}
+		rc = op_fetch(op, ids, oxids, k, &o, &got, e);
+		for (size_t x = 0; x < got && rc == RC_OK; x++) {
+			struct sighting full;
+			size_t j = 0;
+
+			while (j < k && ids[j] != o[x]->id)
+				j++;
+			rc = op_sight(op, o[x], &full, e);
+			if (rc == RC_OK && j < k)
+				rc = merge_sighting(m, old[i + j], &full, NULL, e);
+		}
+		object_drop_all(o, got);
+	}
+	return rc;
+}
+
+enum rc
+merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e)
+{
+	struct op *op = m->op;
+	struct row **rows;
+	const struct row **stale_row;
+	struct sighting *stale;
+	size_t n_rows, n_stale = 0, i = 0;
+	enum rc rc = store_rows_all(op->c, op->a, &op->t.f, false, &rows, &n_rows, e);
+
+	if (rc != RC_OK)
+		return rc;
+	stale = arena_array(op->a, struct sighting, n + 1);
+	stale_row = arena_array(op->a, const struct row *, n + 1);
+	if (stale == NULL || stale_row == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a listing");
+	qsort(s, n, sizeof(*s), by_id);
+	for (size_t k = 0; k < n && rc == RC_OK; k++) {
+		const struct row *old = NULL;
+
+		if (k > 0 && s[k].id == s[k - 1].id)
+			continue;
+		for (; i < n_rows && rows[i]->id < s[k].id && rc == RC_OK; i++)
+			rc = merge_kill(m, rows[i], e);
+		if (i < n_rows && rows[i]->id == s[k].id)
+			old = rows[i++];
+		if (rc == RC_OK)
+			rc = merge_sighting(m, old, &s[k], NULL, e);
+		if (rc == RC_BUSY) {
+			stale_row[n_stale] = old;
+			stale[n_stale++] = s[k];
+			rc = RC_OK;
+		}
+	}
+	for (; i < n_rows && rc == RC_OK; i++)
+		rc = merge_kill(m, rows[i], e);
+	return rc == RC_OK ? merge_contents(m, stale_row, stale, n_stale, e) : rc;
+}
+
+static enum rc
+refresh_listing(struct op *op, msec_t now, struct err *e)
+{
+	struct sighting *s;
+	struct merge m;
+	size_t n;
+	enum rc rc = ox_listing(op->s->ox, op->a, op->g->keys, op->t.ct, op->t.oxid, &s, &n, e);
+
+	if (rc == RC_OK)
+		rc = merge_begin(op, &m, op->t.f.init ? 64 : n, e);
+	if (rc == RC_OK)
+		rc = merge_listing(&m, s, n, e);
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		if (s[i].lm > m.f.ox_ts)
+			m.f.ox_ts = s[i].lm;
+	m.f.init = true;
+	m.f.listed_at = m.f.seen_at = now;
+	m.head_changed = true;
+	return merge_end(&m, e);
+}
+
+/* ---- updates ---- */
+
+static enum rc
+refresh_updates(struct op *op, msec_t now, struct err *e)
+{
+	struct object **o = NULL;
+	int64_t *deleted, *ids;
+	size_t n = 0, n_deleted, i;
+	struct row **rows;
+	struct imap *at;
+	struct merge m;
+	msec_t ts;
+	enum rc rc = ox_updates(op->s->ox, op->a, op->t.ct, op->t.oxid, op->t.f.ox_ts > op->g->o.overlap_ms ? op->t.f.ox_ts - op->g->o.overlap_ms : 0,
+	    &o, &n, &deleted, &n_deleted, &ts, e);
+
+	if (rc == RC_NOTFOUND && e != NULL && strcmp(e->code, "SVL-0011") == 0)
+		return refresh_listing(op, now, e); /* contacts: only deletions lie in the interval (ox-races.md) */
+	if (rc != RC_OK)
+		return rc;
+	ids = arena_array(op->a, int64_t, n + n_deleted + 1);
+	rc = ids != NULL ? merge_begin(op, &m, n, e) : err_set(e, RC_NOMEM, "out of memory for a refresh");
+	for (size_t k = 0; rc == RC_OK && k < n; k++)
+		ids[k] = o[k]->id;
+	for (size_t k = 0; rc == RC_OK && k < n_deleted; k++)
+		ids[n + k] = deleted[k];
+	if (rc == RC_OK)
+		rc = rows_by_id(op, ids, n + n_deleted, &rows, &at, e);
+	if (rc == RC_OK)
+		qsort(o, n, sizeof(struct object *), by_lm);
+	for (size_t k = 0; rc == RC_OK && k < n; k++) {
+		struct sighting s;
+
+		rc = op_sight(op, o[k], &s, e);
+		if (rc == RC_OK)
+			rc = merge_sighting(&m, imap_get(at, o[k]->id, &i) ? rows[i] : NULL, &s, NULL, e);
+		if (rc == RC_OK)
+			rc = stash_put(op, o[k]);
+		if (rc == RC_OK)
+			o[k] = NULL; /* the stash has it: the answer will not fetch it again */
+	}
+	for (size_t k = 0; rc == RC_OK && k < n_deleted; k++)
+		if (stash_get(op, deleted[k]) == NULL && imap_get(at, deleted[k], &i)) /* a row beats a deletion of the same id (F13) */
+			rc = merge_kill(&m, rows[i], e);
+	for (size_t k = 0; k < n; k++)
+		object_drop(o[k]);
+	if (rc != RC_OK)
+		return rc;
+	if (ts > m.f.ox_ts && m.n > 0)
+		m.f.ox_ts = ts;
+	if (m.n > 0 || now - m.f.seen_at > SEEN_COARSE) {
+		m.f.seen_at = now;
+		m.head_changed = true;
+	}
+	return merge_end(&m, e);
+}
+
+static enum rc
+refresh_hierarchy(struct op *op, msec_t now, struct err *e)
+{
+	struct row **rows;
+	struct merge m;
+	struct imap *here, *old;
+	size_t n_rows, i;
+	enum rc rc = hierarchy_load(op, e);
+
+	if (rc == RC_OK)
+		rc = store_rows_all(op->c, op->a, &op->t.f, false, &rows, &n_rows, e);
+	if (rc == RC_OK)
+		rc = merge_begin(op, &m, op->n_folders, e);
+	if (rc != RC_OK)
+		return rc;
+	here = imap_new(op->a, op->n_folders);
+	old = imap_new(op->a, n_rows);
+	if (here == NULL || old == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the hierarchy");
+	for (size_t k = 0; k < n_rows && rc == RC_OK; k++)
+		if (!imap_put(old, rows[k]->id, k))
+			rc = err_set(e, RC_NOMEM, "out of memory for the hierarchy");
+	for (size_t k = 0; k < op->n_folders && rc == RC_OK; k++) {
+		struct sighting s;
+
+		if (!imap_put(here, op->folders[k]->id, k))
+			return err_set(e, RC_NOMEM, "out of memory for the hierarchy");
+		rc = op_sight(op, op->folders[k], &s, e);
+		if (rc == RC_OK)
+			rc = merge_sighting(&m, imap_get(old, s.id, &i) ? rows[i] : NULL, &s, NULL, e);
+	}
+	for (size_t k = 0; k < n_rows && rc == RC_OK; k++)
+		if (!imap_get(here, rows[k]->id, &i))
+			rc = merge_kill(&m, rows[k], e);
+	if (rc != RC_OK)
+		return rc;
+	if (!m.f.init || m.n > 0) {
+		m.f.init = true;
+		m.f.seen_at = m.f.listed_at = now;
+		m.head_changed = true;
+	}
+	return merge_end(&m, e);
+}
+
+/* FORCE: OX just refused something or the client sends changes: a fresh index is not fresh enough. */
+enum rc
+op_refresh(struct op *op, bool force, struct err *e)
+{
+	const struct engine_options *o = &op->g->o;
+	const struct store_folder *f = &op->t.f;
+	msec_t now = now_ms();
+	bool full;
+
+	if (!force && f->init && quick_fresh(op))
+		return RC_OK;
+	op->refreshed_at = now;
+	if (op->t.ct == CT_FOLDER) {
+		if (force)
+			hierarchy_drop(op);
+		return refresh_hierarchy(op, now, e);
+	}
+	if (op->t.ct == CT_MAIL)
+		return refresh_mail(op, now, e);
+	full = !f->init || now - f->listed_at > o->listing_interval_ms || now - f->seen_at > o->deletions_kept_ms / 2;
+	return full ? refresh_listing(op, now, e) : refresh_updates(op, now, e);
+}

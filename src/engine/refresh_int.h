@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One merge into a folder index, shared by the refreshes of PIM folders, the hierarchy and mail. */
+#ifndef USMD_REFRESH_INT_H
+#define USMD_REFRESH_INT_H
+
+#include "engine/engine_int.h"
+
+struct merge {
+	struct op *op;
+	struct store_folder f;   /* as it will be saved (cn aside) */
+	struct index_head head;
+	bool head_changed;       /* save the folder even when no row changed */
+	struct row **put;        /* rows to save */
+	size_t n, cap;
+	struct imap *at;         /* id -> index in put */
+	struct store_folder saved;
+};
+
+enum rc merge_begin(struct op *op, struct merge *m, size_t expected, struct err *e);
+enum rc merge_sighting(struct merge *m, const struct row *old, const struct sighting *s, struct row **now, struct err *e);
+enum rc merge_kill(struct merge *m, const struct row *old, struct err *e);
+enum rc merge_end(struct merge *m, struct err *e);
+enum rc merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e);
+enum rc rows_by_id(struct op *op, const int64_t *ids, size_t n, struct row ***rows, struct imap **at, struct err *e);
+enum rc op_sight(struct op *op, const struct object *o, struct sighting *s, struct err *e);
+
+/* refresh_mail.c */
+enum rc refresh_mail(struct op *op, msec_t now, struct err *e);
+
+#endif

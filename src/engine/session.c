@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Client sessions and the OX session behind them.  A token is 256 random bits that only the client holds: tables and cache
+ * know its SHA-256.  The password is kept by the ox_session and, sealed under a key that needs the token, in the cache, so
+ * that another node (or this one after a restart) can revive the OX session as long as the client comes back.
+ */
+#include "engine/engine_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void
+token_format(const unsigned char raw[32], char out[TOKEN_TEXT])
+{
+	unsigned bits = 0, acc = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < 32; i++) {
+		acc = acc << 8 | raw[i];
+		bits += 8;
+		while (bits >= 6) {
+			bits -= 6;
+			out[n++] = base64url[acc >> bits & 63];
+		}
+	}
+	out[n++] = base64url[acc << (6 - bits) & 63];
+	out[n] = '\0';
+}
+
+static bool
+token_valid(const char *t)
+{
+	return t != NULL && strlen(t) == TOKEN_TEXT - 1 && strspn(t, base64url) == TOKEN_TEXT - 1;
+}
+
+static size_t
+session_bucket(const unsigned char hash[32])
+{
+	return ((size_t)hash[0] << 8 | hash[1]) % SESSION_BUCKETS;
+}
+
+/* ---- accounts of this node ---- */
+
+static struct account *
+account_find_locked(struct engine *g, int64_t context, int64_t user)
+{
+	struct account *a = g->account[(uint64_t)(context * 31 + user) % ACCOUNT_BUCKETS];
+
+	while (a != NULL && (a->context != context || a->user != user))
+		a = a->next;
+	return a;
+}
+
+/* Gives OX to the account (taking over the reference), or drops it when the account has one that WINS. */
+static struct account *
+account_attach_locked(struct engine *g, struct ox_session *ox, bool replace, struct ox_session **drop)
+{
+	const struct ox_user *u = ox_session_user(ox);
+	struct account *a = account_find_locked(g, u->context_id, u->user_id);
+	struct place p = { .context = u->context_id, .ct = CT_FOLDER };
+	char folder[48];
+	size_t at;
+
+	*drop = NULL;
+	if (a == NULL) {
+		a = mem_alloc(sizeof(*a));
+		if (a == NULL) {
+			*drop = ox;
+			return NULL;
+		}
+		a->context = u->context_id;
+		a->user = u->user_id;
+		(void)snprintf(folder, sizeof(folder), "hierarchy:%lld", (long long)u->user_id);
+		p.folder = folder;
+		a->hier_tag = place_tag(g->keys, &p);
+		at = (uint64_t)(a->context * 31 + a->user) % ACCOUNT_BUCKETS;
+		a->next = g->account[at];
+		g->account[at] = a;
+	}
+	if (a->ox == NULL) {
+		a->ox = ox;
+	} else if (replace) {
+		*drop = a->ox;
+		a->ox = ox;
+	} else {
+		*drop = ox;
+	}
+	return a;
+}
+
+static void
+account_unlink_locked(struct engine *g, struct account *a)
+{
+	struct account **p = &g->account[(uint64_t)(a->context * 31 + a->user) % ACCOUNT_BUCKETS];
+
+	while (*p != a)
+		p = &(*p)->next;
+	*p = a->next;
+}
+
+struct ox_session *
+account_ox(struct engine *g, struct account *a)
+{
+	struct ox_session *ox;
+
+	(void)pthread_mutex_lock(&g->lock);
+	ox = a->ox != NULL ? ox_session_ref(a->ox) : NULL;
+	(void)pthread_mutex_unlock(&g->lock);
+	return ox;
+}
+
+/* ---- sessions of this node ---- */
+
+static struct node_session *
+session_find_locked(struct engine *g, const unsigned char hash[32])
+{
+	struct node_session *n = g->session[session_bucket(hash)];
+
+	while (n != NULL && !secret_eq(n->hash, hash, 32))
+		n = n->next;
+	return n;
+}
+
+/* Drops one reference; the last one frees N and, with the account's last session, the OX session in *END. */
+static void
+session_unref_locked(struct engine *g, struct node_session *n, struct ox_session **end)
+{
+	*end = NULL;
+	if (--n->refs > 0)
+		return;
+	if (--n->account->sessions == 0) {
+		*end = n->account->ox;
+		account_unlink_locked(g, n->account);
+		mem_free(n->account);
+	}
+	mem_free(n);
+	metric_add(M_SESSIONS, -1);
+}
+
+static void
+ox_end(struct ox_session *ox)
+{
+	if (ox == NULL)
+		return;
+	ox_session_end(ox);
+	ox_session_unref(ox);
+}
+
+/* Takes N out of the table (its handles may live on). */
+static void
+session_remove(struct engine *g, struct node_session *n)
+{
+	struct node_session **p;
+	struct ox_session *end = NULL;
+
+	(void)pthread_mutex_lock(&g->lock);
+	if (!n->dead) {
+		n->dead = true;
+		p = &g->session[session_bucket(n->hash)];
+		while (*p != n)
+			p = &(*p)->next;
+		*p = n->next;
+		session_unref_locked(g, n, &end);
+	}
+	(void)pthread_mutex_unlock(&g->lock);
+	ox_end(end);
+}
+
+/* OX is taken over. On success *OUT carries a reference for the caller. */
+static enum rc
+session_add(struct engine *g, const unsigned char hash[32], const struct store_session *row, struct ox_session *ox, bool replace,
+    struct node_session **out, struct err *e)
+{
+	struct node_session *n = mem_alloc(sizeof(*n)), *other;
+	struct ox_session *drop = NULL;
+	enum rc rc = RC_OK;
+
+	*out = NULL;
+	(void)pthread_mutex_lock(&g->lock);
+	other = session_find_locked(g, hash);
+	if (other != NULL) { /* another worker was faster */
+		other->refs++;
+		*out = other;
+		drop = ox;
+		mem_free(n);
+		goto out;
+	}
+	if (n == NULL) {
+		drop = ox;
+		rc = err_set(e, RC_NOMEM, "out of memory for a session");
+		goto out;
+	}
+	n->account = account_attach_locked(g, ox, replace, &drop);
+	if (n->account == NULL) {
+		mem_free(n);
+		rc = err_set(e, RC_NOMEM, "out of memory for an account");
+		goto out;
+	}
+	memcpy(n->hash, hash, 32);
+	n->account_id = row->account;
+	n->device_id = row->device;
+	(void)snprintf(n->device, sizeof(n->device), "%s", row->device_name);
+	config_parse(g, row->config, &n->config);
+	n->expires = row->expires;
+	n->refs = 2;
+	n->account->sessions++;
+	n->next = g->session[session_bucket(hash)];
+	g->session[session_bucket(hash)] = n;
+	*out = n;
+	metric_add(M_SESSIONS, 1);
+out:
+	(void)pthread_mutex_unlock(&g->lock);
+	ox_session_unref(drop);
+	return rc;
+}
+
+void
+session_forget_all(struct engine *g)
+{
+	for (size_t i = 0; i < SESSION_BUCKETS; i++)
+		while (g->session[i] != NULL)
+			session_remove(g, g->session[i]);
+}
+
+/* ---- the password in the cache ---- */
+
+static void
+password_key(const struct engine *g, const char *token, unsigned char key[KEY_BYTES])
+{
+	hmac_sha256(g->token_key, sizeof(g->token_key), token, strlen(token), key);
+}
+
+static void
+password_cache_name(const unsigned char hash[32], char *out, size_t size)
+{
+	char hex[65];
+
+	hex_encode(hash, 32, hex);
+	(void)snprintf(out, size, "pw:%s", hex);
+}
+
+static void
+password_remember(struct engine *g, const char *token, const unsigned char hash[32], const char *user, const char *password)
+{
+	unsigned char key[KEY_BYTES];
+	struct buf plain, sealed;
+	char name[72];
+
+	buf_init(&plain, 4096);
+	buf_init(&sealed, 8192);
+	buf_add(&plain, user, strlen(user) + 1);
+	buf_add(&plain, password, strlen(password) + 1);
+	password_key(g, token, key);
+	if (!plain.failed && secret_seal(key, "password", plain.p, plain.len, &sealed) == RC_OK) {
+		struct cache_pair pair = { .p = sealed.p, .len = sealed.len, .ttl_s = (unsigned)(g->o.password_lifetime_ms / 1000) };
+
+		password_cache_name(hash, name, sizeof(name));
+		pair.key = name;
+		cache_set_many(g->cache, &pair, 1);
+	}
+	secret_wipe(key, sizeof(key));
+	secret_wipe(plain.p, plain.len);
+	buf_fini(&plain);
+	buf_fini(&sealed);
+}
+
+/* Revives the OX session of a token that this node does not know: RC_DENIED = the client has to log in again. */
+static enum rc
+password_login(struct engine *g, const char *token, const unsigned char hash[32], struct ox_session **out, struct err *e)
+{
+	unsigned char key[KEY_BYTES];
+	struct cache_value v = { 0 };
+	struct buf plain;
+	char name[72];
+	const char *key_name = name;
+	enum rc rc = RC_DENIED;
+
+	*out = NULL;
+	buf_init(&plain, 4096);
+	password_cache_name(hash, name, sizeof(name));
+	password_key(g, token, key);
+	cache_mget(g->cache, &key_name, 1, &v);
+	if (v.p == NULL || secret_open(key, "password", v.p, v.len, &plain) != RC_OK || plain.len < 2 || plain.p[plain.len - 1] != '\0') {
+		rc = err_set(e, RC_DENIED, "the session has to be renewed: log in again");
+		goto out;
+	}
+	rc = ox_login(g->backend, plain.p, plain.p + strlen(plain.p) + 1, "usmd", out, e);
+out:
+	secret_wipe(key, sizeof(key));
+	secret_wipe(plain.p, plain.len);
+	buf_fini(&plain);
+	cache_values_free(&v, 1);
+	return rc;
+}
+
+/* ---- throttling of failed logins: a slot a (user, minute) and (address, minute) ---- */
+
+static struct throttle *
+throttle_slot_locked(struct engine *g, const char *what, const char *value)
+{
+	uint64_t key;
+	struct throttle *t;
+	int64_t minute = now_ms() / 60000;
+	char text[320];
+
+	(void)snprintf(text, sizeof(text), "%s:%s", what, value);
+	key = siphash24(g->topic_key, text, strlen(text));
+	t = &g->throttle[key % THROTTLE_SLOTS];
+	if (t->key != key || t->minute != minute)
+		*t = (struct throttle){ .key = key, .minute = minute };
+	return t;
+}
+
+static enum rc
+throttle_check(struct engine *g, const struct engine_login *in, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	(void)pthread_mutex_lock(&g->lock);
+	if (throttle_slot_locked(g, "user", in->user)->failed >= g->o.login_attempts ||
+	    throttle_slot_locked(g, "address", in->client_ip)->failed >= g->o.login_attempts) {
+		rc = err_set(e, RC_LIMIT, "too many failed logins; wait a minute and check the password");
+		if (e != NULL)
+			e->retry_after_s = 60;
+	}
+	(void)pthread_mutex_unlock(&g->lock);
+	return rc;
+}
+
+static void
+throttle_note(struct engine *g, const struct engine_login *in)
+{
+	(void)pthread_mutex_lock(&g->lock);
+	throttle_slot_locked(g, "user", in->user)->failed++;
+	throttle_slot_locked(g, "address", in->client_ip)->failed++;
+	(void)pthread_mutex_unlock(&g->lock);
+}
+
+/* ---- login, open, close, logout ---- */
+
+static bool
+device_name_ok(const char *s)
+{
+	size_t n = s != NULL ? strlen(s) : 0;
+
+	return n >= 1 && n <= 64 &&
+	    strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n;
+}
+
+static void
+default_folders(struct engine *g, const struct account *a, const struct ox_user *u, struct uuid out[CT_COUNT])
+{
+	for (int ct = 0; ct < CT_COUNT; ct++)
+		if (u->default_folder[ct][0] != '\0')
+			uuid_make(g->keys, a->hier_tag, model_id(g->keys, u->default_folder[ct]), &out[ct]);
+	if (u->inbox[0] != '\0')
+		uuid_make(g->keys, a->hier_tag, model_id(g->keys, u->inbox), &out[CT_MAIL]);
+}
+
+enum rc
+engine_login(struct engine *g, const struct engine_login *in, struct engine_login_answer *out, struct err *e)
+{
+	struct ox_session *ox = NULL;
+	struct node_session *n = NULL;
+	struct store_conn *c = NULL;
+	struct arena *a = NULL;
+	struct store_device dev = { 0 };
+	struct store_session row = { 0 };
+	struct engine_session s;
+	struct ox_session *end;
+	unsigned char raw[32], hash[32];
+	enum rc rc;
+
+	memset(out, 0, sizeof(*out));
+	if (!device_name_ok(in->device))
+		return err_set_path(e, RC_PROTO, "device", "a device name has 1 to 64 characters of A-Z a-z 0-9 . _ -");
+	rc = throttle_check(g, in, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = ox_login(g->backend, in->user, in->password, in->user_agent, &ox, e);
+	if (rc == RC_DENIED)
+		throttle_note(g, in);
+	if (rc != RC_OK)
+		goto out;
+	out->user = *ox_session_user(ox);
+	a = arena_new(0);
+	rc = a != NULL ? store_lease(g->store, &c, e) : err_set(e, RC_NOMEM, "out of memory for a login");
+	if (rc != RC_OK)
+		goto out;
+	rc = store_account_open(c, out->user.context_id, out->user.user_id, &row.account, e);
+	if (rc == RC_OK)
+		rc = store_device_open(c, a, row.account, in->device, &dev, e);
+	if (rc != RC_OK)
+		goto out;
+	random_bytes(raw, sizeof(raw));
+	token_format(raw, out->token);
+	sha256(out->token, TOKEN_TEXT - 1, hash);
+	out->expires = row.expires = now_ms() + g->o.session_lifetime_ms;
+	row.device = dev.id;
+	row.device_name = dev.name;
+	row.config = dev.config;
+	rc = store_session_put(c, hash, row.account, row.device, row.expires, e);
+	if (rc != RC_OK)
+		goto out;
+	/* a second session of OX for the account is closed; the newest password is the one to keep */
+	rc = session_add(g, hash, &row, ox, true, &n, e);
+	ox = NULL;
+	if (rc != RC_OK)
+		goto out;
+	password_remember(g, out->token, hash, in->user, in->password);
+	default_folders(g, n->account, &out->user, out->default_folder);
+	s = (struct engine_session){ .g = g, .n = n };
+	log_ctx()->account = n->account_id;
+	log_ctx()->device = n->device_id;
+	log_info("login", "context=%lld user=%lld", (long long)out->user.context_id, (long long)out->user.user_id);
+	(void)pthread_mutex_lock(&g->lock);
+	session_unref_locked(g, s.n, &end);
+	(void)pthread_mutex_unlock(&g->lock);
+	ox_end(end);
+out:
+	secret_wipe(raw, sizeof(raw));
+	ox_session_unref(ox);
+	store_release(c);
+	arena_free(a);
+	return rc;
+}
+
+/* The token is unknown to this node: the database says whose it is, the account or the cache gives the OX session. */
+static enum rc
+session_load(struct engine *g, const char *token, const unsigned char hash[32], struct node_session **out, struct err *e)
+{
+	struct store_conn *c = NULL;
+	struct store_session row = { 0 };
+	struct ox_session *ox = NULL;
+	struct account *acct;
+	struct arena *a = arena_new(0);
+	enum rc rc;
+
+	rc = a != NULL ? store_lease(g->store, &c, e) : err_set(e, RC_NOMEM, "out of memory for a session");
+	if (rc != RC_OK)
+		goto out;
+	rc = store_session_get(c, a, hash, &row, e);
+	if (rc == RC_NOTFOUND)
+		rc = err_set(e, RC_DENIED, "the session is unknown or has ended: log in again");
+	if (rc != RC_OK)
+		goto out;
+	store_release(c);
+	c = NULL;
+	(void)pthread_mutex_lock(&g->lock);
+	acct = account_find_locked(g, row.context_id, row.user_id);
+	if (acct != NULL && acct->ox != NULL)
+		ox = ox_session_ref(acct->ox);
+	(void)pthread_mutex_unlock(&g->lock);
+	if (ox == NULL) {
+		rc = password_login(g, token, hash, &ox, e);
+		if (rc != RC_OK)
+			goto out;
+		if (ox_session_user(ox)->context_id != row.context_id || ox_session_user(ox)->user_id != row.user_id) {
+			rc = err_set(e, RC_DENIED, "the session belongs to another user now: log in again");
+			goto out;
+		}
+	}
+	rc = session_add(g, hash, &row, ox, false, out, e);
+	ox = NULL;
+out:
+	ox_session_unref(ox);
+	store_release(c);
+	arena_free(a);
+	return rc;
+}
+
+enum rc
+engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e)
+{
+	struct engine_session *s = NULL;
+	struct node_session *n;
+	unsigned char hash[32];
+	enum rc rc;
+
+	*out = NULL;
+	if (!token_valid(token))
+		return err_set(e, RC_DENIED, "no session: log in first");
+	sha256(token, TOKEN_TEXT - 1, hash);
+	(void)pthread_mutex_lock(&g->lock);
+	n = session_find_locked(g, hash);
+	if (n != NULL)
+		n->refs++;
+	(void)pthread_mutex_unlock(&g->lock);
+	if (n == NULL) {
+		rc = session_load(g, token, hash, &n, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	s = mem_alloc(sizeof(*s));
+	if (s == NULL) {
+		struct engine_session tmp = { .g = g, .n = n };
+
+		(void)pthread_mutex_lock(&g->lock);
+		session_unref_locked(g, tmp.n, &tmp.ox);
+		(void)pthread_mutex_unlock(&g->lock);
+		ox_end(tmp.ox);
+		return err_set(e, RC_NOMEM, "out of memory for a session");
+	}
+	s->g = g;
+	s->n = n;
+	s->ox = account_ox(g, n->account);
+	log_ctx()->account = n->account_id;
+	log_ctx()->device = n->device_id;
+	if (s->ox == NULL || n->expires <= now_ms()) {
+		session_remove(g, n);
+		engine_session_close(s);
+		return err_set(e, RC_DENIED, "the session has expired: log in again");
+	}
+	*out = s;
+	return RC_OK;
+}
+
+void
+engine_session_close(struct engine_session *s)
+{
+	struct ox_session *end = NULL;
+
+	if (s == NULL)
+		return;
+	ox_session_unref(s->ox);
+	(void)pthread_mutex_lock(&s->g->lock);
+	session_unref_locked(s->g, s->n, &end);
+	(void)pthread_mutex_unlock(&s->g->lock);
+	ox_end(end);
+	mem_free(s);
+}
+
+/* A second handle on the same session, for a parked ping; NULL = out of memory. */
+struct engine_session *
+session_dup(struct engine_session *s)
+{
+	struct engine_session *d = mem_alloc(sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->g = s->g;
+	d->n = s->n;
+	d->ox = ox_session_ref(s->ox);
+	(void)pthread_mutex_lock(&s->g->lock);
+	d->n->refs++;
+	(void)pthread_mutex_unlock(&s->g->lock);
+	return d;
+}
+
+/* The database has the last word on every request that works: a logout at another node, a database restored or made new. */
+enum rc
+session_verify(struct engine_session *s, struct store_conn *c, struct err *e)
+{
+	struct arena *a = arena_new(0);
+	struct store_session row;
+	enum rc rc;
+
+	if (a == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a session");
+	rc = store_session_get(c, a, s->n->hash, &row, e);
+	if (rc == RC_NOTFOUND || (rc == RC_OK && (row.account != s->n->account_id || row.device != s->n->device_id))) {
+		session_remove(s->g, s->n);
+		rc = err_set(e, RC_DENIED, "the session is unknown or has ended: log in again");
+	}
+	arena_free(a);
+	return rc;
+}
+
+enum rc
+engine_logout(struct engine_session *s, struct err *e)
+{
+	struct engine *g = s->g;
+	struct store_conn *c = NULL;
+	char name[72];
+	const char *key = name;
+	enum rc rc = store_lease(g->store, &c, e);
+
+	if (rc == RC_OK)
+		rc = store_session_delete(c, s->n->hash, e);
+	store_release(c);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return rc;
+	password_cache_name(s->n->hash, name, sizeof(name));
+	cache_del(g->cache, &key, 1);
+	session_remove(g, s->n);
+	log_info("logout", "device=%s", s->n->device);
+	return RC_OK;
+}

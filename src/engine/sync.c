@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * One sync operation in the order that the model proves: lock, load the cursor (check, acknowledge), refresh, changes, answer.
+ * The lock is held from before the cursor is read until the new cursor is saved.
+ */
+#include "engine/engine_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum rc
+op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e)
+{
+	enum rc rc;
+
+	memset(op, 0, sizeof(*op));
+	op->g = s->g;
+	op->s = s;
+	op->a = a;
+	rc = store_lease(op->g->store, &op->c, e);
+	return rc == RC_OK ? session_verify(s, op->c, e) : rc;
+}
+
+void
+op_end(struct op *op)
+{
+	if (op->locked)
+		store_unlock(op->c, op->t.f.id);
+	store_release(op->c);
+	op->c = NULL;
+	op->locked = false;
+}
+
+/* The filter's window in whole days, so that an unchanged sync stays unchanged until midnight UTC. */
+void
+op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1)
+{
+	const struct engine_options *o = &op->g->o;
+	struct device_config cfg;
+	msec_t today = now_ms() / DAY_MS;
+
+	*w0 = TIME_MIN;
+	*w1 = TIME_MAX;
+	if (o->past_days[ct] == 0 && o->future_days[ct] == 0)
+		return;
+	engine_config_get(op->s, &cfg);
+	*w0 = (today - cfg.past_days[ct]) * DAY_MS;
+	if (cfg.future_days[ct] > 0)
+		*w1 = (today + cfg.future_days[ct] + 1) * DAY_MS - 1;
+}
+
+static void
+fresh_cursor(struct op *op)
+{
+	memset(&op->cur, 0, sizeof(op->cur));
+	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, 0);
+	op->cur.seq = op->next_seq > 0 ? op->next_seq - 1 : 0; /* syncInit and reconcile prune nothing: children of no one */
+}
+
+/* The cursor that the client names; using it acknowledges it. */
+static enum rc
+load_cursor(struct op *op, struct err *e)
+{
+	const struct sync_request *req = op->req;
+	enum rc rc = store_cursor_get(op->c, op->a, op->s->n->device_id, op->t.f.id, &req->syncid, &op->cur, e);
+
+	if (rc == RC_NOTFOUND || (rc == RC_OK && op->cur.c.epoch != op->t.f.epoch))
+		return err_set_path(e, RC_CONFLICT, "syncid", "this syncid is unknown here (any more): reconcile");
+	if (rc == RC_OK)
+		rc = cursor_copy(op->a, &op->cur.c, &op->cur.c); /* a change that finds its object gone forgets it in here */
+	if (rc != RC_OK || req->mode == SYNC_ESTIMATE)
+		return rc;
+	if (req->n_changes > 0 && req->k < op->cur.k) {
+		rc = err_set_path(e, RC_CONFLICT, "request", "a newer request of this device has been seen: drop this one's answer");
+		if (e != NULL)
+			(void)snprintf(e->code, sizeof(e->code), "%s", ENGINE_OUTDATED);
+		return rc;
+	}
+	return store_cursor_use(op->c, op->s->n->device_id, op->t.f.id, &op->cur, req->n_changes > 0 ? req->k : 0, e);
+}
+
+static enum rc
+op_run(struct op *op, struct err *e)
+{
+	struct sync_request *req = op->req;
+	int64_t index = op->t.f.id;
+	bool has_cursor = req->mode == SYNC_UPDATE || req->mode == SYNC_ESTIMATE;
+	enum rc rc = store_lock(op->c, index, e);
+
+	if (rc != RC_OK)
+		return rc;
+	op->locked = true;
+	/* what was read before the lock may be old */
+	rc = target_open(op, &req->folder, &op->t, e);
+	if (rc != RC_OK || op->t.f.id != index)
+		return rc != RC_OK ? rc : err_set(e, RC_BUSY, "the folder's index was made anew; repeat the request");
+	op->cn_at_start = op->t.f.cn;
+	op_window(op, op->t.ct, &op->w0, &op->w1);
+	op->out->ct = op->t.ct;
+	rc = store_cursor_next_seq(op->c, op->s->n->device_id, op->t.f.id, &op->next_seq, e);
+	if (rc == RC_OK && has_cursor)
+		rc = load_cursor(op, e);
+	if (rc == RC_OK)
+		rc = op_refresh(op, req->n_changes > 0, e);
+	if (rc == RC_OK && has_cursor && op->cur.c.epoch != op->t.f.epoch)
+		rc = err_set_path(e, RC_CONFLICT, "syncid", "the folder was made anew on the server: reconcile");
+	if (rc != RC_OK)
+		return rc;
+	if (!has_cursor)
+		fresh_cursor(op);
+	if (req->n_changes > 0)
+		rc = op_changes(op, e);
+	if (rc == RC_OK)
+		rc = req->mode == SYNC_RECONCILE ? op_reconcile(op, e) : op_answer(op, e);
+	return rc;
+}
+
+enum rc
+engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e)
+{
+	struct device_config cfg;
+	struct op op;
+	enum rc rc;
+
+	memset(out, 0, sizeof(*out));
+	if (quick_unchanged(s, req, &out->ct)) {
+		metric_add(M_UNCHANGED_FAST, 1);
+		out->has_syncid = true;
+		out->syncid = req->syncid;
+		return RC_OK;
+	}
+	if (!req->has_policy) {
+		engine_config_get(s, &cfg);
+		req->policy = cfg.policy;
+		req->delete_policy = cfg.delete_policy;
+	}
+	rc = op_begin(&op, s, a, e);
+	if (rc == RC_OK) {
+		op.req = req;
+		op.ref = req->folder;
+		op.out = out;
+		rc = target_open(&op, &req->folder, &op.t, e);
+	}
+	if (rc == RC_OK)
+		rc = op_run(&op, e);
+	/* others who wait for this folder look again, also when this request failed half-way */
+	if (op.wrote && op.t.f.cn != op.cn_at_start) {
+		if (rc != RC_OK)
+			quick_forget(&op);
+		op_wake(&op, op.t.tag);
+	}
+	op_end(&op);
+	hierarchy_drop(&op);
+	if (rc != RC_OK) {
+		stash_drop(&op);
+		return rc;
+	}
+	/* the items borrow the stash's objects until engine_sync_done */
+	out->stash = op.stash.o;
+	out->n_stash = op.stash.n;
+	return RC_OK;
+}
+
+void
+engine_sync_done(struct sync_answer *out)
+{
+	object_drop_all(out->stash, out->n_stash);
+	out->stash = NULL;
+	out->n_stash = 0;
+}
+
+enum rc
+engine_folder_type(struct engine_session *s, const struct folder_ref *folder, enum content *ct, struct err *e)
+{
+	struct arena *a;
+	struct op op;
+	enum rc rc;
+
+	*ct = CT_FOLDER;
+	if (folder->hierarchy)
+		return RC_OK;
+	a = arena_new(0);
+	if (a == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a folder");
+	rc = op_begin(&op, s, a, e);
+	if (rc == RC_OK)
+		rc = target_open(&op, folder, &op.t, e);
+	*ct = op.t.ct;
+	op_end(&op);
+	hierarchy_drop(&op);
+	arena_free(a);
+	return rc;
+}
+
+enum rc
+engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e)
+{
+	struct folder_ref ref = { .uuid = *folder };
+	struct row *r;
+	struct op op;
+	int64_t id;
+	enum rc rc = op_begin(&op, s, a, e);
+
+	if (rc == RC_OK)
+		rc = target_open(&op, &ref, &op.t, e);
+	if (rc == RC_OK && op.t.ct != CT_MAIL)
+		rc = err_set_path(e, RC_PROTO, "folder", "this folder holds no mail");
+	if (rc == RC_OK && !uuid_id(s->g->keys, op.t.tag, mail, &id))
+		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this mail is not in the folder");
+	if (rc == RC_OK)
+		rc = op_row(&op, id, &r, e);
+	if (rc == RC_OK && (r == NULL || r->dead))
+		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this mail is not in the folder (any more)");
+	op_end(&op); /* no database connection while OX sends a large mail */
+	return rc == RC_OK ? ox_mail_raw(s->ox, op.t.oxid, id, r->oxid, out, e) : rc;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Pings: what a parked client waits for, the look whether something is newer, and the polling that finds changes made
+ * outside usmd.  Polling exists only where somebody waits, asks OX for all PIM folders of a watch in one `multiple`, and only
+ * wakes; the truth is read by the woken request.
+ */
+#include "engine/engine_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define POLLED_SLOTS 65536 /* lossy memory of what was polled when: a collision costs one request too many */
+
+struct engine_watch {
+	struct engine_watch *prev, *next; /* engine.watches, under engine.lock */
+	struct engine *g;
+	struct engine_session *s;
+	msec_t due;                       /* next poll, under engine.lock */
+	size_t n;
+	uint64_t *tags;
+	struct ping_entry entries[];
+};
+
+void
+op_wake(struct op *op, uint64_t topic)
+{
+	metric_add(M_WAKEUPS, (int64_t)hub_wake(op->g->hub, topic));
+	cache_publish(op->g->cache, topic);
+}
+
+/* ---- what has to be asked of OX ---- */
+
+/* Does what OX answered differ from the index?  A plain look without the lock: the refresh decides. */
+static bool
+updates_differ(struct op *op, const struct target *t, const struct ox_updates_req *r)
+{
+	struct target saved = op->t;
+	int64_t *ids = arena_array(op->a, int64_t, r->n + r->n_deleted + 1);
+	struct row **rows;
+	size_t n = 0, got, live = 0, at;
+	struct imap *known = imap_new(op->a, r->n + r->n_deleted);
+	struct err e;
+	bool differ = true;
+
+	if (r->rc != RC_OK)
+		return r->rc == RC_NOTFOUND; /* contacts' SVL-0011: deletions lie in the interval */
+	for (size_t i = 0; ids != NULL && i < r->n; i++)
+		ids[n++] = r->objects[i]->id;
+	for (size_t i = 0; ids != NULL && i < r->n_deleted; i++)
+		ids[n++] = r->deleted[i];
+	op->t = *t;
+	if (ids != NULL && known != NULL && store_rows_get(op->c, op->a, &t->f, ids, n, &rows, &got, &e) == RC_OK) {
+		differ = false;
+		for (size_t i = 0; i < got && !differ; i++) {
+			live += !rows[i]->dead;
+			differ = !imap_put(known, rows[i]->id, i);
+		}
+		differ = differ || live != r->n;
+		for (size_t i = 0; i < r->n && !differ; i++)
+			differ = !imap_get(known, r->objects[i]->id, &at) || rows[at]->lm != r->objects[i]->lm;
+	}
+	op->t = saved;
+	return differ;
+}
+
+static enum rc
+refresh_locked(struct op *op, struct target *t, const struct folder_ref *ref, struct err *e)
+{
+	uint64_t cn;
+	enum rc rc = store_lock(op->c, t->f.id, e);
+
+	if (rc != RC_OK)
+		return rc;
+	op->locked = true;
+	op->ref = *ref;
+	rc = target_open(op, ref, &op->t, e);
+	cn = op->t.f.cn;
+	if (rc == RC_OK)
+		rc = op_refresh(op, true, e);
+	if (rc == RC_OK && op->t.f.cn != cn) {
+		quick_forget(op);
+		op_wake(op, op->t.tag);
+	}
+	store_unlock(op->c, t->f.id);
+	op->locked = false;
+	*t = op->t;
+	stash_drop(op);
+	return rc;
+}
+
+/* Brings the indexes of the entries up to date with as few requests to OX as possible. */
+static enum rc
+look(struct op *op, const struct ping_entry *entries, struct target *targets, size_t n, struct err *e)
+{
+	struct ox_updates_req *req = arena_array(op->a, struct ox_updates_req, n + 1);
+	size_t *of = arena_array(op->a, size_t, n + 1), k = 0;
+	bool *dirty = arena_array(op->a, bool, n + 1);
+	enum rc rc = RC_OK;
+
+	if (req == NULL || of == NULL || dirty == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a ping");
+	for (size_t i = 0; i < n; i++) {
+		const struct store_folder *f = &targets[i].f;
+
+		op->t = targets[i];
+		op->ref = entries[i].folder;
+		if (f->init && quick_fresh(op))
+			continue;
+		if (!f->init || targets[i].ct == CT_MAIL || targets[i].ct == CT_FOLDER) {
+			dirty[i] = true; /* these refreshes begin with a cheap question of their own */
+			continue;
+		}
+		of[k] = i;
+		req[k++] = (struct ox_updates_req){ .ct = targets[i].ct, .folder = targets[i].oxid,
+			.since = f->ox_ts > op->g->o.overlap_ms ? f->ox_ts - op->g->o.overlap_ms : 0 };
+	}
+	if (k > 0)
+		rc = ox_updates_many(op->s->ox, op->a, req, k, e);
+	for (size_t i = 0; i < k && rc == RC_OK; i++)
+		dirty[of[i]] = updates_differ(op, &targets[of[i]], &req[i]);
+	for (size_t i = 0; i < k; i++)
+		object_drop_all(req[i].objects, req[i].n);
+	for (size_t i = 0; i < n && rc == RC_OK; i++)
+		if (dirty[i])
+			rc = refresh_locked(op, &targets[i], &entries[i].folder, e);
+	hierarchy_drop(op);
+	return rc;
+}
+
+static enum rc
+open_targets(struct op *op, const struct ping_entry *entries, size_t n, struct target *targets, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		enum rc rc = target_open(op, &entries[i].folder, &targets[i], e);
+
+		if (rc == RC_NOTFOUND && e != NULL)
+			(void)snprintf(e->path, sizeof(e->path), "folders[%zu].folder", i);
+		if (rc != RC_OK)
+			return rc;
+	}
+	return RC_OK;
+}
+
+/* ---- the client's side ---- */
+
+enum rc
+engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e)
+{
+	enum rc rc = hub_subscribe(w->g->hub, w->tags, w->n, waiter);
+
+	if (rc == RC_LIMIT) {
+		rc = err_set(e, RC_BUSY, "too many clients wait at this server; try again later");
+		if (e != NULL)
+			e->retry_after_s = 30;
+	} else if (rc != RC_OK) {
+		rc = err_set(e, rc, "out of memory for a ping");
+	}
+	return rc;
+}
+
+/* The list is a queue: every watch is due one period after it was put at its end, so the head is always the next. */
+static void
+watch_append_locked(struct engine_watch *w)
+{
+	struct engine *g = w->g;
+
+	w->due = now_ms() + g->o.poll_ms;
+	w->next = NULL;
+	w->prev = g->watches_tail;
+	if (w->prev != NULL)
+		w->prev->next = w;
+	else
+		g->watches = w;
+	g->watches_tail = w;
+}
+
+static void
+watch_unlink_locked(struct engine_watch *w)
+{
+	struct engine *g = w->g;
+
+	if (w->prev != NULL)
+		w->prev->next = w->next;
+	else
+		g->watches = w->next;
+	if (w->next != NULL)
+		w->next->prev = w->prev;
+	else
+		g->watches_tail = w->prev;
+}
+
+static void
+watch_link(struct engine_watch *w)
+{
+	struct engine *g = w->g;
+
+	(void)pthread_mutex_lock(&g->lock);
+	watch_append_locked(w);
+	if (g->watches == w)
+		(void)pthread_cond_signal(&g->poll_wake); /* the first one: polling begins */
+	(void)pthread_mutex_unlock(&g->lock);
+}
+
+enum rc
+engine_watch_new(struct engine_session *s, const struct ping_entry *entries, size_t n, struct engine_watch **out, struct hub_waiter **waiter, struct err *e)
+{
+	struct engine_watch *w = NULL;
+	struct arena *a = arena_new(0);
+	struct target *targets = NULL;
+	struct op op = { 0 };
+	enum rc rc;
+
+	*out = NULL;
+	*waiter = NULL;
+	if (a != NULL) {
+		targets = arena_array(a, struct target, n);
+		w = mem_alloc(sizeof(*w) + n * sizeof(w->entries[0]));
+	}
+	if (targets == NULL || w == NULL) {
+		rc = err_set(e, RC_NOMEM, "out of memory for a ping");
+		goto out;
+	}
+	rc = op_begin(&op, s, a, e);
+	if (rc == RC_OK)
+		rc = open_targets(&op, entries, n, targets, e);
+	op_end(&op);
+	if (rc != RC_OK)
+		goto out;
+	w->g = s->g;
+	w->n = n;
+	memcpy(w->entries, entries, n * sizeof(*entries));
+	w->tags = mem_alloc(n * sizeof(*w->tags));
+	w->s = w->tags != NULL ? session_dup(s) : NULL;
+	if (w->s == NULL) {
+		rc = err_set(e, RC_NOMEM, "out of memory for a ping");
+		goto out;
+	}
+	for (size_t i = 0; i < n; i++)
+		w->tags[i] = targets[i].tag;
+	rc = engine_watch_resubscribe(w, waiter, e);
+	if (rc != RC_OK)
+		goto out;
+	watch_link(w);
+	*out = w;
+	w = NULL;
+out:
+	if (w != NULL) {
+		engine_session_close(w->s);
+		mem_free(w->tags);
+		mem_free(w);
+	}
+	hierarchy_drop(&op);
+	arena_free(a);
+	return rc;
+}
+
+void
+engine_watch_free(struct engine_watch *w)
+{
+	if (w == NULL)
+		return;
+	(void)pthread_mutex_lock(&w->g->lock);
+	watch_unlink_locked(w);
+	(void)pthread_mutex_unlock(&w->g->lock);
+	engine_session_close(w->s);
+	mem_free(w->tags);
+	mem_free(w);
+}
+
+/* Is there anything that this syncid does not say?  An unknown syncid counts as changed: the sync will tell. */
+static enum rc
+entry_changed(struct op *op, const struct target *t, struct ping_entry *en, struct err *e)
+{
+	struct store_cursor cur;
+	msec_t w0, w1;
+	enum rc rc = store_cursor_get(op->c, op->a, op->s->n->device_id, t->f.id, &en->syncid, &cur, e);
+
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return rc;
+	op_window(op, t->ct, &w0, &w1);
+	en->changed = rc == RC_NOTFOUND || cur.more || cur.c.epoch != t->f.epoch || cur.c.lo != t->f.cn || cur.c.view.w0 != w0 ||
+	    cur.c.view.w1 != w1;
+	return RC_OK;
+}
+
+enum rc
+engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry **entries, size_t *n, size_t *n_changed, struct err *e)
+{
+	struct arena *a = arena_new(0);
+	struct target *targets = a != NULL ? arena_array(a, struct target, w->n) : NULL;
+	struct op op = { 0 };
+	enum rc rc;
+
+	*entries = w->entries;
+	*n = w->n;
+	*n_changed = 0;
+	rc = targets != NULL ? op_begin(&op, w->s, a, e) : err_set(e, RC_NOMEM, "out of memory for a ping");
+	if (rc == RC_OK)
+		rc = open_targets(&op, w->entries, w->n, targets, e);
+	if (rc == RC_OK && refresh)
+		rc = look(&op, w->entries, targets, w->n, e);
+	for (size_t i = 0; i < w->n && rc == RC_OK; i++) {
+		rc = entry_changed(&op, &targets[i], &w->entries[i], e);
+		*n_changed += w->entries[i].changed;
+	}
+	op_end(&op);
+	hierarchy_drop(&op);
+	arena_free(a);
+	return rc;
+}
+
+/* ---- polling ---- */
+
+struct polled {
+	uint64_t tag;
+	msec_t at;
+};
+
+/* Folders of W that nobody polled lately, noted as polled. */
+static size_t
+poll_pick(const struct engine_watch *w, struct polled *seen, msec_t now, struct ping_entry *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		struct polled *p = &seen[w->tags[i] % POLLED_SLOTS];
+
+		if (p->tag == w->tags[i] && now - p->at < w->g->o.poll_ms * 9 / 10)
+			continue;
+		*p = (struct polled){ .tag = w->tags[i], .at = now };
+		out[n++] = w->entries[i];
+	}
+	return n;
+}
+
+static void
+poll_one(struct engine_session *s, const struct ping_entry *entries, size_t n)
+{
+	struct arena *a = arena_new(0);
+	struct target *targets = a != NULL ? arena_array(a, struct target, n) : NULL;
+	struct op op = { 0 };
+	struct err e = { 0 };
+	enum rc rc = targets != NULL ? op_begin(&op, s, a, &e) : RC_NOMEM;
+
+	if (rc == RC_OK)
+		rc = open_targets(&op, entries, n, targets, &e);
+	if (rc == RC_OK)
+		rc = look(&op, entries, targets, n, &e);
+	if (rc != RC_OK)
+		log_debug("poll", "failed=%s %s", rc_name(rc), e.text);
+	op_end(&op);
+	hierarchy_drop(&op);
+	arena_free(a);
+}
+
+/* Sleeps until DUE or until something changes; the lock is held before and after. */
+static void
+poll_sleep_locked(struct engine *g, msec_t due)
+{
+	struct timespec ts = { .tv_sec = (time_t)(due / 1000), .tv_nsec = (long)(due % 1000) * 1000000 };
+
+	(void)pthread_cond_timedwait(&g->poll_wake, &g->lock, &ts);
+}
+
+static void *
+poll_main(void *arg)
+{
+	struct engine *g = arg;
+	struct polled *seen = mem_alloc(POLLED_SLOTS * sizeof(*seen));
+
+	(void)pthread_mutex_lock(&g->lock);
+	while (!g->stop && seen != NULL) {
+		struct engine_watch *w = g->watches;
+		struct engine_session *s = NULL;
+		struct ping_entry *entries;
+		msec_t now = now_ms();
+		size_t n;
+
+		if (w == NULL) {
+			(void)pthread_cond_wait(&g->poll_wake, &g->lock);
+			continue;
+		}
+		if (w->due > now) {
+			poll_sleep_locked(g, w->due);
+			continue;
+		}
+		watch_unlink_locked(w);
+		watch_append_locked(w);
+		entries = mem_alloc(w->n * sizeof(*entries) + 1);
+		n = entries != NULL ? poll_pick(w, seen, now, entries) : 0;
+		if (n > 0 && (s = mem_alloc(sizeof(*s))) != NULL) { /* a handle of its own: the watch may end meanwhile */
+			*s = (struct engine_session){ .g = g, .n = w->s->n, .ox = ox_session_ref(w->s->ox) };
+			s->n->refs++;
+		}
+		(void)pthread_mutex_unlock(&g->lock);
+		if (s != NULL) {
+			poll_one(s, entries, n);
+			engine_session_close(s);
+		}
+		mem_free(entries);
+		(void)pthread_mutex_lock(&g->lock);
+	}
+	(void)pthread_mutex_unlock(&g->lock);
+	mem_free(seen);
+	return NULL;
+}
+
+enum rc
+watch_start(struct engine *g, struct err *e)
+{
+	if (g->o.poll_ms <= 0)
+		return RC_OK;
+	if (pthread_create(&g->poller, NULL, poll_main, g) != 0)
+		return err_set(e, RC_NOMEM, "the polling thread could not be started");
+	g->polling = true;
+	return RC_OK;
+}
+
+void
+watch_stop(struct engine *g)
+{
+	if (!g->polling)
+		return;
+	(void)pthread_mutex_lock(&g->lock);
+	g->stop = true;
+	(void)pthread_cond_broadcast(&g->poll_wake);
+	(void)pthread_mutex_unlock(&g->lock);
+	(void)pthread_join(g->poller, NULL);
+	g->polling = false;
+}

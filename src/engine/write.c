@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Writing one planned change to OX and noting what came of it.  Every write ends in one of three ways: done (noted at once,
+ * F10), surely not done (withdrawn, so that its fields never pass for own, F11), unknown (the note stays, the client is told
+ * to send the change again, nothing is repeated here, F9).
+ */
+#include "engine/change_int.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- create ---- */
+
+static enum rc
+folder_parent(struct work *w, const char *module, const char **parent, struct err *e)
+{
+	enum content ct;
+
+	if (w->cc->has_move && !uuid_is_zero(&w->cc->move_to)) {
+		if (!folder_uuid_oxid(w->op, &w->cc->move_to, parent, &ct))
+			return err_set_path(e, RC_NOTFOUND, "parent", "the parent folder does not exist (any more)");
+		return RC_OK;
+	}
+	/* top of the private tree: PIM folders lie below folder 1, mail folders below the account's root (ox-http-api.md 3.2) */
+	*parent = strcmp(module, "mail") == 0 ? "default0" : "1";
+	return RC_OK;
+}
+
+/* The number of the folder TITLE below PARENT, 0 = none: OX allows no second one, so this is how a lost create is found. */
+static int64_t
+folder_by_title(struct op *op, const char *parent, const char *title)
+{
+	const struct content_type *t = model_content(CT_FOLDER);
+	int it = model_field(t, "title"), ip = model_field(t, "folder_id");
+
+	for (size_t i = 0; i < op->n_folders && it >= 0 && ip >= 0; i++) {
+		const char *ft = json_string_value(op->folders[i]->v[it]);
+		const char *fp = json_string_value(op->folders[i]->v[ip]);
+
+		if (ft != NULL && fp != NULL && strcmp(ft, title) == 0 && strcmp(fp, parent) == 0)
+			return op->folders[i]->id;
+	}
+	return 0;
+}
+
+static enum rc
+create_folder(struct work *w, int64_t *id, msec_t *lm, struct err *e)
+{
+	struct op *op = w->op;
+	const struct content_type *t = model_content(CT_FOLDER);
+	const json_t *const *v = (const json_t *const *)w->cc->object->v;
+	const char *title = json_string_value(v[model_field(t, "title")]);
+	const char *module = json_string_value(v[model_field(t, "module")]);
+	const struct content_type *mt = module != NULL ? model_content_by_name(module) : NULL;
+	const char *parent;
+	char *oxid;
+	enum rc rc;
+
+	if (title == NULL || mt == NULL || mt->ct == CT_FOLDER)
+		return err_set_path(e, RC_PROTO, "title", "a new folder needs a title and a module (contacts, calendar, tasks or mail)");
+	rc = folder_parent(w, mt->ox_module, &parent, e);
+	if (rc == RC_OK)
+		rc = hierarchy_load(op, e);
+	if (rc != RC_OK)
+		return rc;
+	*lm = 0;
+	*id = folder_by_title(op, parent, title);
+	if (*id != 0)
+		return RC_OK;
+	rc = ox_folder_create(op->s->ox, op->a, parent, mt->ct, title, &oxid, lm, e);
+	hierarchy_drop(op);
+	if (rc == RC_OK)
+		*id = model_id(op->g->keys, oxid);
+	return rc;
+}
+
+static enum rc
+create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
+{
+	struct op *op = w->op;
+	int flags = 0, i;
+	char *uid;
+
+	*lm = 0;
+	if (op->t.ct == CT_FOLDER)
+		return create_folder(w, id, lm, e);
+	if (op->t.ct == CT_MAIL) {
+		i = model_field(model_content(CT_MAIL), "flags");
+		if (i >= 0 && json_is_integer(w->cc->object->v[i]))
+			flags = (int)json_integer_value(w->cc->object->v[i]);
+		return ox_mail_import(op->s->ox, op->t.oxid, w->raw.len != 0 ? w->raw.p : w->cc->raw,
+		    w->raw.len != 0 ? w->raw.len : w->cc->raw_len, flags, id, e);
+	}
+	uid = client_uid_format(op->a, op->s->n->device, w->ch.client_id);
+	if (uid == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a uid");
+	return ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
+}
+
+enum rc
+write_create(struct work *w, bool *again, struct err *e)
+{
+	struct op *op = w->op;
+	struct object **o;
+	const char *oxid = NULL;
+	size_t n;
+	int64_t id = 0;
+	msec_t lm = 0;
+	struct err why;
+	enum rc rc = create_send(w, &id, &lm, e);
+
+	if (rc == RC_TIMEOUT) {
+		log_warn("create-unknown", "type=%s OX did not answer; the object is searched by its uid when the client repeats",
+		    model_content(op->t.ct)->name);
+		w->res->status = ST_RETRY;
+		return RC_OK;
+	}
+	if (rc != RC_OK) { /* surely not done: nothing is running any more */
+		w->intent.at = 0;
+		if (work_intent_put(w, &why) != RC_OK)
+			log_error("intent", "%s", why.text);
+		*again = rc == RC_CONFLICT;
+		return rc == RC_CONFLICT ? RC_OK : rc;
+	}
+	w->intent.id = id;
+	w->intent.id_known = true;
+	w->intent.at = 0;
+	if (op->t.ct == CT_MAIL)
+		w->intent.state = INTENT_DONE; /* no uid in the row would lead back to the intent */
+	rc = work_intent_put(w, e);
+	if (rc == RC_OK)
+		rc = op_fetch(op, &id, &oxid, 1, &o, &n, e);
+	if (rc == RC_OK && n > 0)
+		rc = op_merge_objects(op, o, n, &id, 1, e);
+	if (rc == RC_OK)
+		rc = op_row(op, id, &w->row, e);
+	if (rc != RC_OK)
+		return rc;
+	if (w->row == NULL || w->row->dead) { /* moved or deleted already: the repeat will see */
+		w->res->status = ST_RETRY;
+		return RC_OK;
+	}
+	rc = work_adopt(w, lm, e);
+	if (w->intent.state != INTENT_DELETED)
+		w->intent.state = INTENT_DONE;
+	if (rc == RC_OK)
+		rc = work_intent_put(w, e);
+	if (rc == RC_OK)
+		rc = touched_add(op, id, &w->ch);
+	w->res->status = ST_OK;
+	w->res->has_uuid = true;
+	uuid_make(op->g->keys, op->t.tag, id, &w->res->uuid);
+	return rc;
+}
+
+/* ---- update, delete ---- */
+
+/* The server's values that are about to be overwritten or deleted, recorded before; *again when they are not those planned with. */
+static enum rc
+record_overwritten(struct work *w, bool *again, struct err *e)
+{
+	struct op *op = w->op;
+	struct object **o;
+	struct uuid u;
+	size_t n;
+	enum rc rc;
+
+	*again = false;
+	if (fmask_empty(&w->p.win))
+		return RC_OK;
+	rc = op_fetch(op, &w->row->id, &w->row->oxid, 1, &o, &n, e);
+	if (rc != RC_OK)
+		return rc;
+	if (n == 0 || o[0]->lm != w->row->lm) {
+		*again = true;
+	} else {
+		uuid_make(op->g->keys, op->t.tag, w->row->id, &u);
+		rc = conflict_record(op, &u, o[0], &w->p.win, "server", e);
+	}
+	object_drop_all(o, n);
+	return rc;
+}
+
+static void
+stash_forget(struct op *op, int64_t id)
+{
+	size_t at;
+
+	/* the content at hand is older than the write: the answer reads it back */
+	if (op->stash.by_id != NULL && imap_get(op->stash.by_id, id, &at) && op->stash.o[at] != NULL) {
+		object_drop(op->stash.o[at]);
+		op->stash.o[at] = NULL;
+	}
+}
+
+static enum rc
+update_send(struct work *w, msec_t *lm, struct err *e)
+{
+	struct op *op = w->op;
+	const struct row *r = w->row;
+	char *oxid, *renamed = NULL;
+	int64_t id;
+	enum rc rc;
+
+	if (op->t.ct != CT_FOLDER)
+		return ox_update(op->s->ox, op->t.oxid, r->id, r->oxid, w->cc->object, &w->p.fields, r->lm, lm, e);
+	oxid = r->oxid != NULL ? arena_strdup(op->a, r->oxid) : arena_printf(op->a, "%lld", (long long)r->id);
+	if (oxid == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a folder");
+	rc = ox_folder_update(op->s->ox, op->a, oxid, w->cc->object, &w->p.fields, r->lm, &renamed, lm, e);
+	hierarchy_drop(op);
+	if (rc == RC_OK && renamed != NULL && strcmp(renamed, oxid) != 0) { /* a mail folder's id is its path */
+		id = model_id(op->g->keys, renamed);
+		w->res->has_uuid = true;
+		uuid_make(op->g->keys, op->t.tag, id, &w->res->uuid);
+	}
+	return rc;
+}
+
+enum rc
+write_update(struct work *w, bool *again, struct err *e)
+{
+	struct op *op = w->op;
+	struct write_entry entry = { .id = w->row->id };
+	struct err why;
+	msec_t lm = 0;
+	enum rc rc = record_overwritten(w, again, e);
+
+	if (rc != RC_OK || *again)
+		return rc;
+	rc = work_record_lost(w, &w->p.lose, e);
+	if (rc != RC_OK)
+		return rc;
+	entry.f = work_sent(w, &w->p.fields, &entry.nf);
+	rc = entry.f != NULL ? work_log_write(w, &entry, e) : err_set(e, RC_NOMEM, "out of memory for the writes log");
+	if (rc != RC_OK)
+		return rc;
+	rc = update_send(w, &lm, e);
+	if (rc == RC_TIMEOUT) {
+		w->res->status = ST_RETRY;
+		return RC_OK;
+	}
+	if (rc != RC_OK) {
+		if (work_withdraw(w, entry.wid, &why) != RC_OK)
+			log_error("writes-log", "%s", why.text);
+		*again = rc == RC_CONFLICT || rc == RC_NOTFOUND;
+		return *again ? RC_OK : rc;
+	}
+	entry.done = true;
+	entry.lm = lm;
+	for (size_t i = 0; i < op->n_writes; i++)
+		if (op->writes[i].wid == entry.wid)
+			op->writes[i] = entry;
+	rc = store_write_save(op->c, &entry, e);
+	if (rc == RC_OK)
+		rc = touched_add(op, w->row->id, &w->ch);
+	stash_forget(op, w->row->id);
+	w->res->status = ST_OK;
+	if (rc == RC_OK && w->cc->has_move && op->t.ct != CT_FOLDER)
+		rc = write_move(w, again, e);
+	return rc;
+}
+
+static enum rc
+gone_from_here(struct work *w, struct err *e)
+{
+	struct op *op = w->op;
+	enum rc rc = op_kill(op, w->row->id, e);
+
+	cursor_have_drop(&op->cur.c, w->row->id);
+	return rc == RC_OK ? forced_add(op, w->row->id, SYNC_DEL) : rc;
+}
+
+enum rc
+write_delete(struct work *w, bool *again, struct err *e)
+{
+	struct op *op = w->op;
+	const struct row *r = w->row;
+	const char *oxid = r->oxid;
+	enum rc rc = record_overwritten(w, again, e);
+
+	if (rc != RC_OK || *again)
+		return rc;
+	if (op->t.ct == CT_FOLDER) {
+		if (oxid == NULL)
+			oxid = arena_printf(op->a, "%lld", (long long)r->id);
+		rc = oxid != NULL ? ox_folder_delete(op->s->ox, oxid, r->lm, e) : err_set(e, RC_NOMEM, "out of memory for a folder");
+		hierarchy_drop(op);
+	} else {
+		rc = ox_delete(op->s->ox, op->t.ct, op->t.oxid, r->id, oxid, r->lm, false, e);
+	}
+	if (rc == RC_TIMEOUT) {
+		w->res->status = ST_RETRY;
+		return RC_OK;
+	}
+	*again = rc == RC_CONFLICT || rc == RC_NOTFOUND;
+	if (rc != RC_OK)
+		return *again ? RC_OK : rc;
+	w->res->status = ST_GONE;
+	return gone_from_here(w, e);
+}
+
+/* ---- move into another folder of the same type: gone here, new there; the answer maps old to new (F15) ---- */
+
+enum rc
+write_move(struct work *w, bool *again, struct err *e)
+{
+	struct op *op = w->op;
+	const char *to;
+	enum content ct;
+	uint64_t tag;
+	int64_t id = w->row != NULL ? w->row->id : 0;
+	msec_t lm;
+	enum rc rc;
+
+	*again = false;
+	if (w->row == NULL || w->row->dead)
+		return RC_OK;
+	if (!folder_uuid_oxid(op, &w->cc->move_to, &to, &ct))
+		return err_set_path(e, RC_NOTFOUND, "folder", "the folder to move into does not exist (any more)");
+	if (ct != op->t.ct)
+		return err_set_path(e, RC_PROTO, "folder", "an object can only be moved into a folder of its own type");
+	if (strcmp(to, op->t.oxid) == 0)
+		return RC_OK;
+	lm = w->row->lm;
+	for (size_t i = 0; i < op->n_writes; i++) /* the change just written has a newer version */
+		if (op->writes[i].id == id && op->writes[i].done && op->writes[i].lm > lm)
+			lm = op->writes[i].lm;
+	rc = ox_move(op->s->ox, op->t.ct, op->t.oxid, id, w->row->oxid, to, lm, &id, &lm, e);
+	if (rc == RC_TIMEOUT) {
+		w->res->status = ST_RETRY;
+		return RC_OK;
+	}
+	*again = rc == RC_CONFLICT || rc == RC_NOTFOUND;
+	if (rc != RC_OK)
+		return *again ? RC_OK : rc;
+	tag = tag_of_folder(op->g, op->s->n->account, ct, to);
+	w->res->status = ST_OK;
+	w->res->has_uuid = true;
+	uuid_make(op->g->keys, tag, id, &w->res->uuid);
+	op_wake(op, tag);
+	return gone_from_here(w, e);
+}
+
+/* ---- mail: the Message-ID is what a lost import is found by ---- */
+
+static const char *
+header_value(const char *raw, size_t n, const char *name, size_t *len)
+{
+	size_t nl = strlen(name);
+
+	for (size_t i = 0; i < n;) {
+		const char *line = raw + i;
+		const char *end = memchr(line, '\n', n - i);
+		size_t l = end != NULL ? (size_t)(end - line) + 1 : n - i;
+
+		if (l == 1 || (l == 2 && line[0] == '\r'))
+			return NULL; /* end of the header */
+		if (l > nl && strncasecmp(line, name, nl) == 0) {
+			size_t next = i + l;
+
+			while (next < n && (raw[next] == ' ' || raw[next] == '\t')) { /* folded */
+				const char *e2 = memchr(raw + next, '\n', n - next);
+
+				next = e2 != NULL ? (size_t)(e2 - raw) + 1 : n;
+			}
+			*len = next - i - nl;
+			return line + nl;
+		}
+		i += l;
+	}
+	return NULL;
+}
+
+enum rc
+mail_prepare(struct work *w, struct err *e)
+{
+	struct op *op = w->op;
+	const char *v, *open, *close = NULL;
+	size_t len = 0;
+
+	if (w->cc->raw == NULL || w->cc->raw_len == 0)
+		return err_set_path(e, RC_PROTO, "raw", "a new mail needs its RFC 822 octets in `raw`");
+	if (w->cc->raw_len > op->g->o.max_mail_bytes)
+		return err_set_path(e, RC_LIMIT, "raw", "a mail may have at most %zu bytes here", op->g->o.max_mail_bytes);
+	v = header_value(w->cc->raw, w->cc->raw_len, "message-id:", &len);
+	open = v != NULL ? memchr(v, '<', len) : NULL;
+	if (open != NULL)
+		close = memchr(open, '>', len - (size_t)(open - v));
+	if (close != NULL && close - open > 1 && close - open < 900) {
+		char *id = arena_memdup(op->a, open, (size_t)(close - open) + 2);
+
+		if (id == NULL)
+			return err_set(e, RC_NOMEM, "out of memory for a mail");
+		id[close - open + 1] = '\0';
+		w->message_id = id;
+		return RC_OK;
+	}
+	/* RFC 5322 section 3.6.4: a mail should have one; without it a lost answer could double the mail */
+	w->message_id = arena_printf(op->a, "<%s@usmd.invalid>", client_uid_format(op->a, op->s->n->device, w->ch.client_id));
+	buf_init(&w->raw, w->cc->raw_len + 2048);
+	buf_addf(&w->raw, "Message-ID: %s\r\n", w->message_id);
+	buf_add(&w->raw, w->cc->raw, w->cc->raw_len);
+	return w->message_id != NULL && !w->raw.failed ? RC_OK : err_set(e, RC_NOMEM, "out of memory for a mail");
+}

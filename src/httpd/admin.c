@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The local listener: /health for load balancers and people, /metrics for Prometheus.  One thread of its own, so it answers when all workers are busy. */
+#include "httpd/httpd_int.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define ADMIN_CONNECTIONS 64U
+#define ADMIN_TIMEOUT_S 10U
+
+static void
+json_string(struct buf *b, const char *s)
+{
+	buf_addc(b, '"');
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			buf_addc(b, '\\');
+		buf_addc(b, (unsigned char)*s < 0x20 ? ' ' : *s);
+	}
+	buf_addc(b, '"');
+}
+
+/* Degraded is still 200: the service answers, only slower (say, without its cache). */
+static unsigned
+health(struct httpd *h, struct buf *b)
+{
+	static const char *const names[] = { "ready", "degraded", "not ready" };
+	enum httpd_health state = HTTPD_READY;
+	char why[256] = "";
+
+	if (atomic_load(&h->draining)) {
+		state = HTTPD_NOT_READY;
+		memcpy(why, "shutting down", sizeof("shutting down"));
+	} else if (h->o.health != NULL) {
+		state = h->o.health(h->o.admin_arg, why, sizeof(why));
+	}
+	buf_addf(b, "{\"status\":\"%s\",\"version\":\"" USMD_VERSION "\",\"reason\":", names[state]);
+	json_string(b, why);
+	buf_adds(b, "}\n");
+	return state == HTTPD_NOT_READY ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
+}
+
+static void
+gauge(struct buf *b, const char *name, const char *help, uint64_t v)
+{
+	buf_addf(b, "# HELP %s %s\n# TYPE %s gauge\n%s %" PRIu64 "\n", name, help, name, name, v);
+}
+
+static void
+metrics(struct httpd *h, struct buf *b)
+{
+	const union MHD_DaemonInfo *conns = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	size_t queued, busy, in_flight;
+
+	for (unsigned i = 0; i < M_COUNT; i++) {
+		const char *name = metric_name(i);
+		size_t n = strlen(name);
+		bool counter = n > 6 && strcmp(name + n - 6, "_total") == 0;
+
+		buf_addf(b, "# HELP %s %s\n# TYPE %s %s\n%s %" PRId64 "\n", name, metric_help(i), name,
+		    counter ? "counter" : "gauge", name, metric_get(i));
+	}
+	(void)pthread_mutex_lock(&h->lock);
+	queued = h->n_fresh;
+	busy = h->busy;
+	in_flight = h->in_flight;
+	(void)pthread_mutex_unlock(&h->lock);
+	gauge(b, "usmd_queue_length", "requests waiting for a worker now", queued);
+	gauge(b, "usmd_workers_busy", "workers running a request now", busy);
+	gauge(b, "usmd_requests_in_flight", "requests queued, running, parked or being answered now", in_flight);
+	gauge(b, "usmd_body_bytes", "memory held by request bodies now", atomic_load(&h->body_total));
+	gauge(b, "usmd_connections", "client connections open now", conns != NULL ? conns->num_connections : 0);
+	if (h->o.gauges != NULL)
+		h->o.gauges(h->o.admin_arg, b);
+}
+
+static void
+body_free(void *p)
+{
+	mem_free(p);
+}
+
+static enum MHD_Result
+admin_handler(void *cls, struct MHD_Connection *conn, const char *url, const char *method, const char *version,
+    const char *upload, size_t *upload_size, void **con_cls)
+{
+	static int seen;
+	struct httpd *h = cls;
+	struct MHD_Response *resp;
+	const char *type = "application/json";
+	unsigned status = MHD_HTTP_OK;
+	enum MHD_Result ok;
+	struct buf b;
+	char *body;
+	size_t len = 0;
+
+	(void)version;
+	(void)upload;
+	if (*con_cls == NULL) { /* MHD asks twice; an answer to the first call would close the connection */
+		*con_cls = &seen;
+		return MHD_YES;
+	}
+	if (*upload_size > 0) {
+		*upload_size = 0;
+		return MHD_YES;
+	}
+	buf_init(&b, (size_t)1024 * 1024);
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+		status = MHD_HTTP_METHOD_NOT_ALLOWED;
+		buf_adds(&b, "{\"error\":\"only GET\"}\n");
+	} else if (strcmp(url, "/health") == 0) {
+		status = health(h, &b);
+	} else if (strcmp(url, "/metrics") == 0) {
+		type = "text/plain; version=0.0.4; charset=utf-8";
+		metrics(h, &b);
+	} else {
+		status = MHD_HTTP_NOT_FOUND;
+		buf_adds(&b, "{\"error\":\"only /health and /metrics are here\"}\n");
+	}
+	body = buf_take(&b, &len);
+	if (body == NULL)
+		return MHD_NO;
+	resp = MHD_create_response_from_buffer_with_free_callback(len, body, body_free);
+	if (resp == NULL) {
+		mem_free(body);
+		return MHD_NO;
+	}
+	(void)MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		(void)MHD_add_response_header(resp, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	ok = MHD_queue_response(conn, status, resp);
+	MHD_destroy_response(resp);
+	return ok;
+}
+
+bool
+admin_start(struct httpd *h)
+{
+	if (h->admin.fd < 0)
+		return true;
+	h->admin_daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, admin_handler, h,
+	    MHD_OPTION_LISTEN_SOCKET, h->admin.fd,
+	    MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS,
+	    MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_TIMEOUT_S,
+	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_END);
+	return h->admin_daemon != NULL;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Life of the server: bind, start, drain, stop.  The order of stopping is the point of this file: libmicrohttpd
+ * aborts when it is stopped with a suspended connection, and a thread inside a protocol cannot be taken away.
+ */
+#include "httpd/httpd_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define FILES_OF_OURS 512U /* pools, sockets, logs beside the client connections */
+#define STOP_DEADLINE_MS 5000
+
+static void
+mhd_log(void *cls, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
+static void
+mhd_log(void *cls, const char *fmt, va_list ap)
+{
+	char text[256];
+
+	(void)cls;
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	/* what a client did wrong on the wire is no warning; the access line has its status */
+	log_debug("http", "text=%s", text);
+}
+
+static void
+httpd_destroy(struct httpd *h)
+{
+	listener_close(&h->client);
+	listener_close(&h->admin);
+	proxies_fini(&h->proxies);
+	(void)pthread_cond_destroy(&h->work);
+	(void)pthread_cond_destroy(&h->idle);
+	(void)pthread_mutex_destroy(&h->lock);
+	mem_free(h->protocols);
+	mem_free(h->workers);
+	mem_free(h);
+}
+
+enum rc
+httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_t n, struct hub *hub,
+    struct httpd **out, struct err *e)
+{
+	struct httpd *h = mem_alloc(sizeof(*h));
+	enum rc rc;
+
+	*out = NULL;
+	if (h == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	h->o = *o;
+	h->hub = hub;
+	h->client.fd = h->admin.fd = -1;
+	h->fresh_end = &h->fresh;
+	h->woken_end = &h->woken;
+	(void)pthread_mutex_init(&h->lock, NULL);
+	(void)pthread_cond_init(&h->work, NULL);
+	(void)pthread_cond_init(&h->idle, NULL);
+	h->protocols = mem_alloc(n * sizeof(*h->protocols));
+	h->workers = mem_alloc(o->workers * sizeof(*h->workers));
+	if (h->protocols == NULL || h->workers == NULL) {
+		rc = err_set(e, RC_NOMEM, "out of memory");
+		goto out;
+	}
+	if (n != 0)
+		memcpy(h->protocols, protocols, n * sizeof(*h->protocols));
+	h->n_protocols = n;
+	if (o->event_threads == 0 || o->workers == 0 || o->queue_length == 0) {
+		rc = err_set(e, RC_PROTO, "event_threads, workers and queue_length must be at least 1");
+		goto out;
+	}
+	rc = proxies_parse(o->trusted_proxies, &h->proxies, e);
+	if (rc == RC_OK)
+		rc = listener_open("listen", o->listen, o->listen_mode, &h->client, e);
+	if (rc == RC_OK && o->admin_listen != NULL && o->admin_listen[0] != '\0')
+		rc = listener_open("admin_listen", o->admin_listen, o->listen_mode, &h->admin, e);
+	/* they belong to the caller and may be gone when we look again */
+	h->o.listen = h->o.admin_listen = h->o.trusted_proxies = NULL;
+
+out:
+	if (rc != RC_OK)
+		httpd_destroy(h);
+	else
+		*out = h;
+	return rc;
+}
+
+/* A connection is a file descriptor: take what the hard limit gives, and say so when it is not enough. */
+static void
+files_limit(unsigned connections)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &rl);
+	if (rl.rlim_cur != RLIM_INFINITY && rl.rlim_cur < (rlim_t)connections + FILES_OF_OURS)
+		log_warn("files-limit", "max_connections=%u files=%llu text=raise LimitNOFILE to at least %u or lower max_connections",
+		    connections, (unsigned long long)rl.rlim_cur, connections + FILES_OF_OURS);
+}
+
+enum rc
+httpd_start(struct httpd *h, struct err *e)
+{
+	int rc = 0;
+
+	files_limit(h->o.max_connections);
+	(void)pthread_mutex_lock(&h->lock);
+	while (rc == 0 && h->n_workers < h->o.workers) {
+		rc = pthread_create(&h->workers[h->n_workers], NULL, worker_main, h);
+		if (rc == 0) {
+			h->n_workers++;
+			h->running++;
+		}
+	}
+	(void)pthread_mutex_unlock(&h->lock);
+	if (rc != 0)
+		return err_set(e, RC_INTERNAL, "cannot start worker thread %zu of %u: %s", h->n_workers + 1, h->o.workers, strerror(rc));
+	/* a pool of one is no pool for libmicrohttpd: 0 asks for a single thread */
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+	    request_handler, h,
+	    MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+	    MHD_OPTION_LISTEN_SOCKET, h->client.fd,
+	    MHD_OPTION_THREAD_POOL_SIZE, h->o.event_threads > 1 ? h->o.event_threads : 0U,
+	    MHD_OPTION_CONNECTION_LIMIT, h->o.max_connections,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, h->o.connection_memory,
+	    MHD_OPTION_CONNECTION_TIMEOUT, h->o.client_timeout_s,
+	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_NOTIFY_COMPLETED, request_completed, h,
+	    MHD_OPTION_END);
+	if (h->daemon == NULL || !admin_start(h))
+		return err_set(e, RC_INTERNAL, "cannot start the HTTP event threads: %s", strerror(errno));
+	return RC_OK;
+}
+
+/* Wait for *COUNT to become 0; returns what it is at the end. */
+static size_t
+await_zero(struct httpd *h, const size_t *count, msec_t deadline_ms)
+{
+	struct timespec ts;
+	size_t left;
+
+	/* the condition's clock is the wall clock, like the deadline; tests that own the clock wait by the real one */
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	deadline_ms += (msec_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 - now_ms();
+	ts.tv_sec = (time_t)(deadline_ms / 1000);
+	ts.tv_nsec = (long)(deadline_ms % 1000) * 1000000;
+	(void)pthread_mutex_lock(&h->lock);
+	while (*count > 0 && pthread_cond_timedwait(&h->idle, &h->lock, &ts) == 0)
+		;
+	left = *count;
+	(void)pthread_mutex_unlock(&h->lock);
+	return left;
+}
+
+/* Requests that no worker has begun: answered at once, so that their connections are not left suspended. */
+static void
+refuse_queued(struct httpd *h)
+{
+	struct hreq *r;
+
+	(void)pthread_mutex_lock(&h->lock);
+	r = h->fresh;
+	h->fresh = NULL;
+	h->fresh_end = &h->fresh;
+	h->n_fresh = 0;
+	(void)pthread_mutex_unlock(&h->lock);
+	while (r != NULL) {
+		struct hreq *next = r->next;
+
+		request_free_body(r);
+		request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, 1, "the server is shutting down");
+		request_done(r);
+		r = next;
+	}
+}
+
+size_t
+httpd_drain(struct httpd *h, msec_t deadline_ms)
+{
+	if (h->daemon == NULL)
+		return 0;
+	if (!atomic_exchange(&h->draining, true)) {
+		(void)MHD_quiesce_daemon(h->daemon);
+		listener_close(&h->client);
+	}
+	hub_shutdown(h->hub);
+	refuse_queued(h);
+	return await_zero(h, &h->in_flight, deadline_ms);
+}
+
+bool
+httpd_free(struct httpd *h)
+{
+	if (h == NULL)
+		return true;
+	(void)httpd_drain(h, now_ms() + STOP_DEADLINE_MS);
+	(void)pthread_mutex_lock(&h->lock);
+	h->stop = true;
+	(void)pthread_cond_broadcast(&h->work);
+	(void)pthread_mutex_unlock(&h->lock);
+	/* no worker left means nothing suspended: only answers that a slow client has not taken may be cut off */
+	if (await_zero(h, &h->running, now_ms() + STOP_DEADLINE_MS) > 0)
+		return false;
+	for (size_t i = 0; i < h->n_workers; i++)
+		(void)pthread_join(h->workers[i], NULL);
+	if (h->daemon != NULL)
+		MHD_stop_daemon(h->daemon);
+	if (h->admin_daemon != NULL) {
+		/* MHD closes the socket that it was given */
+		MHD_stop_daemon(h->admin_daemon);
+		h->admin.fd = -1;
+	}
+	httpd_destroy(h);
+	return true;
+}
+
+unsigned
+httpd_port(const struct httpd *h)
+{
+	return h->client.port;
+}
+
+unsigned
+httpd_admin_port(const struct httpd *h)
+{
+	return h->admin.port;
+}

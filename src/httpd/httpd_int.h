@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the files of httpd share: the server, one request, and who may touch what when. */
+#ifndef USMD_HTTPD_INT_H
+#define USMD_HTTPD_INT_H
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "usmd/httpd.h"
+
+#define CLIENT_IP_SIZE INET6_ADDRSTRLEN
+
+/* A bound, listening socket. */
+struct listener {
+	int fd;       /* -1 = none */
+	unsigned port; /* TCP only */
+	char *path;   /* unix only: removed when closed; owned */
+};
+
+/* Proxies whose X-Forwarded-For is believed. */
+struct proxy_net {
+	unsigned char addr[16]; /* IPv4 as ::ffff:a.b.c.d */
+	unsigned bits;          /* of the 128 */
+};
+struct proxies {
+	struct proxy_net *nets; /* owned */
+	size_t n;
+	bool unix_peer;
+};
+
+/*
+ * One HTTP request.  Owned by one side at a time: the event thread from the first header to the suspension, then the
+ * queue, a worker or (parked) the hub, and the event thread again after the resume.  No lock: each hand-over is one.
+ * While parked this struct and the connection are all that a client costs, so it is kept small.
+ */
+struct hreq {
+	struct hreq *next;           /* in the queue */
+	struct httpd *h;
+	struct MHD_Connection *conn;
+	const struct protocol *proto; /* NULL = no protocol has this path */
+	const char *method, *url;    /* in the connection's memory */
+	uint64_t id;
+	int64_t start_us;
+	int64_t account, device;     /* of the log context, 0 = unknown */
+	struct buf body;             /* empty while parked */
+	size_t body_counted;         /* what of it is counted in httpd.body_total */
+	uint64_t bytes_in, bytes_out;
+	struct hub_waiter *waiter;
+	void *park_state;
+	struct MHD_Response *response; /* ready to be sent */
+	int status;                  /* HTTP; 0 = no answer yet */
+	enum hub_end end;            /* why the parking ended */
+	bool parked_before;
+	bool in_flight;              /* counted in httpd.in_flight */
+	char client_ip[CLIENT_IP_SIZE];
+};
+
+struct httpd {
+	struct httpd_options o;      /* its strings are not kept */
+	struct protocol *protocols;  /* owned copy */
+	size_t n_protocols;
+	struct hub *hub;
+	struct proxies proxies;
+	struct listener client, admin;
+	struct MHD_Daemon *daemon, *admin_daemon;
+	atomic_uint_fast64_t next_id;
+	atomic_size_t body_total;
+	atomic_bool draining;
+
+	pthread_mutex_t lock;        /* guards what follows */
+	pthread_cond_t work;         /* a request was queued, or stop */
+	pthread_cond_t idle;         /* in_flight became 0, or a worker ended */
+	struct hreq *fresh, **fresh_end; /* new requests, oldest first */
+	struct hreq *woken, **woken_end; /* requests that were parked */
+	size_t n_fresh, reserved;    /* waiting; places promised by queue_reserve */
+	size_t in_flight;            /* queued, running, parked or being sent */
+	size_t busy;                 /* workers inside a protocol */
+	size_t running;              /* worker threads alive */
+	bool woken_turn;             /* the two lists take turns, so that a mass wake-up does not starve new requests */
+	bool stop;
+	pthread_t *workers;          /* owned, O.workers of them */
+	size_t n_workers;
+};
+
+/* listen.c */
+MUST_CHECK enum rc listener_open(const char *what, const char *address, unsigned mode, struct listener *l, struct err *e);
+void listener_close(struct listener *l);
+
+/* proxy.c */
+MUST_CHECK enum rc proxies_parse(const char *list, struct proxies *out, struct err *e);
+void proxies_fini(struct proxies *p);
+/* proxies_client_ip - the client's address as text: the peer's, or what trusted proxies say of it. */
+void proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const char *forwarded_for, char out[CLIENT_IP_SIZE]);
+
+/* request.c */
+enum MHD_Result request_handler(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
+    const char *version, const char *upload, size_t *upload_size, void **con_cls);
+void request_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum MHD_RequestTerminationCode why);
+/* request_set_reply - turn REP into R's response; takes REP's body. */
+void request_set_reply(struct hreq *r, struct reply *rep);
+/* request_refuse - an answer that httpd gives itself: in the protocol's own words where it has some. */
+void request_refuse(struct hreq *r, int status, int retry_after_s, const char *message);
+void request_free_body(struct hreq *r);
+
+/* worker.c */
+MUST_CHECK bool queue_reserve(struct httpd *h);
+void queue_push_reserved(struct httpd *h, struct hreq *r);
+void request_done(struct hreq *r);
+void *worker_main(void *arg);
+
+/* admin.c */
+MUST_CHECK bool admin_start(struct httpd *h);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Listening sockets: TCP address or unix socket path, bound here so that the reason of a failure can be told. */
+#include "httpd/httpd_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 4096
+
+static void
+fd_flags(int fd)
+{
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+/* True when a process answers on the unix socket SA. */
+static bool
+is_alive(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	bool alive = fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return alive;
+}
+
+static enum rc
+open_unix(const char *what, const char *path, unsigned mode, struct listener *l, struct err *e)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct stat st;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return err_set(e, RC_PROTO, "%s: the socket path '%s' is longer than %zu bytes", what, path, sizeof(sa.sun_path) - 1);
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	if (lstat(path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode))
+			return err_set(e, RC_INTERNAL, "%s: '%s' exists and is not a socket; remove it or choose another path", what, path);
+		if (is_alive(&sa))
+			return err_set(e, RC_INTERNAL, "%s: another process listens on '%s'; stop it first", what, path);
+		(void)unlink(path);
+	}
+	l->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (l->fd < 0 || bind(l->fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0)
+		return err_set(e, RC_INTERNAL, "%s: cannot bind '%s': %s (does the directory exist and belong to the service's user?)",
+		    what, path, strerror(errno));
+	l->path = mem_dup_str(path);
+	/* before listen(2) nobody can connect, so the mode is never wider than asked for */
+	if (l->path == NULL || chmod(path, (mode_t)mode) != 0 || listen(l->fd, BACKLOG) != 0)
+		return err_set(e, RC_INTERNAL, "%s: cannot listen on '%s': %s", what, path, strerror(errno));
+	fd_flags(l->fd);
+	return RC_OK;
+}
+
+static unsigned
+bound_port(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
+		return 0;
+	if (ss.ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)(const void *)&ss)->sin6_port);
+	return ntohs(((const struct sockaddr_in *)(const void *)&ss)->sin_port);
+}
+
+/* "host:port", "[v6]:port", "*:port" -> HOST ("" = all addresses) and PORT. */
+static bool
+split_address(const char *address, char *host, size_t host_size, const char **port)
+{
+	const char *colon = strrchr(address, ':');
+	size_t n;
+	int64_t v;
+
+	if (colon == NULL || !parse_i64(colon + 1, 0, 65535, &v))
+		return false;
+	n = (size_t)(colon - address);
+	if (n >= 2 && address[0] == '[' && address[n - 1] == ']') {
+		address++;
+		n -= 2;
+	} else if (memchr(address, ':', n) != NULL) {
+		return false;
+	}
+	if (n == 0 || n >= host_size)
+		return false;
+	memcpy(host, address, n);
+	host[n] = '\0';
+	if (strcmp(host, "*") == 0)
+		host[0] = '\0';
+	*port = colon + 1;
+	return true;
+}
+
+static enum rc
+open_tcp(const char *what, const char *address, struct listener *l, struct err *e)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+	struct addrinfo *list = NULL;
+	const char *port;
+	char host[256];
+	int rc, one = 1;
+
+	if (!split_address(address, host, sizeof(host), &port))
+		return err_set(e, RC_PROTO, "%s: '%s' is neither ADDRESS:PORT (such as 127.0.0.1:8090 or [::1]:8090) nor a socket path beginning with '/'",
+		    what, address);
+	rc = getaddrinfo(host[0] != '\0' ? host : NULL, port, &hints, &list);
+	if (rc != 0)
+		return err_set(e, RC_PROTO, "%s: '%s' is not an address of this machine: %s", what, host, gai_strerror(rc));
+	l->fd = socket(list->ai_family, SOCK_STREAM, 0);
+	if (l->fd >= 0)
+		(void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (l->fd < 0 || bind(l->fd, list->ai_addr, list->ai_addrlen) != 0 || listen(l->fd, BACKLOG) != 0)
+		rc = errno;
+	freeaddrinfo(list);
+	if (rc != 0)
+		return err_set(e, RC_INTERNAL, "%s: cannot listen on %s: %s%s", what, address, strerror(rc),
+		    rc == EADDRINUSE ? "; another process uses this port" : "");
+	fd_flags(l->fd);
+	l->port = bound_port(l->fd);
+	return RC_OK;
+}
+
+enum rc
+listener_open(const char *what, const char *address, unsigned mode, struct listener *l, struct err *e)
+{
+	return address[0] == '/' ? open_unix(what, address, mode, l, e) : open_tcp(what, address, l, e);
+}
+
+void
+listener_close(struct listener *l)
+{
+	if (l->fd >= 0)
+		(void)close(l->fd);
+	l->fd = -1;
+	if (l->path != NULL)
+		(void)unlink(l->path);
+	mem_free(l->path);
+	l->path = NULL;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One HTTP request as the event threads see it: collect, suspend and queue, answer, log.  Nothing here may block. */
+#include "httpd/httpd_int.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An upload beyond the limit is read on and thrown away, so that the client gets to see the 413; but not for ever. */
+#define DISCARD_FACTOR 4U
+#define RETRY_BUSY_S 5
+
+static const struct protocol *
+protocol_of(const struct httpd *h, const char *url)
+{
+	for (size_t i = 0; i < h->n_protocols; i++) {
+		size_t n = strlen(h->protocols[i].base);
+
+		if (strncmp(url, h->protocols[i].base, n) == 0 && (url[n] == '\0' || url[n] == '/'))
+			return &h->protocols[i];
+	}
+	return NULL;
+}
+
+static struct hreq *
+hreq_new(struct httpd *h, struct MHD_Connection *conn, const char *url, const char *method)
+{
+	struct hreq *r = mem_alloc(sizeof(*r));
+	const union MHD_ConnectionInfo *peer;
+
+	if (r == NULL)
+		return NULL;
+	r->h = h;
+	r->conn = conn;
+	r->url = url;
+	r->method = method;
+	r->proto = protocol_of(h, url);
+	r->id = atomic_fetch_add(&h->next_id, 1) + 1;
+	r->start_us = now_mono_us();
+	buf_init(&r->body, h->o.max_body);
+	peer = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	proxies_client_ip(&h->proxies, peer != NULL ? peer->client_addr : NULL,
+	    MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "X-Forwarded-For"), r->client_ip);
+	return r;
+}
+
+void
+request_free_body(struct hreq *r)
+{
+	buf_fini(&r->body);
+	atomic_fetch_sub(&r->h->body_total, r->body_counted);
+	r->body_counted = 0;
+}
+
+/* ---- answers ---- */
+
+static void
+header(struct hreq *r, const char *name, const char *value)
+{
+	(void)MHD_add_response_header(r->response, name, value);
+}
+
+static void
+reply_body_free(void *p)
+{
+	mem_free(p);
+}
+
+void
+request_set_reply(struct hreq *r, struct reply *rep)
+{
+	static char nothing[1];
+	char text[24];
+
+	r->status = rep->status;
+	r->bytes_out = rep->body_len;
+	if (rep->body != NULL)
+		r->response = MHD_create_response_from_buffer_with_free_callback(rep->body_len, rep->body, reply_body_free);
+	else
+		r->response = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+	if (r->response == NULL) {
+		mem_free(rep->body);
+		rep->body = NULL;
+		return; /* out of memory: the connection is closed unanswered, as if the answer had been lost */
+	}
+	rep->body = NULL;
+	if (rep->content_type != NULL)
+		header(r, MHD_HTTP_HEADER_CONTENT_TYPE, rep->content_type);
+	header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	header(r, "X-Content-Type-Options", "nosniff");
+	if (rep->set_cookie[0] != '\0')
+		header(r, MHD_HTTP_HEADER_SET_COOKIE, rep->set_cookie);
+	if (rep->retry_after_s > 0) {
+		(void)snprintf(text, sizeof(text), "%d", rep->retry_after_s);
+		header(r, MHD_HTTP_HEADER_RETRY_AFTER, text);
+	}
+	if (rep->status == MHD_HTTP_UNAUTHORIZED)
+		header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+	if (atomic_load(&r->h->draining))
+		header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+void
+request_refuse(struct hreq *r, int status, int retry_after_s, const char *message)
+{
+	struct reply rep = { .status = status };
+	struct buf b;
+
+	if (r->proto != NULL && r->proto->refuse != NULL) {
+		r->proto->refuse(r->proto->self, status, message, &rep);
+	} else {
+		buf_init(&b, 1024);
+		buf_addf(&b, "{\"error\":{\"code\":%d,\"message\":\"%s\"}}\n", status, message);
+		rep.body = buf_take(&b, &rep.body_len);
+		rep.content_type = "application/json";
+	}
+	rep.status = status;
+	rep.retry_after_s = retry_after_s;
+	request_set_reply(r, &rep);
+}
+
+static enum MHD_Result
+send_response(struct hreq *r)
+{
+	if (r->response == NULL)
+		return MHD_NO;
+	return MHD_queue_response(r->conn, (unsigned)r->status, r->response);
+}
+
+/* ---- incoming ---- */
+
+/* Refusals that need no body; true = the answer is ready.  The connection closes after it, the body is not read. */
+static bool
+refuse_early(struct hreq *r)
+{
+	const char *length = MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	int64_t n;
+
+	if (r->proto == NULL)
+		request_refuse(r, MHD_HTTP_NOT_FOUND, 0, "nothing is served under this path");
+	else if (length != NULL && (!parse_i64(length, 0, INT64_MAX, &n) || (uint64_t)n > r->h->o.max_body))
+		request_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, 0, "the request body is larger than the server takes");
+	else if (atomic_load(&r->h->draining))
+		request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_BUSY_S, "the server is shutting down");
+	return r->status != 0;
+}
+
+/* One piece of the body.  MHD_NO closes the connection. */
+static enum MHD_Result
+take_upload(struct hreq *r, const char *p, size_t n)
+{
+	struct httpd *h = r->h;
+	size_t grown;
+
+	r->bytes_in += n;
+	if (r->status != 0)
+		return r->bytes_in / DISCARD_FACTOR > h->o.max_body ? MHD_NO : MHD_YES;
+	buf_add(&r->body, p, n);
+	if (r->body.failed) {
+		bool too_large = r->bytes_in > h->o.max_body;
+
+		request_free_body(r);
+		if (too_large)
+			request_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, 0, "the request body is larger than the server takes");
+		else
+			request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_BUSY_S, "the server is out of memory");
+		return MHD_YES;
+	}
+	grown = r->body.cap - r->body_counted;
+	if (grown == 0)
+		return MHD_YES;
+	r->body_counted += grown;
+	if (atomic_fetch_add(&h->body_total, grown) + grown > h->o.max_body_total) {
+		request_free_body(r);
+		request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_BUSY_S, "too many large requests at once");
+	}
+	return MHD_YES;
+}
+
+enum MHD_Result
+request_handler(void *cls, struct MHD_Connection *conn, const char *url, const char *method, const char *version,
+    const char *upload, size_t *upload_size, void **con_cls)
+{
+	struct httpd *h = cls;
+	struct hreq *r = *con_cls;
+
+	(void)version;
+	if (r == NULL) {
+		r = *con_cls = hreq_new(h, conn, url, method);
+		if (r == NULL)
+			return MHD_NO;
+		return refuse_early(r) ? send_response(r) : MHD_YES;
+	}
+	if (*upload_size > 0) {
+		enum MHD_Result ok = take_upload(r, upload, *upload_size);
+
+		*upload_size = 0;
+		return ok;
+	}
+	if (r->status != 0)
+		return send_response(r); /* refused above, or resumed by request_done */
+	if (!queue_reserve(h)) {
+		request_free_body(r);
+		request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_BUSY_S, "the server is busy");
+		return send_response(r);
+	}
+	/* in this order: a fast worker could otherwise resume before the suspension */
+	(void)MHD_suspend_connection(conn);
+	queue_push_reserved(h, r);
+	return MHD_YES;
+}
+
+/* ---- the end of a request ---- */
+
+/* A path is the client's text: nothing in it may look like another key=value. */
+static void
+printable(const char *s, char *out, size_t size)
+{
+	size_t i;
+
+	for (i = 0; s[i] != '\0' && i + 1 < size; i++)
+		out[i] = (char)(isalnum((unsigned char)s[i]) || strchr("/-_.~", s[i]) != NULL ? s[i] : '?');
+	out[i] = '\0';
+}
+
+static void
+access_log(const struct hreq *r, enum MHD_RequestTerminationCode why)
+{
+	char path[128], method[16];
+	struct log_ctx *ctx = log_ctx(), saved = *ctx;
+	int64_t us = now_mono_us() - r->start_us;
+
+	printable(r->url, path, sizeof(path));
+	printable(r->method, method, sizeof(method));
+	ctx->req = r->id;
+	ctx->account = r->account;
+	ctx->device = r->device;
+	log_info("access", "client=%s method=%s path=%s status=%d ms=%" PRId64 ".%03d in=%" PRIu64 " out=%" PRIu64 "%s%s",
+	    r->client_ip, method, path, r->status, us / 1000, (int)(us % 1000), r->bytes_in, r->bytes_out,
+	    r->parked_before ? " parked=1" : "", why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " lost=1");
+	*ctx = saved;
+}
+
+void
+request_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum MHD_RequestTerminationCode why)
+{
+	struct httpd *h = cls;
+	struct hreq *r = *con_cls;
+
+	(void)conn;
+	if (r == NULL)
+		return;
+	*con_cls = NULL;
+	access_log(r, why);
+	metric_add(M_REQUESTS, 1);
+	if (r->status >= 400)
+		metric_add(M_REQUEST_ERRORS, 1);
+	request_free_body(r);
+	if (r->response != NULL)
+		MHD_destroy_response(r->response);
+	if (r->in_flight) {
+		(void)pthread_mutex_lock(&h->lock);
+		if (--h->in_flight == 0)
+			(void)pthread_cond_broadcast(&h->idle);
+		(void)pthread_mutex_unlock(&h->lock);
+	}
+	mem_free(r);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The bounded queue and the workers: straight-line, blocking protocol code, one request at a time.
+ * Also the way into the hub and back, because parking is what a worker does instead of answering.
+ */
+#include "httpd/httpd_int.h"
+
+#include <string.h>
+
+/* A place in the queue, promised before the connection is suspended: afterwards it is too late to refuse simply. */
+bool
+queue_reserve(struct httpd *h)
+{
+	bool ok;
+
+	(void)pthread_mutex_lock(&h->lock);
+	ok = h->n_fresh + h->reserved < h->o.queue_length && !h->stop;
+	if (ok) {
+		h->reserved++;
+		h->in_flight++;
+	}
+	(void)pthread_mutex_unlock(&h->lock);
+	return ok;
+}
+
+void
+queue_push_reserved(struct httpd *h, struct hreq *r)
+{
+	r->in_flight = true;
+	r->next = NULL;
+	(void)pthread_mutex_lock(&h->lock);
+	h->reserved--;
+	h->n_fresh++;
+	*h->fresh_end = r;
+	h->fresh_end = &r->next;
+	(void)pthread_cond_signal(&h->work);
+	(void)pthread_mutex_unlock(&h->lock);
+}
+
+/* A request that was admitted once is never refused for want of room: the list is intrusive and needs none. */
+static void
+queue_push_woken(struct hreq *r)
+{
+	struct httpd *h = r->h;
+
+	r->next = NULL;
+	(void)pthread_mutex_lock(&h->lock);
+	*h->woken_end = r;
+	h->woken_end = &r->next;
+	(void)pthread_cond_signal(&h->work);
+	(void)pthread_mutex_unlock(&h->lock);
+}
+
+static struct hreq *
+queue_take_locked(struct httpd *h)
+{
+	struct hreq *r;
+
+	if (h->woken != NULL && (h->woken_turn || h->fresh == NULL)) {
+		r = h->woken;
+		h->woken = r->next;
+		if (h->woken == NULL)
+			h->woken_end = &h->woken;
+		h->woken_turn = false;
+	} else {
+		r = h->fresh;
+		h->fresh = r->next;
+		if (h->fresh == NULL)
+			h->fresh_end = &h->fresh;
+		h->n_fresh--;
+		h->woken_turn = true;
+	}
+	return r;
+}
+
+/* R has its response: hand it back to its event thread.  R must not be touched afterwards. */
+void
+request_done(struct hreq *r)
+{
+	MHD_resume_connection(r->conn);
+}
+
+/* Hub callback, any thread: the truth is read again by a worker, never here. */
+static void
+on_parking_end(void *arg, enum hub_end why)
+{
+	struct hreq *r = arg;
+
+	r->end = why;
+	queue_push_woken(r);
+}
+
+static void
+park(struct hreq *r, struct reply *rep)
+{
+	request_free_body(r);
+	r->waiter = rep->waiter;
+	r->park_state = rep->park_state;
+	r->parked_before = true;
+	/* from a successful hub_park on R belongs to whoever ends the parking */
+	if (!hub_park(rep->waiter, rep->deadline_ms, on_parking_end, r)) {
+		/* through the queue, not a loop: a folder that changes all the time must not keep this worker */
+		r->end = HUB_WOKEN;
+		queue_push_woken(r);
+	}
+}
+
+static const char *
+header_of(const struct hreq *r, const char *name)
+{
+	const char *v = MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name);
+
+	return v != NULL ? v : "";
+}
+
+static const char *
+token_of(const struct hreq *r)
+{
+	static const char scheme[] = "Bearer ";
+	const char *auth = MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+
+	if (auth != NULL && strncasecmp(auth, scheme, sizeof(scheme) - 1) == 0) {
+		auth += sizeof(scheme) - 1;
+		return auth + strspn(auth, " ");
+	}
+	return MHD_lookup_connection_value(r->conn, MHD_COOKIE_KIND, "usm_session");
+}
+
+static void
+run_request(struct hreq *r)
+{
+	const struct protocol *p = r->proto;
+	bool draining = atomic_load(&r->h->draining);
+	struct request req = {
+		.id = r->id,
+		.method = r->method,
+		.path = r->url + strlen(p->base),
+		.token = token_of(r),
+		.user_agent = header_of(r, MHD_HTTP_HEADER_USER_AGENT),
+		.language = header_of(r, MHD_HTTP_HEADER_ACCEPT_LANGUAGE),
+		.content_type = header_of(r, MHD_HTTP_HEADER_CONTENT_TYPE),
+		.client_ip = r->client_ip,
+		.body = r->body.p != NULL ? r->body.p : "",
+		.body_len = r->body.len,
+		.parked = r->park_state,
+	};
+	struct reply rep = { 0 };
+	struct log_ctx *ctx = log_ctx();
+	int64_t t0 = now_mono_us();
+
+	if (r->parked_before) {
+		req.deadline_passed = r->end == HUB_DEADLINE;
+		req.shutting_down = r->end == HUB_SHUTDOWN || draining;
+	}
+	hub_waiter_free(r->waiter);
+	r->waiter = NULL;
+	*ctx = (struct log_ctx){ .req = r->id };
+	p->handle(p->self, &req, &rep);
+	r->account = ctx->account;
+	r->device = ctx->device;
+	*ctx = (struct log_ctx){ 0 };
+	metric_add(M_REQUEST_US, now_mono_us() - t0);
+	if (rep.park_state != r->park_state && r->park_state != NULL)
+		p->park_free(r->park_state);
+	r->park_state = NULL;
+
+	if (rep.waiter != NULL && !draining && rep.status == 0) {
+		park(r, &rep);
+		return;
+	}
+	hub_waiter_free(rep.waiter);
+	if (rep.park_state != NULL)
+		p->park_free(rep.park_state);
+	request_free_body(r);
+	if (rep.status != 0)
+		request_set_reply(r, &rep);
+	else if (rep.waiter != NULL)
+		request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, 1, "the server is shutting down");
+	else
+		request_refuse(r, MHD_HTTP_INTERNAL_SERVER_ERROR, 0, "the request was not answered");
+	request_done(r);
+}
+
+void *
+worker_main(void *arg)
+{
+	struct httpd *h = arg;
+
+	(void)pthread_mutex_lock(&h->lock);
+	for (;;) {
+		struct hreq *r;
+
+		while (h->fresh == NULL && h->woken == NULL && !h->stop)
+			(void)pthread_cond_wait(&h->work, &h->lock);
+		if (h->fresh == NULL && h->woken == NULL)
+			break;
+		r = queue_take_locked(h);
+		h->busy++;
+		(void)pthread_mutex_unlock(&h->lock);
+		run_request(r);
+		(void)pthread_mutex_lock(&h->lock);
+		h->busy--;
+	}
+	h->running--;
+	(void)pthread_cond_broadcast(&h->idle);
+	(void)pthread_mutex_unlock(&h->lock);
+	return NULL;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The table of mail fields.  A mail never changes but for its flags and its colour, so these two alone have
+ * fingerprints: an index row of a mail is a few octets, and the listing that OX gives cheaply is the whole index.
+ */
+#include "model/content_int.h"
+
+#define HEADER (FF_READONLY | FF_NOINDEX | FF_HEADERS)
+
+static const struct field fields[] = {
+	{ "id", 600, FT_ID, 0, OWN | FF_LISTED, NULL },
+	{ "folder_id", 601, FT_ID, 0, OWN, NULL },
+	{ "attachment", 602, FT_BOOL, 0, HEADER, NULL },
+	{ "from", 603, FT_JSON, 0, HEADER, NULL },
+	{ "to", 604, FT_JSON, 0, HEADER, NULL },
+	{ "cc", 605, FT_JSON, 0, HEADER, NULL },
+	{ "bcc", 606, FT_JSON, 0, HEADER, NULL },
+	{ "subject", 607, FT_STRING, 0, HEADER, NULL },
+	{ "size", 608, FT_INT, 0, HEADER, NULL },
+	{ "sent_date", 609, FT_TIME, 0, HEADER, NULL },
+	{ "received_date", 610, FT_TIME, 0, HEADER | FF_LISTED, NULL },
+	{ "flags", 611, FT_INT, 0, FF_HEADERS | FF_LISTED | FF_ZERO, NULL },
+	{ "level", 612, FT_INT, 0, FF_READONLY | FF_NOINDEX, NULL },
+	{ "disp_notification_to", 613, FT_JSON, 0, HEADER, NULL },
+	{ "priority", 614, FT_INT, 0, HEADER, NULL },
+	{ "msg_ref", 615, FT_STRING, 0, FF_READONLY | FF_NOINDEX, NULL },
+	{ "color_label", 102, FT_INT, 0, FF_HEADERS | FF_LISTED | FF_ZERO, NULL },
+	{ "content_type", 656, FT_STRING, 0, HEADER, NULL },
+};
+
+const struct content_type content_mail = {
+	.ct = CT_MAIL, .name = "mail", .ox_module = "mail",
+	.fields = fields, .n_fields = ARRAY_LEN(fields),
+};
+
+_Static_assert(ARRAY_LEN(fields) <= MODEL_MAX_FIELDS, "mask too small");

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A client's JSON object read by the table of fields.  Everything that OX would refuse or quietly change and that can be
+ * known here is said here, by name; what only OX can know (rights, ranges of single fields) is left to it.
+ */
+#include "usmd/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TIME_LIMIT INT64_C(253402300800000) /* year 10000: OX answers a database error from there on */
+#define TIME_FLOOR (-INT64_C(62135596800000))
+
+/* Characters that OX refuses in every module (CON-0168, TSK-0047, CAL-5071, FLD-0076), measured on 8.19. */
+static bool
+char_ok(uint32_t c)
+{
+	return (c >= 0x20 || c == '\t' || c == '\n' || c == '\r') && c != 0xFFFE && c != 0xFFFF;
+}
+
+/* Code points of S (valid UTF-8), or -1 when one is not allowed. */
+static long
+count_chars(const char *s, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	long count = 0;
+
+	for (size_t i = 0; i < n; count++) {
+		uint32_t c = p[i++];
+
+		if (c >= 0xC0) {
+			c &= c >= 0xF0 ? 7U : c >= 0xE0 ? 15U : 31U;
+			while (i < n && (p[i] & 0xC0) == 0x80)
+				c = c << 6 | (p[i++] & 0x3FU);
+		}
+		if (!char_ok(c))
+			return -1;
+	}
+	return count;
+}
+
+static enum rc
+check_string(const struct field *f, const json_t *v, const char *path, struct err *e)
+{
+	size_t n = json_string_length(v);
+	long chars = count_chars(json_string_value(v), n);
+
+	if (chars < 0)
+		return err_set_path(e, RC_PROTO, path, "contains a control character or U+FFFE/U+FFFF, which the server does not store: remove it");
+	if (f->max_len != 0 && (unsigned long)chars > f->max_len)
+		return err_set_path(e, RC_PROTO, path, "has %ld characters, at most %u are stored: shorten it", chars, f->max_len);
+	if (f->max_len == 65535 && n > 65535)
+		return err_set_path(e, RC_PROTO, path, "has %zu octets, at most 65535 are stored: shorten it", n);
+	return RC_OK;
+}
+
+static enum rc
+wrong_type(const char *path, const char *want, struct err *e)
+{
+	return err_set_path(e, RC_PROTO, path, "has the wrong type: %s or null is expected", want);
+}
+
+static enum rc
+check_value(const struct field *f, const json_t *v, const char *path, struct err *e)
+{
+	int64_t n = json_integer_value(v);
+
+	if (json_is_null(v))
+		return RC_OK;
+	switch (f->type) {
+	case FT_STRING:
+		return json_is_string(v) ? check_string(f, v, path, e) : wrong_type(path, "a string", e);
+	case FT_ID:
+		if (json_is_string(v))
+			return check_string(f, v, path, e);
+		return json_is_integer(v) ? RC_OK : wrong_type(path, "an id (string)", e);
+	case FT_BINARY:
+		return json_is_string(v) ? RC_OK : wrong_type(path, "base64 text", e);
+	case FT_INT:
+		if (!json_is_integer(v))
+			return wrong_type(path, "a whole number", e);
+		if (n < INT32_MIN || n > INT32_MAX)
+			return err_set_path(e, RC_PROTO, path, "is out of range: a 32-bit number is expected");
+		return RC_OK;
+	case FT_NUMBER:
+		if (json_is_string(v))
+			return check_string(f, v, path, e);
+		return json_is_number(v) ? RC_OK : wrong_type(path, "a number", e);
+	case FT_BOOL:
+		return json_is_boolean(v) ? RC_OK : wrong_type(path, "true, false", e);
+	case FT_DATE:
+	case FT_TIME:
+		if (!json_is_integer(v))
+			return wrong_type(path, "milliseconds since 1970 UTC", e);
+		if (n < TIME_FLOOR || n >= TIME_LIMIT)
+			return err_set_path(e, RC_PROTO, path, "is out of range: the years 1 to 9999 are stored");
+		return RC_OK;
+	case FT_JSON:
+		return json_is_array(v) || json_is_object(v) ? RC_OK : wrong_type(path, "an array or object", e);
+	}
+	return RC_OK;
+}
+
+static bool
+in_list(const char *const *list, const char *name)
+{
+	for (; list != NULL && *list != NULL; list++)
+		if (strcmp(*list, name) == 0)
+			return true;
+	return false;
+}
+
+static enum rc
+read_member(struct object *o, const char *name, json_t *v, const char *path, bool create, struct fmask *given, struct err *e)
+{
+	const struct content_type *t = model_content(o->ct);
+	char where[96];
+	int i = model_field(t, name);
+	enum rc rc;
+
+	(void)snprintf(where, sizeof(where), "%s.%.60s", path, name);
+	if (i < 0)
+		return err_set_path(e, RC_PROTO, where, "is no field of a %s", t->name);
+	if ((t->fields[i].flags & FF_READONLY) != 0)
+		return err_set_path(e, RC_PROTO, where, "is set by the server: leave it out");
+	if ((t->fields[i].flags & FF_ONCE) != 0 && !create)
+		return err_set_path(e, RC_PROTO, where, "can be given only when the object is created: leave it out");
+	rc = check_value(&t->fields[i], v, where, e);
+	if (rc != RC_OK)
+		return rc;
+	fmask_set(given, (unsigned)i);
+	object_set(o, (unsigned)i, json_incref(v));
+	return RC_OK;
+}
+
+enum rc
+object_read(struct arena *a, enum content ct, const json_t *in, const char *path, const char *const *envelope, bool create,
+    struct object **out, struct fmask *given, struct err *e)
+{
+	struct object *o;
+	const char *name;
+	json_t *v;
+	enum rc rc = RC_OK;
+
+	*out = NULL;
+	memset(given, 0, sizeof(*given));
+	if (!json_is_object(in))
+		return err_set_path(e, RC_PROTO, path, "must be an object");
+	o = object_new(a, ct);
+	if (o == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	json_object_foreach ((json_t *)(uintptr_t)in, name, v) {
+		if (in_list(envelope, name))
+			continue;
+		rc = read_member(o, name, v, path, create, given, e);
+		if (rc != RC_OK)
+			break;
+	}
+	if (rc == RC_OK)
+		*out = o;
+	else
+		object_drop(o);
+	return rc;
+}

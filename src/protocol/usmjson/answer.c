@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Writes the answer to a sync: objects by the model's table of fields, deletions, what became of each change. */
+#include "protocol/usmjson/usmjson_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void
+write_own(struct buf *b, const struct content_type *t, const struct fmask *own)
+{
+	if (fmask_empty(own))
+		return;
+	js_key(b, "own");
+	buf_addc(b, '[');
+	for (unsigned i = 0; i < t->n_fields; i++) {
+		if (!fmask_has(own, i) || (t->fields[i].flags & FF_NODELIVER) != 0)
+			continue;
+		if (b->p != NULL && b->p[b->len - 1] != '[')
+			buf_addc(b, ',');
+		js_str(b, t->ct == CT_FOLDER && strcmp(t->fields[i].name, "folder_id") == 0 ? "parent" : t->fields[i].name);
+	}
+	buf_addc(b, ']');
+}
+
+static void
+write_parent(struct buf *b, const struct uuid *parent)
+{
+	static const struct uuid none;
+
+	js_key(b, "parent");
+	if (memcmp(parent->b, none.b, sizeof(none.b)) == 0)
+		buf_adds(b, "null");
+	else
+		js_uuid(b, parent);
+}
+
+static void
+set_fields(const struct object *o, struct fmask *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned i = 0; i < model_content(o->ct)->n_fields; i++)
+		if (o->v[i] != NULL)
+			fmask_set(out, i);
+}
+
+static void
+write_item(struct buf *b, enum content ct, const struct answer_item *it)
+{
+	const struct content_type *t = model_content(ct);
+	struct fmask only;
+
+	buf_addc(b, '{');
+	js_key(b, "uuid");
+	js_uuid(b, &it->uuid);
+	js_key(b, "objectType");
+	js_str(b, t->name);
+	if (it->rev[0] != '\0') {
+		js_key(b, "rev");
+		js_str(b, it->rev);
+	}
+	/* the name of a re-creation is the server's own and longer than a client's may be */
+	if (it->client_id != NULL && strncmp(it->client_id, USMJSON_RESERVED, strlen(USMJSON_RESERVED)) != 0) {
+		js_key(b, "clientId");
+		js_str(b, it->client_id);
+	}
+	write_own(b, t, &it->own);
+	only = it->fields;
+	if (it->whole)
+		set_fields(it->object, &only);
+	if (ct == CT_FOLDER) {
+		/* on the wire a folder's parent is a uuid; OX's id of it stays here */
+		int parent = model_field(t, "folder_id");
+
+		if (it->whole || fmask_has(&only, (unsigned)parent))
+			write_parent(b, &it->parent);
+		fmask_clear(&only, (unsigned)parent);
+	}
+	(void)object_text(b, it->object, &only, FF_NODELIVER, false);
+	buf_addc(b, '}');
+}
+
+void
+answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key)
+{
+	int64_t n = 0;
+
+	js_key(b, key);
+	buf_addc(b, '[');
+	for (size_t i = 0; i < a->n; i++) {
+		if (a->items[i].whole != whole)
+			continue;
+		if (n++ > 0)
+			buf_addc(b, ',');
+		write_item(b, a->ct, &a->items[i]);
+	}
+	buf_addc(b, ']');
+	metric_add(M_OBJECTS_OUT, n);
+}
+
+void
+answer_write_deleted(struct buf *b, const struct sync_answer *a)
+{
+	js_key(b, "deleted");
+	buf_addc(b, '[');
+	for (size_t i = 0; i < a->n_deleted; i++) {
+		if (i != 0)
+			buf_addc(b, ',');
+		js_uuid(b, &a->deleted[i]);
+	}
+	buf_addc(b, ']');
+}
+
+/* where a change stands in the request, for the path of its error */
+static void
+change_path(const struct sync_request *req, size_t change, char *out, size_t size)
+{
+	static const char *const array[] = { [OP_CREATE] = "created", [OP_MODIFY] = "modified", [OP_DELETE] = "deleted" };
+	enum sync_op op = req->changes[change].op;
+	size_t at = change;
+
+	while (at > 0 && req->changes[at - 1].op == op)
+		at--;
+	(void)snprintf(out, size, "%s[%zu]", array[op], change - at);
+}
+
+static const char *
+result_status(const struct answer_result *r)
+{
+	static const char *const names[] = {
+		[ST_OK] = "ok", [ST_GONE] = "gone", [ST_REFUSED] = "refused", [ST_RETRY] = "retry", [ST_CONFLICT] = "conflict",
+	};
+
+	return r->failed ? "error" : names[r->status];
+}
+
+static void
+write_result(struct buf *b, const struct sync_request *req, const struct answer_result *r)
+{
+	const struct client_change *ch = &req->changes[r->change];
+	char where[40];
+
+	buf_addc(b, '{');
+	if (ch->op != OP_CREATE && ch->has_uuid) {
+		js_key(b, "uuid");
+		js_uuid(b, &ch->uuid);
+	} else {
+		js_key(b, "clientId");
+		js_str(b, ch->client_id);
+	}
+	js_key(b, "status");
+	js_str(b, result_status(r));
+	if (r->has_uuid) {
+		/* a move is named by the old uuid already */
+		js_key(b, ch->op != OP_CREATE && ch->has_uuid ? "newUuid" : "uuid");
+		js_uuid(b, &r->uuid);
+	}
+	if (r->failed) {
+		change_path(req, r->change, where, sizeof(where));
+		js_key(b, "error");
+		status_write_error(b, status_of(r->err.rc, &r->err), &r->err, where);
+	}
+	buf_addc(b, '}');
+}
+
+void
+answer_write_results(struct buf *b, const struct sync_request *req, const struct sync_answer *a)
+{
+	bool first = true;
+
+	js_key(b, "results");
+	buf_addc(b, '[');
+	for (size_t i = 0; i < a->n_results; i++) {
+		if (a->results[i].change >= req->n_changes)
+			continue;
+		if (!first)
+			buf_addc(b, ',');
+		first = false;
+		write_result(b, req, &a->results[i]);
+	}
+	buf_addc(b, ']');
+}

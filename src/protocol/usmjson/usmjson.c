@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The usm-json protocol: finds the command, checks method, content type and session, parses the body, and puts head
+ * and tail around what the command answers.  What the commands do is in cmd_*.c and ping.c.
+ */
+#include "protocol/usmjson/usmjson_int.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define ANSWER_MAX ((size_t)512 * 1024 * 1024)
+
+static const struct command commands[] = {
+	{ "serverInfo", cmd_server_info, false, "POST" },
+	{ "login", cmd_login, false, "POST" },
+	{ "logout", cmd_logout, true, "POST" },
+	{ "getConfig", cmd_get_config, true, "POST" },
+	{ "setConfig", cmd_set_config, true, "POST" },
+	{ "syncInit", cmd_sync_init, true, "POST" },
+	{ "syncUpdate", cmd_sync_update, true, "POST" },
+	{ "syncEstimate", cmd_sync_estimate, true, "POST" },
+	{ "reconcile", cmd_reconcile, true, "POST" },
+	{ "ping", cmd_ping, true, "POST" },
+	{ "getMail", cmd_get_mail, true, "POST" },
+};
+
+const struct command *
+command_table(size_t *n)
+{
+	*n = ARRAY_LEN(commands);
+	return commands;
+}
+
+static const struct command *
+command_find(const char *path)
+{
+	if (path[0] != '/')
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcasecmp(path + 1, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* ---- the answer ---- */
+
+enum rc
+call_init(struct call *c, struct usmjson *u, const struct request *req, struct reply *rep)
+{
+	memset(c, 0, sizeof(*c));
+	c->u = u;
+	c->req = req;
+	c->rep = rep;
+	buf_init(&c->out, ANSWER_MAX);
+	buf_init(&c->raw, u->o.max_body_bytes);
+	c->arena = arena_new(0);
+	return c->arena != NULL ? RC_OK : err_set(&c->err, RC_NOMEM, "out of memory");
+}
+
+void
+call_fini(struct call *c)
+{
+	engine_session_close(c->session);
+	json_decref(c->body);
+	buf_fini(&c->out);
+	buf_fini(&c->raw);
+	arena_free(c->arena);
+}
+
+static void
+head(struct call *c, const struct status *s, const char *member)
+{
+	buf_reset(&c->out);
+	buf_addf(&c->out, "{\"status\":%d,\"time\":", (int)s->number);
+	buf_add_i64(&c->out, now_ms());
+	buf_addf(&c->out, ",\"%s\":", member);
+}
+
+void
+call_begin(struct call *c)
+{
+	head(c, status_get(US_OK), "data");
+}
+
+static void
+finish(struct call *c, const struct status *s)
+{
+	struct reply *rep = c->rep;
+
+	buf_addc(&c->out, '}');
+	rep->status = s->http;
+	rep->content_type = USMJSON_JSON;
+	rep->body = buf_take(&c->out, &rep->body_len);
+	if (rep->body == NULL)
+		rep->status = status_get(US_INTERNAL)->http; /* no memory even for the error: the HTTP status says enough */
+}
+
+static void
+reply_error(struct call *c, const struct status *s)
+{
+	c->rep->retry_after_s = c->err.retry_after_s > 0 ? c->err.retry_after_s : s->retry_after_s;
+	c->rep->set_cookie[0] = '\0';
+	head(c, s, "error");
+	status_write_error(&c->out, s, &c->err, "");
+	finish(c, s);
+}
+
+void
+call_reply_ok(struct call *c)
+{
+	if (c->out.failed) {
+		(void)err_set(&c->err, RC_LIMIT, "The answer is too large; ask for fewer objects with limit");
+		reply_error(c, status_get(US_LIMIT));
+		return;
+	}
+	finish(c, status_get(US_OK));
+}
+
+void
+call_reply_error(struct call *c, enum rc rc)
+{
+	const struct status *s = status_of(rc, &c->err);
+
+	if (s->hide)
+		log_error("request-failed", "path=%s rc=%s where=%s error=\"%s\"", c->req->path, rc_name(rc), c->err.path, c->err.text);
+	metric_add(M_REQUEST_ERRORS, 1);
+	reply_error(c, s);
+}
+
+void
+call_reply_status(struct call *c, const struct status *s, const char *fmt, ...)
+{
+	char text[sizeof(c->err.text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)err_set(&c->err, RC_PROTO, "%s", text);
+	metric_add(M_REQUEST_ERRORS, 1);
+	reply_error(c, s);
+}
+
+/* ---- the request ---- */
+
+/* application/json, with no other charset than UTF-8: a form of a foreign web page cannot send this type */
+static bool
+content_type_ok(const char *t)
+{
+	static const char json[] = "application/json";
+	const char *p = t + sizeof(json) - 1;
+
+	if (strncasecmp(t, json, sizeof(json) - 1) != 0)
+		return false;
+	p += strspn(p, " \t");
+	if (*p == '\0')
+		return true;
+	if (*p++ != ';')
+		return false;
+	p += strspn(p, " \t");
+	if (strncasecmp(p, "charset=", 8) != 0)
+		return true; /* parameters that we do not know change nothing */
+	p += 8;
+	p += *p == '"';
+	return strncasecmp(p, "utf-8", 5) == 0;
+}
+
+static enum rc
+open_session(struct call *c)
+{
+	if (c->req->token == NULL || c->req->token[0] == '\0')
+		return err_set(&c->err, RC_DENIED, "This request carries no session token");
+	return engine_session_open(c->u->engine, c->req->token, &c->session, &c->err);
+}
+
+static enum rc
+run(struct call *c, const struct command *cmd)
+{
+	enum rc rc = RC_OK;
+
+	/* the session first: the body of somebody unknown is not worth parsing */
+	if (cmd->needs_session)
+		rc = open_session(c);
+	if (rc == RC_OK)
+		rc = request_parse(&c->u->o, c->req->body, c->req->body_len, &c->body, &c->err);
+	if (rc != RC_OK)
+		return rc;
+	call_begin(c);
+	return cmd->run(c);
+}
+
+static void
+usmjson_handle(void *self, const struct request *req, struct reply *rep)
+{
+	struct usmjson *u = self;
+	const struct command *cmd;
+	struct call c;
+	enum rc rc;
+
+	if (req->parked != NULL) {
+		ping_resume(u, req, rep);
+		return;
+	}
+	rc = call_init(&c, u, req, rep);
+	if (rc != RC_OK) {
+		call_reply_error(&c, rc);
+		goto out;
+	}
+	cmd = command_find(req->path);
+	if (cmd == NULL) {
+		call_reply_status(&c, status_get(US_UNKNOWN_COMMAND), "There is no command %.80s", req->path);
+	} else if (strcmp(req->method, cmd->method) != 0) {
+		call_reply_status(&c, status_get(US_METHOD), "%s cannot be called with this method", cmd->name);
+	} else if (!content_type_ok(req->content_type)) {
+		call_reply_status(&c, status_get(US_MEDIA_TYPE), "%s", "");
+	} else if (req->body_len > u->o.max_body_bytes) {
+		call_reply_status(&c, status_get(US_TOO_LARGE), "The request is larger than %zu bytes", u->o.max_body_bytes);
+	} else {
+		rc = run(&c, cmd);
+		if (rc != RC_OK)
+			call_reply_error(&c, rc);
+		else if (!c.replied)
+			call_reply_ok(&c);
+	}
+
+out:
+	call_fini(&c);
+}
+
+/* httpd answers without asking us: no body was read, nobody is known */
+static void
+usmjson_refuse(void *self, int http_status, const char *message, struct reply *rep)
+{
+	struct call c;
+
+	memset(&c, 0, sizeof(c));
+	c.u = self;
+	c.rep = rep;
+	buf_init(&c.out, 4096);
+	(void)err_set(&c.err, RC_BUSY, "%s", message);
+	reply_error(&c, status_of_http(http_status));
+	buf_fini(&c.out);
+}
+
+void
+reply_fini(struct reply *rep)
+{
+	mem_free(rep->body);
+	memset(rep, 0, sizeof(*rep));
+}
+
+/* ---- the protocol ---- */
+
+static void
+defaults(struct usmjson_options *o)
+{
+	static const struct usmjson_options d = {
+		.max_depth = 16, .max_values = 1000000, .max_objects = 1000, .max_pairs = 65535,
+		.max_string_bytes = (size_t)8 * 1024 * 1024, .max_body_bytes = (size_t)64 * 1024 * 1024,
+		.max_mail_bytes = (size_t)32 * 1024 * 1024, .default_limit = 50, .max_limit = 1000,
+		.min_heartbeat_s = 10, .max_heartbeat_s = 3540, .max_ping_folders = 1000,
+	};
+#define DEFAULT(m) o->m = o->m != 0 ? o->m : d.m
+	DEFAULT(max_depth);
+	DEFAULT(max_values);
+	DEFAULT(max_objects);
+	DEFAULT(max_pairs);
+	DEFAULT(max_string_bytes);
+	DEFAULT(max_body_bytes);
+	DEFAULT(max_mail_bytes);
+	DEFAULT(default_limit);
+	DEFAULT(max_limit);
+	DEFAULT(min_heartbeat_s);
+	DEFAULT(max_heartbeat_s);
+	DEFAULT(max_ping_folders);
+#undef DEFAULT
+	if (o->default_limit > o->max_limit)
+		o->default_limit = o->max_limit;
+	if (o->min_heartbeat_s > o->max_heartbeat_s)
+		o->min_heartbeat_s = o->max_heartbeat_s;
+}
+
+enum rc
+usmjson_new(struct engine *engine, const struct usmjson_options *options, struct protocol *out, struct err *e)
+{
+	struct usmjson *u = mem_alloc(sizeof(*u));
+
+	memset(out, 0, sizeof(*out));
+	if (u == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	u->engine = engine;
+	u->o = *options;
+	defaults(&u->o);
+	*out = (struct protocol){ .base = USMJSON_BASE, .handle = usmjson_handle, .park_free = ping_park_free, .refuse = usmjson_refuse, .self = u };
+	return RC_OK;
+}
+
+void
+usmjson_free(struct protocol *p)
+{
+	mem_free(p->self);
+	p->self = NULL;
+}

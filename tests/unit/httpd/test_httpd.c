@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* httpd over real sockets: limits, parking, the queue, slow clients, shutdown, the admin listener. */
+#include "fake.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static struct server s;
+
+/* A count that the server's lock guards. */
+static size_t
+guarded(const size_t *count)
+{
+	size_t n;
+
+	(void)pthread_mutex_lock(&s.h->lock);
+	n = *count;
+	(void)pthread_mutex_unlock(&s.h->lock);
+	return n;
+}
+
+START_TEST(echo_on_one_connection)
+{
+	struct answer a;
+	int fd;
+
+	server_start(&s);
+	fd = client_connect(httpd_port(s.h));
+	client_post(fd, "/t/echo", "Accept-Language: de\r\n", "one");
+	ck_assert(client_read(fd, &a));
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str_eq(a.body, "POST /echo - 127.0.0.1 de one");
+	ck_assert_ptr_nonnull(strstr(a.head, "Cache-Control: no-store"));
+	/* the same connection again, then two requests in one segment */
+	client_post(fd, "/t/echo", "", "two");
+	ck_assert(client_read(fd, &a));
+	ck_assert_str_eq(a.body, "POST /echo - 127.0.0.1 - two");
+	client_send(fd, "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n3"
+	    "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n4");
+	ck_assert(client_read(fd, &a));
+	ck_assert_str_eq(a.body, "POST /echo - 127.0.0.1 - 3");
+	ck_assert(client_read(fd, &a));
+	ck_assert_str_eq(a.body, "POST /echo - 127.0.0.1 - 4");
+	(void)close(fd);
+	server_stop(&s);
+}
+END_TEST
+
+START_TEST(token_from_header_or_cookie)
+{
+	struct answer a;
+
+	server_start(&s);
+	client_once(httpd_port(s.h), "/t/echo", "Authorization: Bearer tok\r\nCookie: usm_session=other\r\n", "", &a);
+	ck_assert_str_eq(a.body, "POST /echo tok 127.0.0.1 - ");
+	client_once(httpd_port(s.h), "/t/echo", "Cookie: x=1; usm_session=biscuit; y=2\r\n", "", &a);
+	ck_assert_str_eq(a.body, "POST /echo biscuit 127.0.0.1 - ");
+	client_once(httpd_port(s.h), "/t/echo", "Authorization: Basic dXNlcjpwdw==\r\n", "", &a);
+	ck_assert_str_eq(a.body, "POST /echo - 127.0.0.1 - ");
+	server_stop(&s);
+}
+END_TEST
+
+START_TEST(paths_and_headers)
+{
+	struct answer a;
+
+	server_start(&s);
+	client_once(httpd_port(s.h), "/elsewhere", "", "", &a);
+	ck_assert_int_eq(a.status, 404);
+	ck_assert_str_eq(a.body, "{\"error\":{\"code\":404,\"message\":\"nothing is served under this path\"}}\n");
+	client_once(httpd_port(s.h), "/tx/echo", "", "", &a);
+	ck_assert_int_eq(a.status, 404);
+	client_once(httpd_port(s.h), "/t/cookie", "", "", &a);
+	ck_assert_int_eq(a.status, 429);
+	ck_assert_ptr_nonnull(strstr(a.head, "Retry-After: 17\r\n"));
+	ck_assert_ptr_nonnull(strstr(a.head, "Set-Cookie: usm_session=abc; HttpOnly\r\n"));
+	client_once(httpd_port(s.h), "/t/silent", "", "", &a);
+	ck_assert_int_eq(a.status, 500);
+	client_once(httpd_port(s.h), "/u/silent", "", "", &a);
+	ck_assert_int_eq(a.status, 500);
+	ck_assert_str_eq(a.body, "refused politely");
+	server_stop(&s);
+}
+END_TEST
+
+START_TEST(body_limit)
+{
+	struct answer a;
+	char *body = malloc(20002);
+	int fd;
+
+	ck_assert_ptr_nonnull(body);
+	memset(body, 'x', 20001);
+	server_start(&s);
+	body[5000] = '\0';
+	client_once(httpd_port(s.h), "/t/echo", "", body, &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_uint_eq(a.body_len, strlen("POST /echo - 127.0.0.1 - ") + 5000);
+	body[5000] = 'x';
+	body[5001] = '\0';
+	client_once(httpd_port(s.h), "/t/echo", "", body, &a);
+	ck_assert_int_eq(a.status, 413);
+	client_once(httpd_port(s.h), "/u/echo", "", body, &a);
+	ck_assert_int_eq(a.status, 413);
+	ck_assert_str_eq(a.body, "refused politely");
+
+	/* no length told in advance: a little too much is read and refused, very much ends the connection */
+	fd = client_connect(httpd_port(s.h));
+	client_send(fd, "POST /t/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1389\r\n");
+	client_send(fd, body);
+	client_send(fd, "\r\n0\r\n\r\n");
+	ck_assert(client_read(fd, &a));
+	ck_assert_int_eq(a.status, 413);
+	client_send(fd, "POST /t/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+	body[5001] = 'x';
+	body[5000] = '\0';
+	for (int i = 0; i < 6; i++) {
+		client_send(fd, "1388\r\n");
+		client_send(fd, body);
+		client_send(fd, "\r\n");
+	}
+	ck_assert(!client_read(fd, &a));
+	(void)close(fd);
+	await_that(atomic_load(&s.h->body_total) == 0);
+	server_stop(&s);
+	free(body);
+}
+END_TEST
+
+START_TEST(all_bodies_together_are_limited)
+{
+	struct answer a;
+	char body[4001];
+	int slow, fd;
+
+	memset(body, 'x', 4000);
+	body[4000] = '\0';
+	s.o.max_body_total = 5000;
+	server_start(&s);
+	slow = client_connect(httpd_port(s.h));
+	client_send(slow, "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4001\r\n\r\n");
+	client_send(slow, body);
+	await_that(atomic_load(&s.h->body_total) >= 4000);
+	fd = client_connect(httpd_port(s.h));
+	client_post(fd, "/t/echo", "", body);
+	ck_assert(client_read(fd, &a));
+	ck_assert_int_eq(a.status, 503);
+	client_send(slow, "y");
+	ck_assert(client_read(slow, &a));
+	ck_assert_int_eq(a.status, 200);
+	client_post(fd, "/t/echo", "", body);
+	ck_assert(client_read(fd, &a));
+	ck_assert_int_eq(a.status, 200);
+	(void)close(fd);
+	(void)close(slow);
+	server_stop(&s);
+}
+END_TEST
+
+START_TEST(slow_clients_hold_nobody_up)
+{
+	static const char request[] = "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+	struct answer a;
+	int slow[20];
+
+	s.o.workers = 1;
+	s.o.event_threads = 1;
+	server_start(&s);
+	for (size_t i = 0; i < ARRAY_LEN(slow); i++)
+		slow[i] = client_connect(httpd_port(s.h));
+	for (size_t k = 0; k < sizeof(request) - 1; k++)
+		for (size_t i = 0; i < ARRAY_LEN(slow); i++) {
+			client_send_n(slow[i], request + k, 1);
+			if (i == k % ARRAY_LEN(slow)) {
+				client_once(httpd_port(s.h), "/t/echo", "", "fast", &a);
+				ck_assert_int_eq(a.status, 200);
+			}
+		}
+	for (size_t i = 0; i < ARRAY_LEN(slow); i++) {
+		ck_assert(client_read(slow[i], &a));
+		ck_assert_str_eq(a.body, "POST /echo - 127.0.0.1 - hello");
+		(void)close(slow[i]);
+	}
+	server_stop(&s);
+}
+END_TEST
+
+START_TEST(full_queue_is_told)
+{
+	struct answer a;
+	int busy, queued;
+
+	s.o.workers = 1;
+	s.o.queue_length = 1;
+	server_start(&s);
+	gate_close();
+	busy = client_connect(httpd_port(s.h));
+	client_post(busy, "/t/block", "", "");
+	gate_await(1);
+	queued = client_connect(httpd_port(s.h));
+	client_post(queued, "/t/echo", "", "");
+	await_that(guarded(&s.h->n_fresh) == 1);
+	client_once(httpd_port(s.h), "/t/echo", "", "", &a);
+	ck_assert_int_eq(a.status, 503);
+	ck_assert_ptr_nonnull(strstr(a.head, "Retry-After: "));
+	gate_open();
+	ck_assert(client_read(busy, &a));
+	ck_assert_int_eq(a.status, 200);
+	ck_assert(client_read(queued, &a));
+	ck_assert_int_eq(a.status, 200);
+	(void)close(busy);
+	(void)close(queued);
+	server_stop(&s);
+}
+END_TEST
+
+/* ---- parking ---- */
+
+START_TEST(park_and_wake)
+{
+	struct answer a;
+	int fd;
+
+	s.o.workers = 1;
+	server_start(&s);
+	fd = client_connect(httpd_port(s.h));
+	client_post(fd, "/t/park", "", "7 600000");
+	await_that(hub_count(s.hub) == 1);
+	ck_assert_uint_eq(atomic_load(&s.h->body_total), 0);
+	/* the only worker is free */
+	client_once(httpd_port(s.h), "/t/echo", "", "", &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_uint_eq(hub_wake(s.hub, 7), 1);
+	ck_assert(client_read(fd, &a));
+	ck_assert_str_eq(a.body, "woken");
+	/* and the connection goes on */
+	client_post(fd, "/t/park", "", "7 20");
+	ck_assert(client_read(fd, &a));
+	ck_assert_str_eq(a.body, "deadline");
+	client_post(fd, "/t/raced", "", "8 600000");
+	ck_assert(client_read(fd, &a));
+	ck_assert_str_eq(a.body, "woken");
+	client_post(fd, "/t/twice", "", "9 600000");
+	await_that(hub_count(s.hub) == 1);
+	ck_assert_uint_eq(hub_wake(s.hub, 9), 1);
+	await_that(hub_wake(s.hub, 9) == 1);
+	ck_assert(client_read(fd, &a));
+	ck_assert_str_eq(a.body, "woken");
+	(void)close(fd);
+	server_stop(&s);
+}
+END_TEST
+
+START_TEST(client_gone_while_parked)
+{
+	int fd;
+
+	server_start(&s);
+	fd = client_connect(httpd_port(s.h));
+	client_post(fd, "/t/park", "", "7 600000");
+	await_that(hub_count(s.hub) == 1);
+	(void)close(fd);
+	ck_assert_uint_eq(hub_wake(s.hub, 7), 1);
+	await_that(guarded(&s.h->in_flight) == 0);
+	ck_assert_int_eq(park_states(), 0);
+	server_stop(&s);
+}
+END_TEST
+
+#define MANY 1000
+
+START_TEST(a_thousand_parked)
+{
+	int *fd = calloc(MANY, sizeof(*fd));
+	struct answer a;
+
+	ck_assert_ptr_nonnull(fd);
+	s.o.queue_length = 4; /* woken requests need no room in it */
+	server_start(&s);
+	for (size_t i = 0; i < MANY; i++) {
+		fd[i] = client_connect(httpd_port(s.h));
+		ck_assert_int_ge(fd[i], 0);
+		client_post(fd[i], "/t/park", "", "7 600000");
+		await_that(hub_count(s.hub) == i + 1);
+	}
+	ck_assert_uint_eq(hub_wake(s.hub, 7), MANY);
+	for (size_t i = 0; i < MANY; i++) {
+		ck_assert(client_read(fd[i], &a));
+		ck_assert_str_eq(a.body, "woken");
+		(void)close(fd[i]);
+	}
+	server_stop(&s);
+	free(fd);
+}
+END_TEST
+
+/* ---- shutdown ---- */
+
+START_TEST(drain_answers_everybody)
+{
+	struct answer a;
+	int parked[50], stubborn, idle, busy, queued;
+
+	s.o.workers = 1;
+	server_start(&s);
+	for (size_t i = 0; i < ARRAY_LEN(parked); i++) {
+		parked[i] = client_connect(httpd_port(s.h));
+		client_post(parked[i], "/t/park", "", "7 600000");
+	}
+	stubborn = client_connect(httpd_port(s.h));
+	client_post(stubborn, "/t/stubborn", "", "7 600000");
+	await_that(hub_count(s.hub) == ARRAY_LEN(parked) + 1);
+	idle = client_connect(httpd_port(s.h));
+	client_post(idle, "/t/echo", "", "");
+	ck_assert(client_read(idle, &a));
+	gate_close();
+	busy = client_connect(httpd_port(s.h));
+	client_post(busy, "/t/block", "", "");
+	gate_await(1);
+	queued = client_connect(httpd_port(s.h));
+	client_post(queued, "/t/echo", "", "");
+	await_that(guarded(&s.h->n_fresh) == 1);
+
+	/* the only worker stands in the gate: those whom it would have to serve are left at the deadline */
+	ck_assert_uint_ge(httpd_drain(s.h, now_ms() + 30), ARRAY_LEN(parked) + 2);
+	ck_assert(client_read(queued, &a));
+	ck_assert_int_eq(a.status, 503);
+	ck_assert_ptr_nonnull(strstr(a.head, "Connection: close\r\n"));
+	gate_open();
+	ck_assert_uint_eq(httpd_drain(s.h, now_ms() + 20000), 0);
+	for (size_t i = 0; i < ARRAY_LEN(parked); i++) {
+		ck_assert(client_read(parked[i], &a));
+		ck_assert_str_eq(a.body, "shutdown");
+		(void)close(parked[i]);
+	}
+	ck_assert(client_read(stubborn, &a));
+	ck_assert_int_eq(a.status, 503);
+	ck_assert(client_read(busy, &a));
+	ck_assert_int_eq(a.status, 200);
+	client_post(idle, "/t/echo", "", "");
+	ck_assert(client_read(idle, &a));
+	ck_assert_int_eq(a.status, 503);
+	ck_assert_int_eq(client_connect(httpd_port(s.h)), -1);
+	(void)close(stubborn);
+	(void)close(busy);
+	(void)close(queued);
+	(void)close(idle);
+	server_stop(&s);
+}
+END_TEST
+
+START_TEST(stop_without_drain)
+{
+	struct answer a;
+	int fd[20];
+
+	server_start(&s);
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++) {
+		fd[i] = client_connect(httpd_port(s.h));
+		client_post(fd[i], "/t/park", "", "7 600000");
+	}
+	await_that(hub_count(s.hub) == ARRAY_LEN(fd));
+	server_stop(&s);
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++) {
+		ck_assert(client_read(fd[i], &a));
+		ck_assert_str_eq(a.body, "shutdown");
+		(void)close(fd[i]);
+	}
+}
+END_TEST
+
+/* ---- addresses ---- */
+
+START_TEST(unix_socket)
+{
+	char dir[] = "/tmp/usmd-test-XXXXXX", path[64];
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct httpd *second;
+	struct answer a;
+	struct stat st;
+	struct err e;
+	int fd;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/s", dir);
+	/* left behind by a process that died: bound once, nobody listens */
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	(void)close(fd);
+
+	s.o.listen = path;
+	s.o.listen_mode = 0620;
+	s.o.trusted_proxies = "unix";
+	server_start(&s);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0620);
+	fd = client_connect_unix(path);
+	client_post(fd, "/t/echo", "X-Forwarded-For: 10.0.0.1, 192.0.2.7\r\n", "hi");
+	ck_assert(client_read(fd, &a));
+	ck_assert_str_eq(a.body, "POST /echo - 192.0.2.7 - hi");
+	(void)close(fd);
+	ck_assert_int_eq(httpd_new(&s.o, NULL, 0, s.hub, &second, &e), RC_INTERNAL);
+	ck_assert_ptr_nonnull(strstr(e.text, "another process listens"));
+	server_stop(&s);
+	ck_assert_int_eq(access(path, F_OK), -1);
+
+	fd = client_connect_unix(path);
+	ck_assert_int_eq(fd, -1);
+	(void)rmdir(dir);
+}
+END_TEST
+
+START_TEST(wrong_addresses)
+{
+	static const char *const wrong[] = { "", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", "127.0.0.1:x", "::1:80", ":80",
+		"no-such-host.invalid:80" };
+	struct httpd *h;
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		s.o.listen = wrong[i];
+		ck_assert_msg(httpd_new(&s.o, NULL, 0, NULL, &h, &e) == RC_PROTO, "%s", wrong[i]);
+		ck_assert_ptr_null(h);
+		ck_assert_int_eq(strncmp(e.text, "listen: '", 9), 0);
+	}
+	s.o.listen = "/nonexistent/dir/socket";
+	ck_assert_int_eq(httpd_new(&s.o, NULL, 0, NULL, &h, &e), RC_INTERNAL);
+	s.o.listen = "/tmp";
+	ck_assert_int_eq(httpd_new(&s.o, NULL, 0, NULL, &h, &e), RC_INTERNAL);
+	ck_assert_ptr_nonnull(strstr(e.text, "not a socket"));
+	s.o.listen = "127.0.0.1:0";
+	s.o.workers = 0;
+	ck_assert_int_eq(httpd_new(&s.o, NULL, 0, NULL, &h, &e), RC_PROTO);
+	ck_assert(httpd_free(NULL));
+}
+END_TEST
+
+static void
+expect_ip(const struct proxies *p, const char *forwarded, const char *expect)
+{
+	static const struct sockaddr_un peer = { .sun_family = AF_UNIX };
+	char ip[CLIENT_IP_SIZE];
+
+	proxies_client_ip(p, (const struct sockaddr *)&peer, forwarded, ip);
+	ck_assert_str_eq(ip, expect);
+}
+
+START_TEST(forwarded_for)
+{
+	static const char *const wrong[] = { "proxy.example", "10.0.0.0/33", "10.0.0.0/", "::1/129", "10.0.0.1 , x",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	struct proxies p;
+	struct err e;
+
+	ck_assert_int_eq(proxies_parse("unix, 10.0.0.0/8 2001:db8::/33,192.0.2.1", &p, &e), RC_OK);
+	expect_ip(&p, NULL, "::1");
+	expect_ip(&p, "", "::1");
+	expect_ip(&p, "203.0.113.9", "203.0.113.9");
+	/* what an untrusted speaker says of others is not believed */
+	expect_ip(&p, "1.2.3.4, 203.0.113.9", "203.0.113.9");
+	expect_ip(&p, "1.2.3.4, 203.0.113.9, 10.200.0.1,192.0.2.1", "203.0.113.9");
+	expect_ip(&p, "203.0.113.9,192.0.2.2", "192.0.2.2");
+	expect_ip(&p, "203.0.113.9, 2001:db8:7fff::1", "203.0.113.9");
+	expect_ip(&p, "203.0.113.9, 2001:db8:8000::1", "2001:db8:8000::1");
+	expect_ip(&p, "unknown, 10.0.0.1", "10.0.0.1");
+	expect_ip(&p, "10.0.0.1", "10.0.0.1");
+	proxies_fini(&p);
+	ck_assert_int_eq(proxies_parse("10.0.0.0/8", &p, &e), RC_OK);
+	expect_ip(&p, "203.0.113.9", "::1");
+	proxies_fini(&p);
+	ck_assert_int_eq(proxies_parse("", &p, &e), RC_OK);
+	proxies_fini(&p);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		ck_assert_msg(proxies_parse(wrong[i], &p, &e) == RC_PROTO, "%s", wrong[i]);
+}
+END_TEST
+
+/* ---- the admin listener ---- */
+
+static atomic_int health_now;
+
+static enum httpd_health
+fake_health(void *arg, char *why, size_t size)
+{
+	ck_assert_ptr_eq(arg, &health_now);
+	(void)snprintf(why, size, "say \"%d\"", atomic_load(&health_now));
+	return (enum httpd_health)atomic_load(&health_now);
+}
+
+static void
+fake_gauges(void *arg, struct buf *out)
+{
+	(void)arg;
+	buf_adds(out, "own_gauge 42\n");
+}
+
+static void
+admin_get(const char *what, struct answer *a)
+{
+	int fd = client_connect(httpd_admin_port(s.h));
+
+	ck_assert_int_ge(fd, 0);
+	client_send(fd, what);
+	client_send(fd, " HTTP/1.1\r\nHost: x\r\n\r\n");
+	ck_assert(client_read(fd, a));
+	(void)close(fd);
+}
+
+START_TEST(health_and_metrics)
+{
+	struct answer a;
+	int fd;
+
+	s.o.admin_listen = "127.0.0.1:0";
+	s.o.health = fake_health;
+	s.o.gauges = fake_gauges;
+	s.o.admin_arg = &health_now;
+	server_start(&s);
+	atomic_store(&health_now, HTTPD_READY);
+	admin_get("GET /health", &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str_eq(a.body, "{\"status\":\"ready\",\"version\":\"" USMD_VERSION "\",\"reason\":\"say \\\"0\\\"\"}\n");
+	atomic_store(&health_now, HTTPD_DEGRADED);
+	admin_get("GET /health", &a);
+	ck_assert_int_eq(a.status, 200);
+	atomic_store(&health_now, HTTPD_NOT_READY);
+	admin_get("GET /health", &a);
+	ck_assert_int_eq(a.status, 503);
+	admin_get("GET /other", &a);
+	ck_assert_int_eq(a.status, 404);
+	admin_get("DELETE /health", &a);
+	ck_assert_int_eq(a.status, 405);
+
+	/* nothing of a protocol here, nothing of the admin there */
+	client_once(httpd_port(s.h), "/metrics", "", "", &a);
+	ck_assert_int_eq(a.status, 404);
+	fd = client_connect(httpd_port(s.h));
+	client_post(fd, "/t/park", "", "7 600000");
+	await_that(hub_count(s.hub) == 1);
+	admin_get("GET /metrics", &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_ptr_nonnull(strstr(a.head, "text/plain; version=0.0.4"));
+	ck_assert_ptr_nonnull(strstr(a.body, "# TYPE usmd_requests_total counter\n"));
+	ck_assert_ptr_nonnull(strstr(a.body, "# TYPE usmd_waiters gauge\nusmd_waiters 1\n"));
+	ck_assert_ptr_nonnull(strstr(a.body, "\nusmd_requests_in_flight 1\n"));
+	ck_assert_ptr_nonnull(strstr(a.body, "\nown_gauge 42\n"));
+	ck_assert_uint_eq(httpd_drain(s.h, now_ms() + 20000), 0);
+	atomic_store(&health_now, HTTPD_READY);
+	admin_get("GET /health", &a);
+	ck_assert_int_eq(a.status, 503);
+	ck_assert_ptr_nonnull(strstr(a.body, "shutting down"));
+	(void)close(fd);
+	server_stop(&s);
+}
+END_TEST
+
+static void
+setup(void)
+{
+	server_init(&s);
+}
+
+int
+main(void)
+{
+	Suite *suite = suite_create("httpd");
+	TCase *tc = tcase_create("httpd");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, echo_on_one_connection);
+	tcase_add_test(tc, token_from_header_or_cookie);
+	tcase_add_test(tc, paths_and_headers);
+	tcase_add_test(tc, body_limit);
+	tcase_add_test(tc, all_bodies_together_are_limited);
+	tcase_add_test(tc, slow_clients_hold_nobody_up);
+	tcase_add_test(tc, full_queue_is_told);
+	tcase_add_test(tc, park_and_wake);
+	tcase_add_test(tc, client_gone_while_parked);
+	tcase_add_test(tc, a_thousand_parked);
+	tcase_add_test(tc, drain_answers_everybody);
+	tcase_add_test(tc, stop_without_drain);
+	tcase_add_test(tc, unix_socket);
+	tcase_add_test(tc, wrong_addresses);
+	tcase_add_test(tc, forwarded_for);
+	tcase_add_test(tc, health_and_metrics);
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}

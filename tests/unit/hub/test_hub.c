@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The hub: order of subscribe, wake and park; deadlines; shutdown; limits; and many threads at once. */
+#include "usmd/hub.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* What callbacks saw; awaited on a condition, never by sleeping. */
+struct seen {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	size_t ends[3];
+	struct hub_waiter *to_free; /* freed by the callback when set */
+};
+
+static struct hub *hub;
+static struct seen seen;
+
+static void
+setup(void)
+{
+	hub = hub_new(100000);
+	ck_assert_ptr_nonnull(hub);
+	(void)pthread_mutex_init(&seen.lock, NULL);
+	(void)pthread_cond_init(&seen.more, NULL);
+	seen.ends[0] = seen.ends[1] = seen.ends[2] = 0;
+	seen.to_free = NULL;
+}
+
+static void
+teardown(void)
+{
+	hub_free(hub);
+	(void)pthread_cond_destroy(&seen.more);
+	(void)pthread_mutex_destroy(&seen.lock);
+}
+
+static void
+on_end(void *arg, enum hub_end why)
+{
+	struct seen *s = arg;
+	struct hub_waiter *w;
+
+	(void)pthread_mutex_lock(&s->lock);
+	s->ends[why]++;
+	w = s->to_free;
+	s->to_free = NULL;
+	(void)pthread_cond_broadcast(&s->more);
+	(void)pthread_mutex_unlock(&s->lock);
+	hub_waiter_free(w);
+}
+
+static void
+await_ends(enum hub_end why, size_t n)
+{
+	(void)pthread_mutex_lock(&seen.lock);
+	while (seen.ends[why] < n)
+		(void)pthread_cond_wait(&seen.more, &seen.lock);
+	(void)pthread_mutex_unlock(&seen.lock);
+}
+
+static struct hub_waiter *
+subscribe1(uint64_t topic)
+{
+	struct hub_waiter *w;
+
+	ck_assert_int_eq(hub_subscribe(hub, &topic, 1, &w), RC_OK);
+	return w;
+}
+
+START_TEST(wake_ends_a_parked_waiter_once)
+{
+	struct hub_waiter *w = subscribe1(7);
+
+	ck_assert(hub_park(w, now_ms() + 60000, on_end, &seen));
+	ck_assert_uint_eq(hub_count(hub), 1);
+	ck_assert_uint_eq(hub_wake(hub, 8), 0);
+	ck_assert_uint_eq(hub_wake(hub, 7), 1);
+	ck_assert_uint_eq(hub_wake(hub, 7), 0);
+	ck_assert_uint_eq(seen.ends[HUB_WOKEN], 1);
+	ck_assert_uint_eq(hub_count(hub), 0);
+	hub_waiter_free(w);
+}
+END_TEST
+
+START_TEST(wake_before_park_is_not_lost)
+{
+	struct hub_waiter *w = subscribe1(7);
+
+	ck_assert_uint_eq(hub_wake(hub, 7), 0);
+	ck_assert(!hub_park(w, now_ms() + 60000, on_end, &seen));
+	/* noted once: after the caller looked again it may park, still subscribed */
+	ck_assert(hub_park(w, now_ms() + 60000, on_end, &seen));
+	ck_assert_uint_eq(hub_wake(hub, 7), 1);
+	hub_waiter_free(w);
+}
+END_TEST
+
+START_TEST(wake_all_reaches_parked_and_unparked)
+{
+	struct hub_waiter *a = subscribe1(1), *b = subscribe1(2), *none, *late;
+
+	ck_assert_int_eq(hub_subscribe(hub, NULL, 0, &none), RC_OK);
+	ck_assert(hub_park(a, now_ms() + 60000, on_end, &seen));
+	ck_assert_uint_eq(hub_wake_all(hub), 1);
+	ck_assert(!hub_park(b, now_ms() + 60000, on_end, &seen));
+	ck_assert(!hub_park(none, now_ms() + 60000, on_end, &seen));
+	late = subscribe1(3);
+	ck_assert(hub_park(late, now_ms() + 60000, on_end, &seen));
+	ck_assert_uint_eq(hub_wake(hub, 3), 1);
+	hub_waiter_free(a);
+	hub_waiter_free(b);
+	hub_waiter_free(none);
+	hub_waiter_free(late);
+}
+END_TEST
+
+START_TEST(several_topics_and_the_same_twice)
+{
+	uint64_t topics[] = { 5, 6, 5, 5, 9 };
+	struct hub_waiter *w;
+
+	ck_assert_int_eq(hub_subscribe(hub, topics, ARRAY_LEN(topics), &w), RC_OK);
+	ck_assert(hub_park(w, now_ms() + 60000, on_end, &seen));
+	ck_assert_uint_eq(hub_wake(hub, 5), 1);
+	ck_assert_uint_eq(hub_wake(hub, 9), 0);
+	ck_assert_uint_eq(seen.ends[HUB_WOKEN], 1);
+	hub_waiter_free(w);
+}
+END_TEST
+
+START_TEST(deadlines_fire_in_order_and_early_ones_overtake)
+{
+	struct hub_waiter *late = subscribe1(1), *soon = subscribe1(2), *past = subscribe1(3);
+	msec_t t0 = now_ms();
+
+	ck_assert(hub_park(late, t0 + 60000, on_end, &seen));
+	ck_assert(hub_park(soon, t0 + 40, on_end, &seen));
+	ck_assert(hub_park(past, t0 - 5000, on_end, &seen));
+	await_ends(HUB_DEADLINE, 2);
+	ck_assert_int_ge(now_ms() - t0, 39);
+	ck_assert_int_lt(now_ms() - t0, 30000);
+	ck_assert_uint_eq(hub_count(hub), 1);
+	ck_assert_uint_eq(hub_wake(hub, 2), 0);
+	ck_assert_uint_eq(hub_wake(hub, 1), 1);
+	hub_waiter_free(late);
+	hub_waiter_free(soon);
+	hub_waiter_free(past);
+}
+END_TEST
+
+START_TEST(callback_may_free_its_waiter)
+{
+	struct hub_waiter *w = subscribe1(1);
+
+	seen.to_free = w;
+	ck_assert(hub_park(w, now_ms() + 60000, on_end, &seen));
+	ck_assert_uint_eq(hub_wake(hub, 1), 1);
+	ck_assert_uint_eq(hub_wake(hub, 1), 0);
+}
+END_TEST
+
+START_TEST(free_while_subscribed)
+{
+	struct hub_waiter *a = subscribe1(1), *b = subscribe1(1), *c = subscribe1(1);
+
+	hub_waiter_free(b);
+	hub_waiter_free(NULL);
+	ck_assert(hub_park(a, now_ms() + 60000, on_end, &seen));
+	ck_assert(hub_park(c, now_ms() + 60000, on_end, &seen));
+	ck_assert_uint_eq(hub_wake(hub, 1), 2);
+	hub_waiter_free(a);
+	hub_waiter_free(c);
+}
+END_TEST
+
+START_TEST(shutdown_ends_all_and_stops_parking)
+{
+	struct hub_waiter *a = subscribe1(1), *b = subscribe1(2);
+
+	ck_assert(hub_park(a, now_ms() + 60000, on_end, &seen));
+	hub_shutdown(hub);
+	ck_assert_uint_eq(seen.ends[HUB_SHUTDOWN], 1);
+	ck_assert(!hub_park(b, now_ms() + 60000, on_end, &seen));
+	ck_assert(!hub_park(b, now_ms() + 60000, on_end, &seen));
+	hub_waiter_free(a);
+	hub_waiter_free(b);
+}
+END_TEST
+
+START_TEST(free_ends_the_parked)
+{
+	struct hub *h = hub_new(10);
+	uint64_t topic = 1;
+	struct hub_waiter *w;
+
+	ck_assert_int_eq(hub_subscribe(h, &topic, 1, &w), RC_OK);
+	seen.to_free = w;
+	ck_assert(hub_park(w, now_ms() + 60000, on_end, &seen));
+	hub_free(h);
+	hub_free(NULL);
+	ck_assert_uint_eq(seen.ends[HUB_SHUTDOWN], 1);
+}
+END_TEST
+
+START_TEST(limit_of_waiters)
+{
+	struct hub *h = hub_new(2);
+	uint64_t topic = 1;
+	struct hub_waiter *a, *b, *c;
+
+	ck_assert_int_eq(hub_subscribe(h, &topic, 1, &a), RC_OK);
+	ck_assert_int_eq(hub_subscribe(h, &topic, 1, &b), RC_OK);
+	ck_assert_int_eq(hub_subscribe(h, &topic, 1, &c), RC_LIMIT);
+	ck_assert_ptr_null(c);
+	hub_waiter_free(a);
+	ck_assert_int_eq(hub_subscribe(h, &topic, 1, &c), RC_OK);
+	hub_waiter_free(b);
+	hub_waiter_free(c);
+	hub_free(h);
+}
+END_TEST
+
+struct topics {
+	size_t n;
+	uint64_t last, sum;
+};
+
+static void
+add_topic(void *arg, uint64_t topic)
+{
+	struct topics *t = arg;
+
+	ck_assert(t->n == 0 || topic > t->last); /* ascending, so each only once */
+	t->n++;
+	t->last = topic;
+	t->sum += topic;
+}
+
+START_TEST(topics_are_listed_once)
+{
+	uint64_t a[] = { 10, 20, 30 }, b[] = { 30, 10 };
+	struct hub_waiter *wa, *wb;
+	struct topics t = { 0 };
+
+	ck_assert_int_eq(hub_topics_each(hub, add_topic, &t), RC_OK);
+	ck_assert_uint_eq(t.n, 0);
+	ck_assert_int_eq(hub_subscribe(hub, a, 3, &wa), RC_OK);
+	ck_assert_int_eq(hub_subscribe(hub, b, 2, &wb), RC_OK);
+	ck_assert_int_eq(hub_topics_each(hub, add_topic, &t), RC_OK);
+	ck_assert_uint_eq(t.n, 3);
+	ck_assert_uint_eq(t.sum, 60);
+	hub_waiter_free(wa);
+	hub_waiter_free(wb);
+}
+END_TEST
+
+#define MANY 50000
+
+START_TEST(many_waiters)
+{
+	struct hub_waiter **w = calloc(MANY, sizeof(*w));
+	msec_t now = now_ms();
+	int64_t t0;
+
+	ck_assert_ptr_nonnull(w);
+	for (size_t i = 0; i < MANY; i++) {
+		/* everybody watches topic 0 and one of their own */
+		uint64_t topics[2] = { 0, 1 + i };
+
+		ck_assert_int_eq(hub_subscribe(hub, topics, 2, &w[i]), RC_OK);
+		ck_assert(hub_park(w[i], now + 600000 + (msec_t)(i * 7919 % MANY), on_end, &seen));
+	}
+	ck_assert_uint_eq(hub_count(hub), MANY);
+	t0 = now_mono_us();
+	for (size_t i = 0; i < 1000; i++)
+		ck_assert_uint_eq(hub_wake(hub, 1 + i * 3), 1);
+	/* a wake-up of one costs one: 1,000 scans of 50,000 waiters would take far longer than this */
+	ck_assert_int_lt(now_mono_us() - t0, 1000000);
+	ck_assert_uint_eq(hub_wake(hub, 0), MANY - 1000);
+	ck_assert_uint_eq(hub_count(hub), 0);
+	for (size_t i = 0; i < MANY; i++)
+		hub_waiter_free(w[i]);
+	free(w);
+}
+END_TEST
+
+/* ---- threads: each parks ROUNDS waiters one after the other while others wake at random ---- */
+#define PARKERS 4
+#define ROUNDS 2000
+
+static atomic_bool parkers_done;
+static atomic_size_t false_parks;
+
+struct parker {
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool end;
+	unsigned id;
+};
+
+static void
+parker_end(void *arg, enum hub_end why)
+{
+	struct parker *p = arg;
+
+	(void)why;
+	(void)pthread_mutex_lock(&p->lock);
+	ck_assert(!p->end); /* exactly once */
+	p->end = true;
+	(void)pthread_cond_signal(&p->ended);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+static void *
+parker_main(void *arg)
+{
+	struct parker *p = arg;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t topics[3] = { i % 5, 100 + p->id, i % 3 };
+		struct hub_waiter *w;
+
+		ck_assert_int_eq(hub_subscribe(hub, topics, 3, &w), RC_OK);
+		p->end = false;
+		if (hub_park(w, now_ms() + (i % 4 == 0 ? 1 : 60000), parker_end, p)) {
+			(void)pthread_mutex_lock(&p->lock);
+			while (!p->end)
+				(void)pthread_cond_wait(&p->ended, &p->lock);
+			(void)pthread_mutex_unlock(&p->lock);
+		} else {
+			atomic_fetch_add(&false_parks, 1);
+		}
+		hub_waiter_free(w);
+	}
+	return NULL;
+}
+
+static void *
+waker_main(void *arg)
+{
+	uint64_t i = (uint64_t)(uintptr_t)arg;
+
+	while (!atomic_load(&parkers_done)) {
+		(void)hub_wake(hub, i++ % 5);
+		if (i % 1000 == 0)
+			(void)hub_wake_all(hub);
+	}
+	return NULL;
+}
+
+START_TEST(stress)
+{
+	struct parker p[PARKERS];
+	pthread_t parkers[PARKERS], wakers[2];
+
+	atomic_store(&parkers_done, false);
+	for (unsigned i = 0; i < PARKERS; i++) {
+		(void)pthread_mutex_init(&p[i].lock, NULL);
+		(void)pthread_cond_init(&p[i].ended, NULL);
+		p[i].id = i;
+		ck_assert_int_eq(pthread_create(&parkers[i], NULL, parker_main, &p[i]), 0);
+	}
+	for (uintptr_t i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&wakers[i], NULL, waker_main, (void *)(i * 3)), 0);
+	for (unsigned i = 0; i < PARKERS; i++)
+		(void)pthread_join(parkers[i], NULL);
+	atomic_store(&parkers_done, true);
+	for (unsigned i = 0; i < 2; i++)
+		(void)pthread_join(wakers[i], NULL);
+	for (unsigned i = 0; i < PARKERS; i++) {
+		(void)pthread_cond_destroy(&p[i].ended);
+		(void)pthread_mutex_destroy(&p[i].lock);
+	}
+	ck_assert_uint_eq(hub_count(hub), 0);
+	ck_assert_int_eq(metric_get(M_WAITERS), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("hub");
+	TCase *tc = tcase_create("hub");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, wake_ends_a_parked_waiter_once);
+	tcase_add_test(tc, wake_before_park_is_not_lost);
+	tcase_add_test(tc, wake_all_reaches_parked_and_unparked);
+	tcase_add_test(tc, several_topics_and_the_same_twice);
+	tcase_add_test(tc, deadlines_fire_in_order_and_early_ones_overtake);
+	tcase_add_test(tc, callback_may_free_its_waiter);
+	tcase_add_test(tc, free_while_subscribed);
+	tcase_add_test(tc, shutdown_ends_all_and_stops_parking);
+	tcase_add_test(tc, free_ends_the_parked);
+	tcase_add_test(tc, limit_of_waiters);
+	tcase_add_test(tc, topics_are_listed_once);
+	tcase_add_test(tc, many_waiters);
+	tcase_add_test(tc, stress);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* See fake_engine.h. */
+#include "fake_engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct fake fake;
+msec_t fake_time = INT64_C(1795343426456);
+
+struct engine_session {
+	int nothing;
+};
+struct engine_watch {
+	size_t n;
+	struct ping_entry e[];
+};
+struct hub_waiter {
+	int nothing;
+};
+
+msec_t
+fake_now(void)
+{
+	return fake_time;
+}
+
+void
+fake_reset(void)
+{
+	memset(&fake, 0, sizeof(fake));
+	fake.ct = CT_CONTACT;
+	fake.items = 2;
+	for (int i = 0; i < CT_COUNT; i++)
+		fake.config.past_days[i] = fake.config.future_days[i] = -1;
+	fake_time = INT64_C(1795343426456);
+	clock_override(fake_now);
+}
+
+struct engine *
+fake_engine(void)
+{
+	static char one;
+
+	return (struct engine *)(void *)&one;
+}
+
+static void __attribute__((format(printf, 1, 2)))
+note(const char *fmt, ...)
+{
+	size_t n = strlen(fake.log);
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(fake.log + n, sizeof(fake.log) - n, fmt, ap);
+	va_end(ap);
+}
+
+static enum rc
+fails(const char *name, struct err *e)
+{
+	if (fake.fail_in == NULL || strcmp(fake.fail_in, name) != 0)
+		return RC_OK;
+	*e = fake.err;
+	return fake.err.rc;
+}
+
+static struct uuid
+uuid_of(unsigned n)
+{
+	struct uuid u;
+
+	memset(&u, 0, sizeof(u));
+	u.b[0] = 0xaa;
+	u.b[15] = (unsigned char)n;
+	return u;
+}
+
+/* ---- sessions ---- */
+
+enum rc
+engine_login(struct engine *g, const struct engine_login *in, struct engine_login_answer *out, struct err *e)
+{
+	(void)g;
+	note("login user=%s password=%s device=%s agent=%s ip=%s;", in->user, in->password, in->device, in->user_agent, in->client_ip);
+	memset(out, 0, sizeof(*out));
+	(void)snprintf(out->token, sizeof(out->token), "%s", FAKE_TOKEN);
+	out->expires = fake_time + 3600000;
+	out->user.context_id = 1;
+	out->user.user_id = 6;
+	(void)snprintf(out->user.locale, sizeof(out->user.locale), "de_DE");
+	out->default_folder[CT_CONTACT] = uuid_of(1);
+	out->default_folder[CT_CALENDAR] = uuid_of(2);
+	out->default_folder[CT_TASK] = uuid_of(3);
+	out->default_folder[CT_MAIL] = uuid_of(4);
+	return fails("login", e);
+}
+
+enum rc
+engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e)
+{
+	enum rc rc = fails("session_open", e);
+
+	(void)g;
+	*out = NULL;
+	if (rc != RC_OK)
+		return rc;
+	if (strcmp(token, FAKE_TOKEN) != 0)
+		return err_set(e, RC_DENIED, "The session is unknown or has ended");
+	*out = mem_alloc(sizeof(**out));
+	fake.sessions++;
+	return RC_OK;
+}
+
+void
+engine_session_close(struct engine_session *s)
+{
+	if (s == NULL)
+		return;
+	fake.sessions--;
+	mem_free(s);
+}
+
+enum rc
+engine_logout(struct engine_session *s, struct err *e)
+{
+	(void)s;
+	note("logout;");
+	return fails("logout", e);
+}
+
+void
+engine_config_get(const struct engine_session *s, struct device_config *out)
+{
+	(void)s;
+	*out = fake.config;
+}
+
+enum rc
+engine_config_set(struct engine_session *s, const struct device_config *c, struct err *e)
+{
+	enum rc rc = fails("config_set", e);
+
+	(void)s;
+	if (rc == RC_OK)
+		fake.config = *c;
+	return rc;
+}
+
+/* ---- sync ---- */
+
+static json_t *
+value_of(enum field_type type)
+{
+	switch (type) {
+	case FT_INT:
+		return json_integer(7);
+	case FT_NUMBER:
+		return json_real(12.5);
+	case FT_BOOL:
+		return json_true();
+	case FT_DATE:
+		return json_integer(86400000);
+	case FT_TIME:
+		return json_integer(1796083200000);
+	case FT_ID:
+		return json_string("default0/INBOX");
+	case FT_BINARY:
+		return json_string("QUJD");
+	case FT_JSON:
+		return json_pack("[{s:s, s:i, s:b, s:n, s:f}]", "mail", "ada@example.com", "id", 3, "external", 1, "none", "ratio", 0.5);
+	case FT_STRING:
+		break;
+	}
+	return json_string("Gr\xc3\xb6\xc3\x9f" "e \"1\" \\ \n\t/\x7f");
+}
+
+struct object *
+fake_object(struct arena *a, enum content ct)
+{
+	const struct content_type *t = model_content(ct);
+	struct object *o = object_new(a, ct);
+
+	for (unsigned i = 0; i < t->n_fields; i++)
+		object_set(o, i, value_of(t->fields[i].type));
+	return o;
+}
+
+enum rc
+engine_folder_type(struct engine_session *s, const struct folder_ref *folder, enum content *ct, struct err *e)
+{
+	(void)s;
+	*ct = folder->hierarchy ? CT_FOLDER : fake.ct;
+	return fails("folder_type", e);
+}
+
+static void
+note_change(const struct client_change *ch)
+{
+	static const char *const op[] = { [OP_CREATE] = "create", [OP_MODIFY] = "modify", [OP_DELETE] = "delete" };
+	char text[UUID_TEXT];
+
+	note(" %s", op[ch->op]);
+	if (ch->has_uuid) {
+		uuid_format(&ch->uuid, text);
+		note(" uuid=%s", text);
+	}
+	if (ch->client_id != NULL)
+		note(" cid=%s", ch->client_id);
+	if (ch->rev != NULL)
+		note(" rev=%s", ch->rev);
+	note("%s%s", ch->again ? " again" : "", ch->blind_delete ? " blind" : "");
+	if (ch->has_move) {
+		uuid_format(&ch->move_to, text);
+		note(" to=%s", text);
+	}
+	if (ch->raw_len > 0)
+		note(" raw=%.*s", ch->raw_len < 40 ? (int)ch->raw_len : 40, (const char *)ch->raw);
+	if (ch->object == NULL)
+		return;
+	for (unsigned i = 0; i < model_content(ch->object->ct)->n_fields; i++) {
+		const char *name = model_content(ch->object->ct)->fields[i].name;
+		const json_t *v = ch->object->v[i];
+
+		if (fmask_has(&ch->fields, i))
+			note(" %s=%.40s", name, v == NULL ? "null" : json_is_string(v) ? json_string_value(v) : "set");
+		if (fmask_has(&ch->blind, i))
+			note(" !%s", name);
+	}
+}
+
+static void
+fill_items(struct arena *a, struct sync_answer *out)
+{
+	out->items = arena_array(a, struct answer_item, fake.items * 2);
+	for (unsigned i = 0; i < fake.items * 2; i++) {
+		struct answer_item *it = &out->items[out->n++];
+		struct object *o = fake_object(a, out->ct);
+
+		it->whole = i % 2 == 0;
+		it->uuid = uuid_of(100 + i);
+		(void)snprintf(it->rev, sizeof(it->rev), "%016x", i);
+		it->client_id = i % 4 == 0 ? "local.1" : i == 2 ? "re.aa000000-0000-0000-0000-000000000001.some-device-with-a-long-name-of-forty" : NULL;
+		it->parent = i % 4 == 0 ? uuid_of(0) : uuid_of(9);
+		if (i % 4 == 0)
+			memset(&it->parent, 0, sizeof(it->parent));
+		if (!it->whole && i % 4 == 1) {
+			fmask_set(&it->fields, 7);
+			fmask_set(&it->fields, 9);
+			object_set(o, 9, NULL);
+		}
+		if (!it->whole && i % 4 == 3)
+			for (unsigned f = 0; f < model_content(out->ct)->n_fields; f++)
+				fmask_set(&it->fields, f);
+		if (!fake.no_own)
+			fmask_set(&it->own, 7);
+		it->object = o;
+	}
+}
+
+static void
+fill_results(struct arena *a, const struct sync_request *req, struct sync_answer *out)
+{
+	static const enum change_status cycle[] = { ST_OK, ST_GONE, ST_REFUSED, ST_RETRY, ST_CONFLICT };
+
+	out->results = arena_array(a, struct answer_result, req->n_changes);
+	for (size_t i = 0; i < req->n_changes; i++) {
+		struct answer_result *r = &out->results[out->n_results++];
+
+		r->change = i;
+		r->status = cycle[i % ARRAY_LEN(cycle)];
+		r->has_uuid = req->changes[i].op != OP_DELETE && (req->changes[i].op == OP_CREATE || req->changes[i].has_move);
+		r->uuid = uuid_of(200 + (unsigned)(i % 50));
+		r->failed = i % 7 == 6;
+		if (r->failed) {
+			(void)err_set_path(&r->err, RC_PROTO, "email1", "Die E-Mail-Adresse ist ung\xc3\xbcltig.");
+			(void)snprintf(r->err.code, sizeof(r->err.code), "CON-0100");
+		}
+	}
+}
+
+enum rc
+engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e)
+{
+	static const char *const mode[] = { "init", "update", "reconcile", "estimate" };
+	char text[UUID_TEXT];
+	enum rc rc;
+
+	(void)s;
+	uuid_format(&req->folder.uuid, text);
+	note("sync %s folder=%s k=%llu limit=%zu", mode[req->mode], req->folder.hierarchy ? "-" : text, (unsigned long long)req->k, req->limit);
+	if (req->has_policy)
+		note(" policy=%d/%d", (int)req->policy, (int)req->delete_policy);
+	for (size_t i = 0; i < req->n_changes; i++)
+		note_change(&req->changes[i]);
+	if (req->n_pairs > 0)
+		note(" pairs=%zu,\"%s\"", req->n_pairs, req->pair_rev[0]);
+	note(";");
+	rc = fails("sync", e);
+	if (rc != RC_OK)
+		return rc;
+	fake.answers++;
+	memset(out, 0, sizeof(*out));
+	out->ct = req->folder.hierarchy ? CT_FOLDER : fake.ct;
+	out->more = fake.more;
+	out->has_syncid = !(req->mode == SYNC_RECONCILE && fake.more);
+	memset(&out->syncid, 0x5c, sizeof(out->syncid));
+	out->estimate = 42;
+	fill_items(a, out);
+	out->deleted = arena_array(a, struct uuid, 2);
+	out->deleted[0] = uuid_of(50);
+	out->deleted[1] = uuid_of(51);
+	out->n_deleted = 2;
+	fill_results(a, req, out);
+	return RC_OK;
+}
+
+void
+engine_sync_done(struct sync_answer *out)
+{
+	for (size_t i = 0; i < out->n; i++)
+		/* the fake made it, so it may drop it */
+		object_drop((struct object *)(uintptr_t)out->items[i].object);
+	fake.answers--;
+}
+
+enum rc
+engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e)
+{
+	char f[UUID_TEXT], m[UUID_TEXT];
+
+	(void)s;
+	(void)a;
+	uuid_format(folder, f);
+	uuid_format(mail, m);
+	note("mail %s %s;", f, m);
+	buf_adds(out, "Subject: \xe4 8-bit\r\n\r\nbody\r\n");
+	return fails("mail", e);
+}
+
+/* ---- ping ---- */
+
+enum rc
+engine_watch_new(struct engine_session *s, const struct ping_entry *entries, size_t n, struct engine_watch **out, struct hub_waiter **waiter, struct err *e)
+{
+	enum rc rc = fails("watch_new", e);
+	struct engine_watch *w;
+
+	(void)s;
+	*out = NULL;
+	*waiter = NULL;
+	note("watch %zu;", n);
+	if (rc != RC_OK)
+		return rc;
+	w = mem_alloc(sizeof(*w) + n * sizeof(*entries));
+	w->n = n;
+	memcpy(w->e, entries, n * sizeof(*entries));
+	fake.watches++;
+	*out = w;
+	*waiter = mem_alloc(sizeof(**waiter));
+	fake.waiters++;
+	return RC_OK;
+}
+
+enum rc
+engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry **entries, size_t *n, size_t *n_changed, struct err *e)
+{
+	enum rc rc = fails("watch_check", e);
+
+	note("check%s;", refresh ? " refresh" : "");
+	*n_changed = 0;
+	if (rc != RC_OK)
+		return rc;
+	fake_time += fake.spent_ms;
+	if (fake.changed_at_look != 0 && ++fake.looks >= fake.changed_at_look) {
+		w->e[w->n - 1].changed = true;
+		*n_changed = 1;
+	}
+	*entries = w->e;
+	*n = w->n;
+	return RC_OK;
+}
+
+enum rc
+engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e)
+{
+	enum rc rc = fails("resubscribe", e);
+
+	(void)w;
+	*waiter = NULL;
+	note("resubscribe;");
+	if (rc != RC_OK)
+		return rc;
+	*waiter = mem_alloc(sizeof(**waiter));
+	fake.waiters++;
+	return RC_OK;
+}
+
+void
+engine_watch_free(struct engine_watch *w)
+{
+	if (w == NULL)
+		return;
+	fake.watches--;
+	mem_free(w);
+}
+
+void
+hub_waiter_free(struct hub_waiter *w)
+{
+	if (w == NULL)
+		return;
+	fake.waiters--;
+	mem_free(w);
+}

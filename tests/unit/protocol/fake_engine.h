@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * An engine for tests of the protocol: answers what the test says, writes down what it was asked, and counts what
+ * was opened, so that a leak is seen.  Also used by the fuzzer.
+ */
+#ifndef TESTS_FAKE_ENGINE_H
+#define TESTS_FAKE_ENGINE_H
+
+#include "usmd/engine.h"
+
+#define FAKE_TOKEN "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+
+struct fake {
+	const char *fail_in;     /* the next call of this name fails with ERR; "" or NULL = none */
+	struct err err;
+	enum content ct;         /* type of every folder but the hierarchy */
+	size_t items;            /* objects in an answer to a sync */
+	bool more, no_own;
+	struct device_config config;
+	/* ping: the watch sees a change from this look on; 0 = never */
+	unsigned changed_at_look, looks;
+	msec_t spent_ms;         /* a look takes this long */
+	/* seen */
+	char log[8192];
+	int sessions, watches, waiters, answers; /* open now */
+};
+extern struct fake fake;
+
+void fake_reset(void);
+msec_t fake_now(void);
+extern msec_t fake_time;
+
+/** fake_engine - a pointer to give to usmjson_new. */
+struct engine *fake_engine(void);
+
+/** fake_object - an object of CT with a value in every field that is delivered. */
+struct object *fake_object(struct arena *a, enum content ct);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Good requests: what reaches the engine, what comes back, and that every answer is what the schemas publish. */
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/schema.h"
+#include "helpers.h"
+#include "protocol/usmjson/usmjson_int.h"
+
+struct good {
+	const char *command, *body;
+	enum content ct;
+	const char *log;   /* part of what the engine saw */
+	const char *text;  /* part of the answer */
+};
+
+#define UP "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":7,"
+static const struct good rows[] = {
+	{ "serverInfo", "{}", CT_CONTACT, "", "\"protocol\":[1],\"limits\":{\"maxBody\":67108864,\"maxObjects\":1000," },
+	{ "login", "{\"user\":\"ada\",\"password\":\"p\\u00e4ss\",\"device\":\"outlook-1\",\"protocol\":1}", CT_CONTACT,
+	    "login user=ada password=p\xc3\xa4ss device=outlook-1 agent=check/1 ip=192.0.2.7;", "\"locale\":\"de_DE\"},\"defaultFolders\":{\"contact\":\"" U1 "\",\"appointment\":\"" U2 "\"," },
+	{ "login", "{\"user\":\"ada\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1,\"client\":{\"name\":\"usmsync\",\"version\":\"2\"}}", CT_CONTACT,
+	    "agent=usmsync/2 ", "\"token\":\"" FAKE_TOKEN "\",\"expires\":1795347026456," },
+	{ "login", "{\"user\":\"ada\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1,\"client\":{\"name\":\"usmsync\"}}", CT_CONTACT, "agent=usmsync ", "" },
+	{ "logout", "{}", CT_CONTACT, "logout;", "\"data\":{}}" },
+	{ "getConfig", "{}", CT_CONTACT, "", "\"window\":{\"appointment\":{\"pastDays\":null,\"futureDays\":null}," },
+	{ "setConfig", "{}", CT_CONTACT, "", "\"conflictResolution\":\"server\",\"deleteResolution\":\"server\"" },
+	{ "setConfig", "{\"conflictResolution\":\"client\",\"deleteResolution\":\"error\",\"window\":{\"mail\":{\"pastDays\":30},\"task\":{\"futureDays\":0,\"pastDays\":null}}}",
+	    CT_CONTACT, "", "\"conflictResolution\":\"client\",\"deleteResolution\":\"error\",\"window\":{\"appointment\":{\"pastDays\":null,\"futureDays\":null},"
+	    "\"task\":{\"pastDays\":null,\"futureDays\":0},\"mail\":{\"pastDays\":30}}" },
+	{ "syncInit", "{}", CT_CONTACT, "sync init folder=- k=0 limit=50;", "\"objectType\":\"folder\"" },
+	{ "syncInit", "{\"folder\":null,\"limit\":1}", CT_CONTACT, "sync init folder=- k=0 limit=1;", "\"parent\":null" },
+	{ "syncInit", "{\"folder\":\"" U1 "\",\"limit\":2000000000}", CT_CONTACT, "sync init folder=" U1 " k=0 limit=1000;", "\"folder\":\"" U1 "\",\"objectType\":\"contact\"" },
+	{ "syncInit", "{\"folder\":\"" U1 "\"}", CT_CALENDAR, "sync init", "\"objectType\":\"appointment\"" },
+	{ "syncInit", "{\"folder\":\"" U1 "\"}", CT_TASK, "sync init", "\"objectType\":\"task\"" },
+	{ "syncInit", "{\"folder\":\"" U1 "\"}", CT_MAIL, "sync init", "\"objectType\":\"mail\"" },
+	{ "syncEstimate", "{\"syncid\":\"" S1 "\"}", CT_CONTACT, "sync estimate folder=-", "{\"count\":42}" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\"}", CT_CONTACT, "sync update folder=- k=0 limit=50;", "\"results\":[]" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"conflictResolution\":\"client\"}", CT_CONTACT, "policy=1/0", "\"syncid\":\"" S1 "\",\"more\":false,\"deleted\":[\"" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"deleteResolution\":\"error\"}", CT_CONTACT, "policy=0/2", "" },
+	{ "syncUpdate", UP "\"created\":[],\"modified\":[],\"deleted\":[]}", CT_CONTACT, "k=7 limit=50;", "\"results\":[]" },
+	{ "syncUpdate", UP "\"created\":[{\"clientId\":\"a:1\",\"again\":true,\"objectType\":\"contact\",\"first_name\":\"Ada\",\"birthday\":86400000,\"note\":null,\"uid\":\"u\"}]}",
+	    CT_CONTACT, "create cid=a:1 again uid=u first_name=Ada birthday=set note=null;", "{\"clientId\":\"a:1\",\"status\":\"ok\",\"uuid\":\"aa000000-0000-0000-0000-0000000000c8\"}" },
+	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"rev\":\"" R1 "\",\"blind\":[\"last_name\"],\"last_name\":\"L\",\"clientId\":\"x\",\"note\":null}]}",
+	    CT_CONTACT, "modify uuid=" U2 " cid=x rev=" R1 " last_name=L !last_name note=null;", "{\"uuid\":\"" U2 "\",\"status\":\"ok\"}" },
+	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"folder\":\"" U1 "\"}]}", CT_CONTACT, "modify uuid=" U2 " to=" U1 ";",
+	    "{\"uuid\":\"" U2 "\",\"status\":\"ok\",\"newUuid\":\"aa000000-0000-0000-0000-0000000000c8\"}" },
+	{ "syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U2 "\",\"rev\":\"" R1 "\",\"blind\":true},{\"clientId\":\"c9\"}]}", CT_CONTACT,
+	    "delete uuid=" U2 " rev=" R1 " blind delete cid=c9;", "{\"uuid\":\"" U2 "\",\"status\":\"ok\"},{\"clientId\":\"c9\",\"status\":\"gone\"}" },
+	{ "syncUpdate", UP "\"deleted\":[{\"clientId\":\"d1\"}],\"modified\":[{\"uuid\":\"" U2 "\",\"note\":\"n\"}],\"created\":[{\"clientId\":\"c1\",\"note\":\"n\"}]}", CT_CONTACT,
+	    "create cid=c1 note=n modify uuid=" U2 " note=n delete cid=d1;", "" },
+	{ "syncUpdate", UP "\"created\":[{\"clientId\":\"m1\",\"raw\":\"U3ViamVjdDogYQ0K\",\"flags\":32},{\"clientId\":\"m2\",\"raw\":\"U3ViamVjdDogYgo=\"}]}", CT_MAIL,
+	    "create cid=m1 raw=Subject: a\r\n flags=set create cid=m2 raw=Subject: b\n;", "" },
+	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"flags\":32,\"color_label\":3,\"folder\":\"" U1 "\"}]}", CT_MAIL, "to=" U1 " flags=set color_label=set;", "" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"f1\",\"title\":\"T\",\"module\":\"contacts\",\"parent\":\"" U1 "\"}]}", CT_CONTACT,
+	    "folder=- k=1 limit=50 create cid=f1 to=" U1 " title=T module=contacts;", "" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"modified\":[{\"uuid\":\"" U2 "\",\"parent\":null,\"blind\":[\"parent\"]}]}", CT_CONTACT,
+	    "modify uuid=" U2 " to=00000000-0000-0000-0000-000000000000 !folder_id;", "" },
+	{ "reconcile", "{\"folder\":\"" U1 "\",\"pairs\":[[\"" U1 "\",\"" R1 "\"],[\"" U2 "\",\"\"]]}", CT_CONTACT, "sync reconcile folder=" U1 " k=0 limit=50 pairs=2,\"" R1 "\";", "\"more\":false" },
+	{ "reconcile", "{\"pairs\":[]}", CT_CONTACT, "sync reconcile folder=-", "\"syncid\":\"" S1 "\"" },
+};
+
+START_TEST(good_request)
+{
+	const struct good *g = &rows[_i];
+	struct reply rep, again;
+	char path[40];
+	const char *why;
+
+	fake.ct = g->ct;
+	(void)snprintf(path, sizeof(path), "/%s", g->command);
+	why = schema_check_request(g->command, g->body, strlen(g->body));
+	ck_assert_msg(why == NULL, "%s: %s", g->body, why);
+	post(path, g->body, &rep);
+	ck_assert_msg(rep.status == 200, "%s: %d %.500s", g->body, rep.status, rep.body);
+	ck_assert_str_eq(rep.content_type, "application/json; charset=utf-8");
+	ck_assert_uint_eq(strlen(rep.body), rep.body_len);
+	why = schema_check(g->command, rep.body, rep.body_len);
+	ck_assert_msg(why == NULL, "%s in %.500s", why, rep.body);
+	ck_assert_msg(strstr(fake.log, g->log) != NULL, "the engine saw: %s", fake.log);
+	ck_assert_msg(strstr(rep.body, g->text) != NULL, "%s: %.900s", g->body, rep.body);
+	ck_assert_int_eq(strncmp(rep.body, "{\"status\":1,\"time\":1795343426456,\"data\":{", 41), 0);
+	/* the same input gives the same bytes */
+	post(path, g->body, &again);
+	ck_assert_str_eq(rep.body, again.body);
+	reply_fini(&rep);
+	reply_fini(&again);
+}
+END_TEST
+
+/* every field of every type, whole and changed: valid by the schemas, OX's own ids of folder objects stay inside */
+START_TEST(all_fields)
+{
+	struct reply rep;
+	json_t *j, *created, *modified, *o;
+
+	fake.ct = (enum content)_i;
+	fake.items = 4;
+	post("/syncUpdate", fake.ct == CT_FOLDER ? "{\"syncid\":\"" S1 "\"}" : "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\"}", &rep);
+	ck_assert_msg(schema_check("syncUpdate", rep.body, rep.body_len) == NULL, "%s", schema_check("syncUpdate", rep.body, rep.body_len));
+	j = answer_json(&rep);
+	created = json_object_get(json_object_get(j, "data"), "created");
+	modified = json_object_get(json_object_get(j, "data"), "modified");
+	ck_assert_uint_eq(json_array_size(created), 4);
+	ck_assert_uint_eq(json_array_size(modified), 4);
+	o = json_array_get(created, 0);
+	for (size_t i = 0; i < model_content(fake.ct)->n_fields; i++) {
+		const struct field *f = &model_content(fake.ct)->fields[i];
+		bool inside = (f->flags & FF_NODELIVER) != 0 || (fake.ct == CT_FOLDER && strcmp(f->name, "folder_id") == 0);
+
+		ck_assert_msg((json_object_get(o, f->name) != NULL) == !inside, "%s", f->name);
+		ck_assert_msg((json_object_get(json_array_get(modified, 1), f->name) != NULL) == !inside, "%s", f->name);
+	}
+	ck_assert_str_eq(json_string_value(json_object_get(o, "clientId")), "local.1");
+	/* only what changed, a cleared field as null */
+	o = json_array_get(modified, 0);
+	ck_assert(json_is_null(json_object_get(o, model_content(fake.ct)->fields[9].name)));
+	ck_assert_uint_le(json_object_size(o), 6);
+	json_decref(j);
+	reply_fini(&rep);
+}
+END_TEST
+
+/* each kind of result, and OX's own code and text in the place where the change stood */
+START_TEST(results)
+{
+	char body[4000] = "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,\"created\":[";
+	struct reply rep;
+	json_t *j, *list, *e;
+	static const char *const want[] = { "ok", "gone", "refused", "retry", "conflict", "ok", "error" };
+
+	for (int i = 0; i < 4; i++)
+		(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "%s{\"clientId\":\"c%d\",\"note\":\"x\"}", i > 0 ? "," : "", i);
+	(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "],\"modified\":[");
+	for (int i = 0; i < 4; i++)
+		(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "%s{\"uuid\":\"aa000000-0000-0000-0000-0000000000%02d\",\"note\":\"x\"}", i > 0 ? "," : "", i);
+	(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "]}");
+	post("/syncUpdate", body, &rep);
+	j = answer_json(&rep);
+	list = json_object_get(json_object_get(j, "data"), "results");
+	ck_assert_uint_eq(json_array_size(list), 8);
+	for (size_t i = 0; i < ARRAY_LEN(want); i++)
+		ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, i), "status")), want[i]);
+	e = json_object_get(json_array_get(list, 6), "error");
+	ck_assert_str_eq(json_string_value(json_object_get(e, "code")), "bad-request");
+	ck_assert_str_eq(json_string_value(json_object_get(e, "message")), "Die E-Mail-Adresse ist ung\xc3\xbcltig.");
+	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(e, "details"), "ox")), "CON-0100");
+	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(e, "details"), "path")), "modified[2].email1");
+	ck_assert_ptr_null(schema_check("syncUpdate", rep.body, rep.body_len));
+	json_decref(j);
+	reply_fini(&rep);
+}
+END_TEST
+
+START_TEST(reconcile_has_no_syncid_before_its_end)
+{
+	struct reply rep;
+
+	fake.more = true;
+	post("/reconcile", "{\"pairs\":[]}", &rep);
+	ck_assert_ptr_null(strstr(rep.body, "\"syncid\""));
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"more\":true"));
+	ck_assert_ptr_null(schema_check("reconcile", rep.body, rep.body_len));
+	reply_fini(&rep);
+}
+END_TEST
+
+START_TEST(cookies)
+{
+	struct usmjson_options o = { .cookie_secure = true };
+	struct reply rep;
+	struct err e;
+
+	post("/LOGIN", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1}", &rep);
+	ck_assert_str_eq(rep.set_cookie, "usm_session=" FAKE_TOKEN "; Path=/usm-json; HttpOnly; SameSite=Strict; Max-Age=3600");
+	reply_fini(&rep);
+	usmjson_free(&proto);
+	ck_assert_int_eq(usmjson_new(fake_engine(), &o, &proto, &e), RC_OK);
+	post("/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1}", &rep);
+	ck_assert_str_eq(rep.set_cookie, "usm_session=" FAKE_TOKEN "; Path=/usm-json; HttpOnly; SameSite=Strict; Max-Age=3600; Secure");
+	reply_fini(&rep);
+	post("/logout", "{}", &rep);
+	ck_assert_str_eq(rep.set_cookie, "usm_session=; Path=/usm-json; HttpOnly; SameSite=Strict; Max-Age=0; Secure");
+	reply_fini(&rep);
+	/* no cookie with a refusal; throttled without a time gets one */
+	fake.fail_in = "login";
+	(void)err_set(&fake.err, RC_LIMIT, "Too many attempts");
+	post("/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1}", &rep);
+	ck_assert_str_eq(rep.set_cookie, "");
+	ck_assert_int_eq(rep.retry_after_s, 60);
+	check_error("throttled", "login", &rep, 429, 13, "throttled", "");
+	(void)err_set(&fake.err, RC_DENIED, "User name or password is wrong");
+	post("/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1}", &rep);
+	ck_assert_ptr_null(strstr(rep.body, "\"x\""));
+	check_error("denied", "login", &rep, 401, 3, "login-required", "");
+}
+END_TEST
+
+START_TEST(mail_octets)
+{
+	struct reply rep;
+
+	post("/getMail", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}", &rep);
+	ck_assert_int_eq(rep.status, 200);
+	ck_assert_str_eq(rep.content_type, "message/rfc822");
+	ck_assert_uint_eq(rep.body_len, 26);
+	ck_assert_int_eq(memcmp(rep.body, "Subject: \xe4 8-bit\r\n\r\nbody\r\n", 26), 0);
+	ck_assert_str_eq(fake.log, "mail " U1 " " U2 ";");
+	reply_fini(&rep);
+	fake.fail_in = "mail";
+	(void)err_set(&fake.err, RC_NOTFOUND, "The mail does not exist any more");
+	post("/getMail", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}", &rep);
+	check_error("gone", "getMail", &rep, 404, 5, "not-found", "");
+}
+END_TEST
+
+/* an error from each engine call leaves nothing open (the fixture looks) and is answered */
+START_TEST(failing_calls)
+{
+	static const struct { const char *in, *path, *body; } rows_[] = {
+		{ "session_open", "/getConfig", "{}" }, { "logout", "/logout", "{}" }, { "config_set", "/setConfig", "{}" }, { "sync", "/syncInit", "{}" },
+		{ "sync", "/syncEstimate", "{\"syncid\":\"" S1 "\"}" }, { "sync", "/reconcile", "{\"pairs\":[]}" },
+		{ "folder_type", "/syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"deleted\":[{\"clientId\":\"c\"}]}" },
+		{ "sync", "/syncUpdate", "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"c\",\"note\":\"x\"}]}" },
+		{ "watch_new", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
+		{ "watch_check", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
+	};
+	struct reply rep;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows_); i++) {
+		fake.fail_in = rows_[i].in;
+		(void)err_set(&fake.err, RC_FORBIDDEN, "No right");
+		post(rows_[i].path, rows_[i].body, &rep);
+		check_error(rows_[i].path, rows_[i].path + 1, &rep, 403, 4, "forbidden", "");
+	}
+}
+END_TEST
+
+/* no field may be named like a member of the envelope, or one of them could not be said */
+START_TEST(no_field_hides_a_member)
+{
+	static const char *const members[] = { "uuid", "objectType", "rev", "clientId", "own", "parent", "again", "blind", "folder", "raw" };
+
+	for (int ct = 0; ct < CT_COUNT; ct++)
+		for (size_t i = 0; i < ARRAY_LEN(members); i++)
+			ck_assert_msg(model_field(model_content((enum content)ct), members[i]) < 0, "%s", members[i]);
+}
+END_TEST
+
+Suite *
+suite_answers(void)
+{
+	Suite *s = suite_create("usmjson answers");
+	TCase *t = tcase_create("good");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, good_request, 0, (int)ARRAY_LEN(rows));
+	tcase_add_loop_test(t, all_fields, 0, CT_COUNT);
+	tcase_add_test(t, results);
+	tcase_add_test(t, reconcile_has_no_syncid_before_its_end);
+	tcase_add_test(t, cookies);
+	tcase_add_test(t, mail_octets);
+	tcase_add_test(t, failing_calls);
+	tcase_add_test(t, no_field_hides_a_member);
+	suite_add_tcase(s, t);
+	return s;
+}

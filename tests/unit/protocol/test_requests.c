@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Bad requests, one row each: the status, the code and the JSON path that the client is told; nothing reaches the engine. */
+#include <stdio.h>
+#include <string.h>
+
+#include "helpers.h"
+
+struct bad {
+	const char *path, *body;
+	const char *code;
+	const char *where;
+};
+
+#define UP "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,"
+static const struct bad rows[] = {
+	/* the body */
+	{ "/ping", "", "bad-request", "" },
+	{ "/ping", "[]", "bad-request", "" },
+	{ "/ping", "{", "bad-request", "" },
+	{ "/ping", "{} x", "bad-request", "" },
+	{ "/getConfig", "{\"a\":1,\"a\":2}", "bad-request", "a" },
+	{ "/getConfig", "{\"a\":\"\xff\"}", "bad-request", "" },
+	{ "/getConfig", "{\"a\":\"\xed\xa0\x80\"}", "bad-request", "" },
+	{ "/getConfig", "{\"a\":\"\\u0000\"}", "bad-request", "a" },
+	{ "/getConfig", "{\"a\":1e999}", "bad-request", "a" },
+	{ "/getConfig", "{\"a\":99999999999999999999}", "bad-request", "a" },
+	{ "/getConfig", "{\"a\":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}", "limit", "a[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]" },
+	/* members that do not exist */
+	{ "/getConfig", "{\"a\":1}", "bad-request", "a" },
+	{ "/logout", "{\"token\":\"x\"}", "bad-request", "token" },
+	{ "/serverInfo", "{\"a\":1}", "bad-request", "a" },
+	{ "/syncInit", "{\"uuid\":\"" U1 "\"}", "bad-request", "uuid" },
+	/* login */
+	{ "/login", "{\"user\":\"ada\",\"device\":\"d\",\"protocol\":1}", "bad-request", "password" },
+	{ "/login", "{\"password\":\"x\",\"device\":\"d\",\"protocol\":1}", "bad-request", "user" },
+	{ "/login", "{\"user\":\"\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1}", "bad-request", "user" },
+	{ "/login", "{\"user\":3,\"password\":\"x\",\"device\":\"d\",\"protocol\":1}", "bad-request", "user" },
+	{ "/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"a b\",\"protocol\":1}", "bad-request", "device" },
+	{ "/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"\",\"protocol\":1}", "bad-request", "device" },
+	{ "/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"d\"}", "bad-request", "protocol" },
+	{ "/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"d\",\"protocol\":2}", "bad-request", "protocol" },
+	{ "/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1,\"client\":\"x\"}", "bad-request", "client" },
+	{ "/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1,\"client\":{\"version\":\"1\"}}", "bad-request", "client.name" },
+	{ "/login", "{\"user\":\"a\",\"password\":\"x\",\"device\":\"d\",\"protocol\":1,\"client\":{\"name\":\"a\\nb\"}}", "bad-request", "client" },
+	/* setConfig */
+	{ "/setConfig", "{\"conflictResolution\":\"mine\"}", "bad-request", "conflictResolution" },
+	{ "/setConfig", "{\"deleteResolution\":1}", "bad-request", "deleteResolution" },
+	{ "/setConfig", "{\"window\":[]}", "bad-request", "window" },
+	{ "/setConfig", "{\"window\":{\"contact\":{}}}", "bad-request", "window.contact" },
+	{ "/setConfig", "{\"window\":{\"task\":{\"pastDays\":-1}}}", "bad-request", "window.task.pastDays" },
+	{ "/setConfig", "{\"window\":{\"task\":{\"pastDays\":\"1\"}}}", "bad-request", "window.task.pastDays" },
+	{ "/setConfig", "{\"window\":{\"mail\":{\"futureDays\":1}}}", "bad-request", "window.mail.futureDays" },
+	{ "/setConfig", "{\"window\":{\"appointment\":{\"futureDays\":99999}}}", "bad-request", "window.appointment.futureDays" },
+	/* syncInit, syncEstimate */
+	{ "/syncInit", "{\"folder\":\"x\"}", "bad-request", "folder" },
+	{ "/syncInit", "{\"folder\":7}", "bad-request", "folder" },
+	{ "/syncInit", "{\"limit\":0}", "bad-request", "limit" },
+	{ "/syncInit", "{\"limit\":1.5}", "bad-request", "limit" },
+	{ "/syncInit", "{\"limit\":null}", "bad-request", "limit" },
+	{ "/syncEstimate", "{}", "bad-request", "syncid" },
+	{ "/syncEstimate", "{\"syncid\":\"5c\"}", "bad-request", "syncid" },
+	/* syncUpdate */
+	{ "/syncUpdate", "{}", "bad-request", "syncid" },
+	{ "/syncUpdate", "{\"syncid\":null}", "bad-request", "syncid" },
+	{ "/syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":0}", "bad-request", "request" },
+	{ "/syncUpdate", "{\"syncid\":\"" S1 "\",\"deleted\":[{\"uuid\":\"" U1 "\"}]}", "bad-request", "request" },
+	{ "/syncUpdate", UP "\"conflictResolution\":\"x\"}", "bad-request", "conflictResolution" },
+	{ "/syncUpdate", UP "\"created\":{}}", "bad-request", "created" },
+	{ "/syncUpdate", UP "\"created\":[7]}", "bad-request", "created[0]" },
+	{ "/syncUpdate", UP "\"created\":[{\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"a b\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\"}]}", "bad-request", "created[0]" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re.c1\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"again\":1}]}", "bad-request", "created[0].again" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"rev\":\"" R1 "\"}]}", "bad-request", "created[0].rev" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"folder\":\"" U1 "\"}]}", "bad-request", "created[0].folder" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"parent\":\"" U1 "\"}]}", "bad-request", "created[0].parent" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"raw\":\"QUJD\"}]}", "bad-request", "created[0].raw" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"objectType\":\"task\"}]}", "bad-request", "created[0].objectType" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"nonsense\":\"a\"}]}", "bad-request", "created[0].nonsense" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"last_modified\":1}]}", "bad-request", "created[0].last_modified" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"id\":\"1\"}]}", "bad-request", "created[0].id" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\"},{\"clientId\":\"c2\",\"first_name\":7}]}", "bad-request", "created[1].first_name" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":[\"a\"]}]}", "bad-request", "created[0].first_name" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"birthday\":\"x\"}]}", "bad-request", "created[0].birthday" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\\u0001\"}]}", "bad-request", "created[0].first_name" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"distribution_list\":\"x\"}]}", "bad-request", "created[0].distribution_list" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\"},{\"clientId\":\"c1\",\"first_name\":\"b\"}]}", "bad-request", "created[1]" },
+	{ "/syncUpdate", UP "\"modified\":[{\"first_name\":\"a\"}]}", "bad-request", "modified[0].uuid" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\"}]}", "bad-request", "modified[0]" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"uid\":\"x\"}]}", "bad-request", "modified[0].uid" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"again\":true}]}", "bad-request", "modified[0].again" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"rev\":\"1\"}]}", "bad-request", "modified[0].rev" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"blind\":true}]}", "bad-request", "modified[0].blind" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"blind\":[\"first_name\",\"x\"]}]}", "bad-request", "modified[0].blind[1]" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"blind\":[\"folder_id\"]}]}", "bad-request", "modified[0].blind[0]" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"folder\":null}]}", "bad-request", "modified[0].folder" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\"}],\"deleted\":[{\"uuid\":\"" U1 "\"}]}", "bad-request", "deleted[0]" },
+	{ "/syncUpdate", UP "\"deleted\":[\"" U1 "\"]}", "bad-request", "deleted[0]" },
+	{ "/syncUpdate", UP "\"deleted\":[{}]}", "bad-request", "deleted[0]" },
+	{ "/syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U1 "\",\"clientId\":\"c\"}]}", "bad-request", "deleted[0]" },
+	{ "/syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U1 "\",\"first_name\":\"c\"}]}", "bad-request", "deleted[0].first_name" },
+	{ "/syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U1 "\",\"blind\":[\"first_name\"]}]}", "bad-request", "deleted[0].blind" },
+	/* reconcile */
+	{ "/reconcile", "{}", "bad-request", "pairs" },
+	{ "/reconcile", "{\"pairs\":[[\"" U1 "\"]]}", "bad-request", "pairs[0]" },
+	{ "/reconcile", "{\"pairs\":[{}]}", "bad-request", "pairs[0]" },
+	{ "/reconcile", "{\"pairs\":[[\"" U1 "\",\"" R1 "\"],[\"x\",\"" R1 "\"]]}", "bad-request", "pairs[1][0]" },
+	{ "/reconcile", "{\"pairs\":[[\"" U1 "\",\"zz\"]]}", "bad-request", "pairs[0][1]" },
+	{ "/reconcile", "{\"pairs\":[[\"" U1 "\",7]]}", "bad-request", "pairs[0][1]" },
+	{ "/reconcile", "{\"pairs\":[[\"" U1 "\",\"\"],[\"" U2 "\",\"\"],[\"" U1 "\",\"\"]]}", "bad-request", "pairs[2]" },
+	{ "/reconcile", "{\"pairs\":[],\"created\":[]}", "bad-request", "created" },
+	/* ping */
+	{ "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}]}", "bad-request", "heartbeat" },
+	{ "/ping", "{\"folders\":[],\"heartbeat\":60}", "bad-request", "folders" },
+	{ "/ping", "{\"folders\":[{}],\"heartbeat\":60}", "bad-request", "folders[0].syncid" },
+	{ "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"},{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}", "bad-request", "folders[1]" },
+	{ "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":0}", "bad-request", "heartbeat" },
+	/* getMail */
+	{ "/getMail", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
+	{ "/getMail", "{\"folder\":null,\"uuid\":\"" U1 "\"}", "bad-request", "folder" },
+};
+
+START_TEST(bad_request)
+{
+	const struct bad *b = &rows[_i];
+	struct reply rep;
+	char what[400];
+	bool limit = strcmp(b->code, "limit") == 0;
+
+	(void)snprintf(what, sizeof(what), "%s %s", b->path, b->body);
+	post(b->path, b->body, &rep);
+	check_error(what, b->path + 1, &rep, 400, limit ? 11 : 2, b->code, b->where);
+	ck_assert_msg(strstr(fake.log, "sync") == NULL && strstr(fake.log, "login") == NULL && strstr(fake.log, "watch") == NULL, "%s reached the engine", what);
+}
+END_TEST
+
+struct typed_row {
+	enum content ct;
+	bool hierarchy;
+	const char *changes, *where;
+};
+static const struct typed_row typed[] = {
+	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"flags\":32}]", "created[0].raw" },
+	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"****\"}]", "created[0].raw" },
+	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"\"}]", "created[0].raw" },
+	{ CT_MAIL, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"subject\":\"x\"}]", "modified[0].subject" },
+	{ CT_MAIL, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"flags\":32,\"raw\":\"QUJD\"}]", "modified[0].raw" },
+	{ CT_TASK, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"x\"}]", "created[0].first_name" },
+	{ CT_CONTACT, true, "\"created\":[{\"clientId\":\"c1\",\"title\":\"x\",\"parent\":7}]", "created[0].parent" },
+	{ CT_CONTACT, true, "\"created\":[{\"clientId\":\"c1\",\"title\":\"x\",\"folder_id\":\"1\"}]", "created[0].folder_id" },
+	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"folder\":\"" U1 "\"}]", "modified[0].folder" },
+	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"own_rights\":1}]", "modified[0].own_rights" },
+};
+
+START_TEST(bad_change_of_type)
+{
+	const struct typed_row *t = &typed[_i];
+	struct reply rep;
+	char body[600];
+
+	fake.ct = t->ct;
+	(void)snprintf(body, sizeof(body), "{%s%s\"syncid\":\"" S1 "\",\"request\":3,%s}", t->hierarchy ? "" : "\"folder\":\"" U2 "\"", t->hierarchy ? "" : ",", t->changes);
+	post("/syncUpdate", body, &rep);
+	check_error(body, "syncUpdate", &rep, 400, 2, "bad-request", t->where);
+	ck_assert_ptr_null(strstr(fake.log, "sync"));
+}
+END_TEST
+
+START_TEST(limits)
+{
+	struct usmjson_options o = { .max_objects = 2, .max_pairs = 1, .max_ping_folders = 1, .max_string_bytes = 40, .max_mail_bytes = 6, .max_body_bytes = 500, .max_values = 40 };
+	struct reply rep;
+	struct err e;
+	char big[600];
+
+	usmjson_free(&proto);
+	ck_assert_int_eq(usmjson_new(fake_engine(), &o, &proto, &e), RC_OK);
+	post("/syncUpdate", "{\"folder\":\"" U1 "\"," "\"syncid\":\"" S1 "\",\"request\":1,\"deleted\":[{\"clientId\":\"a\"},{\"clientId\":\"b\"},{\"clientId\":\"c\"}]}", &rep);
+	check_error("objects", "syncUpdate", &rep, 400, 11, "limit", "");
+	post("/reconcile", "{\"pairs\":[[\"" U1 "\",\"\"],[\"" U2 "\",\"\"]]}", &rep);
+	check_error("pairs", "reconcile", &rep, 400, 11, "limit", "pairs");
+	post("/ping", "{\"heartbeat\":9,\"folders\":[{\"syncid\":\"" S1 "\"},{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\"}]}", &rep);
+	check_error("folders", "ping", &rep, 400, 11, "limit", "folders");
+	post("/syncUpdate", "{\"folder\":\"" U1 "\"," "\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"a\",\"note\":\"12345678901234567890123456789012345678901\"}]}", &rep);
+	check_error("string", "syncUpdate", &rep, 400, 11, "limit", "created[0].note");
+	fake.ct = CT_MAIL;
+	post("/syncUpdate", "{\"folder\":\"" U1 "\"," "\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"a\",\"raw\":\"QUJDREVGR0hJ\"}]}", &rep);
+	check_error("mail", "syncUpdate", &rep, 400, 11, "limit", "created[0].raw");
+	post("/getConfig", "{\"a\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1]}", &rep);
+	check_error("values", "getConfig", &rep, 400, 11, "limit", "");
+	memset(big, ' ', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	post("/getConfig", big, &rep);
+	check_error("body", "getConfig", &rep, 413, 10, "too-large", "");
+	ck_assert_ptr_null(strstr(fake.log, "sync"));
+}
+END_TEST
+
+/* what is refused before a body is looked at */
+START_TEST(wrong_requests)
+{
+	static const struct {
+		struct request req;
+		const char *command, *code;
+		int http, status;
+	} r[] = {
+		{ { .path = "" }, "ping", "unknown-command", 404, 7 },
+		{ { .path = "/" }, "ping", "unknown-command", 404, 7 },
+		{ { .path = "/nothing" }, "ping", "unknown-command", 404, 7 },
+		{ { .path = "/ping/" }, "ping", "unknown-command", 404, 7 },
+		{ { .path = "/\xff\"<" }, "ping", "unknown-command", 404, 7 },
+		{ { .path = "/ping", .method = "GET" }, "ping", "method-not-allowed", 405, 6 },
+		{ { .path = "/ping", .content_type = "text/plain" }, "ping", "unsupported-media-type", 415, 17 },
+		{ { .path = "/ping", .content_type = "" }, "ping", "unsupported-media-type", 415, 17 },
+		{ { .path = "/ping", .content_type = "application/jsonx" }, "ping", "unsupported-media-type", 415, 17 },
+		{ { .path = "/ping", .content_type = "application/json; charset=latin1" }, "ping", "unsupported-media-type", 415, 17 },
+		{ { .path = "/ping" }, "ping", "login-required", 401, 3 },
+		{ { .path = "/ping", .token = "" }, "ping", "login-required", 401, 3 },
+		{ { .path = "/ping", .token = "guess" }, "ping", "login-required", 401, 3 },
+		{ { .path = "/Ping", .content_type = "Application/JSON; charset=\"UTF-8\"" }, "ping", "login-required", 401, 3 },
+	};
+	struct reply rep;
+
+	for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+		struct request req = r[i].req;
+
+		req.body = "nonsense";
+		req.body_len = 8;
+		send_request(&req, &rep);
+		check_error(req.path, r[i].command, &rep, r[i].http, r[i].status, r[i].code, "");
+	}
+	ck_assert_str_eq(fake.log, "");
+}
+END_TEST
+
+/* a path longer than its buffer is cut, also inside a character, and the answer stays valid */
+START_TEST(long_member_name)
+{
+	char body[800] = "{\"";
+	struct reply rep;
+	json_t *j;
+
+	for (int i = 0; i < 150; i++)
+		(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "%s", i % 2 != 0 ? "\xe2\x82\xac" : "x");
+	(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "\":1}");
+	post("/getConfig", body, &rep);
+	ck_assert_int_eq(rep.status, 400);
+	ck_assert(utf8_valid(rep.body, rep.body_len));
+	j = answer_json(&rep);
+	json_decref(j);
+	reply_fini(&rep);
+}
+END_TEST
+
+/* what httpd refuses by itself is answered in the same form */
+START_TEST(refusals_of_httpd)
+{
+	static const struct { int http, status; const char *code; } r[] = { { 413, 10, "too-large" }, { 503, 12, "busy" }, { 500, 16, "internal" }, { 418, 16, "internal" } };
+	struct reply rep;
+
+	for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+		memset(&rep, 0, sizeof(rep));
+		proto.refuse(proto.self, r[i].http, "the server is shutting down", &rep);
+		ck_assert_int_eq(strstr(rep.body, "shutting") != NULL, r[i].status != 16);
+		check_error("refuse", "ping", &rep, r[i].http == 418 ? 500 : r[i].http, r[i].status, r[i].code, "");
+	}
+}
+END_TEST
+
+Suite *
+suite_requests(void)
+{
+	Suite *s = suite_create("usmjson requests");
+	TCase *t = tcase_create("bad");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, bad_request, 0, (int)ARRAY_LEN(rows));
+	tcase_add_loop_test(t, bad_change_of_type, 0, (int)ARRAY_LEN(typed));
+	tcase_add_test(t, limits);
+	tcase_add_test(t, wrong_requests);
+	tcase_add_test(t, long_member_name);
+	tcase_add_test(t, refusals_of_httpd);
+	suite_add_tcase(s, t);
+	return s;
+}
