@@ -367,6 +367,7 @@ struct occ { int64_t start, end, rdate; int pos; };
 struct req {
 	const struct occ *occ;	/* the row being written shows this occurrence */
 	bool veil;		/* ... and hides a private appointment */
+	int as_user;		/* a contact is written as this user's entry, 0: no */
 	struct ctx *c;
 	struct user *u;
 	struct session *ses;
