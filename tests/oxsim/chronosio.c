@@ -333,7 +333,9 @@ chronos_updates(struct req *r)
 
 		if (o != NULL && obj_in(o, f) != NULL)
 			continue;
-		sb_printf(r->out, "%s{\"folder\":\"cal://0/%d\",\"id\":\"%d\"", first ? "" : ",", f->id, f->tomb[k].id);
+		sb_printf(r->out, "%s{\"id\":\"%d\"", first ? "" : ",", f->tomb[k].id);
+		if (fields == NULL || g_strv_contains((const gchar *const *)fields, "folder"))
+			sb_printf(r->out, ",\"folder\":\"cal://0/%d\"", f->id);
 		if (fields == NULL || g_strv_contains((const gchar *const *)fields, "timestamp"))
 			sb_printf(r->out, ",\"timestamp\":%lld", (long long)f->tomb[k].stamp);
 		sb_ch(r->out, '}');
@@ -515,10 +517,9 @@ static bool
 changeable(struct req *r, const struct ent *e, const json_t *ev)
 {
 	const struct obj *o = e->o;
-	const struct user *u;
 	const char *k, *fid = arg(r, "folder");
 	json_t *v;
-	char id[16], *uri;
+	char id[16], *uri, *mail, *name;
 	bool own = true;
 
 	json_object_foreach((json_t *)(uintptr_t)ev, k, v)
@@ -531,11 +532,14 @@ changeable(struct req *r, const struct ent *e, const json_t *ev)
 	}
 	if (own || e->user == 0 || e->user == o->organizer)
 		return true;
-	u = user_by_id(r->c, o->organizer);
-	uri = xprintf("mailto:%s", u ? u->mail : "");
+	mail = cal_organizer_mail(r->c, o);
+	name = cal_organizer_name(r->c, o);
+	uri = xprintf("mailto:%s", mail ? mail : "");
 	(void)snprintf(id, sizeof(id), "%d", o->id);
-	fail(r, "CAL-4038", json_pack("[s,s,s,s]", fid, id, uri, u ? u->display : ""));
+	fail(r, "CAL-4038", json_pack("[s,s,s,s]", fid, id, uri, name ? name : ""));
 	free(uri);
+	free(mail);
+	free(name);
 	return false;
 }
 
