@@ -388,7 +388,8 @@ cal_clashes(struct req *r, const struct obj *o, bool ignore_soft, struct clash *
 
 	for (i = 0; i < o->npart; i++)
 		res = res || o->part[i].type == PT_RESOURCE;
-	if (obj_int(o, CF(CF_SHOWN), 1) == 4 || (ignore_soft && !res) || e <= sim_now())
+	/* an appointment of one person collides with nothing */
+	if (obj_int(o, CF(CF_SHOWN), 1) == 4 || ((ignore_soft || o->natt < 2) && !res) || e <= sim_now())
 		return 0;
 	g_hash_table_iter_init(&it, r->c->obj[M_CALENDAR]);
 	while (n < max && g_hash_table_iter_next(&it, NULL, &v)) {
