@@ -213,15 +213,14 @@ cal_exception(struct req *r, struct obj *m, const struct occ *at, int64_t stamp)
 /* --- deleting -------------------------------------------------------------------------- */
 
 static void
-drop_exceptions(struct req *r, const struct obj *m, int64_t stamp)
+drop_exceptions(struct req *r, struct folder *f, int series, int64_t stamp)
 {
-	struct folder *f = cal_home(m);
 	uint32_t i = f ? f->n : 0;
 
 	while (i > 0) {
 		struct obj *o = f->item[--i]->o;
 
-		if (o->series == m->id && o != m) {
+		if (o->series == series) {
 			obj_drop(r->c, o, stamp);
 			i = i < f->n ? i : f->n;
 		}
@@ -261,8 +260,14 @@ cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *stamp)
 		return true;
 	}
 	if (cal_is_master(o)) {
-		drop_exceptions(r, o, *stamp);
-	} else if (o->series != 0 && (m = obj_get(r->c, M_CALENDAR, o->series)) != NULL) {
+		struct folder *home = cal_home(o);
+		int series = o->id;
+
+		obj_drop(r->c, o, *stamp);
+		drop_exceptions(r, home, series, *stamp);
+		return true;
+	}
+	if (o->series != 0 && (m = obj_get(r->c, M_CALENDAR, o->series)) != NULL) {
 		cal_day_del(m->chg, &m->nchg, o->rdate);
 		cal_day_add(&m->del, &m->ndel, o->rdate);
 		m->sequence++;
