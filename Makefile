@@ -99,6 +99,18 @@ $(B)/oxsim: $(OXSIM_OBJ) $(call lib,pim) $(call lib,model) $(call lib,util)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_oxsim) $(call libs_of,pim model util)) -lm
 	@echo "  built $@"
 
+# --- the demo: its comparison reads files with the client's own converters ---
+COMPARE_OBJ := $(addprefix $(B)/obj/src/client/,convert.o file.o)
+$(B)/obj/tests/demo/%.o: tests/demo/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(call pkgc,$(PKG_client) $(call libs_of,backend pim model util)) -MMD -MP -c -o $@ $<
+$(B)/compare: $(B)/obj/tests/demo/compare.o $(COMPARE_OBJ) $(foreach m,backend pim model util,$(call lib,$(m)))
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,backend pim model util)) -lm
+	@echo "  built $@"
+.PHONY: demo
+demo: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare ## the main job before your eyes: a server, two devices, a story; DATA=folder for your own data
+	@sh tests/harness/with-servers sh tests/demo/demo $(B) $(DATA)
+
 # --- replay of recorded exchanges against oxsim; its objects serve a test too ----
 REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*.c)))
 $(B)/oxsim-replay: $(REPLAY_OBJ)
