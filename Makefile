@@ -44,11 +44,11 @@ DEPS_cache    := model util
 DEPS_backend  := model util
 DEPS_hub      := util
 DEPS_pim      := model util
-DEPS_engine   := sync store cache backend hub model util
-DEPS_protocol := engine sync store cache backend hub model util
+DEPS_engine   := store cache backend hub sync model util
+DEPS_protocol := engine store cache backend hub sync model util
 DEPS_httpd    := hub util
 DEPS_client   := pim model util
-DEPS_daemon   := httpd protocol engine sync store cache backend hub conf model util
+DEPS_daemon   := httpd protocol engine store cache backend hub conf sync model util
 
 pkgc = $(if $(strip $(1)),$(shell pkg-config --cflags $(1) 2>/dev/null))
 pkgl = $(if $(strip $(1)),$(shell pkg-config --libs $(1) 2>/dev/null))
@@ -78,6 +78,9 @@ $(call lib,$(1)): $(call obj_of,$(1)) Makefile
 	$$(Q)ar rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
+
+# where the programs look unless told otherwise
+$(B)/obj/src/daemon/%.o: EXTRA_CFLAGS += -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
 
 # program: object with main, its modules in link order
 define program_rules
