@@ -268,6 +268,8 @@ ox_call(struct ox_session *s, struct ox_req *r, struct ox_answer *a, struct err 
 		/* refused before anything was done, so a write may be repeated as well */
 		ox_answer_fini(a);
 		rc = session_revive(s, gen, e);
+		if (rc == RC_TIMEOUT) /* the login's outcome is unknown; the request's is not: OX refused it */
+			rc = e->rc = RC_UPSTREAM;
 		if (rc != RC_OK)
 			return rc;
 		metric_add(M_OX_RETRIES, 1);
