@@ -197,9 +197,9 @@ whole_number(struct scan *s, int64_t *out)
 	const char *digits = p + (minus ? 1 : 0);
 	int64_t v = 0;
 
-	for (p = digits; p < s->end && *p >= '0' && *p <= '9' && p - digits < 19; p++)
+	for (p = digits; p < s->end && *p >= '0' && *p <= '9' && p - digits < 18; p++)
 		v = v * 10 + (*p - '0');
-	if (p == digits || p - digits > 18 || (p - digits > 1 && *digits == '0') || p >= s->end || (minus && v == 0))
+	if (p == digits || (p - digits > 1 && *digits == '0') || p >= s->end || (minus && v == 0))
 		return false;
 	if (*p != ',' && *p != ']' && *p != '}' && *p != ' ' && *p != '\n' && *p != '\r' && *p != '\t')
 		return false;
