@@ -215,4 +215,12 @@ integration: $(INT_BINS) ## build and run the integration tests only
 unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 	@sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS)
 
+# --- lint: only what needs no other tool than the compiler's; a broken rule names file and line ----
+.PHONY: lint-fast
+lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and that these checks can fail
+	$(Q)tests/lint/selftest
+	$(Q)tests/lint/check-layers
+	$(Q)tests/lint/check-banned
+	$(Q)tests/lint/check-pure $(call lib,sync)
+
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
