@@ -134,6 +134,7 @@ $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
 FUZZ_SECONDS ?= 60
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_DEPS_usmjson := protocol model util
+FUZZ_DEPS_pim     := pim util
 FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
 $(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)

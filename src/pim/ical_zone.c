@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bounds of what a calendar can make this file do: zones, and observances with a rule in one. */
+#define MAX_ZONES 200
+#define MAX_RULES 20
+
 /* libical fills its zones on first use; one lock for all of it is cheap enough. */
 static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -155,7 +159,7 @@ vtimezone_text(const struct pim_comp *k, struct pim_buf *b)
 	static const char *const keep[] = { "DTSTART", "TZOFFSETFROM", "TZOFFSETTO", "RRULE", "RDATE", NULL };
 	const struct pim_comp *o;
 	const struct pim_line *l;
-	size_t observances = 0, rdates = 0, i;
+	size_t observances = 0, rdates = 0, rules = 0, i;
 
 	pim_buf_puts(b, "BEGIN:VTIMEZONE\r\nTZID:x\r\n");
 	for (o = k->kids; o != NULL; o = o->next) {
@@ -178,7 +182,7 @@ vtimezone_text(const struct pim_comp *k, struct pim_buf *b)
 				    l->value_len > 16 || (i == 0 && (l->value_len < 15 || strcmp(l->value, "1400") < 0)))
 					return false;
 				has[i] = true;
-			} else if (i == 3 && (strncmp(l->value, "FREQ=YEARLY;", 12) != 0 || l->value_len > 100 ||
+			} else if (i == 3 && (++rules > MAX_RULES || strncmp(l->value, "FREQ=YEARLY;", 12) != 0 || l->value_len > 100 ||
 			           strspn(l->value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789=;-,") != l->value_len ||
 			           strstr(l->value, "BYHOUR") || strstr(l->value, "BYMINUTE") ||
 			           strstr(l->value, "BYSECOND") || strstr(l->value, "SCALE"))) {
@@ -267,9 +271,12 @@ pim_zone_find(struct pim_zones *zs, const char *tzid, const struct pim_zone **ou
 			return PIM_OK;
 		}
 	}
+	if (zs->len >= MAX_ZONES)
+		return PIM_LIMIT;
 	z = pim_mem_alloc(zs->mem, sizeof(*z));
 	if (z == NULL)
 		return PIM_NOMEM;
+	zs->len++;
 	known = by_name(z, tzid);
 	for (k = zs->cal == NULL ? NULL : zs->cal->kids; k != NULL && !known; k = k->next) {
 		if (strcmp(k->name, "VTIMEZONE") != 0 || (l = pim_line_first(k, "TZID")) == NULL ||
@@ -378,6 +385,8 @@ ical_when(struct ical_ctx *x, const struct pim_line *l, const char *value, struc
 	w->zone = x->floating;
 	if (tzid != NULL && *tzid != '\0') {
 		rc = pim_zone_find(x->zones, tzid, &w->zone);
+		if (rc == PIM_LIMIT)
+			return pim_fail(x->c, rc, "the calendar uses more than %d time zones", MAX_ZONES);
 		if (rc == PIM_OK && w->zone == NULL) {
 			rc = pim_bend(x->c, "line %zu: the time zone \"%.80s\" is not known and the file does not define it",
 			              l->lineno, tzid);
