@@ -263,6 +263,7 @@ collect(struct walk *w, struct pim_comp *cal)
 		return PIM_NOMEM;
 	zs->mem = w->mem;
 	zs->cal = cal;
+	zs->c = w->c;
 	w->zones[w->zones_len++] = zs;
 	for (k = cal->kids; k != NULL; k = k->next) {
 		bool ours = strcmp(k->name, "VEVENT") == 0 || strcmp(k->name, "VTODO") == 0;

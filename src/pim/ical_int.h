@@ -20,6 +20,7 @@ struct pim_zones {
 	const struct pim_comp *cal;	/* where VTIMEZONEs are looked for */
 	struct pim_zone *list;
 	size_t len;
+	struct pim_ctx *c;
 };
 
 /* The zone TZID names: from the database, else from the file's VTIMEZONE. *Z NULL if unknown.

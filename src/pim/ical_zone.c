@@ -12,7 +12,8 @@
 
 /* Bounds of what a calendar can make this file do: zones, and observances with a rule in one. */
 #define MAX_ZONES 200
-#define MAX_RULES 20
+#define MAX_RULES 8	/* full histories have more, but also names that are known */
+#define MAX_OWN_ZONES 100	/* in one file */
 
 /* libical fills its zones on first use; one lock for all of it is cheap enough. */
 static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -67,7 +68,9 @@ time_of_seconds(int64_t s)
 		day--;
 	sod = (int)(s - day * 86400);
 	pim_civil_of_days(day, &y, &m, &d);
-	t.year = (int)(y < 1 ? 1 : y > 9999 ? 9999 : y);
+	/* libical expands rules year by year up to the year asked for; the calendar of weekdays
+	 * repeats after 28 years, and no rule that is known today ends later */
+	t.year = (int)(y < 1 ? 1 : y > 2065 ? 2038 + (y - 2038) % 28 : y);
 	t.month = m;
 	t.day = d;
 	t.hour = sod / 3600;
@@ -179,7 +182,7 @@ vtimezone_text(const struct pim_comp *k, struct pim_buf *b)
 				continue;
 			if (i < 3) {
 				if (has[i] || strspn(l->value, "0123456789TZ+-") != l->value_len || l->value_len < 5 ||
-				    l->value_len > 16 || (i == 0 && (l->value_len < 15 || strcmp(l->value, "1400") < 0)))
+				    l->value_len > 16 || (i == 0 && (l->value_len < 15 || strcmp(l->value, "16") < 0)))
 					return false;
 				has[i] = true;
 			} else if (i == 3 && (++rules > MAX_RULES || strncmp(l->value, "FREQ=YEARLY;", 12) != 0 || l->value_len > 100 ||
@@ -230,13 +233,13 @@ match_offsets(struct pim_zone *z)
 }
 
 static void
-by_definition(struct pim_zone *z, const struct pim_comp *k)
+by_definition(struct pim_ctx *c, struct pim_zone *z, const struct pim_comp *k)
 {
 	struct pim_buf b = { 0 };
 	icalcomponent *comp = NULL;
 	icaltimezone *tz = NULL;
 
-	if (vtimezone_text(k, &b)) {
+	if (++c->own_zones <= MAX_OWN_ZONES && vtimezone_text(k, &b)) {
 		pthread_mutex_lock(&zone_lock);
 		comp = icalcomponent_new_from_string(b.p);
 		tz = comp == NULL ? NULL : icaltimezone_new();
@@ -285,7 +288,7 @@ pim_zone_find(struct pim_zones *zs, const char *tzid, const struct pim_zone **ou
 		l = pim_line_first(k, "X-LIC-LOCATION");
 		known = l != NULL && by_name(z, l->value);
 		if (!known) {
-			by_definition(z, k);
+			by_definition(zs->c, z, k);
 			known = z->tz != NULL;
 		}
 	}

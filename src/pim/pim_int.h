@@ -44,6 +44,7 @@ struct pim_ctx {
 	struct pim_report *rep;		/* may be NULL */
 	size_t number;			/* of the object being read */
 	json_t *uids;			/* vcard_list.c: cards of the file by UID, made on first use */
+	size_t own_zones;		/* VTIMEZONEs of the file given to libical */
 	char why[320];			/* the reason of the last refusal */
 };
 

@@ -105,8 +105,10 @@ member_details(struct pim_ctx *c, struct pim_comp *card, const char *group, json
 	enum pim_rc rc = PIM_OK;
 	size_t i;
 
+	if (*group == '\0')
+		return PIM_OK;
 	for (l = card->lines; l != NULL; l = l->next) {
-		if (strcmp(l->name, "X-OX-MEMBER") == 0 && strcmp(l->group, group) == 0 && *group != '\0' && !l->used)
+		if (strcmp(l->name, "X-OX-MEMBER") == 0 && strcmp(l->group, group) == 0 && !l->used)
 			break;
 	}
 	if (l == NULL)
