@@ -196,8 +196,10 @@ plan_absent(const struct sync_plan_in *in, struct sync_plan_out *out)
 		record_beyond_intent(in, out);
 		return;
 	}
-	if (it != NULL && it->state == INTENT_PENDING && !it->asked && in->now - it->at >= in->late_max) {
-		out->kind = PLAN_FIND_UID; /* it may live in any folder: look before anything is created again (F9, F10) */
+	/* It may live in any folder: look before anything is created again (F9, F10).  A re-creation is looked for even without intent:
+	 * a client that edits on after its first answer asks for it again when the first intent is long acknowledged. */
+	if (it == NULL ? ch->recreate : it->state == INTENT_PENDING && !it->asked && in->now - it->at >= in->late_max) {
+		out->kind = PLAN_FIND_UID;
 		return;
 	}
 	if (ch->op == OP_DELETE) {

@@ -346,6 +346,7 @@ attachment_attach(struct req *r)
 	const struct part *file;
 	struct target t;
 	bool first = true;
+	int64_t stamp = stamp_new(r->c);
 	size_t i;
 
 	sb_ch(r->out, '[');
@@ -356,8 +357,9 @@ attachment_attach(struct req *r)
 		if (!first)
 			sb_ch(r->out, ',');
 		first = false;
-		sb_int(r->out, attach_add(r, t.o, file, stamp_new(r->c)));
-		set_ts(r, obj_touch(r->c, t.o, r->u->id, stamp_new(r->c)));
+		sb_int(r->out, attach_add(r, t.o, file, stamp));
+		/* two files for one object change it once */
+		set_ts(r, t.o->lm == stamp ? stamp : obj_touch(r->c, t.o, r->u->id, stamp));
 	}
 	sb_ch(r->out, ']');
 	if (first && !r->failed)

@@ -93,6 +93,8 @@ html(struct req *r, int status, const char *text)
 	r->kind = RK_RAW;
 	r->status = status;
 	r->ctype = "text/html;charset=UTF-8";
+	if (status == 400)
+		add_header(r, "Content-Disposition", "inline");
 	r->out->len = 0;
 	sb_printf(r->out, "<!DOCTYPE html><html><head><title>%d</title></head><body>%s</body></html>",
 	    status, text);

@@ -139,13 +139,17 @@ small(void)
 	static const int team[] = { 3, 4, 5 };
 	struct ctx *c = new_context(1, "example.com");
 	struct resource *rs = xcalloc(1, sizeof(*rs));
+	struct user *berta;
 
 	fixture_user(c, 2, "oxadmin", "Admin", "User", "Europe/Berlin", 21, 1);
 	fixture_user(c, 3, "anton", "Anton", "Anders", "Europe/Berlin", 31, 2);
-	fixture_user(c, 4, "berta", "Berta", "Bauer", "Europe/Berlin", 41, 3)->olox20 = true;
+	berta = fixture_user(c, 4, "berta", "Berta", "Bauer", "Europe/Berlin", 41, 3);
 	fixture_user(c, 5, "caesar", "Caesar", "Conrad", "America/New_York", 51, 4);
 	fixture_user(c, 6, "dora", "Dora", "Dietz", "UTC", 61, 5);
 	fixture_user(c, 7, "emil", "Emil", "Ernst", "Europe/Berlin", 71, 6);
+	/* granted later than the account was made */
+	berta->olox20 = true;
+	(void)obj_touch(c, obj_get(c, M_CONTACTS, 3), 4, stamp_new(c));
 	c->next_folder = 81;
 	c->next_principal = 10;
 	add_group(c, 8, "team", "Team Group", team, 3);

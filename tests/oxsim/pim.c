@@ -109,6 +109,10 @@ virt_value(struct req *r, const struct modinfo *mi, const struct ent *e, const s
 
 	switch (f->col) {
 	case 1:
+		if (r->as_user != 0) {
+			sb_int(b, r->as_user);
+			return true;
+		}
 		sb_printf(b, mi->m == M_CONTACTS && !S.older ? "\"%d\"" : "%d", o->id);
 		return true;
 	case 2: sb_int(b, o->created_by); return true;
@@ -121,7 +125,12 @@ virt_value(struct req *r, const struct modinfo *mi, const struct ent *e, const s
 	case 20:
 		sb_printf(b, mi->m == M_CONTACTS && !S.older ? "\"%d\"" : "%d", e->f->id);
 		return true;
-	case 104: sb_int(b, o->nat); return true;
+	case 104:
+		/* entries of the address list have none */
+		if (!row && mi->m == M_CONTACTS && e->f->id == 6)
+			return false;
+		sb_int(b, o->nat);
+		return true;
 	case 105:
 		if (o->nat == 0)
 			return false;

@@ -2,11 +2,11 @@
 /*
  * Module reminder: the alarms of tasks and appointments as a list.  They are
  * not stored; the alarm of the object is the reminder.  A series reminds of
- * its first date only.
+ * its next date.
  */
 #include <stdlib.h>
 
-#include "oxsim/sim.h"
+#include "oxsim/cal.h"
 
 struct alarm {
 	struct obj *o;
@@ -28,6 +28,26 @@ folder_for(const struct obj *o, int user)
 	return 0;
 }
 
+/* Start of the appointment; of a series the first one whose alarm is still to come. */
+static int64_t
+next_start(const struct obj *o, int64_t before)
+{
+	struct occ *v = NULL;
+	int64_t start = cal_start(o), now = sim_now();
+	int i, n;
+
+	if (!cal_is_master(o))
+		return start;
+	n = cal_occurrences(o, now + 366 * DAY_MS, 1000, false, &v);
+	for (i = 0; i < n; i++) {
+		start = v[i].start;
+		if (start - before >= now)
+			break;
+	}
+	free(v);
+	return start;
+}
+
 static bool
 alarm_of(const struct req *r, struct obj *o, struct alarm *a)
 {
@@ -44,7 +64,8 @@ alarm_of(const struct req *r, struct obj *o, struct alarm *a)
 	me = att_of(o, r->u->id);
 	if (me == NULL || me->alarm < 0)
 		return false;
-	a->at = obj_int(o, fld_by_name(&MI_CALENDAR, "start_date"), 0) - (int64_t)me->alarm * 60000;
+	/* unlike those of tasks, these instants are shifted by the zone of the user */
+	a->at = shift(r, next_start(o, (int64_t)me->alarm * 60000) - (int64_t)me->alarm * 60000);
 	return true;
 }
 

@@ -545,6 +545,17 @@ cmp_value(struct env *e, const char *path, const char *key, const char *idkind, 
 
 /* --- envelopes ---------------------------------------------------------------------------------- */
 
+/* A write makes a new instant; a read may answer one that is known. */
+static bool
+is_write(const struct xchg *x)
+{
+	static const char *const writes[] = { "new", "update", "delete", "confirm", "attach", "detach",
+		"copy", "move", NULL };
+	const char *action = request_param(x->request, "action");
+
+	return action && is_one_of(action, writes);
+}
+
 static void
 cmp_envelope_time(struct env *e, const char *path, json_t *rec, json_t *rep)
 {
@@ -563,7 +574,7 @@ cmp_envelope_time(struct env *e, const char *path, json_t *rec, json_t *rep)
 	} else if (asked && a > e->req_rec && b <= e->req_rep) {
 		diff(e->x, path, "later than the timestamp of the request vs %" PRId64 ", sent %" PRId64,
 		    b, e->req_rep);
-	} else if (a > *e->x->rec_max && *e->x->rec_max && b <= *e->x->rep_max) {
+	} else if (a > *e->x->rec_max && *e->x->rec_max && b < *e->x->rep_max + is_write(e->x)) {
 		diff(e->x, path, "later than every timestamp before vs %" PRId64 ", before %" PRId64, b,
 		    *e->x->rep_max);
 	} else if (is_server_time(e, a)) {
@@ -632,6 +643,8 @@ make_env(struct xchg *x, const char *module, const json_t *params)
 	const json_t *t = json_object_get(params, "timestamp");
 	const char *number = json_string_value(json_object_get(params, "module"));
 
+	if (strcmp(module, "import") == 0)
+		e.kind = strcmp(json_string_value(json_object_get(params, "action")), "VCARD") ? "event" : "contact";
 	e.attached = request_kind_of_number(number ? (int)strtol(number, NULL, 10) : 0);
 	parse_columns(&e, json_string_value(json_object_get(params, "columns")));
 	e.folder = json_string_value(json_object_get(params, "folder"));

@@ -176,8 +176,14 @@ learn_created(struct run *r, const json_t *step, const json_t *answer)
 		    json_string_value(json_object_get(step, "before")),
 		    json_string_value(json_object_get(step, "note")),
 		    json_string_value(json_object_get(body, "error")));
-	if (learn == NULL || (!json_is_integer(id) && !json_is_string(id)))
+	if (learn == NULL)
 		return;
+	if (!json_is_integer(id) && !json_is_string(id)) {
+		fprintf(stderr, "setup step before %s (%s) made nothing\n",
+		    json_string_value(json_object_get(step, "before")),
+		    json_string_value(json_object_get(step, "note")));
+		return;
+	}
 	if (json_is_integer(id))
 		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(id));
 	else
@@ -248,7 +254,8 @@ run_setup(struct xchg *x)
 		if (json_object_get(step, "repeat"))
 			repeat_request(x, (int)json_integer_value(json_object_get(step, "repeat")));
 		else
-			run_step(x->run, step);
+			for (int k = 0; k == 0 || k < json_integer_value(json_object_get(step, "times")); k++)
+				run_step(x->run, step);
 	}
 }
 

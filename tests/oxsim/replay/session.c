@@ -153,6 +153,12 @@ session_request(struct run *r, const char *user, const char *method, const char 
 	    text_format("%s", url);
 	answer = request_send_plain(r, method, full, headers, body, body ? strlen(body) : 0);
 	free(full);
+	if (session) {
+		/* many steps must not use up the sessions of the user */
+		full = text_format("/ajax/login?action=logout&session=%s", session);
+		json_decref(request_send_plain(r, "GET", full, headers, NULL, 0));
+		free(full);
+	}
 	json_decref(headers);
 	json_decref(login);
 	return answer;

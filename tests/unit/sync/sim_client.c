@@ -309,8 +309,21 @@ take(struct local *l, const struct given *g)
 	memcpy(l->rev, g->rev, sizeof(l->rev));
 }
 
+static bool
+named_alive(const struct answer *a, int64_t uuid)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (a->g[i].uuid == uuid)
+			return true;
+	return false;
+}
+
+/*
+ * The local object that the daemon created, or re-created after a deletion, for this client.  A re-created one takes the place of
+ * the deleted one, unless the same answer says that the deleted one is back: then there are two.
+ */
 static struct local *
-own_created(struct client *c, const struct given *g, int folder)
+own_created(struct client *c, const struct answer *a, const struct given *g, int folder)
 {
 	char re[CU];
 
@@ -318,7 +331,11 @@ own_created(struct client *c, const struct given *g, int folder)
 		struct local *l = &c->obj[i];
 
 		(void)snprintf(re, sizeof(re), "d%d/re.%lld", c->dev, (long long)l->uuid);
-		if (l->used && ((l->new && strcmp(l->cu, g->cu) == 0) || (l->uuid != 0 && l->folder == folder && strcmp(re, g->cu) == 0)))
+		if (!l->used)
+			continue;
+		if (l->new && strcmp(l->cu, g->cu) == 0)
+			return l;
+		if (l->uuid != 0 && l->folder == folder && strcmp(re, g->cu) == 0 && !named_alive(a, l->uuid))
 			return l;
 	}
 	return NULL;
@@ -329,7 +346,7 @@ answer_given(struct sim *s, struct client *c, const struct req *q, const struct 
 {
 	struct local *l = by_uuid(c, g->uuid);
 
-	if (l == NULL && g->put && g->cu[0] != '\0' && (l = own_created(c, g, q->folder)) != NULL) {
+	if (l == NULL && g->put && g->cu[0] != '\0' && (l = own_created(c, a, g, q->folder)) != NULL) {
 		l->uuid = g->uuid;
 		l->new = false;
 	}
