@@ -77,8 +77,9 @@ dump_obj(const struct obj *o, bool content)
 		    o->part[i].id, "mail", o->part[i].mail, "name", o->part[i].name, "conf", o->part[i].conf,
 		    "msg", o->part[i].msg));
 	for (i = 0; i < o->natt; i++)
-		json_array_append_new(us, json_pack("{s:i,s:i,s:s?,s:i,s:b}", "id", o->att[i].id, "conf", o->att[i].conf,
-		    "msg", o->att[i].msg, "alarm", o->att[i].alarm, "hidden", o->att[i].hidden));
+		json_array_append_new(us, json_pack("{s:i,s:i,s:s?,s:i,s:b,s:s?}", "id", o->att[i].id, "conf",
+		    o->att[i].conf, "msg", o->att[i].msg, "alarm", o->att[i].alarm, "hidden", o->att[i].hidden, "alarms",
+		    o->att[i].alarms));
 	j = json_pack("{s:i,s:i,s:i,s:I,s:I,s:o,s:o,s:o,s:I}", "id", o->id, "created_by", o->created_by,
 	    "modified_by", o->modified_by, "created", (json_int_t)o->created, "last_modified",
 	    (json_int_t)o->lm, "fields", f, "places", p, "attachments", at, "attachments_lm", (json_int_t)o->at_lm);
@@ -396,7 +397,7 @@ load_obj(struct ctx *c, const struct modinfo *mi, const json_t *j)
 	o->att = xcalloc((size_t)o->natt + 1, sizeof(*o->att));
 	json_array_foreach(json_object_get(j, "users"), i, v)
 		o->att[i] = (struct attendee){ gi(v, "id"), gi(v, "conf"), gs(v, "msg"), gi(v, "alarm"),
-		    json_is_true(json_object_get(v, "hidden")) };
+		    json_is_true(json_object_get(v, "hidden")), gs(v, "alarms") };
 	o->nat = (int)json_array_size(json_object_get(j, "attachments"));
 	o->at = xcalloc((size_t)o->nat + 1, sizeof(*o->at));
 	json_array_foreach(json_object_get(j, "attachments"), i, v)

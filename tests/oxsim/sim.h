@@ -121,6 +121,7 @@ struct attendee {		/* a resolved internal user */
 	char *msg;
 	int alarm;		/* minutes, -1 none (calendar) */
 	bool hidden;		/* declined by deleting: no place any more */
+	char *alarms;		/* chronos form, JSON; NULL: made from `alarm` */
 };
 
 struct attach {
