@@ -213,15 +213,14 @@ cal_exception(struct req *r, struct obj *m, const struct occ *at, int64_t stamp)
 /* --- deleting -------------------------------------------------------------------------- */
 
 static void
-drop_exceptions(struct req *r, const struct obj *m, int64_t stamp)
+drop_exceptions(struct req *r, struct folder *f, int series, int64_t stamp)
 {
-	struct folder *f = cal_home(m);
 	uint32_t i = f ? f->n : 0;
 
 	while (i > 0) {
 		struct obj *o = f->item[--i]->o;
 
-		if (o->series == m->id && o != m) {
+		if (o->series == series) {
 			obj_drop(r->c, o, stamp);
 			i = i < f->n ? i : f->n;
 		}
@@ -261,8 +260,14 @@ cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *stamp)
 		return true;
 	}
 	if (cal_is_master(o)) {
-		drop_exceptions(r, o, *stamp);
-	} else if (o->series != 0 && (m = obj_get(r->c, M_CALENDAR, o->series)) != NULL) {
+		struct folder *home = cal_home(o);
+		int series = o->id;
+
+		obj_drop(r->c, o, *stamp);
+		drop_exceptions(r, home, series, *stamp);
+		return true;
+	}
+	if (o->series != 0 && (m = obj_get(r->c, M_CALENDAR, o->series)) != NULL) {
 		cal_day_del(m->chg, &m->nchg, o->rdate);
 		cal_day_add(&m->del, &m->ndel, o->rdate);
 		m->sequence++;
@@ -388,7 +393,8 @@ cal_clashes(struct req *r, const struct obj *o, bool ignore_soft, struct clash *
 
 	for (i = 0; i < o->npart; i++)
 		res = res || o->part[i].type == PT_RESOURCE;
-	if (obj_int(o, CF(CF_SHOWN), 1) == 4 || (ignore_soft && !res) || e <= sim_now())
+	/* an appointment of one person collides with nothing */
+	if (obj_int(o, CF(CF_SHOWN), 1) == 4 || ((ignore_soft || o->natt < 2) && !res) || e <= sim_now())
 		return 0;
 	g_hash_table_iter_init(&it, r->c->obj[M_CALENDAR]);
 	while (n < max && g_hash_table_iter_next(&it, NULL, &v)) {

@@ -331,7 +331,7 @@ put_attachments(struct req *r, const struct obj *o)
 		sb_str(r->out, ",\"fmtType\":");
 		sb_js(r->out, o->at[i].type);
 		sb_printf(r->out, ",\"size\":%zu,\"created\":%lld,\"managedId\":%d}", o->at[i].data->len,
-		    (long long)o->at[i].created, o->at[i].id);
+		    (long long)(o->at[i].created + tz_offset(tz_get(r->u->zone), o->at[i].created)), o->at[i].id);
 	}
 	sb_ch(r->out, ']');
 	return true;

@@ -230,7 +230,7 @@ set_alarms(struct req *r, struct obj *o, struct attendee *a, const json_t *list,
 		if (a->alarm < 0)
 			a->alarm = m < 0 ? 0 : m;
 		if (json_object_get(v, "id") == NULL)
-			json_object_set_new(v, "id", json_integer(r->c->next_attach++));
+			json_object_set_new(v, "id", json_integer(r->c->next_alarm++));
 		if (json_object_get(v, "uid") == NULL) {
 			gen_uuid(uuid);
 			json_object_set_new(v, "uid", json_string(uuid));

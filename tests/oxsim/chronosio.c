@@ -333,7 +333,9 @@ chronos_updates(struct req *r)
 
 		if (o != NULL && obj_in(o, f) != NULL)
 			continue;
-		sb_printf(r->out, "%s{\"folder\":\"cal://0/%d\",\"id\":\"%d\"", first ? "" : ",", f->id, f->tomb[k].id);
+		sb_printf(r->out, "%s{\"id\":\"%d\"", first ? "" : ",", f->tomb[k].id);
+		if (fields == NULL || g_strv_contains((const gchar *const *)fields, "folder"))
+			sb_printf(r->out, ",\"folder\":\"cal://0/%d\"", f->id);
 		if (fields == NULL || g_strv_contains((const gchar *const *)fields, "timestamp"))
 			sb_printf(r->out, ",\"timestamp\":%lld", (long long)f->tomb[k].stamp);
 		sb_ch(r->out, '}');

@@ -223,10 +223,10 @@ dump_ctx(const struct ctx *c, bool content)
 		json_object_set_new(objs, modinfo_of(mods[i])->name, a);
 		json_object_set_new(next, modinfo_of(mods[i])->name, json_integer(c->next_id[mods[i]]));
 	}
-	return json_pack("{s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:i,s:I}", "id", c->id, "name", c->name, "users",
+	return json_pack("{s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:i,s:i,s:I}", "id", c->id, "name", c->name, "users",
 	    users, "groups", groups, "resources", res, "folders", folders, "deleted_folders",
 	    dump_tombs(c->ftomb, c->nftomb), "objects", objs, "next_ids", next, "next_folder", c->next_folder,
-	    "next_attachment", c->next_attach, "next_principal", c->next_principal, "last_stamp",
+	    "next_attachment", c->next_attach, "next_alarm", c->next_alarm, "next_principal", c->next_principal, "last_stamp",
 	    (json_int_t)c->last_stamp);
 }
 
@@ -488,6 +488,7 @@ load_ctx(const json_t *j)
 	}
 	c->next_folder = gi(j, "next_folder");
 	c->next_attach = gi(j, "next_attachment");
+	c->next_alarm = gi(j, "next_alarm");
 	c->next_principal = gi(j, "next_principal");
 	c->last_stamp = gl(j, "last_stamp");
 }

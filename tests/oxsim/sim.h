@@ -246,7 +246,7 @@ struct ctx {
 	uint32_t nftomb, cftomb;
 	GHashTable *obj[M_COUNT];	/* id -> struct obj */
 	int next_id[M_COUNT];
-	int next_folder, next_attach, next_principal;
+	int next_folder, next_attach, next_alarm, next_principal;
 	int64_t last_stamp;
 };
 
