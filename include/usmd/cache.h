@@ -11,37 +11,61 @@
 
 struct cache;
 struct cache_options {
-	const char *url;         /* "unix:/path", "tcp:host:port", "" = no cache */
-	const char *password_file; /* "" = none */
-	unsigned timeout_ms;     /* for connecting and for each command */
+	const char *url;         /* "unix:/path", "tcp:host:port", "tcp:[address]:port", "" = no cache: every look-up misses */
+	const char *password_file; /* "" = none; read for every new connection */
+	unsigned timeout_ms;     /* for connecting and for each wait for Redis */
 	unsigned retry_ms;       /* after a failure no new attempt for this long: a dead Redis costs nothing a request */
 	unsigned pool;           /* connections kept */
 };
 
-/** cache_new - never fails because Redis is away; NULL = out of memory. Threads: all may use it. */
+/**
+ * cache_new - make a cache; connects when first used, so it never fails because Redis is away.
+ *
+ * Ignores SIGPIPE for the process where nobody handles it (a dying Redis would kill the writer otherwise).
+ *
+ * @o  borrowed for the call; strings are copied
+ * Errors:  NULL = out of memory.   Threads: all functions but new, subscribe and free may be called by all at once.
+ * Blocking: at most timeout_ms, and after a failure one caller in retry_ms only; the others miss at once.
+ */
 struct cache *cache_new(const struct cache_options *o);
+/** cache_free - stops the subscriber and closes all connections; nobody may use C any more. NULL is a no-op. */
 void cache_free(struct cache *c);
-/** cache_ok - did the last command work? for /health ("degraded"). */
+/** cache_ok - did the last command work? for /health ("degraded"). True without a cache. */
 bool cache_ok(struct cache *c);
 
 struct cache_value {
-	char *p;    /* mem_free; NULL = miss */
+	char *p;    /* any bytes, NUL behind them; NULL = miss */
 	size_t len;
 };
-/** cache_mget - N keys in one round trip. Values are owned by the caller (cache_values_free). */
+/** cache_mget - N keys in one round trip; OUT[i] belongs to KEYS[i] and is the caller's (cache_values_free). */
 void cache_mget(struct cache *c, const char *const *keys, size_t n, struct cache_value *out);
 void cache_values_free(struct cache_value *v, size_t n);
-/** cache_set - with a lifetime; cache_set_many pipelines N of them. */
-struct cache_pair { const char *key; const void *p; size_t len; unsigned ttl_s; };
+
+struct cache_pair {
+	const char *key;
+	const void *p;      /* any bytes */
+	size_t len;
+	unsigned ttl_s;     /* lifetime; 0 = do not store */
+};
+/** cache_set_many - N values in one round trip. */
 void cache_set_many(struct cache *c, const struct cache_pair *pairs, size_t n);
+/**
+ * cache_del - forget N keys, best effort: a node that cannot reach Redis cannot invalidate either, and others then find the
+ * old value until its lifetime ends.  So a value must carry what proves it (a fence, a cn), or a short lifetime.
+ */
 void cache_del(struct cache *c, const char *const *keys, size_t n);
 
-/**
- * cache_publish - tell the other nodes that TOPIC changed (best effort).
- * cache_subscribe - a thread that calls ON_TOPIC for each message of other nodes, and ON_GAP once after every
- * reconnect (events may have been missed: wake everybody).  One a process.  cache_free stops it.
- */
+/** cache_publish - tell the other nodes that TOPIC changed (best effort; this node does not hear it). */
 void cache_publish(struct cache *c, uint64_t topic);
+/**
+ * cache_subscribe - hear what other nodes publish, for as long as C lives.  One a process.
+ *
+ * @on_topic  called for each message of another node
+ * @on_gap    called after each connection but one made at once: messages may have been missed, wake everybody
+ *
+ * Both run on the subscriber's thread and must be short.
+ * Errors:  RC_NOMEM, RC_INTERNAL (no thread, second call).   Blocking: never.
+ */
 MUST_CHECK enum rc cache_subscribe(struct cache *c, void (*on_topic)(void *arg, uint64_t topic), void (*on_gap)(void *arg), void *arg, struct err *e);
 
 #endif

@@ -97,7 +97,7 @@ struct client_change {
 	enum sync_op op;
 	bool has_uuid;
 	struct uuid uuid;
-	const char *client_id;   /* <= 64 bytes of [A-Za-z0-9._:-]; creates, and deletes of unanswered creates */
+	const char *client_id;   /* <= 64 bytes of [A-Za-z0-9._:-], or re.<uuid>.<device>; creates, and deletes of unanswered creates */
 	const char *rev;
 	bool again, blind_delete;
 	struct object *object;   /* values as sent (create, modify); NULL on delete */

@@ -22,7 +22,8 @@ struct index_head {
  * New or returned from the dead: all fields get a new cn (first_cn survives).  Changed fields get the next cn;
  * a change of sk, t0 or t1 moves keycn.  A row whose content was not known yet takes the fingerprints silently when
  * lm is unchanged, else every field counts as changed.  A sighting without content (listing) of a known row with the same lm
- * changes nothing; with another lm it is not merged (the caller must fetch the content): RC_BUSY.
+ * changes nothing; with another lm it is not merged (the caller must fetch the content): RC_BUSY.  A listing must ask for the
+ * uid: a row that is not found by its client id looks like one that was never created (F7, F10).
  *
  * @out  the new row in A; *changed = false when nothing but lm differs (save then only if lm differs: *touched).
  * Cost: O(fields).   Errors: RC_NOMEM, RC_BUSY as above.
@@ -170,7 +171,8 @@ enum plan_kind {
 	                 * WIN before, and only while OX's last_modified is still row->lm, else plan again (F14).  OX ok: done, lm, touched.
 	                 * Refused or not found: delete the write (F11), refresh, plan again.  Unknown: ST_RETRY, the write stays */
 	PLAN_DELETE,    /* send delete with row->lm; WIN as above; ok: sync_kill, force_del, forget have */
-	PLAN_FIND_UID,  /* ask OX for the uid in all folders (F10).  Found here: refresh, plan again.  Else set intent.asked/elsewhere, plan again */
+	PLAN_FIND_UID,  /* ask OX for the uid in all folders (F10).  Found here: refresh, plan again.  Else set intent.asked/elsewhere, plan again;
+	                 * where there was no intent, with one that is pending, at = 0, no fields (not saved: the next plan says what to save) */
 	PLAN_FIND_MOVED,/* ask OX for the id in all folders (F15).  Alive elsewhere: sync_plan_moved says what to write there.  Alive here:
 	                 * refresh, plan again.  Gone: plan again with moved_checked.  OX did not answer: ST_RETRY */
 	PLAN_RECREATE   /* client wins over a delete: plan a change with op CREATE, recreate; its retry is ours, else ST_GONE */

@@ -502,6 +502,11 @@ void contact_sort_folder(struct folder *f);
 
 /* THE insertion: an OX JSON object into a folder as a user; NULL with r's error set */
 struct obj *store_insert(struct req *r, struct folder *f, json_t *fields);
+/* Q as a request of U whose answer goes to OUT; set module, action and j, end with req_clear */
+void req_as_user(struct req *q, struct user *u, struct sb *out);
+struct user *user_named(const char *name);
+/* files and folders into the default folders of a user; false: no such user */
+bool import_paths(const char *user, char *const *paths, int n);
 struct obj *contact_insert(struct req *r, struct folder *f, json_t *fields);
 struct obj *task_insert(struct req *r, struct folder *f, json_t *fields);
 struct obj *cal_insert(struct req *r, struct folder *f, json_t *fields);

@@ -58,8 +58,7 @@ write_item(struct buf *b, enum content ct, const struct answer_item *it)
 		js_key(b, "rev");
 		js_str(b, it->rev);
 	}
-	/* the name of a re-creation is the server's own and longer than a client's may be */
-	if (it->client_id != NULL && strncmp(it->client_id, USMJSON_RESERVED, strlen(USMJSON_RESERVED)) != 0) {
+	if (it->client_id != NULL) {
 		js_key(b, "clientId");
 		js_str(b, it->client_id);
 	}
@@ -128,7 +127,10 @@ result_status(const struct answer_result *r)
 {
 	static const char *const names[] = {
 		[ST_OK] = "ok", [ST_GONE] = "gone", [ST_REFUSED] = "refused", [ST_RETRY] = "retry", [ST_CONFLICT] = "conflict",
+		[ST_RECREATE] = "recreate",
 	};
+
+	_Static_assert(ARRAY_LEN(names) == ST_RECREATE + 1, "a change_status has no name on the wire");
 
 	return r->failed ? "error" : names[r->status];
 }

@@ -165,8 +165,6 @@ change_complete(struct rd *r, const struct client_change *ch, enum content ct)
 {
 	if (ch->op == OP_CREATE && ch->client_id == NULL)
 		return rd_fail_at(r, "clientId", RC_PROTO, "is missing: a new object needs the client's own id");
-	if (ch->op == OP_CREATE && strncmp(ch->client_id, USMJSON_RESERVED, strlen(USMJSON_RESERVED)) == 0)
-		return rd_fail_at(r, "clientId", RC_PROTO, "begins with \"" USMJSON_RESERVED "\", which the server keeps for itself");
 	if (ch->op == OP_MODIFY && !ch->has_uuid)
 		return rd_fail_at(r, "uuid", RC_PROTO, "is missing: it names the object to change");
 	if (ch->op == OP_DELETE && ch->has_uuid == (ch->client_id != NULL))

@@ -161,9 +161,27 @@ name_valid(const char *s, size_t n, size_t max, const char *extra)
 	return true;
 }
 
+/* re.<uuid>.<device> is longer than a name that a client may choose */
+static bool
+recreated_valid(const char *s, size_t n)
+{
+	char text[UUID_TEXT];
+	struct uuid u;
+
+	s += sizeof(USMJSON_RECREATED) - 1;
+	n -= sizeof(USMJSON_RECREATED) - 1;
+	if (n < UUID_TEXT + 1 || s[UUID_TEXT - 1] != '.')
+		return false;
+	memcpy(text, s, UUID_TEXT - 1);
+	text[UUID_TEXT - 1] = '\0';
+	return uuid_parse(text, &u) && device_name_valid(s + UUID_TEXT, n - UUID_TEXT);
+}
+
 bool
 client_id_valid(const char *s, size_t n)
 {
+	if (strncmp(s, USMJSON_RECREATED, sizeof(USMJSON_RECREATED) - 1) == 0)
+		return recreated_valid(s, n);
 	return name_valid(s, n, USMJSON_CLIENT_ID_MAX, "._:-");
 }
 
@@ -192,7 +210,7 @@ static const char *const wanted[] = {
 	[RD_STRING] = "a string", [RD_INT] = "a whole number", [RD_BOOL] = "true or false", [RD_ARRAY] = "an array",
 	[RD_OBJECT] = "an object", [RD_UUID] = "a uuid, 36 characters 8-4-4-4-12 hex digits",
 	[RD_SYNCID] = "a syncid as the server gave it, 32 hex digits", [RD_REV] = "a rev as the server gave it, 16 hex digits",
-	[RD_CLIENT_ID] = "1 to 64 characters of A-Z a-z 0-9 . _ : -", [RD_DEVICE] = "1 to 64 characters of A-Z a-z 0-9 . _ -",
+	[RD_CLIENT_ID] = "1 to 64 characters of A-Z a-z 0-9 . _ : -, not beginning with re.", [RD_DEVICE] = "1 to 64 characters of A-Z a-z 0-9 . _ -",
 	[RD_POLICY] = "\"server\", \"client\" or \"error\"", [RD_ANY] = "a value",
 };
 

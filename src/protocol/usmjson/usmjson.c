@@ -100,7 +100,6 @@ static void
 reply_error(struct call *c, const struct status *s)
 {
 	c->rep->retry_after_s = c->err.retry_after_s > 0 ? c->err.retry_after_s : s->retry_after_s;
-	c->rep->set_cookie[0] = '\0';
 	head(c, s, "error");
 	status_write_error(&c->out, s, &c->err, "");
 	finish(c, s);

@@ -15,7 +15,7 @@
 #define USMJSON_PROTOCOL 1
 #define USMJSON_CLIENT_ID_MAX 64
 #define USMJSON_DEVICE_MAX 64
-#define USMJSON_RESERVED "re." /* clientIds of objects that usmd re-created itself begin so */
+#define USMJSON_RECREATED "re." /* re.<uuid>.<device>: clientId of what is created again because the client wins over a delete */
 #define USMJSON_JSON "application/json; charset=utf-8"
 
 /* ---- status codes ---- */

@@ -11,6 +11,8 @@ main(void)
 
 	suite_add_tcase(s, case_object());
 	suite_add_tcase(s, case_json());
+	suite_add_tcase(s, case_keys());
+	suite_add_tcase(s, case_pack());
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -9,5 +9,7 @@
 
 TCase *case_object(void);
 TCase *case_json(void);
+TCase *case_keys(void);
+TCase *case_pack(void);
 
 #endif

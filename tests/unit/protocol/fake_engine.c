@@ -261,7 +261,7 @@ fill_items(struct arena *a, struct sync_answer *out)
 static void
 fill_results(struct arena *a, const struct sync_request *req, struct sync_answer *out)
 {
-	static const enum change_status cycle[] = { ST_OK, ST_GONE, ST_REFUSED, ST_RETRY, ST_CONFLICT };
+	static const enum change_status cycle[] = { ST_OK, ST_GONE, ST_REFUSED, ST_RETRY, ST_CONFLICT, ST_RECREATE };
 
 	out->results = arena_array(a, struct answer_result, req->n_changes);
 	for (size_t i = 0; i < req->n_changes; i++) {
@@ -271,7 +271,7 @@ fill_results(struct arena *a, const struct sync_request *req, struct sync_answer
 		r->status = cycle[i % ARRAY_LEN(cycle)];
 		r->has_uuid = req->changes[i].op != OP_DELETE && (req->changes[i].op == OP_CREATE || req->changes[i].has_move);
 		r->uuid = uuid_of(200 + (unsigned)(i % 50));
-		r->failed = i % 7 == 6;
+		r->failed = i % 8 == 6;
 		if (r->failed) {
 			(void)err_set_path(&r->err, RC_PROTO, "email1", "Die E-Mail-Adresse ist ung\xc3\xbcltig.");
 			(void)snprintf(r->err.code, sizeof(r->err.code), "CON-0100");

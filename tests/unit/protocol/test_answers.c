@@ -43,6 +43,7 @@ static const struct good rows[] = {
 	    CT_CONTACT, "create cid=a:1 again uid=u first_name=Ada birthday=set note=null;", "{\"clientId\":\"a:1\",\"status\":\"ok\",\"uuid\":\"aa000000-0000-0000-0000-0000000000c8\"}" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"rev\":\"" R1 "\",\"blind\":[\"last_name\"],\"last_name\":\"L\",\"clientId\":\"x\",\"note\":null}]}",
 	    CT_CONTACT, "modify uuid=" U2 " cid=x rev=" R1 " last_name=L !last_name note=null;", "{\"uuid\":\"" U2 "\",\"status\":\"ok\"}" },
+	{ "syncUpdate", UP "\"created\":[{\"clientId\":\"re." U1 ".desk-1\",\"note\":\"n\"}]}", CT_CONTACT, "create cid=re." U1 ".desk-1 note=n;", "" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"folder\":\"" U1 "\"}]}", CT_CONTACT, "modify uuid=" U2 " to=" U1 ";",
 	    "{\"uuid\":\"" U2 "\",\"status\":\"ok\",\"newUuid\":\"aa000000-0000-0000-0000-0000000000c8\"}" },
 	{ "syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U2 "\",\"rev\":\"" R1 "\",\"blind\":true},{\"clientId\":\"c9\"}]}", CT_CONTACT,
@@ -127,7 +128,7 @@ START_TEST(results)
 	char body[4000] = "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,\"created\":[";
 	struct reply rep;
 	json_t *j, *list, *e;
-	static const char *const want[] = { "ok", "gone", "refused", "retry", "conflict", "ok", "error" };
+	static const char *const want[] = { "ok", "gone", "refused", "retry", "conflict", "recreate", "error" };
 
 	for (int i = 0; i < 4; i++)
 		(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "%s{\"clientId\":\"c%d\",\"note\":\"x\"}", i > 0 ? "," : "", i);

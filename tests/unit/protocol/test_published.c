@@ -270,6 +270,33 @@ START_TEST(codes_in_the_schema)
 }
 END_TEST
 
+/* the limits in the manual are those that serverInfo tells */
+START_TEST(limits_in_the_manual)
+{
+	struct reply rep;
+	struct buf man;
+	json_t *j, *v;
+	const char *name;
+	char line[120];
+
+	read_text(MAN, &man);
+	post("/serverInfo", "{}", &rep);
+	j = answer_json(&rep);
+	json_object_foreach(json_object_get(json_object_get(j, "data"), "limits"), name, v) {
+		long long n = json_integer_value(v);
+
+		if (n % 1048576 == 0)
+			(void)snprintf(line, sizeof(line), "\n%s\t%lld MiB\tT{", name, n / 1048576);
+		else
+			(void)snprintf(line, sizeof(line), "\n%s\t%lld\tT{", name, n);
+		ck_assert_msg(strstr(man.p, line) != NULL, MAN " does not say%s", line);
+	}
+	json_decref(j);
+	reply_fini(&rep);
+	buf_fini(&man);
+}
+END_TEST
+
 Suite *
 suite_published(void)
 {
@@ -280,6 +307,8 @@ suite_published(void)
 	tcase_add_test(t, tables_of_the_manual);
 	tcase_add_test(t, every_command_is_published);
 	tcase_add_test(t, codes_in_the_schema);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, limits_in_the_manual);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -70,6 +70,9 @@ static const struct bad rows[] = {
 	{ "/syncUpdate", UP "\"created\":[{\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"a b\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\"}]}", "bad-request", "created[0]" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re." U1 ".a b\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re." U1 "\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re." U1 ".\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re.c1\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"again\":1}]}", "bad-request", "created[0].again" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"rev\":\"" R1 "\"}]}", "bad-request", "created[0].rev" },
@@ -253,6 +256,23 @@ START_TEST(long_member_name)
 }
 END_TEST
 
+/* lengths of names: the longest that is taken, and one more */
+START_TEST(longest_names)
+{
+	static const struct { int n; const char *before; bool ok; } r[] = { { 64, "", true }, { 65, "", false }, { 64, "re." U1 ".", true }, { 65, "re." U1 ".", false } };
+	char body[600], name[80];
+	struct reply rep;
+
+	memset(name, 'x', sizeof(name));
+	for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+		(void)snprintf(body, sizeof(body), "%s\"created\":[{\"clientId\":\"%s%.*s\",\"note\":\"n\"}]}", UP, r[i].before, r[i].n, name);
+		post("/syncUpdate", body, &rep);
+		ck_assert_msg((rep.status == 200) == r[i].ok, "%s: %s", body, rep.body);
+		reply_fini(&rep);
+	}
+}
+END_TEST
+
 /* what httpd refuses by itself is answered in the same form */
 START_TEST(refusals_of_httpd)
 {
@@ -280,6 +300,7 @@ suite_requests(void)
 	tcase_add_test(t, limits);
 	tcase_add_test(t, wrong_requests);
 	tcase_add_test(t, long_member_name);
+	tcase_add_test(t, longest_names);
 	tcase_add_test(t, refusals_of_httpd);
 	suite_add_tcase(s, t);
 	return s;

@@ -307,10 +307,24 @@ take(struct local *l, const struct given *g)
 		l->has_base |= 1U << k;
 	}
 	memcpy(l->rev, g->rev, sizeof(l->rev));
+	l->deleted = false;
 }
 
+static bool
+named_alive(const struct answer *a, int64_t uuid)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (a->g[i].uuid == uuid)
+			return true;
+	return false;
+}
+
+/*
+ * The local object that the daemon created, or re-created after a deletion, for this client.  A re-created one takes the place of
+ * the deleted one only while that is held as deleted: it may be back, and then there are two.
+ */
 static struct local *
-own_created(struct client *c, const struct given *g, int folder)
+own_created(struct client *c, const struct answer *a, const struct given *g, int folder)
 {
 	char re[CU];
 
@@ -318,7 +332,11 @@ own_created(struct client *c, const struct given *g, int folder)
 		struct local *l = &c->obj[i];
 
 		(void)snprintf(re, sizeof(re), "d%d/re.%lld", c->dev, (long long)l->uuid);
-		if (l->used && ((l->new && strcmp(l->cu, g->cu) == 0) || (l->uuid != 0 && l->folder == folder && strcmp(re, g->cu) == 0)))
+		if (!l->used)
+			continue;
+		if (l->new && strcmp(l->cu, g->cu) == 0)
+			return l;
+		if (l->uuid != 0 && l->folder == folder && l->deleted && strcmp(re, g->cu) == 0 && !named_alive(a, l->uuid))
 			return l;
 	}
 	return NULL;
@@ -329,7 +347,7 @@ answer_given(struct sim *s, struct client *c, const struct req *q, const struct 
 {
 	struct local *l = by_uuid(c, g->uuid);
 
-	if (l == NULL && g->put && g->cu[0] != '\0' && (l = own_created(c, g, q->folder)) != NULL) {
+	if (l == NULL && g->put && g->cu[0] != '\0' && (l = own_created(c, a, g, q->folder)) != NULL) {
 		l->uuid = g->uuid;
 		l->new = false;
 	}
@@ -362,7 +380,7 @@ answer_deletions(struct client *c, const struct answer *a)
 		if (l == NULL || put)
 			continue;
 		if (l->dirty != 0 && !l->gone) { /* kept until its change is answered */
-			l->doubt = true;
+			l->doubt = l->deleted = true;
 			l->blind |= l->dirty;
 		} else {
 			l->used = false;

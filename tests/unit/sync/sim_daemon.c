@@ -83,10 +83,11 @@ sight(struct run *x, const struct oxobj *o, bool content, struct sighting *out)
 	out->lm = o->lm;
 	key_of(o->f[F_T], &out->t0, &out->t1);
 	out->sk = out->t0;
+	/* a listing carries the uid, too: a listed row must be found by its client id, or its deletion would be taken for done (F7) */
+	out->client_id = o->uid[0] != '\0' ? arena_strdup(x->a, o->uid) : NULL;
 	if (!content)
 		return;
 	out->known = true;
-	out->client_id = o->uid[0] != '\0' ? arena_strdup(x->a, o->uid) : NULL;
 	out->f = arena_array(x->a, struct sighting_field, NF);
 	for (int k = 0; k < NF; k++)
 		if (o->f[k] != 0)
@@ -274,13 +275,14 @@ refresh(struct run *x)
 {
 	struct sim *s = x->s;
 	uint64_t fence = x->f->fence;
-	bool old = s->ox.now - x->f->tnow > RETAIN * 6 / 10; /* near the end of OX's memory of deletions (F13) */
-	bool full = !x->f->init || old || (!s->noall && chance(s, .02));
-	msec_t since = x->f->ts - (s->off == BREAK_F13 ? 0 : OVERLAP);
+	msec_t asked = x->f->tnow, since = x->f->ts - (s->off == BREAK_F13 ? 0 : OVERLAP);
+	bool full = !x->f->init;
 	struct oxres r;
 	bool *seen;
 
 	task_yield(x->t);
+	/* near the end of OX's memory of deletions everything is listed (F13); decided when the request goes out */
+	full = full || s->ox.now - asked > RETAIN * 6 / 10 || (!s->noall && chance(s, .02));
 	if (ox_call(x, (struct oxop){ .kind = full ? OX_ALL : OX_UPDATES, .folder = x->folder, .t = since }, &r) != OXR_OK)
 		task_abort(x->t);
 	if (x->f->fence != fence && s->off != BREAK_F19)
@@ -838,9 +840,12 @@ plan(struct run *x, struct one *o, struct change *c, struct row *row, struct syn
 		.may_move = x->s->v.moves && x->s->off != BREAK_F15 };
 
 	in.policy = in.delete_policy = o->ch->insist ? POLICY_CLIENT : x->q->policy;
-	if (it != NULL) {
-		intent = it->i;
-		intent.f = it->f;
+	memset(&intent, 0, sizeof(intent));
+	if (it != NULL || o->asked) {
+		if (it != NULL) {
+			intent = it->i;
+			intent.f = it->f;
+		}
 		intent.asked = o->asked || x->s->off == BREAK_F10;
 		intent.elsewhere = o->elsewhere;
 		if (o->elsewhere) {

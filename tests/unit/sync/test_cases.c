@@ -226,7 +226,7 @@ do_intent(struct ctx *x)
 	bool blind;
 
 	memset(it, 0, sizeof(*it));
-	x->has_intent = true;
+	x->has_intent = !flag(x, "none");
 	it->state = flag(x, "pending") ? INTENT_PENDING : flag(x, "deleted") ? INTENT_DELETED : INTENT_DONE;
 	it->id = opt_num(x, "id", 0);
 	it->id_known = flag(x, "known");

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Inside of cache: the pool that commands and the subscriber share. */
+#ifndef USMD_CACHE_INT_H
+#define USMD_CACHE_INT_H
+
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "usmd/cache.h"
+
+#define CACHE_PREFIX "usmd:"
+#define CACHE_CHANNEL "usmd:events"
+#define CACHE_NODE 8               /* bytes of a node's random name, in front of each message */
+#define CACHE_MESSAGE (CACHE_NODE + 8)
+
+struct cache {
+	struct cache_options o;        /* strings owned; url "" = no cache */
+	pthread_mutex_t mutex;
+	redisContext **idle;           /* under mutex; o.pool of them at most */
+	unsigned n_idle;
+	int64_t retry_at_us;           /* under mutex; no attempt before this (monotonic), 0 = Redis works */
+	atomic_bool ok;
+	unsigned char node[CACHE_NODE];
+
+	bool subscribed;               /* the thread below runs */
+	pthread_t thread;
+	int stop[2];                   /* pipe; closing the writing end stops the thread */
+	void (*on_topic)(void *arg, uint64_t topic);
+	void (*on_gap)(void *arg);
+	void *arg;
+};
+
+/** cache_connect - a new connection, authenticated; NULL on failure (logged at level debug). */
+redisContext *cache_connect(const struct cache *c);
+/** cache_subscriber_stop - ends the thread if there is one. */
+void cache_subscriber_stop(struct cache *c);
+
+#endif

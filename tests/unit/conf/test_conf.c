@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Settings: every kind of right and wrong line, reload, dump, secrets; and that sample file and man page agree with the table. */
+#include "usmd/conf.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct conf *
+parse_ok(const char *text)
+{
+	struct conf *c;
+	struct err e = { .rc = RC_OK };
+	enum rc rc = conf_parse("t.conf", text, strlen(text), &c, &e);
+
+	ck_assert_msg(rc == RC_OK, "%s: %s", e.path, e.text);
+	return c;
+}
+
+static void
+parse_bad(const char *text, const char *path, const char *part)
+{
+	struct conf *c;
+	struct err e = { .rc = RC_OK };
+
+	ck_assert_msg(conf_parse("t.conf", text, strlen(text), &c, &e) == RC_PROTO, "accepted: %s", text);
+	ck_assert_ptr_null(c);
+	ck_assert_str_eq(e.path, path);
+	ck_assert_msg(strstr(e.text, part) != NULL, "'%s' lacks '%s'", e.text, part);
+}
+
+START_TEST(defaults)
+{
+	struct conf *c = conf_defaults();
+
+	ck_assert_ptr_nonnull(c);
+	ck_assert_str_eq(c->listen, "127.0.0.1:8090");
+	ck_assert_int_eq(c->listen_mode, 0660);
+	ck_assert_int_eq(c->connection_memory, 4096);
+	ck_assert_int_eq(c->refresh_overlap, 10000);
+	ck_assert_int_eq(c->ox_deletions_kept, INT64_C(12) * 7 * 86400 * 1000);
+	ck_assert_int_eq(c->calendar_past, INT64_C(2) * 365 * 86400 * 1000);
+	ck_assert_int_eq(c->max_objects_per_folder, 65535);
+	ck_assert(c->cookie_secure);
+	ck_assert_int_eq(c->log_level, LOG_LVL_INFO);
+	ck_assert_str_eq(c->redis_url, "");
+	conf_free(c);
+	conf_free(NULL);
+}
+END_TEST
+
+START_TEST(good_lines)
+{
+	struct conf *c = parse_ok("# comment\n\n  listen=/run/usmd/usmd.sock  \r\n\tworkers =\t7\nlisten_mode = 600\nmax_body=2 M\n"
+	    "max_body_total = 3000000\nfresh_for = 1500ms\nheartbeat_max = 2h\nheartbeat_min = 5 m\ncookie_secure = off\n"
+	    "log_level = debug\npg_conninfo = host=a,b dbname='x y' # no comment\nredis_url =\npassword_lifetime = 0\n"
+	    "  # the last line has no end\nox_ca_file = /etc/ca.pem");
+
+	ck_assert_str_eq(c->listen, "/run/usmd/usmd.sock");
+	ck_assert_int_eq(c->workers, 7);
+	ck_assert_int_eq(c->listen_mode, 0600);
+	ck_assert_int_eq(c->max_body, 2 * 1024 * 1024);
+	ck_assert_int_eq(c->max_body_total, 3000000);
+	ck_assert_int_eq(c->fresh_for, 1500);
+	ck_assert_int_eq(c->heartbeat_max, 7200000);
+	ck_assert_int_eq(c->heartbeat_min, 300000);
+	ck_assert(!c->cookie_secure);
+	ck_assert_int_eq(c->log_level, LOG_LVL_DEBUG);
+	ck_assert_str_eq(c->pg_conninfo, "host=a,b dbname='x y' # no comment");
+	ck_assert_str_eq(c->redis_url, "");
+	ck_assert_int_eq(c->password_lifetime, 0);
+	ck_assert_str_eq(c->ox_ca_file, "/etc/ca.pem");
+	/* the rest stays at its default */
+	ck_assert_str_eq(c->ox_client, "USM-JSON");
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(wrong_lines)
+{
+	static const struct {
+		const char *text, *path, *part;
+	} wrong[] = {
+		{ "workers", "t.conf:1", "has no '='" },
+		{ "\n\nworker = 3\n", "t.conf:3", "no setting 'worker'; did you mean workers?" },
+		{ "heartbeat_maxx = 3m", "t.conf:1", "did you mean heartbeat_max?" },
+		{ "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx = 1", "t.conf:1", "no setting 'xxx" },
+		{ "= 3", "t.conf:1", "no setting ''" },
+		{ "[http]\nworkers = 3", "t.conf:1", "sections" },
+		{ "workers = 3\nworkers = 3", "t.conf:2", "a second time" },
+		{ "workers = 0", "t.conf:1", "workers = '0' is not possible; allowed: 1 to 1024" },
+		{ "workers = 1025", "t.conf:1", "1 to 1024" },
+		{ "workers = 3x", "t.conf:1", "1 to 1024" },
+		{ "workers =", "t.conf:1", "1 to 1024" },
+		{ "workers = -3", "t.conf:1", "1 to 1024" },
+		{ "workers = 99999999999999999999", "t.conf:1", "1 to 1024" },
+		{ "refresh_overlap = 10", "t.conf:1", "5s to 10m, with unit ms, s, m, h, d, w or y" },
+		{ "refresh_overlap = 4999ms", "t.conf:1", "5s to 10m" },
+		{ "refresh_overlap = 11m", "t.conf:1", "5s to 10m" },
+		{ "refresh_overlap = 10 parsecs", "t.conf:1", "5s to 10m" },
+		{ "refresh_overlap = 9999999999999999999s", "t.conf:1", "5s to 10m" },
+		{ "refresh_overlap = 9223372036854775807y", "t.conf:1", "5s to 10m" },
+		{ "max_body = 64X", "t.conf:1", "64K to 1G, in bytes or with unit K, M or G" },
+		{ "max_body = 1.5M", "t.conf:1", "64K to 1G" },
+		{ "listen_mode = 0888", "t.conf:1", "0000 to 0777, octal" },
+		{ "listen_mode = 1777", "t.conf:1", "0000 to 0777" },
+		{ "cookie_secure = maybe", "t.conf:1", "yes or no" },
+		{ "log_level = loud", "t.conf:1", "error, warn, info or debug" },
+		{ "ox_url = ftp://x/", "t.conf:1", "http:// or https:// URL" },
+		{ "ox_url = https://", "t.conf:1", "URL" },
+		{ "ox_url =", "t.conf:1", "URL" },
+		{ "ox_ca_file = ca.pem", "t.conf:1", "absolute path, or empty" },
+		{ "listen =", "t.conf:1", "allowed: text" },
+		{ "key_file =", "t.conf:1", "mode 0600" },
+		{ "ox_client = \xff", "t.conf:1", "not UTF-8" },
+		{ "heartbeat_min = 1h", "t.conf", "heartbeat_min is larger" },
+		{ "page_max = 10", "t.conf", "page_default" },
+		{ "max_body = 1G", "t.conf", "max_body_total" },
+		{ "max_connections = 100", "t.conf", "max_waiters" },
+		{ "ox_timeout = 10m", "t.conf", "ox_write_max_time" },
+	};
+	char longline[5000];
+	struct conf *c;
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		parse_bad(wrong[i].text, wrong[i].path, wrong[i].part);
+	memset(longline, '#', sizeof(longline) - 1);
+	longline[sizeof(longline) - 1] = '\0';
+	parse_bad(longline, "t.conf:1", "longer than");
+	ck_assert_int_eq(conf_parse("n", "a\0b", 3, &c, &e), RC_PROTO);
+	ck_assert_int_eq(conf_load("/nonexistent/usmd.conf", &c, &e), RC_NOTFOUND);
+}
+END_TEST
+
+START_TEST(table_is_sound)
+{
+	size_t n;
+	const struct conf_setting *s = conf_settings(&n);
+	char range[128];
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i].name == NULL)
+			continue;
+		conf_range(&s[i], range, sizeof(range));
+		ck_assert_msg(strlen(range) < sizeof(range) - 1 && strlen(s[i].help) > 5, "%s", s[i].name);
+		for (size_t k = 0; k < i; k++)
+			ck_assert(s[k].name == NULL || strcmp(s[k].name, s[i].name) != 0);
+	}
+}
+END_TEST
+
+static char dir[32];
+
+static const char *
+write_file(const char *name, const char *text, mode_t mode)
+{
+	static char path[64];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	(void)fputs(text, f);
+	(void)fclose(f);
+	ck_assert_int_eq(chmod(path, mode), 0);
+	return path;
+}
+
+static void
+make_dir(void)
+{
+	(void)snprintf(dir, sizeof(dir), "/tmp/usmd-test-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void
+remove_dir(void)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "%s/f", dir);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
+START_TEST(reload)
+{
+	struct conf *old = parse_ok("workers = 3\nlisten = 127.0.0.1:1\nlog_level = warn\n"), *c;
+	struct buf ignored;
+	struct err e;
+
+	buf_init(&ignored, 0);
+	ck_assert_int_eq(conf_reload(old, write_file("f", "workers = 4\nlog_level = debug\nlisten = 127.0.0.1:2\nox_client=X\n", 0644),
+	    &c, &ignored, &e), RC_OK);
+	ck_assert_str_eq(ignored.p, "listen workers ox_client");
+	ck_assert_int_eq(c->log_level, LOG_LVL_DEBUG);
+	ck_assert_int_eq(c->workers, 3);
+	ck_assert_str_eq(c->listen, "127.0.0.1:1");
+	ck_assert_str_eq(c->ox_client, "USM-JSON");
+	ck_assert_int_eq(old->log_level, LOG_LVL_WARN);
+	conf_free(old);
+	ck_assert_str_eq(c->listen, "127.0.0.1:1");
+
+	/* a wrong file changes nothing */
+	old = c;
+	ck_assert_int_eq(conf_reload(old, write_file("f", "workers = many\n", 0644), &c, &ignored, &e), RC_PROTO);
+	ck_assert_ptr_null(c);
+	conf_free(old);
+	buf_fini(&ignored);
+}
+END_TEST
+
+START_TEST(dump_can_be_loaded_and_hides_passwords)
+{
+	struct conf *c = parse_ok("workers = 3\nfresh_for = 90s\npg_conninfo = host=x password = 'a\\'b c' user=u PASSWORD=geheim\n"
+	    "redis_url = redis://me:secret1@host:1/2\nox_url = https://o:secret2@ox/ajax\n"), *again;
+	struct buf b, b2;
+
+	buf_init(&b, 0);
+	buf_init(&b2, 0);
+	conf_dump(c, &b);
+	ck_assert_ptr_nonnull(strstr(b.p, "\nworkers = 3\n"));
+	ck_assert_ptr_nonnull(strstr(b.p, "\nfresh_for = 90s\n"));
+	ck_assert_ptr_nonnull(strstr(b.p, "\nlisten_mode = 0660\n"));
+	ck_assert_ptr_nonnull(strstr(b.p, "\npg_conninfo = host=x password =*** user=u PASSWORD=***\n"));
+	ck_assert_ptr_nonnull(strstr(b.p, "\nredis_url = redis://me:***@host:1/2\n"));
+	ck_assert_ptr_nonnull(strstr(b.p, "\nox_url = https://o:***@ox/ajax\n"));
+	again = parse_ok(b.p);
+	conf_dump(again, &b2);
+	ck_assert_str_eq(b.p, b2.p);
+	conf_free(c);
+	conf_free(again);
+
+	c = parse_ok("pg_conninfo = postgresql://h/d?password=geheim&x=1\n");
+	buf_reset(&b);
+	conf_dump(c, &b);
+	ck_assert_ptr_nonnull(strstr(b.p, "\npg_conninfo = postgresql://h/d?password=***&x=1\n"));
+	conf_free(c);
+	buf_fini(&b);
+	buf_fini(&b2);
+}
+END_TEST
+
+START_TEST(secrets)
+{
+	char out[16];
+	struct err e;
+
+	ck_assert_int_eq(conf_secret_read("key_file", write_file("f", "abc\nrest", 0600), out, sizeof(out), &e), RC_OK);
+	ck_assert_str_eq(out, "abc");
+	ck_assert_int_eq(conf_secret_read("key_file", write_file("f", "", 0400), out, sizeof(out), &e), RC_OK);
+	ck_assert_str_eq(out, "");
+	ck_assert_int_eq(conf_secret_read("key_file", write_file("f", "abc\n", 0640), out, sizeof(out), &e), RC_FORBIDDEN);
+	ck_assert_ptr_nonnull(strstr(e.text, "chmod 600"));
+	ck_assert_str_eq(out, "");
+	ck_assert_int_eq(conf_secret_read("key_file", write_file("f", "123456789012345", 0600), out, sizeof(out), &e), RC_OK);
+	ck_assert_int_eq(conf_secret_read("key_file", write_file("f", "1234567890123456", 0600), out, sizeof(out), &e), RC_LIMIT);
+	ck_assert_int_eq(conf_secret_read("key_file", "/nonexistent/key", out, sizeof(out), &e), RC_NOTFOUND);
+	ck_assert_int_eq(conf_secret_read("key_file", dir, out, sizeof(out), &e), RC_FORBIDDEN);
+	ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	ck_assert_int_eq(conf_secret_read("key_file", "f", out, sizeof(out), &e), RC_NOTFOUND);
+	ck_assert_ptr_nonnull(strstr(e.text, "LoadCredential=f:FILE"));
+	/* systemd guards its own directory: the mode is its business */
+	ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
+	(void)write_file("f", "cred", 0444);
+	ck_assert_int_eq(conf_secret_read("key_file", "f", out, sizeof(out), &e), RC_OK);
+	ck_assert_str_eq(out, "cred");
+}
+END_TEST
+
+/* ---- the files that repeat the table; tests run in the top directory ---- */
+
+static void
+read_whole(const char *path, struct buf *b)
+{
+	FILE *f = fopen(path, "r");
+	int c;
+
+	ck_assert_msg(f != NULL, "%s cannot be read from here", path);
+	buf_init(b, 0);
+	while ((c = fgetc(f)) != EOF)
+		buf_addc(b, (char)c);
+	(void)fclose(f);
+}
+
+START_TEST(sample_file_agrees)
+{
+	struct buf is, must;
+	struct conf *c;
+	struct err e;
+
+	read_whole("conf/usmd.conf", &is);
+	buf_init(&must, 0);
+	conf_sample(&must);
+	ck_assert_msg(strcmp(is.p, must.p) == 0, "conf/usmd.conf differs from the table; write it anew: usmctl config --sample > conf/usmd.conf");
+	buf_fini(&is);
+	ck_assert_int_eq(conf_load("conf/usmd.conf", &c, &e), RC_OK);
+	conf_free(c);
+
+	/* with its settings uncommented it is right, too, and changes nothing */
+	for (char *p = must.p; (p = strstr(p, "\n#")) != NULL; p++)
+		if (p[2] != ' ')
+			p[1] = ' ';
+	c = parse_ok(must.p);
+	conf_dump(c, &is);
+	buf_reset(&must);
+	conf_free(c);
+	c = conf_defaults();
+	conf_dump(c, &must);
+	ck_assert_str_eq(is.p, must.p);
+	conf_free(c);
+	buf_fini(&is);
+	buf_fini(&must);
+}
+END_TEST
+
+/* T as it stands in a man page: '-' escaped so that it can be copied. */
+static void
+add_roff(struct buf *b, const char *t)
+{
+	for (; *t != '\0'; t++) {
+		if (*t == '-')
+			buf_addc(b, '\\');
+		buf_addc(b, *t);
+	}
+}
+
+START_TEST(man_page_agrees)
+{
+	struct buf page, entry;
+	char range[128];
+	size_t n, entries = 0;
+	const struct conf_setting *s = conf_settings(&n);
+	const char *at;
+
+	read_whole("man/usmd.conf.5", &page);
+	buf_init(&entry, 0);
+	at = page.p;
+	for (size_t i = 0; i < n; i++) {
+		const char *found;
+
+		buf_reset(&entry);
+		if (s[i].name == NULL) {
+			buf_addf(&entry, "\n.SS %s\n", s[i].section);
+		} else {
+			entries++;
+			conf_range(&s[i], range, sizeof(range));
+			buf_addf(&entry, "\n.TP\n.BR %s \" = ", s[i].name);
+			add_roff(&entry, s[i].def);
+			buf_adds(&entry, "\"\n");
+			add_roff(&entry, s[i].help);
+			buf_adds(&entry, ".\nAllowed: ");
+			add_roff(&entry, range);
+			buf_addf(&entry, ".%s\n", s[i].live ? "\nReloadable." : "");
+		}
+		found = strstr(at, entry.p);
+		ck_assert_msg(found != NULL, "man/usmd.conf.5 lacks, or has in another place:%s", entry.p);
+		at = found;
+	}
+	for (at = page.p; (at = strstr(at, "\nAllowed: ")) != NULL; at++)
+		entries--;
+	ck_assert_msg(entries == 0, "man/usmd.conf.5 describes a setting that does not exist");
+	buf_fini(&page);
+	buf_fini(&entry);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("conf");
+	TCase *tc = tcase_create("conf"), *files = tcase_create("files");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(tc, defaults);
+	tcase_add_test(tc, good_lines);
+	tcase_add_test(tc, wrong_lines);
+	tcase_add_test(tc, table_is_sound);
+	tcase_add_test(tc, dump_can_be_loaded_and_hides_passwords);
+	tcase_add_test(tc, sample_file_agrees);
+	tcase_add_test(tc, man_page_agrees);
+	tcase_add_checked_fixture(files, make_dir, remove_dir);
+	tcase_add_test(files, reload);
+	tcase_add_test(files, secrets);
+	suite_add_tcase(suite, tc);
+	suite_add_tcase(suite, files);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}
