@@ -228,7 +228,9 @@ listing_row(struct listing *l, const json_t *row, struct err *e)
 {
 	struct object *o = l->scratch;
 	struct sighting *s = &l->s[l->n];
+	const char *uid;
 	size_t x;
+	int i_uid;
 	enum rc rc;
 
 	object_drop(o);
@@ -247,6 +249,10 @@ listing_row(struct listing *l, const json_t *row, struct err *e)
 		s->oxid = s->id < 0 ? o->oxid : NULL;
 		s->lm = o->lm;
 		object_range(o, &s->sk, &s->t0, &s->t1);
+		/* a listed row must be found by its client id, too, or a create whose answer was lost looks as if it had never happened (F7, F10) */
+		i_uid = model_field(model_content(l->ct), "uid");
+		uid = i_uid >= 0 ? object_get_str(o, (unsigned)i_uid) : NULL;
+		s->client_id = uid != NULL ? client_uid_parse(l->a, uid) : NULL;
 	}
 	if (l->seen != NULL && imap_get(l->seen, s->id, &x))
 		return RC_OK;
