@@ -22,6 +22,22 @@ grow(struct arena *a, void **array, size_t *cap, size_t n, size_t size)
 	return RC_OK;
 }
 
+/* OX sends 0 and false for "not set" in rows and leaves them out of objects: one of the two reaches clients. */
+static void
+drop_zeros(struct object *o)
+{
+	const struct content_type *t = model_content(o->ct);
+
+	for (size_t i = 0; i < t->n_fields; i++) {
+		if ((t->fields[i].flags & FF_ZERO) == 0 || o->v[i] == NULL)
+			continue;
+		if (json_is_false(o->v[i]) || (json_is_integer(o->v[i]) && json_integer_value(o->v[i]) == 0)) {
+			json_decref(o->v[i]);
+			o->v[i] = NULL;
+		}
+	}
+}
+
 enum rc
 stash_put(struct op *op, struct object *o)
 {
@@ -29,6 +45,7 @@ stash_put(struct op *op, struct object *o)
 	size_t at;
 	void *p = s->o;
 
+	drop_zeros(o);
 	if (s->by_id == NULL && (s->by_id = imap_new(op->a, 64)) == NULL)
 		return RC_NOMEM;
 	if (imap_get(s->by_id, o->id, &at)) {

@@ -144,7 +144,10 @@ intent_becomes(struct sync_plan_out *out, enum intent_state st, bool unsure)
 	out->intent_unsure = unsure;
 }
 
-/* The object exists, elsewhere or no more here: everything that the create did not carry, or that is not there, is recorded. */
+/*
+ * The object is elsewhere, or gone: everything that the create did not carry, or that is not there, is recorded.  After a deletion,
+ * too: a device restored from its backup may send, with new text in it, what it had deleted since.
+ */
 static void
 record_beyond_intent(const struct sync_plan_in *in, struct sync_plan_out *out)
 {
@@ -192,7 +195,7 @@ plan_absent(const struct sync_plan_in *in, struct sync_plan_out *out)
 		intent_becomes(out, INTENT_DONE, false);
 		return;
 	}
-	if (it != NULL && it->id_known && it->state != INTENT_DELETED) { /* created, and gone from here since (F10) */
+	if (it != NULL && it->state != INTENT_DELETED && (it->id_known || it->state == INTENT_DONE)) { /* created, and gone from here since (F10) */
 		record_beyond_intent(in, out);
 		return;
 	}
@@ -207,7 +210,8 @@ plan_absent(const struct sync_plan_in *in, struct sync_plan_out *out)
 		return;
 	}
 	if (it != NULL && it->state == INTENT_DELETED) { /* a create that arrives after its own deletion (F7) */
-		done(out, ST_GONE);
+		record_beyond_intent(in, out);
+		out->map = false;
 		return;
 	}
 	if (it != NULL && it->state == INTENT_PENDING && in->now - it->at < in->late_max) {
@@ -274,11 +278,7 @@ plan_dead(const struct facts *x, struct sync_plan_out *out)
 		done(out, ST_CONFLICT);
 		return;
 	}
-	if (in->intent != NULL && in->intent->state == INTENT_DELETED) {
-		done(out, ST_GONE);
-		return;
-	}
-	out->force_del = true;
+	out->force_del = in->intent == NULL || in->intent->state != INTENT_DELETED; /* who deleted it itself need not be told */
 	out->kind = PLAN_RECORD;
 	out->status = ST_GONE;
 	for (unsigned k = 0; k < ch->nf; k++)

@@ -36,7 +36,7 @@ input(struct req *r)
 }
 
 /* "anton", "anton@example.com" */
-static struct user *
+struct user *
 user_named(const char *name)
 {
 	const char *at = name ? strchr(name, '@') : NULL;
@@ -175,17 +175,17 @@ clock_set(struct req *r)
 
 /* --- acting as a user -------------------------------------------------------------- */
 
-static void
-as_user(struct req *r, struct req *q, struct user *u)
+void
+req_as_user(struct req *q, struct user *u, struct sb *out)
 {
 	memset(q, 0, sizeof(*q));
+	q->out = out;
 	q->c = u->c;
 	q->u = u;
 	q->method = "PUT";
-	q->out = r->out;
 	q->status = 200;
-	q->ua = r->ua;
-	q->peer = r->peer;
+	q->ua = "oxsim";
+	q->peer = "127.0.0.1";
 	q->in_multiple = true;
 	q->rest = "";
 	q->j_done = true;
@@ -224,7 +224,7 @@ act_as(struct req *r)
 		bad(r, "want {\"user\":..,\"module\":..,\"action\":..,\"params\":{..},\"data\":..}");
 		return;
 	}
-	as_user(r, &q, u);
+	req_as_user(&q, u, r->out);
 	(void)snprintf(q.module, sizeof(q.module), "%s", m);
 	q.action = a;
 	q.j = json_object_get(j, "data");
@@ -317,7 +317,7 @@ fill(struct req *r)
 			fill_mail(u, mb, i, size > 0 ? (size_t)size : 1024);
 			continue;
 		}
-		as_user(r, &q, u);
+		req_as_user(&q, u, r->out);
 		o = fill_fields(f, i, extra);
 		if (store_insert(&q, f, o) == NULL) {
 			r->status = 400;

@@ -20,6 +20,9 @@ static const char usage[] =
 "  --rate-limit N/MS       429 after N requests within MS milliseconds (not for USM clients)\n"
 "  --session-ttl MS        idle time after which a session ends, default 3600000, 0 never\n"
 "  --log FILE              one line per request, - for the standard error output\n"
+"  --import-user NAME      whose default folders --import fills, default berta\n"
+"  --import PATH...        reads .vcf, .ics, .eml, mbox files and folders of them at the start; what is\n"
+"                          refused is named with the reason; must be the last option\n"
 "  --help                  this text\n"
 "\n"
 "Users of the fixture (password: secret): oxadmin, anton, berta (may use client USM-JSON), caesar\n"
@@ -77,11 +80,14 @@ main(int argc, char **argv)
 		{ "rate-limit", required_argument, NULL, 'r' },
 		{ "session-ttl", required_argument, NULL, 't' },
 		{ "log", required_argument, NULL, 'L' },
+		{ "import-user", required_argument, NULL, 'u' },
+		{ "import", no_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0, 0, 0, 0 }
 	};
 	char host[64] = "127.0.0.1";
-	const char *port_file = NULL, *fixture = "small";
+	const char *port_file = NULL, *fixture = "small", *import_user = "berta";
+	bool import = false;
 	int port = 8009, o, rc;
 
 	S.session_ttl = 3600000;
@@ -96,6 +102,8 @@ main(int argc, char **argv)
 		case 'p': port_file = optarg; break;
 		case 'd': S.data_file = optarg; break;
 		case 'f': fixture = optarg; break;
+		case 'u': import_user = optarg; break;
+		case 'i': import = true; break;
 		case 'o': S.older = true; break;
 		case 't':
 			if (!parse_i64(optarg, &S.session_ttl)) {
@@ -121,7 +129,7 @@ main(int argc, char **argv)
 		default: fputs(usage, stderr); return 2;
 		}
 	}
-	if (optind < argc || (strcmp(fixture, "small") != 0 && strcmp(fixture, "none") != 0)) {
+	if ((optind < argc) != import || (strcmp(fixture, "small") != 0 && strcmp(fixture, "none") != 0)) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -137,6 +145,8 @@ main(int argc, char **argv)
 		fixture_load(fixture);
 	else if (!persist_load(S.data_file))
 		return 1;
+	if (import && !import_paths(import_user, argv + optind, argc - optind))
+		return 2;
 	rc = http_run(host, port, port_file);
 	if (S.data_file != NULL && !persist_save(S.data_file))
 		rc = 1;

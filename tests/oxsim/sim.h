@@ -121,6 +121,7 @@ struct attendee {		/* a resolved internal user */
 	char *msg;
 	int alarm;		/* minutes, -1 none (calendar) */
 	bool hidden;		/* declined by deleting: no place any more */
+	char *alarms;		/* chronos form, JSON; NULL: made from `alarm` */
 };
 
 struct attach {
@@ -245,7 +246,7 @@ struct ctx {
 	uint32_t nftomb, cftomb;
 	GHashTable *obj[M_COUNT];	/* id -> struct obj */
 	int next_id[M_COUNT];
-	int next_folder, next_attach, next_principal;
+	int next_folder, next_attach, next_alarm, next_principal;
 	int64_t last_stamp;
 };
 
@@ -501,6 +502,11 @@ void contact_sort_folder(struct folder *f);
 
 /* THE insertion: an OX JSON object into a folder as a user; NULL with r's error set */
 struct obj *store_insert(struct req *r, struct folder *f, json_t *fields);
+/* Q as a request of U whose answer goes to OUT; set module, action and j, end with req_clear */
+void req_as_user(struct req *q, struct user *u, struct sb *out);
+struct user *user_named(const char *name);
+/* files and folders into the default folders of a user; false: no such user */
+bool import_paths(const char *user, char *const *paths, int n);
 struct obj *contact_insert(struct req *r, struct folder *f, json_t *fields);
 struct obj *task_insert(struct req *r, struct folder *f, json_t *fields);
 struct obj *cal_insert(struct req *r, struct folder *f, json_t *fields);

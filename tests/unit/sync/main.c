@@ -10,6 +10,7 @@ main(void)
 	SRunner *r = srunner_create(suite_cases());
 	int failed;
 
+	srunner_add_suite(r, suite_limits());
 	srunner_add_suite(r, suite_histories());
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -139,6 +139,7 @@ struct db {
 /* ---- client ---- */
 struct local {
 	bool used, new, gone, doubt, insist;
+	bool deleted; /* the server deleted it, kept until its change is answered */
 	int64_t uuid; /* 0 = none yet */
 	char cu[CU];
 	int folder;

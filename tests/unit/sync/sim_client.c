@@ -307,6 +307,7 @@ take(struct local *l, const struct given *g)
 		l->has_base |= 1U << k;
 	}
 	memcpy(l->rev, g->rev, sizeof(l->rev));
+	l->deleted = false;
 }
 
 static bool
@@ -320,7 +321,7 @@ named_alive(const struct answer *a, int64_t uuid)
 
 /*
  * The local object that the daemon created, or re-created after a deletion, for this client.  A re-created one takes the place of
- * the deleted one, unless the same answer says that the deleted one is back: then there are two.
+ * the deleted one only while that is held as deleted: it may be back, and then there are two.
  */
 static struct local *
 own_created(struct client *c, const struct answer *a, const struct given *g, int folder)
@@ -335,7 +336,7 @@ own_created(struct client *c, const struct answer *a, const struct given *g, int
 			continue;
 		if (l->new && strcmp(l->cu, g->cu) == 0)
 			return l;
-		if (l->uuid != 0 && l->folder == folder && strcmp(re, g->cu) == 0 && !named_alive(a, l->uuid))
+		if (l->uuid != 0 && l->folder == folder && l->deleted && strcmp(re, g->cu) == 0 && !named_alive(a, l->uuid))
 			return l;
 	}
 	return NULL;
@@ -379,7 +380,7 @@ answer_deletions(struct client *c, const struct answer *a)
 		if (l == NULL || put)
 			continue;
 		if (l->dirty != 0 && !l->gone) { /* kept until its change is answered */
-			l->doubt = true;
+			l->doubt = l->deleted = true;
 			l->blind |= l->dirty;
 		} else {
 			l->used = false;

@@ -7,6 +7,6 @@
 
 Suite *suite_cases(void);
 Suite *suite_histories(void);
-Suite *suite_rules(void);
+Suite *suite_limits(void);
 
 #endif
