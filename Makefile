@@ -44,11 +44,11 @@ DEPS_cache    := model util
 DEPS_backend  := model util
 DEPS_hub      := util
 DEPS_pim      := model util
-DEPS_engine   := sync store cache backend hub model util
-DEPS_protocol := engine sync store cache backend hub model util
+DEPS_engine   := store cache backend hub sync model util
+DEPS_protocol := engine store cache backend hub sync model util
 DEPS_httpd    := hub util
 DEPS_client   := pim model util
-DEPS_daemon   := httpd protocol engine sync store cache backend hub conf model util
+DEPS_daemon   := httpd protocol engine store cache backend hub conf sync model util
 
 pkgc = $(if $(strip $(1)),$(shell pkg-config --cflags $(1) 2>/dev/null))
 pkgl = $(if $(strip $(1)),$(shell pkg-config --libs $(1) 2>/dev/null))
@@ -79,6 +79,9 @@ $(call lib,$(1)): $(call obj_of,$(1)) Makefile
 endef
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 
+# where the programs look unless told otherwise
+$(B)/obj/src/daemon/%.o: EXTRA_CFLAGS += -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
+
 # program: object with main, its modules in link order
 define program_rules
 $(B)/$(1): $(B)/obj/$(2:.c=.o) $(foreach m,$(3),$(call lib,$(m)))
@@ -98,6 +101,18 @@ $(B)/obj/tests/oxsim/%.o: tests/oxsim/%.c Makefile
 $(B)/oxsim: $(OXSIM_OBJ) $(call lib,pim) $(call lib,model) $(call lib,util)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_oxsim) $(call libs_of,pim model util)) -lm
 	@echo "  built $@"
+
+# --- the demo: its comparison reads files with the client's own converters ---
+COMPARE_OBJ := $(addprefix $(B)/obj/src/client/,convert.o file.o)
+$(B)/obj/tests/demo/%.o: tests/demo/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(call pkgc,$(PKG_client) $(call libs_of,backend pim model util)) -MMD -MP -c -o $@ $<
+$(B)/compare: $(B)/obj/tests/demo/compare.o $(COMPARE_OBJ) $(foreach m,backend pim model util,$(call lib,$(m)))
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,backend pim model util)) -lm
+	@echo "  built $@"
+.PHONY: demo
+demo: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare ## the main job before your eyes: a server, two devices, a story; DATA=folder for your own data
+	@sh tests/harness/with-servers sh tests/demo/demo $(B) $(DATA)
 
 # --- replay of recorded exchanges against oxsim; its objects serve a test too ----
 REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*.c)))

@@ -251,6 +251,11 @@ ask_uid(struct work *w, bool *again, struct err *e)
 
 	*again = false;
 	w->kept_intent = true; /* asked and elsewhere are for this attempt, not for the database */
+	if (!w->has_intent) { /* a re-creation whose intent is acknowledged: the next plan says what to save */
+		memset(&w->intent, 0, sizeof(w->intent));
+		w->intent.state = INTENT_PENDING;
+		w->has_intent = true;
+	}
 	if (op->t.ct == CT_MAIL) {
 		rc = w->message_id != NULL ? ox_mail_find(op->s->ox, op->a, op->t.oxid, w->message_id, &id, e) : RC_NOTFOUND;
 		if (rc == RC_OK && id >= w->intent.id) {

@@ -42,7 +42,7 @@ static const struct field fields[] = {
 	{ "participants", 220, FT_JSON, 0, 0, NULL },
 	{ "users", 221, FT_JSON, 0, FF_READONLY, NULL },
 	{ "occurrences", 222, FT_INT, 0, FF_ZERO | FF_LISTED, NULL },
-	{ "uid", 223, FT_STRING, 1024, FF_ONCE | FF_NOINDEX, "UID" },
+	{ "uid", 223, FT_STRING, 1024, FF_ONCE | FF_NOINDEX | FF_LISTED, "UID" },
 	{ "organizer", 224, FT_STRING, 0, FF_READONLY, NULL },
 	{ "sequence", 225, FT_INT, 0, NOISE, "Sequence" },
 	{ "confirmations", 226, FT_JSON, 0, FF_READONLY, NULL },

@@ -24,7 +24,7 @@ static const struct field fields[] = {
 	{ "color_label", 102, FT_INT, 0, FF_ZERO, NULL },
 	{ "number_of_attachments", 104, FT_INT, 0, FF_READONLY | FF_ZERO, NULL },
 	{ "lastModifiedOfNewestAttachmentUTC", 105, FT_TIME, 0, FF_READONLY, NULL },
-	{ "uid", 223, FT_STRING, 255, FF_ONCE | FF_NOINDEX, "UID" },
+	{ "uid", 223, FT_STRING, 255, FF_ONCE | FF_NOINDEX | FF_LISTED, "UID" },
 	{ "display_name", 500, FT_STRING, 320, 0, "File as" },
 	{ "first_name", 501, FT_STRING, 128, 0, "First name" },
 	{ "last_name", 502, FT_STRING, 128, 0, "Last name" },

@@ -32,7 +32,7 @@ static const struct field fields[] = {
 	{ "participants", 220, FT_JSON, 0, 0, NULL },
 	{ "users", 221, FT_JSON, 0, FF_READONLY, NULL },
 	{ "occurrences", 222, FT_INT, 0, FF_ZERO, NULL },
-	{ "uid", 223, FT_STRING, 255, FF_ONCE | FF_NOINDEX, NULL },
+	{ "uid", 223, FT_STRING, 255, FF_ONCE | FF_NOINDEX | FF_LISTED, NULL },
 	{ "status", 300, FT_INT, 0, FF_ZERO | FF_HEADERS, NULL },
 	{ "percent_completed", 301, FT_INT, 0, FF_ZERO | FF_HEADERS, NULL },
 	{ "actual_costs", 302, FT_NUMBER, 0, 0, "actual_costs" },

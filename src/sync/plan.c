@@ -195,7 +195,7 @@ plan_absent(const struct sync_plan_in *in, struct sync_plan_out *out)
 		intent_becomes(out, INTENT_DONE, false);
 		return;
 	}
-	if (it != NULL && it->id_known && it->state != INTENT_DELETED) { /* created, and gone from here since (F10) */
+	if (it != NULL && it->state != INTENT_DELETED && (it->id_known || it->state == INTENT_DONE)) { /* created, and gone from here since (F10) */
 		record_beyond_intent(in, out);
 		return;
 	}
