@@ -110,8 +110,10 @@ $(B)/obj/tests/demo/%.o: tests/demo/%.c Makefile
 $(B)/compare: $(B)/obj/tests/demo/compare.o $(COMPARE_OBJ) $(foreach m,backend pim model util,$(call lib,$(m)))
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,backend pim model util)) -lm
 	@echo "  built $@"
-.PHONY: demo
-demo: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare ## the main job before your eyes: a server, two devices, a story; DATA=folder for your own data
+.PHONY: demo demo-run
+demo: ## the main job before your eyes: a server, two devices, a story; DATA=folder for your own data
+	$(call with_deps,demo-run)
+demo-run: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare
 	@sh tests/harness/with-servers sh tests/demo/demo $(B) $(DATA)
 
 # --- replay of recorded exchanges against oxsim; its objects serve a test too ----
@@ -263,10 +265,10 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and tha
 	$(Q)tests/lint/check-pure $(call lib,sync)
 
 .PHONY: lint
+lint: export CFLAGS_LINT = $(filter-out -Werror,$(CFLAGS_ALL)) -Itests $(call pkgc,$(sort $(foreach m,$(MODULES) oxsim tests,$(PKG_$(m)))))
 lint: lint-fast ## all checks of the sources: the above, headers alone, clang-tidy, cppcheck, shellcheck, man pages
 	@sh tests/harness/deps --have lint 2>/dev/null || sh tests/harness/deps lint
-	$(Q)CFLAGS_LINT='$(filter-out -Werror,$(CFLAGS_ALL)) -Itests $(call pkgc,$(sort $(foreach m,$(MODULES) oxsim tests,$(PKG_$(m)))))' \
-		B=$(B) sh tests/lint/tools
+	$(Q)B=$(B) sh tests/lint/tools
 
 # --- installation: oxsim is a test's tool and never installed ---------------------
 BINDIR  := $(PREFIX)/bin
