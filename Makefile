@@ -44,11 +44,11 @@ DEPS_cache    := model util
 DEPS_backend  := model util
 DEPS_hub      := util
 DEPS_pim      := model util
-DEPS_engine   := sync store cache backend hub model util
-DEPS_protocol := engine sync store cache backend hub model util
+DEPS_engine   := store cache backend hub sync model util
+DEPS_protocol := engine store cache backend hub sync model util
 DEPS_httpd    := hub util
 DEPS_client   := pim model util
-DEPS_daemon   := httpd protocol engine sync store cache backend hub conf model util
+DEPS_daemon   := httpd protocol engine store cache backend hub conf sync model util
 
 pkgc = $(if $(strip $(1)),$(shell pkg-config --cflags $(1) 2>/dev/null))
 pkgl = $(if $(strip $(1)),$(shell pkg-config --libs $(1) 2>/dev/null))
@@ -79,6 +79,9 @@ $(call lib,$(1)): $(call obj_of,$(1)) Makefile
 endef
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 
+# where the programs look unless told otherwise
+$(B)/obj/src/daemon/%.o: EXTRA_CFLAGS += -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
+
 # program: object with main, its modules in link order
 define program_rules
 $(B)/$(1): $(B)/obj/$(2:.c=.o) $(foreach m,$(3),$(call lib,$(m)))
@@ -99,15 +102,23 @@ $(B)/oxsim: $(OXSIM_OBJ) $(call lib,pim) $(call lib,model) $(call lib,util)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_oxsim) $(call libs_of,pim model util)) -lm
 	@echo "  built $@"
 
+# --- the demo: its comparison reads files with the client's own converters ---
+COMPARE_OBJ := $(addprefix $(B)/obj/src/client/,convert.o file.o)
+$(B)/obj/tests/demo/%.o: tests/demo/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(call pkgc,$(PKG_client) $(call libs_of,backend pim model util)) -MMD -MP -c -o $@ $<
+$(B)/compare: $(B)/obj/tests/demo/compare.o $(COMPARE_OBJ) $(foreach m,backend pim model util,$(call lib,$(m)))
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,backend pim model util)) -lm
+	@echo "  built $@"
+.PHONY: demo
+demo: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare ## the main job before your eyes: a server, two devices, a story; DATA=folder for your own data
+	@sh tests/harness/with-servers sh tests/demo/demo $(B) $(DATA)
+
 # --- replay of recorded exchanges against oxsim; its objects serve a test too ----
 REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*.c)))
 $(B)/oxsim-replay: $(REPLAY_OBJ)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,jansson libcurl)
 	@echo "  built $@"
-$(B)/tests/int_test_oxsim_replay: $(B)/obj/tests/integration/test_oxsim_replay.o \
-    $(filter-out %/replay.o,$(REPLAY_OBJ)) | $(B)/oxsim
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,check jansson libcurl)
 
 # --- unit tests: tests/unit/<module>/*.c -> one Check program a module -------
 # Each links only what its module may use, so a wrong dependency is a link error.
@@ -134,6 +145,7 @@ $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
 FUZZ_SECONDS ?= 60
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_DEPS_usmjson := protocol model util
+FUZZ_DEPS_pim := pim model util
 FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
 $(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)
@@ -165,11 +177,16 @@ fuzz: ## run every fuzz harness for FUZZ_SECONDS (60) with clang's sanitizers
 	done
 
 # --- integration tests: tests/integration/test_*.c, one Check program each ---
-# They run inside tests/harness/with-servers.  A test of one module names in INT_LIBS_<test> what it links; all others
-# link the whole daemon.
+# They run inside tests/harness/with-servers.  INT_LIBS_<test>: the modules that it links (default: the whole daemon),
+# INT_OBJ_<test>: further objects, INT_RUN_<test>: programs that it starts.
 INT_LIBS_test_store := store sync model util
 INT_LIBS_test_sql   := store sync model util
 INT_LIBS_test_cache := cache model util
+INT_LIBS_test_backend      := backend model util
+INT_RUN_test_backend       := $(B)/oxsim
+INT_LIBS_test_oxsim_replay := util
+INT_OBJ_test_oxsim_replay  := $(filter-out %/replay.o,$(REPLAY_OBJ))
+INT_RUN_test_oxsim_replay  := $(B)/oxsim
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))
@@ -182,19 +199,19 @@ $(B)/obj/tests/harness/%.o: tests/harness/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests $(CPP_TESTS) -MMD -MP -c -o $@ $<
 define int_rules
-$(B)/tests/int_$(1): $(B)/obj/tests/integration/$(1).o $(INT_LIB) $(foreach m,$(call int_libs,$(1)),$(call lib,$(m)))
+$(B)/tests/int_$(1): $(B)/obj/tests/integration/$(1).o $(INT_OBJ_$(1)) $(INT_LIB) $(foreach m,$(call int_libs,$(1)),$(call lib,$(m))) | $(INT_RUN_$(1))
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,$(PKG_tests) $(call libs_of,$(call int_libs,$(1)))) -lm
 endef
-$(foreach t,$(filter-out test_oxsim_replay,$(patsubst tests/integration/%.c,%,$(INT_SRC))),$(eval $(call int_rules,$(t))))
+$(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
 
 .PHONY: check integration
-check: $(UNIT_BINS) $(INT_BINS) ## build and run all tests; private servers are started for those that need them
-	@sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(INT_BINS); rc=$$?; \
-	[ $$rc -eq 77 ] || exit $$rc; sh tests/harness/run-tests $(UNIT_BINS) || exit; \
+check: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS) ## build and run all tests; private servers are started for those that need them
+	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS); rc=$$?; \
+	[ $$rc -eq 77 ] || exit $$rc; sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) || exit; \
 	echo 'SKIPPED, no servers: $(notdir $(INT_BINS))'
 integration: $(INT_BINS) ## build and run the integration tests only
-	@sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
+	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
 
 .PHONY: unit
 unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only

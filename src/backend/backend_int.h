@@ -86,6 +86,8 @@ void session_cookies(struct ox_session *s, unsigned gen, const struct buf *lines
 
 /* ---- call.c ---- */
 
+struct rows_want;
+
 /** A call: ox_req_init, parameters, body, ox_call, ox_req_fini. */
 struct ox_req {
 	const char *module, *action; /* action NULL = none in the query */
@@ -98,6 +100,7 @@ struct ox_req {
 	const void *file;            /* with multipart: borrowed, sent instead of body */
 	size_t file_len;
 	struct buf *raw;             /* binary answers go here instead of being parsed */
+	struct rows_want *rows;      /* rows go here without a tree of JSON where the answer has the usual shape */
 };
 struct ox_answer {
 	json_t *root, *data;         /* data is borrowed of root; NULL = none came */
@@ -133,11 +136,33 @@ struct columns {
 /** columns_all, columns_listed - of CT; constant after the first call.  Threads: any. */
 const struct columns *columns_all(enum content ct);
 const struct columns *columns_listed(enum content ct);
-/** row_fill - the values of ROW into O, and id, oxid, lm, folder from them.  RC_UPSTREAM when the row does not fit the columns. */
+/** cell_set - VALUE (stolen, not null) as FIELD of O; id, oxid, lm, folder are taken from it. */
+MUST_CHECK enum rc cell_set(struct arena *a, struct object *o, unsigned field, json_t *value, struct err *e);
+/** row_fill - the values of ROW into O.  RC_UPSTREAM when the row does not fit the columns. */
 MUST_CHECK enum rc row_fill(struct arena *a, const struct columns *c, const json_t *row, struct object *o, struct err *e);
-/** rows_read - DATA (array of rows and, behind them, deleted ids) into objects and ids; DELETED NULL = none expected. */
-MUST_CHECK enum rc rows_read(struct arena *a, enum content ct, const struct columns *c, const json_t *data, const char *folder,
-    struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, struct err *e);
+
+/** Rows of one answer, and the deleted ids behind them. */
+struct rows_want {
+	struct arena *a;
+	enum content ct;
+	const struct columns *columns;
+	const char *folder;          /* of rows that do not say */
+	bool want_deleted;           /* else an id among the rows is a fault */
+	/* out */
+	bool done;                   /* read by rows_scan already */
+	struct object **o;
+	size_t n;
+	int64_t *deleted;
+	size_t n_deleted;
+};
+/** rows_read - DATA (array of rows and, behind them, deleted ids) into W. */
+MUST_CHECK enum rc rows_read(const json_t *data, struct rows_want *w, struct err *e);
+/** rows_drop_alive - leave only those of DELETED that are not among the N objects. */
+MUST_CHECK enum rc rows_drop_alive(struct arena *a, struct object **o, size_t n, int64_t *deleted, size_t *n_deleted, struct err *e);
+/** rows_scan (scan.c) - the whole text of an answer into W and TS; false = not of the usual shape, nothing done. */
+bool rows_scan(const char *text, size_t n, struct rows_want *w, msec_t *ts);
+/** rows_call - ox_call of R, whose answer is rows, into W and *TS (may be NULL). */
+MUST_CHECK enum rc rows_call(struct ox_session *s, struct ox_req *r, struct rows_want *w, msec_t *ts, struct err *e);
 /** json_id - an id that is a number or its digits; false for anything else. */
 bool json_id(const json_t *v, int64_t *id);
 /** id_text - OXID, or ID as text into TMP. */

@@ -165,6 +165,8 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 		buf_add(r->raw, p, n);
 		return r->raw->failed ? err_set(e, RC_LIMIT, "the mail is larger than %zu octets", r->raw->max) : RC_OK;
 	}
+	if (r->rows != NULL && rows_scan(p, n, r->rows, &a->ts))
+		return RC_OK;
 	unwrap_html(&p, &n);
 	a->root = json_loadb(p, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
 	if (a->root == NULL)
@@ -266,6 +268,8 @@ ox_call(struct ox_session *s, struct ox_req *r, struct ox_answer *a, struct err 
 		/* refused before anything was done, so a write may be repeated as well */
 		ox_answer_fini(a);
 		rc = session_revive(s, gen, e);
+		if (rc == RC_TIMEOUT) /* the login's outcome is unknown; the request's is not: OX refused it */
+			rc = e->rc = RC_UPSTREAM;
 		if (rc != RC_OK)
 			return rc;
 		metric_add(M_OX_RETRIES, 1);

@@ -26,24 +26,23 @@ list_part(struct buf *b, enum content ct, const char *folder, const char *id)
 static enum rc
 list_answer(struct arena *a, enum content ct, const json_t *env, const char *folder, struct object **out, struct err *e)
 {
-	struct object **o;
+	struct rows_want w = { .a = a, .ct = ct, .columns = columns_all(ct), .folder = folder };
 	json_t *data;
 	msec_t ts;
-	size_t n;
 	enum rc rc;
 
 	rc = ox_envelope(env, NULL, false, &data, &ts, e);
 	if (is_missing(rc) || rc == RC_PROTO)
 		return RC_OK;
 	if (rc == RC_OK)
-		rc = rows_read(a, ct, columns_all(ct), data, folder, &o, &n, NULL, NULL, e);
-	if (rc != RC_OK || n == 0)
+		rc = rows_read(data, &w, e);
+	if (rc != RC_OK || w.n == 0)
 		return rc;
 	/* the object's own word counts: some modules find it whatever folder they are given */
-	if (*out == NULL && n == 1 && o[0]->folder != NULL && strcmp(o[0]->folder, folder) == 0)
-		*out = o[0];
+	if (*out == NULL && w.n == 1 && w.o[0]->folder != NULL && strcmp(w.o[0]->folder, folder) == 0)
+		*out = w.o[0];
 	else
-		object_drop_all(o, n);
+		object_drop_all(w.o, w.n);
 	return RC_OK;
 }
 

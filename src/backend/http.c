@@ -119,18 +119,20 @@ release(struct backend *b, CURL *c)
 void
 http_escape(struct buf *b, const char *s)
 {
+	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~,";
 	static const char hex[] = "0123456789ABCDEF";
 
-	for (; *s != '\0'; s++) {
-		unsigned char c = (unsigned char)*s;
+	while (*s != '\0') {
+		size_t n = strspn(s, safe); /* lists of columns are one piece */
 
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~,", c) != NULL) {
-			buf_addc(b, *s);
-			continue;
+		buf_add(b, s, n);
+		for (s += n; *s != '\0' && strchr(safe, *s) == NULL; s++) {
+			unsigned char c = (unsigned char)*s;
+
+			buf_addc(b, '%');
+			buf_addc(b, hex[c >> 4]);
+			buf_addc(b, hex[c & 15]);
 		}
-		buf_addc(b, '%');
-		buf_addc(b, hex[c >> 4]);
-		buf_addc(b, hex[c & 15]);
 	}
 }
 

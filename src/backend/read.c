@@ -417,7 +417,7 @@ enum rc
 ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *folder, msec_t since,
     struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, msec_t *ts, struct err *e)
 {
-	struct ox_answer ans;
+	struct rows_want w = { .a = a, .ct = ct, .columns = columns_all(ct), .folder = folder, .want_deleted = true };
 	struct ox_req r;
 	struct err local;
 	enum rc rc;
@@ -436,14 +436,15 @@ ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *f
 	ox_param(&r, "columns", columns_all(ct)->text);
 	ox_param(&r, "ignore", updates_ignore(ct));
 	module_params(&r, ct);
-	rc = ox_call(s, &r, &ans, e);
+	rc = rows_call(s, &r, &w, ts, e);
 	ox_req_fini(&r);
 	if (rc != RC_OK)
 		return updates_fault(ct, rc, e);
-	*ts = ans.ts;
-	rc = rows_read(a, ct, columns_all(ct), ans.data, folder, out, n, deleted, n_deleted, e);
-	ox_answer_fini(&ans);
-	return rc;
+	*out = w.o;
+	*n = w.n;
+	*deleted = w.deleted;
+	*n_deleted = w.n_deleted;
+	return RC_OK;
 }
 
 static void
@@ -458,13 +459,17 @@ updates_part(struct buf *b, const struct ox_updates_req *q)
 static void
 updates_answer(struct arena *a, struct ox_updates_req *q, const json_t *env)
 {
+	struct rows_want w = { .a = a, .ct = q->ct, .columns = columns_all(q->ct), .folder = q->folder, .want_deleted = true };
 	json_t *data;
 
 	q->rc = ox_envelope(env, model_content(q->ct), false, &data, &q->ts, &q->err);
+	q->rc = q->rc != RC_OK ? updates_fault(q->ct, q->rc, &q->err) : rows_read(data, &w, &q->err);
 	if (q->rc != RC_OK)
-		q->rc = updates_fault(q->ct, q->rc, &q->err);
-	else
-		q->rc = rows_read(a, q->ct, columns_all(q->ct), data, q->folder, &q->objects, &q->n, &q->deleted, &q->n_deleted, &q->err);
+		return;
+	q->objects = w.o;
+	q->n = w.n;
+	q->deleted = w.deleted;
+	q->n_deleted = w.n_deleted;
 }
 
 static enum rc
@@ -534,11 +539,9 @@ struct wanted {
 static enum rc
 list_some(struct ox_session *s, struct arena *a, struct wanted *w, size_t from, size_t n, struct err *e)
 {
-	struct ox_answer ans;
-	struct object **o;
+	struct rows_want got = { .a = a, .ct = w->ct, .columns = columns_all(w->ct), .folder = w->folder };
 	struct ox_req r;
 	char tmp[24];
-	size_t got;
 	enum rc rc;
 
 	ox_req_init(&r, model_content(w->ct)->ox_module, "list");
@@ -556,19 +559,16 @@ list_some(struct ox_session *s, struct arena *a, struct wanted *w, size_t from, 
 	}
 	buf_addc(&r.body, ']');
 	r.has_body = true;
-	rc = ox_call(s, &r, &ans, e);
+	rc = rows_call(s, &r, &got, NULL, e);
 	ox_req_fini(&r);
-	if (rc == RC_OK)
-		rc = rows_read(a, w->ct, columns_all(w->ct), ans.data, w->folder, &o, &got, NULL, NULL, e);
-	ox_answer_fini(&ans);
 	if (rc != RC_OK)
 		return rc;
-	if (got > n) {
-		object_drop_all(o, got);
-		return err_set(e, RC_UPSTREAM, "OX answered %zu objects where %zu were asked for", got, n);
+	if (got.n > n) {
+		object_drop_all(got.o, got.n);
+		return err_set(e, RC_UPSTREAM, "OX answered %zu objects where %zu were asked for", got.n, n);
 	}
-	for (size_t i = 0; i < got; i++)
-		w->o[w->n++] = o[i];
+	for (size_t i = 0; i < got.n; i++)
+		w->o[w->n++] = got.o[i];
 	return RC_OK;
 }
 

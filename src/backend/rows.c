@@ -78,53 +78,66 @@ canonical_id(const char *s)
 }
 
 static enum rc
-fill_identity(struct arena *a, struct object *o, unsigned field, const char *name, struct err *e)
+take_id(struct arena *a, struct object *o, unsigned field, bool folder, struct err *e)
 {
 	const char *s = object_get_str(o, field);
+	char *copy = s != NULL ? arena_strdup(a, s) : NULL;
 
-	if (s != NULL && strcmp(name, "id") == 0) {
-		o->oxid = arena_strdup(a, s);
-		o->id = canonical_id(s);
-		if (o->oxid == NULL)
-			return err_set(e, RC_NOMEM, "out of memory");
-	} else if (s != NULL && strcmp(name, "folder_id") == 0) {
-		o->folder = arena_strdup(a, s);
-		if (o->folder == NULL)
-			return err_set(e, RC_NOMEM, "out of memory");
-	} else if (strcmp(name, "last_modified_utc") == 0) {
-		o->lm = object_get_i64(o, field, 0);
+	if (s == NULL)
+		return RC_OK;
+	if (copy == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	if (folder) {
+		o->folder = copy;
+	} else {
+		o->oxid = copy;
+		o->id = canonical_id(copy);
 	}
 	return RC_OK;
+}
+
+/* Which columns carry identity, for every type: 1 or 600 the id, 20 or 601 the folder, 6 the version. */
+enum rc
+cell_set(struct arena *a, struct object *o, unsigned field, json_t *value, struct err *e)
+{
+	object_set(o, field, value);
+	switch (model_content(o->ct)->fields[field].column) {
+	case 1:
+	case 600:
+		return take_id(a, o, field, false, e);
+	case 20:
+	case 601:
+		return take_id(a, o, field, true, e);
+	case 6:
+		o->lm = object_get_i64(o, field, 0);
+		return RC_OK;
+	default:
+		return RC_OK;
+	}
 }
 
 enum rc
 row_fill(struct arena *a, const struct columns *c, const json_t *row, struct object *o, struct err *e)
 {
-	const struct content_type *t = model_content(o->ct);
 	enum rc rc = RC_OK;
 	json_t *v;
 	size_t i;
 
 	/* QUIRK(OX, 8.19 contacts): a column that it does not know is left out and the rest moves up: no row is right then */
 	if (json_array_size(row) != c->n)
-		return err_set(e, RC_UPSTREAM, "OX answered %zu of %zu %s columns: this OX knows other fields than usmd", json_array_size(row), c->n, t->name);
-	json_array_foreach (row, i, v) {
-		unsigned f = c->field[i];
-
-		if (json_is_null(v))
-			continue;
-		object_set(o, f, json_incref(v));
-		if ((t->fields[f].type == FT_ID || t->fields[f].type == FT_TIME) && rc == RC_OK)
-			rc = fill_identity(a, o, f, t->fields[f].name, e);
-	}
+		return err_set(e, RC_UPSTREAM, "OX answered %zu of %zu %s columns: this OX knows other fields than usmd", json_array_size(row), c->n,
+		    model_content(o->ct)->name);
+	json_array_foreach (row, i, v)
+		if (!json_is_null(v) && rc == RC_OK)
+			rc = cell_set(a, o, c->field[i], json_incref(v), e);
 	if (rc == RC_OK && o->oxid == NULL)
-		rc = err_set(e, RC_UPSTREAM, "OX answered a %s without an id", t->name);
+		rc = err_set(e, RC_UPSTREAM, "OX answered a %s without an id", model_content(o->ct)->name);
 	return rc;
 }
 
 /* QUIRK(OX, 8.19): who moved an object away and back is in both parts of the answer; it is there. */
-static enum rc
-drop_alive(struct arena *a, struct object **o, size_t n, int64_t *deleted, size_t *n_deleted, struct err *e)
+enum rc
+rows_drop_alive(struct arena *a, struct object **o, size_t n, int64_t *deleted, size_t *n_deleted, struct err *e)
 {
 	struct imap *alive;
 	size_t kept = 0, x;
@@ -144,59 +157,70 @@ drop_alive(struct arena *a, struct object **o, size_t n, int64_t *deleted, size_
 	return RC_OK;
 }
 
-enum rc
-rows_read(struct arena *a, enum content ct, const struct columns *c, const json_t *data, const char *folder,
-    struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, struct err *e)
+static enum rc
+read_entry(const json_t *v, struct rows_want *w, struct err *e)
 {
-	size_t total = json_array_size(data), rows = 0, gone = 0, i;
-	int64_t *ids = NULL, id;
-	struct object **o = NULL;
+	const char *name = model_content(w->ct)->name;
+	struct object *o;
+	enum rc rc;
+
+	if (json_is_array(v)) {
+		o = object_new(w->a, w->ct);
+		if (o == NULL)
+			return err_set(e, RC_NOMEM, "out of memory");
+		w->o[w->n++] = o;
+		rc = row_fill(w->a, w->columns, v, o, e);
+		if (rc == RC_OK && o->folder == NULL)
+			o->folder = w->folder;
+		return rc;
+	}
+	if (w->want_deleted && json_id(v, &w->deleted[w->n_deleted])) {
+		w->n_deleted++;
+		return RC_OK;
+	}
+	/* a null stands for an object that has gone */
+	return json_is_null(v) ? RC_OK : err_set(e, RC_UPSTREAM, "OX answered a list with something in it that is no %s", name);
+}
+
+enum rc
+rows_read(const json_t *data, struct rows_want *w, struct err *e)
+{
+	size_t total = json_array_size(data), i;
 	enum rc rc = RC_OK;
 	json_t *v;
 
-	*out = NULL;
-	*n = 0;
+	w->n = w->n_deleted = 0;
 	if (!json_is_array(data))
-		return err_set(e, RC_UPSTREAM, "OX answered no list of %s objects", model_content(ct)->name);
-	json_array_foreach (data, i, v)
-		rows += json_is_array(v) ? 1 : 0;
-	if (deleted != NULL) {
-		ids = arena_array(a, int64_t, total - rows);
-		if (ids == NULL && total > rows)
-			return err_set(e, RC_NOMEM, "out of memory");
-	}
-	o = arena_array(a, struct object *, rows);
-	if (o == NULL && rows > 0)
+		return err_set(e, RC_UPSTREAM, "OX answered no list of %s objects", model_content(w->ct)->name);
+	w->o = arena_array(w->a, struct object *, total);
+	w->deleted = w->want_deleted ? arena_array(w->a, int64_t, total) : NULL;
+	if (total > 0 && (w->o == NULL || (w->want_deleted && w->deleted == NULL)))
 		return err_set(e, RC_NOMEM, "out of memory");
-	rows = 0;
-	json_array_foreach (data, i, v) {
-		if (json_is_array(v)) {
-			o[rows] = object_new(a, ct);
-			if (o[rows] == NULL)
-				rc = err_set(e, RC_NOMEM, "out of memory");
-			else
-				rc = row_fill(a, c, v, o[rows++], e);
-			if (rc == RC_OK && o[rows - 1]->folder == NULL)
-				o[rows - 1]->folder = folder;
-		} else if (ids != NULL && json_id(v, &id)) {
-			ids[gone++] = id;
-		} else if (!json_is_null(v)) { /* a null stands for an object that has gone */
-			rc = err_set(e, RC_UPSTREAM, "OX answered a list with something in it that is no %s", model_content(ct)->name);
-		}
-		if (rc != RC_OK)
-			break;
-	}
-	if (rc == RC_OK && deleted != NULL)
-		rc = drop_alive(a, o, rows, ids, &gone, e);
+	json_array_foreach (data, i, v)
+		if (rc == RC_OK)
+			rc = read_entry(v, w, e);
+	if (rc == RC_OK)
+		rc = rows_drop_alive(w->a, w->o, w->n, w->deleted, &w->n_deleted, e);
 	if (rc != RC_OK) {
-		object_drop_all(o, rows);
-		return rc;
+		object_drop_all(w->o, w->n);
+		w->n = w->n_deleted = 0;
 	}
-	*out = o;
-	*n = rows;
-	if (deleted != NULL) {
-		*deleted = ids;
-		*n_deleted = gone;
-	}
-	return RC_OK;
+	return rc;
+}
+
+enum rc
+rows_call(struct ox_session *s, struct ox_req *r, struct rows_want *w, msec_t *ts, struct err *e)
+{
+	struct ox_answer a;
+	enum rc rc;
+
+	r->rows = w;
+	w->done = false;
+	rc = ox_call(s, r, &a, e);
+	if (rc == RC_OK && !w->done)
+		rc = rows_read(a.data, w, e);
+	if (rc == RC_OK && ts != NULL)
+		*ts = a.ts;
+	ox_answer_fini(&a);
+	return rc;
 }

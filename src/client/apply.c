@@ -41,6 +41,13 @@ object_path(const struct apply *a, const struct cobject *o)
 	return path_join(a->f->path, o->file);
 }
 
+/* The file as this run knows it: an answer replaces exactly this, never what a person wrote since. */
+static const char *
+file_as_seen(const struct cobject *o)
+{
+	return o->seen[0] != '\0' ? o->seen : o->hash;
+}
+
 /* What the file says now; one that makes no sense any more stays as it was understood last, and is not overwritten (state.c). */
 static bool
 look_again(struct apply *a, struct cobject *o)
@@ -63,7 +70,7 @@ forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
 	if (path == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
 	if (remove_file && !o->gone) {
-		rc = state_todo(a->c, o->id, path, NULL, 0, o->hash, e);
+		rc = state_todo(a->c, o->id, path, NULL, 0, file_as_seen(o), e);
 		a->c->t.removed++;
 	}
 	if (rc == RC_OK && o->id != 0)
@@ -382,10 +389,12 @@ write_later(struct apply *a, struct cobject *o, const json_t *dirty, struct err 
 	path = object_path(a, o);
 	rc = path != NULL ? state_object_save(a->c, o, e) : err_set(e, RC_NOMEM, "out of memory");
 	file_hash(text, n, hash);
-	if (rc == RC_OK && strcmp(hash, o->hash) != 0)
-		rc = state_todo(a->c, o->id, path, text, n, o->hash, e);
 	if (rc == RC_OK)
+		rc = state_todo(a->c, o->id, path, text, n, file_as_seen(o), e); /* also notes that the file is as agreed */
+	if (rc == RC_OK) {
 		(void)snprintf(o->hash, sizeof(o->hash), "%s", hash);
+		o->seen[0] = '\0';
+	}
 out:
 	json_decref(merged);
 	json_decref(shadow);

@@ -69,6 +69,7 @@ struct cobject {
 	/* not stored */
 	json_t *cur;              /* what the file says now; NULL = as shadow */
 	json_t *asked;            /* cur as it was when the request was built */
+	char seen[65];            /* SHA-256 of the file as last read in this run, "" = not read: what an answer may overwrite */
 };
 
 /* usmsync.c */

@@ -51,7 +51,12 @@ net_open(const struct options *o, struct net **out, struct err *e)
 		mem_free(n);
 		return err_set(e, RC_NOMEM, "libcurl could not be started");
 	}
-	n->base = path_join(o->server, "");
+	if (strncmp(o->server, "unix:", 5) == 0) { /* a usmd on this machine, without a proxy in front */
+		(void)curl_easy_setopt(n->curl, CURLOPT_UNIX_SOCKET_PATH, o->server + 5);
+		n->base = path_join("http://localhost/usm-json", "");
+	} else {
+		n->base = path_join(o->server, "");
+	}
 	if (n->base != NULL && n->base[0] != '\0' && n->base[strlen(n->base) - 1] == '/')
 		n->base[strlen(n->base) - 1] = '\0';
 	(void)curl_easy_setopt(n->curl, CURLOPT_USERAGENT, "usmsync/" USMD_VERSION);

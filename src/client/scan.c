@@ -74,6 +74,7 @@ object_reread(struct client *c, const struct cfolder *f, struct cobject *o, bool
 	if (rc != RC_OK)
 		goto out;
 	file_hash(b.p, b.len, hash);
+	(void)snprintf(o->seen, sizeof(o->seen), "%s", hash);
 	if (strcmp(hash, o->hash) != 0 || o->cur != NULL) {
 		json_t *now;
 

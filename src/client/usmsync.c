@@ -57,7 +57,7 @@ usage(FILE *out)
 	(void)fputs("usage: usmsync --server URL --user NAME --dir DIR [options]\n"
 	    "Keeps DIR in step with the account: contacts as .vcf, appointments and tasks as .ics, mails as .eml.\n"
 	    "\n"
-	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json\n"
+	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"
 	    "  --user NAME           login name\n"
 	    "  --dir DIR             directory to keep in step (made when it is not there)\n"
 	    "  --device ID           name of this device at the server (default: made once, kept in DIR)\n"

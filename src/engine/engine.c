@@ -5,19 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void
-on_topic(void *arg, uint64_t topic)
-{
-	metric_add(M_WAKEUPS, (int64_t)hub_wake(arg, topic));
-}
-
-/* Messages of other nodes may have been missed: everybody looks once. */
-static void
-on_gap(void *arg)
-{
-	metric_add(M_WAKEUPS, (int64_t)hub_wake_all(arg));
-}
-
 enum rc
 engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES], struct store *store,
     struct cache *cache, struct backend *backend, struct hub *hub, struct engine **out, struct err *e)
@@ -43,9 +30,7 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 		rc = err_set(e, RC_NOMEM, "out of memory for the engine's keys");
 		goto fail;
 	}
-	rc = cache_subscribe(cache, on_topic, on_gap, hub, e);
-	if (rc == RC_OK)
-		rc = watch_start(g, e);
+	rc = watch_start(g, e);
 	if (rc != RC_OK)
 		goto fail;
 	*out = g;

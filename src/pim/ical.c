@@ -234,19 +234,18 @@ method_of(const struct pim_comp *cal)
 	return l == NULL ? "" : l->value;
 }
 
-static bool
-grow(void **v, size_t *cap, size_t len, size_t size)
+/* V with room for one more of its LEN elements; NULL: out of memory, V stays as it is. */
+static void *
+grown(void *v, size_t *cap, size_t len, size_t size)
 {
-	void *p;
+	void *p = v;
 
-	if (len < *cap)
-		return true;
-	p = realloc(*v, (*cap == 0 ? 16 : *cap * 2) * size);
-	if (p == NULL)
-		return false;
-	*v = p;
-	*cap = *cap == 0 ? 16 : *cap * 2;
-	return true;
+	if (len >= *cap) {
+		p = realloc(v, (*cap == 0 ? 16 : *cap * 2) * size);
+		if (p != NULL)
+			*cap = *cap == 0 ? 16 : *cap * 2;
+	}
+	return p;
 }
 
 /* The components below K (a VCALENDAR, or the root for bare ones). */
@@ -254,16 +253,21 @@ static enum pim_rc
 collect(struct walk *w, struct pim_comp *cal)
 {
 	struct pim_zones *zs = pim_mem_alloc(w->mem, sizeof(*zs));
+	struct pim_zones **zones = grown(w->zones, &w->zones_cap, w->zones_len, sizeof(*w->zones));
 	const char *method = method_of(cal);
 	struct pim_comp *k;
 
-	if (zs == NULL || !grow((void **)&w->zones, &w->zones_cap, w->zones_len, sizeof(*w->zones)))
+	if (zones != NULL)
+		w->zones = zones;
+	if (zs == NULL || zones == NULL)
 		return PIM_NOMEM;
 	zs->mem = w->mem;
 	zs->cal = cal;
+	zs->c = w->c;
 	w->zones[w->zones_len++] = zs;
 	for (k = cal->kids; k != NULL; k = k->next) {
 		bool ours = strcmp(k->name, "VEVENT") == 0 || strcmp(k->name, "VTODO") == 0;
+		struct entry *v;
 		enum pim_rc rc = PIM_OK;
 
 		if (strcmp(k->name, "VCALENDAR") == 0 && cal->parent == NULL) {
@@ -292,8 +296,10 @@ collect(struct walk *w, struct pim_comp *cal)
 		}
 		if (w->len >= w->c->opt->max_objects)
 			return pim_fail(w->c, PIM_LIMIT, "more than %zu objects in the file", w->c->opt->max_objects);
-		if (!grow((void **)&w->v, &w->cap, w->len, sizeof(*w->v)))
+		v = grown(w->v, &w->cap, w->len, sizeof(*w->v));
+		if (v == NULL)
 			return PIM_NOMEM;
+		w->v = v;
 		w->v[w->len++] = (struct entry){ .comp = k, .zones = zs, .next = SIZE_MAX };
 	}
 	return PIM_OK;
@@ -348,11 +354,15 @@ deliver(struct walk *w, size_t i, ical_cb cb, void *arg)
 	g.zones = w->v[i].zones;
 	for (k = i; k != SIZE_MAX && rc == PIM_OK; k = w->v[k].next) {
 		if (event && pim_line_first(w->v[k].comp, "RECURRENCE-ID") != NULL) {
-			if (g.overrides_len >= w->c->opt->max_exceptions)
+			struct pim_comp **v = grown(g.overrides, &cap, g.overrides_len, sizeof(*v));
+
+			if (v != NULL)
+				g.overrides = v;
+			if (v == NULL)
+				rc = PIM_NOMEM;
+			else if (g.overrides_len >= w->c->opt->max_exceptions)
 				rc = pim_fail(w->c, PIM_LIMIT, "more than %zu exceptions of one series",
 				              w->c->opt->max_exceptions);
-			else if (!grow((void **)&g.overrides, &cap, g.overrides_len, sizeof(*g.overrides)))
-				rc = PIM_NOMEM;
 			else
 				g.overrides[g.overrides_len++] = w->v[k].comp;
 		} else if (g.master == NULL) {

@@ -163,7 +163,7 @@ one_parse(struct ical_ctx *x, struct pim_comp *k, bool series, struct event *ev,
 	if (rc == PIM_OK)
 		rc = alarm_parse(x, k, ev, o);
 	if (rc == PIM_OK)
-		rc = pim_exact_read(x->c, k, o);
+		rc = pim_exact_read(k, o);
 	return rc;
 }
 

@@ -218,7 +218,7 @@ ical_task_parse(struct pim_ctx *c, const struct ical_group *g, json_t **object)
 	if (rc == PIM_OK)
 		rc = recurrence_parse(&x, k, &t, o);
 	if (rc == PIM_OK)
-		rc = pim_exact_read(c, k, o);
+		rc = pim_exact_read(k, o);
 	if (rc == PIM_OK) {
 		json_object_del(o, "sequence");		/* tasks have none */
 		ical_report_rest(&x, k);

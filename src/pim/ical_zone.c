@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bounds of what a calendar can make this file do: zones, and observances with a rule in one. */
+#define MAX_ZONES 200
+#define MAX_RULES 8	/* full histories have more, but also names that are known */
+#define MAX_OWN_ZONES 100	/* in one file */
+
 /* libical fills its zones on first use; one lock for all of it is cheap enough. */
 static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -63,7 +68,9 @@ time_of_seconds(int64_t s)
 		day--;
 	sod = (int)(s - day * 86400);
 	pim_civil_of_days(day, &y, &m, &d);
-	t.year = (int)(y < 1 ? 1 : y > 9999 ? 9999 : y);
+	/* libical expands rules year by year up to the year asked for; the calendar of weekdays
+	 * repeats after 28 years, and no rule that is known today ends later */
+	t.year = (int)(y < 1 ? 1 : y > 2065 ? 2038 + (y - 2038) % 28 : y);
 	t.month = m;
 	t.day = d;
 	t.hour = sod / 3600;
@@ -155,7 +162,7 @@ vtimezone_text(const struct pim_comp *k, struct pim_buf *b)
 	static const char *const keep[] = { "DTSTART", "TZOFFSETFROM", "TZOFFSETTO", "RRULE", "RDATE", NULL };
 	const struct pim_comp *o;
 	const struct pim_line *l;
-	size_t observances = 0, rdates = 0, i;
+	size_t observances = 0, rdates = 0, rules = 0, i;
 
 	pim_buf_puts(b, "BEGIN:VTIMEZONE\r\nTZID:x\r\n");
 	for (o = k->kids; o != NULL; o = o->next) {
@@ -175,10 +182,10 @@ vtimezone_text(const struct pim_comp *k, struct pim_buf *b)
 				continue;
 			if (i < 3) {
 				if (has[i] || strspn(l->value, "0123456789TZ+-") != l->value_len || l->value_len < 5 ||
-				    l->value_len > 16 || (i == 0 && (l->value_len < 15 || strcmp(l->value, "1400") < 0)))
+				    l->value_len > 16 || (i == 0 && (l->value_len < 15 || strcmp(l->value, "16") < 0)))
 					return false;
 				has[i] = true;
-			} else if (i == 3 && (strncmp(l->value, "FREQ=YEARLY;", 12) != 0 || l->value_len > 100 ||
+			} else if (i == 3 && (++rules > MAX_RULES || strncmp(l->value, "FREQ=YEARLY;", 12) != 0 || l->value_len > 100 ||
 			           strspn(l->value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789=;-,") != l->value_len ||
 			           strstr(l->value, "BYHOUR") || strstr(l->value, "BYMINUTE") ||
 			           strstr(l->value, "BYSECOND") || strstr(l->value, "SCALE"))) {
@@ -226,13 +233,13 @@ match_offsets(struct pim_zone *z)
 }
 
 static void
-by_definition(struct pim_zone *z, const struct pim_comp *k)
+by_definition(struct pim_ctx *c, struct pim_zone *z, const struct pim_comp *k)
 {
 	struct pim_buf b = { 0 };
 	icalcomponent *comp = NULL;
 	icaltimezone *tz = NULL;
 
-	if (vtimezone_text(k, &b)) {
+	if (++c->own_zones <= MAX_OWN_ZONES && vtimezone_text(k, &b)) {
 		pthread_mutex_lock(&zone_lock);
 		comp = icalcomponent_new_from_string(b.p);
 		tz = comp == NULL ? NULL : icaltimezone_new();
@@ -267,9 +274,12 @@ pim_zone_find(struct pim_zones *zs, const char *tzid, const struct pim_zone **ou
 			return PIM_OK;
 		}
 	}
+	if (zs->len >= MAX_ZONES)
+		return PIM_LIMIT;
 	z = pim_mem_alloc(zs->mem, sizeof(*z));
 	if (z == NULL)
 		return PIM_NOMEM;
+	zs->len++;
 	known = by_name(z, tzid);
 	for (k = zs->cal == NULL ? NULL : zs->cal->kids; k != NULL && !known; k = k->next) {
 		if (strcmp(k->name, "VTIMEZONE") != 0 || (l = pim_line_first(k, "TZID")) == NULL ||
@@ -278,7 +288,7 @@ pim_zone_find(struct pim_zones *zs, const char *tzid, const struct pim_zone **ou
 		l = pim_line_first(k, "X-LIC-LOCATION");
 		known = l != NULL && by_name(z, l->value);
 		if (!known) {
-			by_definition(z, k);
+			by_definition(zs->c, z, k);
 			known = z->tz != NULL;
 		}
 	}
@@ -378,6 +388,8 @@ ical_when(struct ical_ctx *x, const struct pim_line *l, const char *value, struc
 	w->zone = x->floating;
 	if (tzid != NULL && *tzid != '\0') {
 		rc = pim_zone_find(x->zones, tzid, &w->zone);
+		if (rc == PIM_LIMIT)
+			return pim_fail(x->c, rc, "the calendar uses more than %d time zones", MAX_ZONES);
 		if (rc == PIM_OK && w->zone == NULL) {
 			rc = pim_bend(x->c, "line %zu: the time zone \"%.80s\" is not known and the file does not define it",
 			              l->lineno, tzid);

@@ -457,6 +457,7 @@ pim_lines_read(struct pim_ctx *c, struct pim_mem *mem, const char *s, size_t n, 
 	if (rc == PIM_LIMIT && c->why[0] == '\0')
 		pim_fail(c, rc, "the file has too many lines for its size");
 	pim_buf_fini(&r.raw);
+	mem->limit = 0;		/* what the converters add is small */
 	return rc;
 }
 

@@ -50,7 +50,7 @@ void pim_put_line(struct pim_buf *out, const char *name, const char *value);
 void pim_put_param(struct pim_buf *out, const char *name, const char *value);
 
 /* exact.c: how OX field names and exact values are kept, see pim.h */
-enum pim_rc pim_exact_read(struct pim_ctx *c, struct pim_comp *comp, json_t *o);
+enum pim_rc pim_exact_read(struct pim_comp *comp, json_t *o);
 void pim_exact_put(struct pim_buf *out, const json_t *o);
 /* <FIELD> of a field name: upper case, '-' for '_'. */
 void pim_put_field(struct pim_buf *b, const char *field);

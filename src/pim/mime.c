@@ -9,12 +9,82 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bounds of all header lines of a message together: GMime makes several objects of each line,
+ * and reads groups within groups of addresses ("a:b:c:") by recursion, without a limit. */
+#define MAX_HEADER_LINES 20000
+#define MAX_HEADER_BYTES ((size_t)4 << 20)
+#define MAX_ADDRESS_COLONS 300
+#define MAX_BOUNDARIES 50000
+
+/* Does the line at S name a header that GMime reads as addresses? */
+static bool
+is_address_header(const char *s, size_t n)
+{
+	static const char *const names[] = { "from", "to", "cc", "bcc", "sender", "reply-to", "resent-", "disposition-" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t len = strlen(names[i]);
+
+		if (n > len && strncasecmp(s, names[i], len) == 0 &&
+		    (names[i][len - 1] == '-' || s[len] == ':' || s[len] == ' ' || s[len] == '\t'))
+			return true;
+	}
+	return false;
+}
+
+/* What is in the way of reading the message, or NULL.  Header blocks are the first one, those
+ * behind a line that may be a boundary, and those of a message in a message. */
+static const char *
+too_costly(const char *s, size_t n)
+{
+	size_t at = 0, lines = 0, bytes = 0, colons = 0, boundaries = 0, i;
+	bool header = true, again = false, address = false;
+
+	while (at < n) {
+		const char *nl = memchr(s + at, '\n', n - at), *p = s + at;
+		size_t len = nl == NULL ? n - at : (size_t)(nl - p);
+		bool blank = len == 0 || (len == 1 && *p == '\r'), folded = len > 0 && (*p == ' ' || *p == '\t');
+
+		at += len + 1;
+		if (len > 2 && p[0] == '-' && p[1] == '-') {
+			boundaries++;
+			header = true;
+			again = false;
+			continue;
+		}
+		if (!folded) {
+			address = is_address_header(p, len);
+			colons = 0;
+		}
+		for (i = 0; i < len && address; i++)
+			colons += p[i] == ':';
+		if (header && blank) {
+			header = again;	/* behind "Content-Type: message/rfc822" come headers again */
+			again = false;
+		} else if (header) {
+			lines++;
+			bytes += len;
+			for (i = 0; i + 8 <= len && !again; i++)
+				again = (p[i] | 32) == 'm' && strncasecmp(p + i, "message/", 8) == 0;
+		}
+		if (colons > MAX_ADDRESS_COLONS)
+			return "an address line with groups within groups";
+		if (lines > MAX_HEADER_LINES || bytes > MAX_HEADER_BYTES)
+			return "more than 20000 header lines, or 4 MiB of them";
+		if (boundaries > MAX_BOUNDARIES)
+			return "more than 50000 parts";
+	}
+	return NULL;
+}
+
 static enum pim_rc
 message_open(struct pim_ctx *c, const void *octets, size_t len, GMimeMessage **msg)
 {
 	GMimeStream *stream;
 	GMimeParser *parser;
 	GMimeObject *part;
+	const char *costly;
 	int headers;
 
 	*msg = NULL;
@@ -23,6 +93,9 @@ message_open(struct pim_ctx *c, const void *octets, size_t len, GMimeMessage **m
 		return pim_fail(c, PIM_REFUSED, "the message is empty");
 	if (len > c->opt->max_file_bytes)
 		return pim_fail(c, PIM_LIMIT, "the message is larger than %zu bytes", c->opt->max_file_bytes);
+	costly = too_costly(octets, len);
+	if (costly != NULL)
+		return pim_fail(c, PIM_LIMIT, "the message has %s", costly);
 	/* GMime reads nested parts by recursion, but stops at 1024 levels (tested with 3.2.13) */
 	stream = g_mime_stream_mem_new_with_buffer(octets, len);
 	parser = g_mime_parser_new_with_stream(stream);

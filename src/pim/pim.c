@@ -107,6 +107,8 @@ lines_parse(struct file *f, const char *s, size_t n)
 	}
 	if (rc == PIM_OK && root != NULL)
 		rc = ical_each(&f->c, &mem, root, NULL, ical_deliver, f);
+	json_decref(f->c.uids);
+	f->c.uids = NULL;
 	pim_mem_fini(&mem);
 	return rc != PIM_OK || limit == PIM_OK ? rc : pim_fail(&f->c, limit, "%s", why);
 }

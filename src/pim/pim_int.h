@@ -43,6 +43,8 @@ struct pim_ctx {
 	const struct pim_options *opt;	/* never NULL */
 	struct pim_report *rep;		/* may be NULL */
 	size_t number;			/* of the object being read */
+	json_t *uids;			/* vcard_list.c: cards of the file by UID, made on first use */
+	size_t own_zones;		/* VTIMEZONEs of the file given to libical */
 	char why[320];			/* the reason of the last refusal */
 };
 

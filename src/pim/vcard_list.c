@@ -26,45 +26,73 @@ is_member(const struct pim_line *l)
 	return strcmp(l->name, "MEMBER") == 0 || strcmp(l->name, "X-ADDRESSBOOKSERVER-MEMBER") == 0;
 }
 
-/* "urn:uuid:X" or "X" name the card whose UID is either. */
-static bool
-same_uid(const char *a, const char *b)
+/* "urn:uuid:X" and "X" name the same card. */
+static const char *
+bare_uid(const char *uid)
 {
-	if (strncmp(a, "urn:uuid:", 9) == 0)
-		a += 9;
-	if (strncmp(b, "urn:uuid:", 9) == 0)
-		b += 9;
-	return *a != '\0' && pim_same(a, b);
+	return strncmp(uid, "urn:uuid:", 9) == 0 ? uid + 9 : uid;
+}
+
+/* The cards below ALL by UID.  The value is the card's address: they live as long as the index. */
+static bool
+index_make(struct pim_ctx *c, const struct pim_comp *all)
+{
+	const struct pim_comp *k;
+
+	c->uids = json_object();
+	for (k = all->kids; k != NULL && c->uids != NULL; k = k->next) {
+		const struct pim_line *u = pim_line_first(k, "UID");
+
+		if (u != NULL && !u->binary && json_object_set_new(c->uids, bare_uid(u->value), json_integer((json_int_t)(intptr_t)k)) != 0)
+			return false;
+	}
+	return c->uids != NULL;
+}
+
+/* The card with this UID or NULL; false: out of memory. */
+static bool
+card_find(struct pim_ctx *c, const struct pim_comp *all, const char *uid, const struct pim_comp **card)
+{
+	const json_t *at;
+
+	*card = NULL;
+	if (all == NULL)
+		return true;
+	if (c->uids == NULL && !index_make(c, all))
+		return false;
+	at = json_object_get(c->uids, bare_uid(uid));
+	if (at != NULL)
+		*card = (const struct pim_comp *)(intptr_t)json_integer_value(at);
+	return true;
+}
+
+/* A text property of a card into a member of M, if it has one. */
+static bool
+copy_text(const struct pim_comp *card, const char *prop, json_t *m, const char *field)
+{
+	const struct pim_line *l = pim_line_first(card, prop);
+	char *text;
+	bool ok;
+
+	if (l == NULL || l->value_len == 0)
+		return true;
+	text = pim_line_text(l);
+	ok = text != NULL && json_object_set_new(m, field, json_string(text)) == 0;
+	free(text);
+	return ok;
 }
 
 /* The member's mail address and name from another card of the file. */
 static enum pim_rc
-member_lookup(const struct pim_comp *all, const char *uid, json_t *m)
+member_lookup(struct pim_ctx *c, const struct pim_comp *all, const char *uid, json_t *m)
 {
-	const struct pim_comp *k;
+	const struct pim_comp *card;
 
-	for (k = all == NULL ? NULL : all->kids; k != NULL; k = k->next) {
-		const struct pim_line *u = pim_line_first(k, "UID"), *mail, *fn;
-		char *text;
-		bool failed = false;
-
-		if (u == NULL || !same_uid(u->value, uid))
-			continue;
-		mail = pim_line_first(k, "EMAIL");
-		fn = pim_line_first(k, "FN");
-		if (mail != NULL && mail->value_len > 0) {
-			text = pim_line_text(mail);
-			failed = text == NULL || json_object_set_new(m, "mail", json_string(text)) != 0;
-			free(text);
-		}
-		if (fn != NULL && fn->value_len > 0 && !failed) {
-			text = pim_line_text(fn);
-			failed = text == NULL || json_object_set_new(m, "display_name", json_string(text)) != 0;
-			free(text);
-		}
-		return failed ? PIM_NOMEM : PIM_OK;
-	}
-	return PIM_OK;
+	if (!card_find(c, all, uid, &card))
+		return PIM_NOMEM;
+	if (card == NULL)
+		return PIM_OK;
+	return copy_text(card, "EMAIL", m, "mail") && copy_text(card, "FN", m, "display_name") ? PIM_OK : PIM_NOMEM;
 }
 
 /* The details that this module wrote beside the member. */
@@ -77,8 +105,10 @@ member_details(struct pim_ctx *c, struct pim_comp *card, const char *group, json
 	enum pim_rc rc = PIM_OK;
 	size_t i;
 
+	if (*group == '\0')
+		return PIM_OK;
 	for (l = card->lines; l != NULL; l = l->next) {
-		if (strcmp(l->name, "X-OX-MEMBER") == 0 && strcmp(l->group, group) == 0 && *group != '\0' && !l->used)
+		if (strcmp(l->name, "X-OX-MEMBER") == 0 && strcmp(l->group, group) == 0 && !l->used)
 			break;
 	}
 	if (l == NULL)
@@ -116,7 +146,7 @@ member_read(struct pim_ctx *c, struct pim_comp *card, const struct pim_comp *all
 	if (strncmp(uri, "urn:", 4) != 0 && strchr(uri, '@') != NULL)
 		rc = pim_set_text(c, m, "mail", uri, 256);
 	else if (strncmp(uri, "urn:x-ox:", 9) != 0)
-		rc = member_lookup(all, uri, m);
+		rc = member_lookup(c, all, uri, m);
 	if (rc == PIM_OK)
 		rc = member_details(c, card, l->group, m);
 	if (rc == PIM_OK && json_object_get(m, "mail") == NULL && json_object_get(m, "id") == NULL) {

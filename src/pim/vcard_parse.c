@@ -335,6 +335,8 @@ group_label(const struct pim_comp *card, const struct pim_line *l)
 {
 	struct pim_line *k;
 
+	if (card->nlines > 1000)	/* no address book of Apple's: the search is not worth its time */
+		return "";
 	for (k = card->lines; k != NULL && *l->group != '\0'; k = k->next) {
 		if (strcmp(k->name, "X-ABLABEL") == 0 && strcmp(k->group, l->group) == 0)
 			return k->value;
@@ -617,7 +619,7 @@ vcard_card_parse(struct pim_ctx *c, struct pim_comp *card, const struct pim_comp
 	if (rc == PIM_OK && *is_list)
 		rc = vcard_list_parse(c, card, all, o);
 	if (rc == PIM_OK)
-		rc = pim_exact_read(c, card, o);
+		rc = pim_exact_read(card, o);
 	if (rc == PIM_OK && json_object_size(o) == (json_object_get(o, "uid") != NULL))
 		rc = pim_fail(c, PIM_REFUSED, "the card at line %zu holds nothing that a contact has a field for",
 		              card->lineno);
@@ -654,6 +656,7 @@ pim_vcard_parse(const char *text, size_t len, const struct pim_options *opt, jso
 		rc = card != NULL ? vcard_card_parse(&c, card, root, object, &is_list) :
 		     pim_fail(&c, PIM_REFUSED, "there is no BEGIN:VCARD in the text");
 	}
+	json_decref(c.uids);
 	pim_mem_fini(&mem);
 	free(owned);
 	pim_ctx_error(&c, rc, err);

@@ -2,7 +2,7 @@
 /*
  * libFuzzer harness of the text formats: any bytes as a file, strict and lenient;
  * what is accepted must be writable and readable again.
- *   make fuzz_pim && build/fuzz/fuzz_pim -max_total_time=60 tests/fuzz/corpus/pim
+ * Run by `make fuzz`; `make unit` feeds the seeds alone.
  */
 #include "usmd/pim.h"
 

@@ -73,6 +73,103 @@ stop_server(void)
 	unlink(port_file);
 }
 
+/* --- the comparison itself: what it must see and what it must not ------------------------- */
+
+static const struct {
+	const char *what;
+	const char *query;	/* of the recorded request */
+	const char *rec, *rep;	/* bodies */
+	int differences;
+} pairs[] = {
+	{ "equal", "{}", "{'data':1}", "{'data':1}", 0 },
+	{ "string id for number", "{'action':'new'}", "{'data':{'id':7}}", "{'data':{'id':'7'}}", 1 },
+	{ "another fresh id", "{'action':'new'}", "{'data':{'id':'70'}}", "{'data':{'id':'90'}}", 0 },
+	{ "member missing", "{}", "{'data':{'a':1,'b':2}}", "{'data':{'a':1}}", 1 },
+	{ "member too much", "{}", "{'data':{'a':1}}", "{'data':{'a':1,'b':2}}", 1 },
+	{ "null for a value", "{'columns':'1,500'}", "{'data':[['7',null]]}", "{'data':[['7','x']]}", 1 },
+	{ "short row", "{'columns':'1,500'}", "{'data':[['7','x']]}", "{'data':[['7']]}", 1 },
+	{ "row missing", "{'columns':'1'}", "{'data':[['7'],['8']]}", "{'data':[['7']]}", 1 },
+	{ "other order, not asked for", "{'columns':'500'}", "{'data':[['a'],['b']]}", "{'data':[['b'],['a']]}", 0 },
+	{ "other order, asked for", "{'columns':'500','sort':'500'}", "{'data':[['a'],['b']]}",
+	    "{'data':[['b'],['a']]}", 1 },
+	{ "other wording", "{}", "{'error':'A','code':'X-1','category':1}", "{'error':'B','code':'X-1','category':1}", 0 },
+	{ "other code", "{}", "{'error':'A','code':'X-1'}", "{'error':'A','code':'X-2'}", 1 },
+	{ "other category", "{}", "{'error':'A','code':'X-1','category':1}", "{'error':'A','code':'X-1','category':8}", 1 },
+	{ "error for success", "{}", "{'data':1}", "{'error':'A','code':'X-1','category':8}", 1 },
+	{ "timestamp missing", "{}", "{'data':1,'timestamp':1795342280100}", "{'data':1}", 1 },
+	{ "timestamp 0", "{}", "{'timestamp':0}", "{'timestamp':1795350000000}", 1 },
+	{ "timestamp of the request", "{'timestamp':'1795342280000'}", "{'timestamp':1795342280000}",
+	    "{'timestamp':1795350000001}", 1 },
+	{ "timestamp not later", "{'timestamp':'1795342280000'}", "{'timestamp':1795342280050}",
+	    "{'timestamp':1795350000000}", 1 },
+	{ "timestamp later", "{'timestamp':'1795342280000'}", "{'timestamp':1795342280050}",
+	    "{'timestamp':1795350000007}", 0 },
+	{ "zone shift", "{'columns':'5'}", "{'data':[[1795345880000]]}", "{'data':[[1795350000000]]}", 1 },
+	{ "zone shift kept", "{'columns':'5'}", "{'data':[[1795345880000]]}", "{'data':[[1795353600000]]}", 0 },
+};
+
+static json_t *
+body_of(const char *text, bool answer)
+{
+	char *json = strdup(text);
+	json_t *v;
+
+	for (char *p = json; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	v = json_loads(json, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_ptr_nonnull(v);
+	free(json);
+	return answer ? json_pack("{s:i,s:[],s:{s:o}}", "status", 200, "headers", "body", "json", v) : v;
+}
+
+START_TEST(comparison)
+{
+	struct run r = { .map = idmap_new(), .exceptions = exceptions_load(DATA_DIR "/exceptions.txt"),
+		.curl = curl_easy_init() };
+	int64_t rec_max = 0, rep_max = 0;
+	json_t *query = body_of(pairs[_i].query, false);
+	struct xchg x = { .run = &r, .topic = 99, .n = _i, .module = "contacts", .user = "anton",
+		.request = json_pack("{s:o,s:s}", "query", query, "method", "GET"),
+		.response = body_of(pairs[_i].rec, true), .answer = body_of(pairs[_i].rep, true),
+		.rec_now = 1795342280000, .rep_now = 1795350000000, .rec_max = &rec_max, .rep_max = &rep_max };
+
+	r.report_stream = open_memstream(&r.report, &r.report_size);
+	idmap_put(r.map, "contact", "7", "7");
+	idmap_put_time(r.map, 1795342280000, 1795350000000);
+	compare_response(&x);
+	fclose(r.report_stream);
+	ck_assert_msg((x.differences > 0) == (pairs[_i].differences > 0), "%s: %d differences\n%s",
+	    pairs[_i].what, x.differences, r.report);
+	json_decref(x.request);
+	json_decref(x.response);
+	json_decref(x.answer);
+	free(r.report);
+	exceptions_free(r.exceptions);
+	idmap_free(r.map);
+	curl_easy_cleanup(r.curl);
+}
+END_TEST
+
+static int
+run_comparison(void)
+{
+	Suite *s = suite_create("oxsim_replay_compare");
+	TCase *t = tcase_create("compare");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_loop_test(t, comparison, 0, (int)(sizeof(pairs) / sizeof(pairs[0])));
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed;
+}
+
+/* --- the recordings ------------------------------------------------------------------------ */
+
 /* The topics build on each other, so they share one server and run in order (no fork). */
 START_TEST(replay_topic)
 {
@@ -124,6 +221,8 @@ main(void)
 	struct stat st;
 	int port, failed = 1;
 
+	if (run_comparison() != 0)
+		return 1;
 	dir = dir ? dir : TOPIC_DIR;
 	if (stat(dir, &st) != 0) {
 		fprintf(stderr, "SKIPPED: no recorded exchanges in %s; the stand-in server is NOT proven. "

@@ -41,8 +41,15 @@ struct obj *cal_exception_at(const struct ctx *c, const struct obj *m, int64_t r
 struct folder *cal_home(const struct obj *o);
 /* writes {"conflicts":[..]} and answers true when there are any */
 bool cal_conflicts(struct req *r, const struct obj *o, bool ignore_soft);
+struct clash { struct obj *o; struct occ at; bool hard; };
+int cal_clashes(struct req *r, const struct obj *o, bool ignore_soft, struct clash *hits, int max);
+bool cal_has_resource(const struct obj *o, int id);
 /* deletes an appointment or one occurrence (rdate != 0) as the user sees it */
 bool cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *stamp);
+
+/* one checked change of o; also: the master of an exception, touched with it. 0: refused */
+int64_t cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct obj *also);
+void cal_forget_exceptions(struct req *r, struct obj *m, int64_t stamp);
 
 struct crow { struct ent *e; struct occ occ; bool on; };
 struct crows { struct crow *v; size_t n, cap; };

@@ -404,8 +404,11 @@ set_alarm(struct req *r, struct obj *o, const struct folder *f, const json_t *v)
 		n = json_integer_value(v);
 	else if (json_is_string(v) || json_is_null(v))
 		n = json_is_null(v) ? 0 : strtoll(json_string_value(v), NULL, 10);
-	if (a != NULL)
-		a->alarm = n < 0 || n > INT32_MAX ? -1 : (int)n;
+	if (a == NULL)
+		return;
+	a->alarm = n < 0 || n > INT32_MAX ? -1 : (int)n;
+	free(a->alarms);
+	a->alarms = NULL;
 }
 
 static void
@@ -464,14 +467,20 @@ cal_apply(struct req *r, struct obj *o, const struct folder *f, json_t *fields, 
 	}
 	if (obj_int(o, CF(CF_OCC), 1) <= 0)
 		obj_set(o, CF(CF_OCC), NULL, 0);
+	/* a change of the start keeps the rule's own members */
+	if (rule && !create && json_object_get(fields, "recurrence_type") == NULL && obj_int(o, CF(CF_RTYPE), 0) == 0)
+		rule = false;
 	if (obj_int(o, CF(CF_PRIVATE), 0) && (f->type != 1 || f->owner != r->u->id)) {
 		fail(r, "CAL-4222", json_pack("[s,i,s]", "CONFIDENTIAL", f->id, "shared"));
 		return false;
 	}
 	if (!check_times(r, o) || (rule && !check_rule(r, o)))
 		return false;
-	if (rule)
+	if (rule) {
 		first_occurrence(o);
+		/* the text form is made anew from the fields */
+		obj_set(o, fld_by_name(&MI_CALENDAR, "_rrule"), NULL, 0);
+	}
 	organizer_in(r, o, f, create);
 	if ((v = json_object_get(fields, "alarm")) != NULL)
 		set_alarm(r, o, f, v);

@@ -495,8 +495,13 @@ put_busy(struct req *r, const struct crow *c)
 		q.out = b;
 		q.occ = c->on ? &c->occ : NULL;
 		q.veil = true;
-		if (f->col == 200 && !cal_veiled(r, c->e->o))
+		/* a participant, too, sees no title of what somebody else calls private */
+		if (f->col == 200 && (c->e->o->created_by == r->u->id || obj_fv(c->e->o, CF(CF_PRIVATE)) == NULL))
 			q.veil = false;
+		if (f->col == 102 && e == NULL) {
+			sb_str(b, "0");
+			continue;
+		}
 		if (f->col == 223) {
 			const struct fv *v = obj_fv(c->e->o, (int)i);
 
@@ -556,13 +561,16 @@ cal_has(struct req *r)
 
 	if (!need_i64(r, "start", &from) || !need_i64(r, "end", &to))
 		return;
-	busy_rows(r, &w, PT_USER, r->u->id, unshift(r, from), unshift(r, to));
+	busy_rows(r, &w, PT_USER, r->u->id, unshift(r, from - DAY_MS), unshift(r, to));
 	sb_ch(r->out, '[');
 	for (d = from; d < to && d - from < 1000 * DAY_MS; d += DAY_MS) {
 		bool hit = false;
-		int64_t a = unshift(r, d), b = unshift(r, d + DAY_MS);
+		/* measured: the entry of a day tells about the day before it; whole days float */
+		int64_t day = d - DAY_MS;
 
 		for (i = 0; i < w.n && !hit; i++) {
+			bool full = cal_full(w.v[i].e->o);
+			int64_t a = full ? day : unshift(r, day), b = a + DAY_MS;
 			int64_t s = w.v[i].on ? w.v[i].occ.start : cal_start(w.v[i].e->o);
 			int64_t e = w.v[i].on ? w.v[i].occ.end : cal_end(w.v[i].e->o);
 

@@ -202,6 +202,7 @@ cal_exception(struct req *r, struct obj *m, const struct occ *at, int64_t stamp)
 			o->att[k].alarm = a->alarm;
 			o->att[k].hidden = a->hidden;
 			o->att[k].msg = xstrdup(a->msg);
+			o->att[k].alarms = xstrdup(a->alarms);
 		}
 	}
 	cal_store(r, o, cal_home(m), stamp);
@@ -212,15 +213,14 @@ cal_exception(struct req *r, struct obj *m, const struct occ *at, int64_t stamp)
 /* --- deleting -------------------------------------------------------------------------- */
 
 static void
-drop_exceptions(struct req *r, const struct obj *m, int64_t stamp)
+drop_exceptions(struct req *r, struct folder *f, int series, int64_t stamp)
 {
-	struct folder *f = cal_home(m);
 	uint32_t i = f ? f->n : 0;
 
 	while (i > 0) {
 		struct obj *o = f->item[--i]->o;
 
-		if (o->series == m->id && o != m) {
+		if (o->series == series) {
 			obj_drop(r->c, o, stamp);
 			i = i < f->n ? i : f->n;
 		}
@@ -241,6 +241,8 @@ cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *stamp)
 	/* an attendee takes himself out; the others see him as declined */
 	if (a != NULL && o->organizer != r->u->id && e->user == r->u->id && e->f->owner == r->u->id && at == NULL) {
 		a->conf = 2;
+		free(a->msg);
+		a->msg = NULL;
 		a->hidden = true;
 		*stamp = obj_touch(r->c, o, r->u->id, *stamp);
 		ent_drop(e, *stamp);
@@ -258,8 +260,14 @@ cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *stamp)
 		return true;
 	}
 	if (cal_is_master(o)) {
-		drop_exceptions(r, o, *stamp);
-	} else if (o->series != 0 && (m = obj_get(r->c, M_CALENDAR, o->series)) != NULL) {
+		struct folder *home = cal_home(o);
+		int series = o->id;
+
+		obj_drop(r->c, o, *stamp);
+		drop_exceptions(r, home, series, *stamp);
+		return true;
+	}
+	if (o->series != 0 && (m = obj_get(r->c, M_CALENDAR, o->series)) != NULL) {
 		cal_day_del(m->chg, &m->nchg, o->rdate);
 		cal_day_add(&m->del, &m->ndel, o->rdate);
 		m->sequence++;
@@ -271,10 +279,8 @@ cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *stamp)
 
 /* --- conflicts ---------------------------------------------------------------------------- */
 
-struct clash { struct obj *o; struct occ at; bool hard; };
-
-static bool
-has_resource(const struct obj *o, int id)
+bool
+cal_has_resource(const struct obj *o, int id)
 {
 	int i;
 
@@ -290,7 +296,7 @@ shares_resource(const struct obj *a, const struct obj *b)
 	int i;
 
 	for (i = 0; i < a->npart; i++)
-		if (a->part[i].type == PT_RESOURCE && has_resource(b, a->part[i].id))
+		if (a->part[i].type == PT_RESOURCE && cal_has_resource(b, a->part[i].id))
 			return true;
 	return false;
 }
@@ -356,7 +362,7 @@ put_clash(struct req *r, const struct clash *c, const struct obj *mine)
 	    (long long)(cal_full(c->o) ? c->at.start : shift(r, c->at.start)),
 	    (long long)(cal_full(c->o) ? c->at.end : shift(r, c->at.end)), (int)obj_int(c->o, CF(CF_RTYPE), 0));
 	for (i = 0; i < mine->npart && c->hard; i++)
-		if (mine->part[i].type == PT_RESOURCE && has_resource(c->o, mine->part[i].id)) {
+		if (mine->part[i].type == PT_RESOURCE && cal_has_resource(c->o, mine->part[i].id)) {
 			sb_printf(b, "%s{\"id\":%d,\"type\":3}", first ? "" : ",", mine->part[i].id);
 			first = false;
 		}
@@ -376,22 +382,22 @@ put_clash(struct req *r, const struct clash *c, const struct obj *mine)
 	sb_str(b, c->hard ? ",\"hard_conflict\":true}" : "}");
 }
 
-bool
-cal_conflicts(struct req *r, const struct obj *o, bool ignore_soft)
+int
+cal_clashes(struct req *r, const struct obj *o, bool ignore_soft, struct clash *hits, int max)
 {
 	GHashTableIter it;
 	gpointer v;
 	int64_t s = cal_start(o), e = cal_end(o);
-	struct clash hits[50];
 	int n = 0, i;
 	bool res = false;
 
 	for (i = 0; i < o->npart; i++)
 		res = res || o->part[i].type == PT_RESOURCE;
-	if (obj_int(o, CF(CF_SHOWN), 1) == 4 || (ignore_soft && !res) || e <= sim_now())
-		return false;
+	/* an appointment of one person collides with nothing */
+	if (obj_int(o, CF(CF_SHOWN), 1) == 4 || ((ignore_soft || o->natt < 2) && !res) || e <= sim_now())
+		return 0;
 	g_hash_table_iter_init(&it, r->c->obj[M_CALENDAR]);
-	while (n < 50 && g_hash_table_iter_next(&it, NULL, &v)) {
+	while (n < max && g_hash_table_iter_next(&it, NULL, &v)) {
 		struct obj *x = v;
 		bool hard;
 
@@ -406,6 +412,15 @@ cal_conflicts(struct req *r, const struct obj *o, bool ignore_soft)
 		hits[n].o = x;
 		hits[n++].hard = hard;
 	}
+	return n;
+}
+
+bool
+cal_conflicts(struct req *r, const struct obj *o, bool ignore_soft)
+{
+	struct clash hits[50];
+	int n = cal_clashes(r, o, ignore_soft, hits, 50), i;
+
 	if (n == 0)
 		return false;
 	sb_str(r->out, "{\"conflicts\":[");

@@ -122,12 +122,6 @@ move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp)
 	ent_drop(e, stamp);
 }
 
-static bool
-same_times(const struct obj *a, const struct obj *b)
-{
-	return cal_start(a) == cal_start(b) && cal_end(a) == cal_end(b) && cal_full(a) == cal_full(b);
-}
-
 /* exceptions make no sense once the rule or the start changed */
 static bool
 rule_changed(const struct obj *a, const struct obj *b)
@@ -138,8 +132,8 @@ rule_changed(const struct obj *a, const struct obj *b)
 	    x.day_in_month != y.day_in_month || cal_start(a) != cal_start(b) || cal_full(a) != cal_full(b);
 }
 
-static void
-forget_exceptions(struct req *r, struct obj *m, int64_t stamp)
+void
+cal_forget_exceptions(struct req *r, struct obj *m, int64_t stamp)
 {
 	while (m->nchg > 0) {
 		struct obj *x = cal_exception_at(r->c, m, m->chg[0]);
@@ -180,8 +174,8 @@ body_occ(struct req *r, const struct obj *o, const json_t *body, const char *alt
 }
 
 /* applies to a copy, checks conflicts, swaps; answers the stamp or 0 */
-static int64_t
-change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct obj *also)
+int64_t
+cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct obj *also)
 {
 	struct obj *trial = obj_trial(o);
 	int64_t stamp = 0;
@@ -195,10 +189,11 @@ change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct obj 
 		if (stamp <= o->lm)
 			stamp = o->lm + 1;
 		if (cal_is_master(o) && rule_changed(o, trial)) {
-			forget_exceptions(r, o, stamp);
+			cal_forget_exceptions(r, o, stamp);
 			trial->nchg = trial->ndel = 0;
 		}
-		if (!same_times(o, trial))
+		/* a new version for all, unless only the writer's own matters changed */
+		if (!only_own(body))
 			trial->sequence++;
 		if (trial->series == 0 && obj_int(trial, CF(CF_RTYPE), 0) != 0)
 			trial->series = trial->id;
@@ -222,7 +217,7 @@ change_occurrence(struct req *r, struct ent *e, const struct occ *at, json_t *bo
 
 	if (made)
 		x = cal_exception(r, m, at, stamp_new(r->c));
-	stamp = change(r, x, e->f, body, m);
+	stamp = cal_change(r, x, e->f, body, m);
 	if (stamp == 0) {
 		/* refused: the exception must not stay behind */
 		if (made) {
@@ -270,7 +265,7 @@ cal_update(struct req *r)
 			return;
 		}
 	}
-	stamp = change(r, e->o, f, body, NULL);
+	stamp = cal_change(r, e->o, f, body, NULL);
 	if (stamp == 0)
 		return;
 	if (dest != NULL && dest != f) {

@@ -66,10 +66,8 @@ dispatch(struct req *r)
 		(void)snprintf(key, sizeof(key), "%s/*", r->module);
 		rt = g_hash_table_lookup(by_key, key);
 	}
-	/* an unknown zone falls back to the user's */
-	r->zone = z ? tz_get(z) : NULL;
-	if (r->zone == NULL)
-		r->zone = tz_get(r->u ? r->u->zone : "UTC");
+	/* an unknown zone is UTC, not that of the user */
+	r->zone = tz_get(z ? z : r->u ? r->u->zone : "UTC");
 	if (r->zone == NULL)
 		r->zone = tz_get("UTC");
 	if (rt == NULL) {

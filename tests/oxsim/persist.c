@@ -77,8 +77,9 @@ dump_obj(const struct obj *o, bool content)
 		    o->part[i].id, "mail", o->part[i].mail, "name", o->part[i].name, "conf", o->part[i].conf,
 		    "msg", o->part[i].msg));
 	for (i = 0; i < o->natt; i++)
-		json_array_append_new(us, json_pack("{s:i,s:i,s:s?,s:i,s:b}", "id", o->att[i].id, "conf", o->att[i].conf,
-		    "msg", o->att[i].msg, "alarm", o->att[i].alarm, "hidden", o->att[i].hidden));
+		json_array_append_new(us, json_pack("{s:i,s:i,s:s?,s:i,s:b,s:s?}", "id", o->att[i].id, "conf",
+		    o->att[i].conf, "msg", o->att[i].msg, "alarm", o->att[i].alarm, "hidden", o->att[i].hidden, "alarms",
+		    o->att[i].alarms));
 	j = json_pack("{s:i,s:i,s:i,s:I,s:I,s:o,s:o,s:o,s:I}", "id", o->id, "created_by", o->created_by,
 	    "modified_by", o->modified_by, "created", (json_int_t)o->created, "last_modified",
 	    (json_int_t)o->lm, "fields", f, "places", p, "attachments", at, "attachments_lm", (json_int_t)o->at_lm);
@@ -222,10 +223,10 @@ dump_ctx(const struct ctx *c, bool content)
 		json_object_set_new(objs, modinfo_of(mods[i])->name, a);
 		json_object_set_new(next, modinfo_of(mods[i])->name, json_integer(c->next_id[mods[i]]));
 	}
-	return json_pack("{s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:i,s:I}", "id", c->id, "name", c->name, "users",
+	return json_pack("{s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:i,s:i,s:I}", "id", c->id, "name", c->name, "users",
 	    users, "groups", groups, "resources", res, "folders", folders, "deleted_folders",
 	    dump_tombs(c->ftomb, c->nftomb), "objects", objs, "next_ids", next, "next_folder", c->next_folder,
-	    "next_attachment", c->next_attach, "next_principal", c->next_principal, "last_stamp",
+	    "next_attachment", c->next_attach, "next_alarm", c->next_alarm, "next_principal", c->next_principal, "last_stamp",
 	    (json_int_t)c->last_stamp);
 }
 
@@ -396,7 +397,7 @@ load_obj(struct ctx *c, const struct modinfo *mi, const json_t *j)
 	o->att = xcalloc((size_t)o->natt + 1, sizeof(*o->att));
 	json_array_foreach(json_object_get(j, "users"), i, v)
 		o->att[i] = (struct attendee){ gi(v, "id"), gi(v, "conf"), gs(v, "msg"), gi(v, "alarm"),
-		    json_is_true(json_object_get(v, "hidden")) };
+		    json_is_true(json_object_get(v, "hidden")), gs(v, "alarms") };
 	o->nat = (int)json_array_size(json_object_get(j, "attachments"));
 	o->at = xcalloc((size_t)o->nat + 1, sizeof(*o->at));
 	json_array_foreach(json_object_get(j, "attachments"), i, v)
@@ -487,6 +488,7 @@ load_ctx(const json_t *j)
 	}
 	c->next_folder = gi(j, "next_folder");
 	c->next_attach = gi(j, "next_attachment");
+	c->next_alarm = gi(j, "next_alarm");
 	c->next_principal = gi(j, "next_principal");
 	c->last_stamp = gl(j, "last_stamp");
 }

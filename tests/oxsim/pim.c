@@ -123,6 +123,10 @@ virt_value(struct req *r, const struct modinfo *mi, const struct ent *e, const s
 	case 5: sb_int(b, shift(r, o->lm)); return true;
 	case 6: sb_int(b, o->lm); return true;
 	case 20:
+		if (strcmp(r->module, "addressbooks") == 0) {
+			sb_printf(b, "\"con://0/%d\"", e->f->id);
+			return true;
+		}
 		sb_printf(b, mi->m == M_CONTACTS && !S.older ? "\"%d\"" : "%d", e->f->id);
 		return true;
 	case 104:
@@ -349,6 +353,7 @@ obj_trial(const struct obj *o)
 	for (i = 0; i < o->natt; i++) {
 		t->att[i] = o->att[i];
 		t->att[i].msg = xstrdup(o->att[i].msg);
+		t->att[i].alarms = xstrdup(o->att[i].alarms);
 	}
 	t->chg = xcalloc((size_t)o->nchg + 1, sizeof(*t->chg));
 	t->del = xcalloc((size_t)o->ndel + 1, sizeof(*t->del));

@@ -43,8 +43,10 @@ parts_free(struct obj *o)
 	int i;
 
 	part_clear(o);
-	for (i = 0; i < o->natt; i++)
+	for (i = 0; i < o->natt; i++) {
 		free(o->att[i].msg);
+		free(o->att[i].alarms);
+	}
 	free(o->att);
 	o->att = NULL;
 	o->natt = 0;
@@ -145,6 +147,7 @@ att_add(struct obj *o, int user, const struct obj *old)
 	if (was != NULL) {
 		o->att[o->natt] = *was;
 		o->att[o->natt].msg = xstrdup(was->msg);
+		o->att[o->natt].alarms = xstrdup(was->alarms);
 	}
 	o->natt++;
 }

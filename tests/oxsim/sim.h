@@ -121,6 +121,7 @@ struct attendee {		/* a resolved internal user */
 	char *msg;
 	int alarm;		/* minutes, -1 none (calendar) */
 	bool hidden;		/* declined by deleting: no place any more */
+	char *alarms;		/* chronos form, JSON; NULL: made from `alarm` */
 };
 
 struct attach {
@@ -245,7 +246,7 @@ struct ctx {
 	uint32_t nftomb, cftomb;
 	GHashTable *obj[M_COUNT];	/* id -> struct obj */
 	int next_id[M_COUNT];
-	int next_folder, next_attach, next_principal;
+	int next_folder, next_attach, next_alarm, next_principal;
 	int64_t last_stamp;
 };
 

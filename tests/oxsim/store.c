@@ -82,7 +82,7 @@ ctx_new(int id, const char *name)
 		c->obj[mods[i]] = g_hash_table_new(g_direct_hash, g_direct_equal);
 		c->next_id[mods[i]] = 1;
 	}
-	c->next_attach = 1;
+	c->next_attach = c->next_alarm = 1;
 	S.ctx = xrealloc(S.ctx, sizeof(*S.ctx) * (size_t)(S.nctx + 1));
 	S.ctx[S.nctx++] = c;
 	return c;

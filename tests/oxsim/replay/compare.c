@@ -487,8 +487,8 @@ cmp_array(struct env *e, const char *path, const char *key, const char *idkind, 
 	static const char *const row_sets[] = { "/data", "/data/private", "/data/public",
 		"/data/shared", NULL };
 	const char *place = strstr(path, "/data");
-	bool rows = place && is_one_of(place, row_sets);
 	size_t n = json_array_size(rec);
+	bool rows = place && is_one_of(place, row_sets) && !json_is_boolean(json_array_get(rec, 0));
 	bool lists = n && json_is_array(json_array_get(rec, 0));
 	char sub[PATH_SIZE], name[24];
 

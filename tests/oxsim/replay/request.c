@@ -88,7 +88,10 @@ static const char *
 kind_at(const struct place *p, const char *key, char *buf, size_t size)
 {
 	const char *kind = request_kind(p->module);
+	const char *action = request_param(p->x->request, "action");
 
+	if (action && strcasecmp(action, "freebusy") == 0 && strcmp(key, "id") == 0)
+		return NULL;	/* a participant */
 	if (is_one_of(key, folder_keys))
 		return "folder";
 	if (!is_one_of(key, id_keys))

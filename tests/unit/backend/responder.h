@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_BACKEND_RESPONDER_H
 #define TESTS_UNIT_BACKEND_RESPONDER_H
 
+#include <check.h>
 #include <stddef.h>
 
 /** What to do with one request. */
@@ -31,5 +32,7 @@ const char *responder_request(size_t i);
 const char *responder_mismatch(void);
 /** responder_wait_closed - returns when N connections have been closed by this side. */
 void responder_wait_closed(size_t n);
+
+TCase *case_scan(void); /* test_scan.c */
 
 #endif

@@ -177,6 +177,14 @@ START_TEST(password_changed_meanwhile)
 }
 END_TEST
 
+START_TEST(a_login_without_an_answer_leaves_nothing_unknown)
+{
+	BEGIN(LOST, { .hang = 1 });
+	RC(RC_UPSTREAM, do_write());
+	ck_assert_uint_eq(responder_count(), 4);
+}
+END_TEST
+
 static int logins;
 
 static char *
@@ -703,6 +711,7 @@ main(void)
 	int failed;
 
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, case_scan());
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 20);
 	tcase_add_test(t, login_and_cookies);
@@ -710,6 +719,7 @@ main(void)
 	tcase_add_test(t, login_refused);
 	tcase_add_test(t, lost_session_is_revived_for_reads_and_writes);
 	tcase_add_test(t, password_changed_meanwhile);
+	tcase_add_test(t, a_login_without_an_answer_leaves_nothing_unknown);
 	tcase_add_test(t, many_threads_one_login);
 	tcase_add_test(t, closed_without_an_answer);
 	tcase_add_test(t, closed_while_idle);

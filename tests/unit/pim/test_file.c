@@ -146,6 +146,27 @@ START_TEST(memory_is_bounded)
 }
 END_TEST
 
+START_TEST(too_many_zones)
+{
+	char *text = malloc(300 * 100 + 100), *at = text;
+	struct pim_report rep;
+	struct seen s = { 0 };
+	int i;
+
+	at += snprintf(at, 100, "BEGIN:VCALENDAR\n");
+	for (i = 0; i < 300; i++)
+		at += snprintf(at, 100, "BEGIN:VEVENT\nDTSTART;TZID=Nowhere %d:20260101T000000\nEND:VEVENT\n", i);
+	at += snprintf(at, 100, "END:VCALENDAR\n");
+	pim_report_init(&rep);
+	ck_assert_int_eq(pim_file_parse(NULL, text, (size_t)(at - text), NULL, on_item, &s, &rep), PIM_OK);
+	ck_assert_uint_eq(rep.refused, 300);
+	ck_assert_ptr_nonnull(strstr(rep.problems[0].text, "is not known"));
+	ck_assert_ptr_nonnull(strstr(rep.problems[299].text, "more than 200 time zones"));
+	pim_report_fini(&rep);
+	free(text);
+}
+END_TEST
+
 START_TEST(stopping)
 {
 	static const char two[] = "BEGIN:VCARD\nFN:a\nEND:VCARD\nBEGIN:VCARD\nFN:b\nEND:VCARD\n";
@@ -229,6 +250,7 @@ tcase_file(void)
 	tcase_add_test(t, mbox);
 	tcase_add_test(t, limits);
 	tcase_add_test(t, memory_is_bounded);
+	tcase_add_test(t, too_many_zones);
 	tcase_add_test(t, stopping);
 	tcase_add_test(t, nothing);
 	tcase_add_test(t, demo_data);

@@ -124,21 +124,52 @@ START_TEST(no_mails)
 }
 END_TEST
 
-/* Parts within parts: beyond every limit, neither the stack nor the time may run out. */
+/* Messages within messages, deeper than GMime goes: the stack must not run out. */
 START_TEST(nested_parts)
 {
-	char *m = malloc(200000 * 30 + 100), *at = m;
+	char *m = malloc(15000 * 30 + 100), *at = m;
 	json_t *o;
 	int i;
 
 	at += snprintf(at, 100, "Subject: x\r\n");
-	for (i = 0; i < 200000; i++) {
+	for (i = 0; i < 15000; i++) {
 		memcpy(at, "Content-Type: message/rfc822\n\n", 30);
 		at += 30;
 	}
 	ck_assert_int_eq(pim_mail_summary(m, (size_t)(at - m), NULL, &o, NULL), PIM_OK);
 	json_decref(o);
 	free(m);
+}
+END_TEST
+
+/* What would cost GMime its stack or gigabytes is refused before, with a reason. */
+START_TEST(costly_messages)
+{
+	static const struct {
+		const char *head, *unit, *why;
+		size_t times;
+	} cases[] = {
+		{ "To: ", "a:", "groups within groups", 1000000 },
+		{ "Cc: x@example.com,\r\n", " a:\r\n", "groups within groups", 100000 },
+		{ "", "X: y\r\n", "header lines", 100000 },
+		{ "Content-Type: message/rfc822\n\n", "X: y\n", "header lines", 100000 },
+		{ "Content-Type: multipart/mixed; boundary=b\n\n", "--b\n\nx\n", "50000 parts", 100000 },
+	};
+	size_t i, k;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t head = strlen(cases[i].head), unit = strlen(cases[i].unit);
+		char *m = malloc(head + unit * cases[i].times);
+		struct pim_error err;
+		json_t *o;
+
+		memcpy(m, cases[i].head, head);
+		for (k = 0; k < cases[i].times; k++)
+			memcpy(m + head + k * unit, cases[i].unit, unit);
+		ck_assert_int_eq(pim_mail_summary(m, head + unit * cases[i].times, NULL, &o, &err), PIM_LIMIT);
+		ck_assert_msg(strstr(err.text, cases[i].why) != NULL, "case %zu: %s", i, err.text);
+		free(m);
+	}
 }
 END_TEST
 
@@ -155,5 +186,6 @@ tcase_mail(void)
 	tcase_add_test(t, wrong_charsets);
 	tcase_add_test(t, no_mails);
 	tcase_add_test(t, nested_parts);
+	tcase_add_test(t, costly_messages);
 	return t;
 }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Shared by usmd and usmctl. */
+#ifndef USMD_DAEMON_INT_H
+#define USMD_DAEMON_INT_H
+
+#include "usmd/conf.h"
+#include "usmd/httpd.h"
+#include "usmd/hub.h"
+
+/* exit codes; systemd does not restart after the last two */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 78 };
+
+/* key.c */
+
+/* key_load - the master key that key_file names.  RC_NOTFOUND, RC_FORBIDDEN, RC_PROTO (not 64 hex digits); the text says what to do. */
+MUST_CHECK enum rc key_load(const char *key_file, unsigned char key[KEY_BYTES], struct err *e);
+/* key_create - write a new random key to FILE, mode 0600; never over an existing file (RC_CONFLICT). */
+MUST_CHECK enum rc key_create(const char *file, struct err *e);
+
+/* wire.c */
+
+/* Everything behind the HTTP server: store, cache, backend, engine and the protocols on it. */
+struct wire;
+/* wire_engine - build it all from C.  C and HUB are borrowed and outlive *out.  Errors: of the part that failed. */
+MUST_CHECK enum rc wire_engine(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub *hub, struct wire **out, struct err *e);
+/* wire_free - no request may be in work.  NULL is a no-op. */
+void wire_free(struct wire *w);
+const struct protocol *wire_protocols(const struct wire *w, size_t *n);
+/* wire_health - for httpd_options.health, ARG is the struct wire. */
+enum httpd_health wire_health(void *arg, char *why, size_t size);
+
+/* print_err - "PROGRAM: where: what" to stderr. */
+void print_err(const char *program, const struct err *e);
+
+#endif

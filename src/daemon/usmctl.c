@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Administration from the command line: settings, the database's schema, the master key.  Each command is one row of the table. */
+#include "daemon/daemon_int.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "usmd/store.h"
+
+struct command {
+	const char *name, *args, *help;
+	int (*run)(int argc, char **argv); /* argv[0] is the command; returns the exit code */
+};
+
+static int command_usage(const char *name);
+
+static int
+fail(const struct err *e, int code)
+{
+	print_err("usmctl", e);
+	return code;
+}
+
+static int
+print_buf(struct buf *b)
+{
+	bool ok = !b->failed && b->p != NULL && fputs(b->p, stdout) >= 0 && fflush(stdout) == 0;
+
+	buf_fini(b);
+	return ok ? EXIT_OK : EXIT_FAILED;
+}
+
+static int
+config_check(const struct conf *c, const char *file)
+{
+	unsigned char key[KEY_BYTES];
+	struct err e = { .rc = RC_OK };
+
+	if (key_load(c->key_file, key, &e) != RC_OK)
+		return fail(&e, EXIT_CONFIG);
+	secret_wipe(key, sizeof(key));
+	(void)printf("%s: ok\n", file);
+	return EXIT_OK;
+}
+
+static int
+run_config(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 't' }, { "dump", no_argument, NULL, 'd' },
+		{ "sample", no_argument, NULL, 's' }, { NULL, 0, NULL, 0 },
+	};
+	const char *file = USMD_CONFFILE;
+	struct conf *c;
+	struct err e = { .rc = RC_OK };
+	struct buf b;
+	int opt, what = 't', code;
+
+	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		if (opt == 'c')
+			file = optarg;
+		else if (opt == 't' || opt == 'd' || opt == 's')
+			what = opt;
+		else
+			return command_usage(argv[0]);
+	}
+	if (optind < argc)
+		return command_usage(argv[0]);
+	buf_init(&b, 0);
+	if (what == 's') {
+		conf_sample(&b);
+		return print_buf(&b);
+	}
+	if (conf_load(file, &c, &e) != RC_OK)
+		return fail(&e, EXIT_CONFIG);
+	if (what == 'd') {
+		conf_dump(c, &b);
+		code = print_buf(&b);
+	} else {
+		code = config_check(c, file);
+	}
+	conf_free(c);
+	return code;
+}
+
+static int
+run_migrate(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' }, { "sql", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 },
+	};
+	const char *file = USMD_CONFFILE, *sql = USMD_SQLDIR;
+	struct conf *c;
+	struct err e = { .rc = RC_OK };
+	int opt;
+	enum rc rc;
+
+	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		if (opt == 'c')
+			file = optarg;
+		else if (opt == 's')
+			sql = optarg;
+		else
+			return command_usage(argv[0]);
+	}
+	if (optind < argc)
+		return command_usage(argv[0]);
+	if (conf_load(file, &c, &e) != RC_OK)
+		return fail(&e, EXIT_CONFIG);
+	rc = store_migrate(c->pg_conninfo, sql, &e);
+	conf_free(c);
+	return rc == RC_OK ? EXIT_OK : fail(&e, EXIT_FAILED);
+}
+
+static int
+run_key_create(int argc, char **argv)
+{
+	struct err e = { .rc = RC_OK };
+
+	if (argc != 2 || argv[1][0] == '-')
+		return command_usage(argv[0]);
+	if (key_create(argv[1], &e) != RC_OK)
+		return fail(&e, EXIT_FAILED);
+	(void)printf("%s: a new key. Keep a copy in a safe place; all nodes need the same one, readable by the service's user only.\n", argv[1]);
+	return EXIT_OK;
+}
+
+static int run_help(int argc, char **argv);
+
+static const struct command commands[] = {
+	{ "config", "[--check | --dump | --sample] [--config FILE]",
+	  "--check (default): are settings and key right?  --dump: print the effective settings, passwords hidden.\n"
+	  "      --sample: print a file with all settings explained", run_config },
+	{ "migrate", "[--config FILE] [--sql DIR]", "bring the database's schema to this version (patches of DIR, default " USMD_SQLDIR ")", run_migrate },
+	{ "key-create", "FILE", "write a new master key to FILE, which must not exist", run_key_create },
+	{ "help", "", "print this", run_help },
+};
+
+static void
+usage(FILE *f)
+{
+	(void)fputs("usage: usmctl COMMAND [OPTION...]\n", f);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		(void)fprintf(f, "  %s %s\n      %s\n", commands[i].name, commands[i].args, commands[i].help);
+	(void)fputs("The default FILE of --config is " USMD_CONFFILE ".  See usmctl(8).\n", f);
+}
+
+static int
+run_help(int argc, char **argv)
+{
+	(void)argv;
+	usage(argc == 1 ? stdout : stderr);
+	return argc == 1 ? EXIT_OK : EXIT_USAGE;
+}
+
+static const struct command *
+command_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int
+command_usage(const char *name)
+{
+	const struct command *c = command_find(name);
+
+	if (c != NULL)
+		(void)fprintf(stderr, "usage: usmctl %s %s\n", c->name, c->args);
+	return EXIT_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct command *c;
+
+	(void)umask(0077);
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		usage(stdout);
+		return EXIT_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		(void)puts("usmctl " USMD_VERSION);
+		return EXIT_OK;
+	}
+	c = command_find(argv[1]);
+	if (c == NULL) {
+		(void)fprintf(stderr, "usmctl: there is no command '%s'; usmctl help lists them\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	return c->run(argc - 1, argv + 1);
+}

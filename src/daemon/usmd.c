@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The daemon: options, start in order, signals, stop in order.  Order of the start: umask, signals, log, configuration, key, hub,
+ * store and the rest of wire_engine, sockets, threads, READY.  The stop is its reverse, after the requests have been answered.
+ */
+#include "daemon/daemon_int.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+struct options {
+	const char *config;
+	bool check;
+};
+
+static void
+usage(FILE *f)
+{
+	(void)fputs("usage: usmd [--config FILE] [--check-config]\n"
+	    "  -c, --config FILE    settings (default " USMD_CONFFILE ")\n"
+	    "  -t, --check-config   tell whether settings and key are right, and end\n"
+	    "  -V, --version        print the version\n"
+	    "  -h, --help           print this\n"
+	    "usmd stays in the foreground and logs to stderr.  SIGHUP reloads, SIGTERM stops.  See usmd(8).\n", f);
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int
+options_parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 't' },
+		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	*o = (struct options){ .config = USMD_CONFFILE };
+	while ((opt = getopt_long(argc, argv, "c:tVh", longs, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 't':
+			o->check = true;
+			break;
+		case 'V':
+			(void)puts("usmd " USMD_VERSION);
+			return EXIT_OK;
+		case 'h':
+			usage(stdout);
+			return EXIT_OK;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		(void)fprintf(stderr, "usmd: '%s' is not expected\n", argv[optind]);
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+/* Blocked in every thread that is started later; the main thread alone takes them, with sigtimedwait. */
+static void
+signals_block(sigset_t *set)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	(void)sigemptyset(set);
+	(void)sigaddset(set, SIGTERM);
+	(void)sigaddset(set, SIGINT);
+	(void)sigaddset(set, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, set, NULL);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static void
+reload(const struct conf *start, const char *file)
+{
+	struct conf *c;
+	struct buf ignored;
+	struct err e;
+
+	/* systemd wants the time, to tell this reload from an earlier one */
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, now_mono_us());
+	buf_init(&ignored, 8192);
+	if (conf_reload(start, file, &c, &ignored, &e) != RC_OK) {
+		log_error("reload", "file=%s line=%s text=%s; the settings stay as they were", file, e.path, e.text);
+	} else {
+		log_level_set(c->log_level);
+		if (ignored.len > 0)
+			log_warn("reload", "file=%s text=these settings wait for a restart: %s", file, ignored.p);
+		else
+			log_info("reload", "file=%s", file);
+		conf_free(c);
+	}
+	buf_fini(&ignored);
+	(void)sd_notify(0, "READY=1");
+}
+
+/* Until SIGTERM or SIGINT. */
+static void
+serve(const struct conf *c, const char *file, const sigset_t *set)
+{
+	uint64_t watchdog_us = 0;
+	struct timespec wait = { .tv_sec = 3600 };
+
+	if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
+		wait.tv_sec = (time_t)(watchdog_us / 2 / 1000000);
+		wait.tv_nsec = (long)(watchdog_us / 2 % 1000000) * 1000;
+	}
+	for (;;) {
+		int sig = sigtimedwait(set, NULL, &wait);
+
+		if (sig == SIGTERM || sig == SIGINT) {
+			log_info("stop", "signal=%s", sig == SIGTERM ? "TERM" : "INT");
+			return;
+		}
+		if (sig == SIGHUP)
+			reload(c, file);
+		else if (watchdog_us > 0)
+			(void)sd_notify(0, "WATCHDOG=1");
+	}
+}
+
+/* Answer who waits, let requests in work finish.  False: some cannot be waited for any longer. */
+static bool
+stop(struct httpd *h, const struct conf *c)
+{
+	size_t left;
+
+	(void)sd_notifyf(0, "STOPPING=1\nSTATUS=answering the clients that wait");
+	left = httpd_drain(h, now_ms() + c->shutdown_timeout);
+	if (left > 0)
+		log_warn("stop", "requests=%zu text=not finished within shutdown_timeout", left);
+	return httpd_free(h);
+}
+
+static enum rc
+run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, const sigset_t *set, struct err *e)
+{
+	struct httpd_options o = {
+		.listen = c->listen,
+		.listen_mode = (unsigned)c->listen_mode,
+		.admin_listen = c->admin_listen,
+		.trusted_proxies = c->trusted_proxies,
+		.event_threads = (unsigned)c->event_threads,
+		.workers = (unsigned)c->workers,
+		.queue_length = (unsigned)c->queue_length,
+		.max_body = (size_t)c->max_body,
+		.max_body_total = (size_t)c->max_body_total,
+		.connection_memory = (size_t)c->connection_memory,
+		.max_connections = (unsigned)c->max_connections,
+		.client_timeout_s = (unsigned)((c->client_timeout + 999) / 1000),
+		.health = wire_health,
+	};
+	struct hub *hub = hub_new((size_t)c->max_waiters);
+	const struct protocol *protocols;
+	struct wire *wire = NULL;
+	struct httpd *httpd = NULL;
+	size_t n;
+	enum rc rc = hub != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
+
+	if (rc == RC_OK)
+		rc = wire_engine(c, key, hub, &wire, e);
+	if (rc != RC_OK)
+		goto out;
+	protocols = wire_protocols(wire, &n);
+	o.admin_arg = wire;
+	rc = httpd_new(&o, protocols, n, hub, &httpd, e);
+	if (rc == RC_OK)
+		rc = httpd_start(httpd, e);
+	if (rc != RC_OK)
+		goto out;
+	log_info("ready", "version=" USMD_VERSION " listen=%s workers=%" PRId64, c->listen, c->workers);
+	(void)sd_notify(0, "READY=1\nSTATUS=serving");
+	serve(c, file, set);
+	if (!stop(httpd, c)) {
+		/* a thread is inside the engine: whatever it does survives a crash at any point by design, so end here */
+		log_error("stop", "text=a request does not end; leaving without it");
+		_Exit(EXIT_FAILED);
+	}
+	httpd = NULL;
+	log_info("stopped", "version=" USMD_VERSION);
+
+out:
+	(void)httpd_free(httpd);
+	wire_free(wire);
+	hub_free(hub);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned char key[KEY_BYTES];
+	struct options o;
+	struct conf *c = NULL;
+	struct err e = { .rc = RC_OK };
+	sigset_t set;
+	int code = options_parse(argc, argv, &o);
+
+	if (code >= 0)
+		return code;
+	(void)umask(0077);
+	signals_block(&set);
+	/* journald sets the variable for what it reads; it takes the level from the prefix */
+	log_setup(LOG_LVL_INFO, getenv("JOURNAL_STREAM") != NULL);
+	code = EXIT_CONFIG;
+	if (conf_load(o.config, &c, &e) != RC_OK || key_load(c->key_file, key, &e) != RC_OK)
+		goto out;
+	code = EXIT_OK;
+	if (o.check) {
+		(void)printf("%s: ok\n", o.config);
+		goto out;
+	}
+	log_level_set(c->log_level);
+	if (run(c, key, o.config, &set, &e) != RC_OK)
+		code = e.rc == RC_PROTO ? EXIT_CONFIG : EXIT_FAILED;
+
+out:
+	if (code != EXIT_OK) {
+		print_err("usmd", &e);
+		(void)sd_notifyf(0, "STATUS=%s", e.text);
+	}
+	secret_wipe(key, sizeof(key));
+	conf_free(c);
+	return code;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Which concrete parts make up a running usmd, and how settings become their options.  Decides nothing else. */
+#include "daemon/daemon_int.h"
+
+#include <string.h>
+
+#include "usmd/backend.h"
+#include "usmd/cache.h"
+#include "usmd/engine.h"
+#include "usmd/store.h"
+
+#define DAY_MS (INT64_C(86400) * 1000)
+
+struct wire {
+	struct hub *hub; /* borrowed */
+	struct store *store;
+	struct cache *cache;
+	struct backend *backend;
+	struct engine *engine;
+	struct protocol protocols[1];
+	size_t n;
+};
+
+static enum rc
+open_store(struct wire *w, const struct conf *c, struct err *e)
+{
+	struct store_options o = {
+		.conninfo = c->pg_conninfo,
+		.pool = (unsigned)c->pg_pool,
+		.statement_timeout_ms = (unsigned)c->pg_statement_timeout,
+		.lease_timeout_ms = (unsigned)c->pg_lease_timeout,
+		.lock_timeout_ms = (unsigned)c->pg_lock_timeout,
+	};
+
+	return store_open(&o, &w->store, e);
+}
+
+static enum rc
+open_backend(struct wire *w, const struct conf *c, struct err *e)
+{
+	struct backend_options o = {
+		.url = c->ox_url,
+		.client = c->ox_client,
+		.client_fallback = c->ox_client_fallback,
+		.user_agent = c->ox_user_agent,
+		.client_ip = c->ox_client_ip,
+		.ca_file = c->ox_ca_file,
+		.tls_verify = c->ox_tls_verify,
+		.connect_timeout_ms = (long)c->ox_connect_timeout,
+		.timeout_ms = (long)c->ox_timeout,
+		.max_connections = (unsigned)c->ox_max_connections,
+		.max_answer_bytes = (size_t)c->ox_max_answer,
+		.rows_per_request = (unsigned)c->ox_rows_per_request,
+	};
+
+	return backend_new(&o, &w->backend, e);
+}
+
+/* Another node changed TOPIC. */
+static void
+on_topic(void *arg, uint64_t topic)
+{
+	struct wire *w = arg;
+
+	(void)hub_wake(w->hub, topic);
+}
+
+/* Events of other nodes may have been missed: everybody looks once. */
+static void
+on_gap(void *arg)
+{
+	struct wire *w = arg;
+
+	log_info("wake-all", "text=the connection to the other nodes was interrupted waiters=%zu", hub_wake_all(w->hub));
+}
+
+static enum rc
+open_cache(struct wire *w, const struct conf *c, struct err *e)
+{
+	struct cache_options o = {
+		.url = c->redis_url,
+		.password_file = c->redis_password_file,
+		.timeout_ms = (unsigned)c->redis_timeout,
+		.retry_ms = (unsigned)c->redis_retry,
+		.pool = (unsigned)c->redis_pool,
+	};
+
+	w->cache = cache_new(&o);
+	if (w->cache == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	if (c->redis_url[0] == '\0')
+		return RC_OK;
+	return cache_subscribe(w->cache, on_topic, on_gap, w, e);
+}
+
+static enum rc
+open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BYTES], struct err *e)
+{
+	struct engine_options o = {
+		.session_lifetime_ms = c->session_lifetime,
+		.password_lifetime_ms = c->password_lifetime,
+		.fresh_ms = c->fresh_for,
+		.overlap_ms = c->refresh_overlap,
+		.listing_interval_ms = c->full_listing_interval,
+		.deletions_kept_ms = c->ox_deletions_kept,
+		.late_max_ms = c->ox_write_max_time,
+		.conflict_keep_ms = c->conflict_keep,
+		.past_days = { [CT_CALENDAR] = c->calendar_past / DAY_MS, [CT_TASK] = c->calendar_past / DAY_MS,
+		    [CT_MAIL] = c->mail_past / DAY_MS },
+		.future_days = { [CT_CALENDAR] = c->calendar_future / DAY_MS, [CT_TASK] = c->calendar_future / DAY_MS },
+		.max_objects = (size_t)c->max_objects_per_folder,
+		.mail_window = (size_t)c->mail_window,
+		.mail_flags_ms = c->mail_flags_interval,
+		.cursor_children = (unsigned)c->cursors_kept,
+		.poll_ms = c->ping_poll_interval,
+		.max_mail_bytes = (size_t)c->max_mail,
+		.login_attempts = (unsigned)c->login_attempts,
+	};
+
+	return engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
+}
+
+static enum rc
+add_usmjson(struct wire *w, const struct conf *c, struct err *e)
+{
+	struct usmjson_options o = {
+		.max_depth = (size_t)c->max_depth,
+		.max_objects = (size_t)c->max_changes,
+		.max_pairs = (size_t)c->max_objects_per_folder,
+		.max_string_bytes = (size_t)c->max_string,
+		.max_body_bytes = (size_t)c->max_body,
+		.max_mail_bytes = (size_t)c->max_mail,
+		.default_limit = (unsigned)c->page_default,
+		.max_limit = (unsigned)c->page_max,
+		.min_heartbeat_s = (unsigned)((c->heartbeat_min + 999) / 1000),
+		.max_heartbeat_s = (unsigned)(c->heartbeat_max / 1000),
+		.max_ping_folders = (size_t)c->max_ping_folders,
+		.cookie_secure = c->cookie_secure,
+	};
+	enum rc rc = usmjson_new(w->engine, &o, &w->protocols[0], e);
+
+	if (rc == RC_OK)
+		w->n = 1;
+	return rc;
+}
+
+enum rc
+wire_engine(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub *hub, struct wire **out, struct err *e)
+{
+	struct wire *w = mem_alloc(sizeof(*w));
+	enum rc rc;
+
+	*out = NULL;
+	if (w == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	w->hub = hub;
+	rc = open_store(w, c, e);
+	if (rc == RC_OK)
+		rc = open_backend(w, c, e);
+	if (rc == RC_OK)
+		rc = open_cache(w, c, e);
+	if (rc == RC_OK)
+		rc = open_engine(w, c, key, e);
+	if (rc == RC_OK)
+		rc = add_usmjson(w, c, e);
+	if (rc != RC_OK)
+		wire_free(w);
+	else
+		*out = w;
+	return rc;
+}
+
+void
+wire_free(struct wire *w)
+{
+	if (w == NULL)
+		return;
+	if (w->n > 0)
+		usmjson_free(&w->protocols[0]);
+	engine_free(w->engine);
+	/* stops the thread that calls on_topic */
+	cache_free(w->cache);
+	backend_free(w->backend);
+	store_close(w->store);
+	mem_free(w);
+}
+
+const struct protocol *
+wire_protocols(const struct wire *w, size_t *n)
+{
+	*n = w->n;
+	return w->protocols;
+}
+
+enum httpd_health
+wire_health(void *arg, char *why, size_t size)
+{
+	struct wire *w = arg;
+
+	switch (engine_check(w->engine, why, size)) {
+	case RC_OK:
+		return HTTPD_READY;
+	case RC_BUSY:
+		return HTTPD_DEGRADED;
+	default:
+		return HTTPD_NOT_READY;
+	}
+}

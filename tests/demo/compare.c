@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * compare: do an OX server and directories of usmsync hold the same?  Reads the server by the OX API alone (nothing of usmd is
+ * asked), the directories as files, and prints a table: per folder the objects on the server and in each directory, equal yes
+ * or no.  Exit status 0 = all equal, 1 = a difference (named below the table), 2 = the comparison could not be made.
+ *
+ * usage: compare OX-URL USER PASSWORD DIR [DIR...]
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client_int.h"
+#include "usmd/backend.h"
+#include "usmd/pim.h"
+
+#define MAX_DIRS 8
+
+struct bag {
+	char **s;
+	size_t n, cap;
+};
+
+struct folder_cmp {
+	const char *oxid;
+	enum content ct;
+	char *path;
+	struct bag server, dir[MAX_DIRS];
+};
+
+volatile sig_atomic_t client_stop;
+
+void
+say(const struct client *c, const char *fmt, ...)
+{
+	(void)c, (void)fmt;
+}
+
+void
+complain(struct client *c, const char *fmt, ...)
+{
+	(void)c, (void)fmt;
+}
+
+static void
+die(const char *what, const struct err *e)
+{
+	(void)fprintf(stderr, "compare: %s: %s\n", what, e != NULL ? e->text : "out of memory");
+	exit(2);
+}
+
+static void
+bag_add(struct bag *b, char *s)
+{
+	if (s == NULL)
+		die("an object", NULL);
+	if (b->n == b->cap) {
+		b->cap = b->cap != 0 ? b->cap * 2 : 64;
+		b->s = mem_realloc(b->s, b->cap * sizeof(*b->s));
+		if (b->s == NULL)
+			die("an object", NULL);
+	}
+	b->s[b->n++] = s;
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What a text says, in one canonical line: the fields that a file can hold. */
+static char *
+canonical(enum content ct, const char *name, const void *p, size_t n)
+{
+	json_t *o;
+	struct err e;
+	char *s, hash[65];
+
+	if (ct == CT_MAIL) {
+		struct buf b;
+
+		file_hash(p, n, hash);
+		buf_init(&b, 0);
+		buf_addf(&b, "flags %lld octets %s", (long long)mail_flags_of_name(name), hash);
+		return buf_take(&b, NULL);
+	}
+	if (text_to_object(ct, name, p, n, &o, &e) != RC_OK) {
+		struct buf b;
+
+		buf_init(&b, 0);
+		buf_addf(&b, "unreadable %s: %s", name, e.text);
+		return buf_take(&b, NULL);
+	}
+	s = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(o);
+	return s;
+}
+
+/* ---- the server ---- */
+
+static char *
+server_object(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
+{
+	const struct content_type *t = model_content(f->ct);
+	struct buf b;
+	json_t *j;
+	char *text = NULL, *name, *line;
+	struct err e;
+	size_t n;
+
+	buf_init(&b, 0);
+	if (f->ct == CT_MAIL) {
+		if (ox_mail_raw(s, f->oxid, o->id, o->oxid, &b, &e) != RC_OK)
+			die("a mail", &e);
+		name = mail_name_with_flags("m.eml", object_get_i64(o, (unsigned)model_field(t, "flags"), 0));
+		line = canonical(CT_MAIL, name, b.p != NULL ? b.p : "", b.len);
+		mem_free(name);
+		buf_fini(&b);
+		return line;
+	}
+	j = json_object();
+	for (size_t i = 0; i < t->n_fields; i++)
+		/* 0 and false of these say "not set" in a row of OX */
+		if (o->v[i] != NULL && (t->fields[i].flags & FF_NODELIVER) == 0 &&
+		    ((t->fields[i].flags & FF_ZERO) == 0 || !(json_is_false(o->v[i]) || (json_is_integer(o->v[i]) && json_integer_value(o->v[i]) == 0))))
+			(void)json_object_set(j, t->fields[i].name, o->v[i]);
+	if (object_to_text(f->ct, j, &text, &n, &e) != RC_OK)
+		die("an object of the server", &e);
+	line = canonical(f->ct, "server", text, n);
+	json_decref(j);
+	free(text); /* pim's own allocation */
+	return line;
+}
+
+static void
+read_server_folder(struct ox_session *s, const struct model_keys *keys, struct folder_cmp *f)
+{
+	struct arena *a = arena_new(0);
+	struct sighting *rows;
+	struct err e;
+	size_t n;
+
+	if (a == NULL || ox_listing(s, a, keys, f->ct, f->oxid, &rows, &n, &e) != RC_OK)
+		die(f->path, &e);
+	for (size_t i = 0; i < n; i += 500) {
+		int64_t ids[500];
+		const char *oxids[500];
+		size_t k = n - i < 500 ? n - i : 500, got;
+		struct object **o;
+
+		for (size_t j = 0; j < k; j++) {
+			ids[j] = rows[i + j].id;
+			oxids[j] = rows[i + j].oxid;
+		}
+		if (ox_list(s, a, f->ct, f->oxid, ids, oxids, k, &o, &got, &e) != RC_OK)
+			die(f->path, &e);
+		for (size_t j = 0; j < got; j++)
+			bag_add(&f->server, server_object(s, f, o[j]));
+		object_drop_all(o, got);
+	}
+	arena_free(a);
+}
+
+static char *
+path_of(struct object *const *o, size_t n, const char *oxid)
+{
+	const struct content_type *t = model_content(CT_FOLDER);
+	unsigned title = (unsigned)model_field(t, "title"), parent = (unsigned)model_field(t, "folder_id");
+
+	for (size_t i = 0; i < n; i++) {
+		char *up, *name, *path;
+
+		if (strcmp(o[i]->oxid, oxid) != 0)
+			continue;
+		up = path_of(o, n, object_get_str(o[i], parent) != NULL ? object_get_str(o[i], parent) : "");
+		name = name_clean(object_get_str(o[i], title), "folder");
+		path = up != NULL && name != NULL ? path_join(up, name) : NULL;
+		mem_free(up);
+		mem_free(name);
+		return path;
+	}
+	return mem_dup_str("");
+}
+
+/* ---- a directory ---- */
+
+static void
+read_dir(const char *root, const struct folder_cmp *f, struct bag *out)
+{
+	struct client c = { .o = { .dir = root } };
+	char *full = full_path(&c, f->path);
+	DIR *d = full != NULL ? opendir(full) : NULL;
+	const char *ext = type_extension(f->ct);
+	struct dirent *de;
+
+	while (d != NULL && (de = readdir(d)) != NULL) {
+		size_t n = strlen(de->d_name), k = strlen(ext);
+		struct buf b;
+		struct err e;
+		char *path;
+
+		if (n <= k || strcmp(de->d_name + n - k, ext) != 0 || de->d_name[0] == '.')
+			continue;
+		buf_init(&b, 0);
+		path = path_join(f->path, de->d_name);
+		if (path == NULL || file_read(&c, path, &b, &e) != RC_OK)
+			die(de->d_name, &e);
+		bag_add(out, canonical(f->ct, de->d_name, b.p != NULL ? b.p : "", b.len));
+		buf_fini(&b);
+		mem_free(path);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	mem_free(full);
+}
+
+static bool
+same(struct bag *a, struct bag *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->s[i], b->s[i]) != 0)
+			return false;
+	return true;
+}
+
+/* The first line that one side has and the other has not. */
+static void
+explain(const struct folder_cmp *f, const char *dir, const struct bag *server, const struct bag *here)
+{
+	size_t i = 0, k = 0, shown = 0;
+
+	while ((i < server->n || k < here->n) && shown < 4) {
+		int c = i == server->n ? 1 : k == here->n ? -1 : strcmp(server->s[i], here->s[k]);
+
+		if (c == 0) {
+			i++;
+			k++;
+			continue;
+		}
+		(void)printf("  %s: %s: %.300s\n", f->path, c < 0 ? "only on the server" : dir, c < 0 ? server->s[i] : here->s[k]);
+		if (c < 0)
+			i++;
+		else
+			k++;
+		shown++;
+	}
+}
+
+static int
+table(struct folder_cmp *f, size_t n, char **dirs, int n_dirs)
+{
+	bool all = true;
+
+	(void)printf("%-34s %8s", "folder", "server");
+	for (int d = 0; d < n_dirs; d++)
+		(void)printf("  device %c", 'A' + d);
+	(void)printf("  equal\n");
+	for (size_t i = 0; i < n; i++) {
+		bool eq = true;
+
+		if (f[i].server.n != 0)
+			qsort(f[i].server.s, f[i].server.n, sizeof(char *), by_text);
+		(void)printf("%-34.34s %8zu", f[i].path, f[i].server.n);
+		for (int d = 0; d < n_dirs; d++) {
+			if (f[i].dir[d].n != 0)
+				qsort(f[i].dir[d].s, f[i].dir[d].n, sizeof(char *), by_text);
+			eq = eq && same(&f[i].server, &f[i].dir[d]);
+			(void)printf("  %8zu", f[i].dir[d].n);
+		}
+		(void)printf("  %s\n", eq ? "yes" : "NO");
+		all = all && eq;
+	}
+	for (size_t i = 0; i < n; i++)
+		for (int d = 0; d < n_dirs; d++)
+			if (!same(&f[i].server, &f[i].dir[d]))
+				explain(&f[i], dirs[d], &f[i].server, &f[i].dir[d]);
+	return all ? 0 : 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const unsigned char key[KEY_BYTES];
+	struct backend_options o = {
+		.client = "USM-JSON", .client_fallback = "USM-EAS", .user_agent = "usmd-compare", .client_ip = "127.0.0.1", .ca_file = "",
+		.tls_verify = true, .connect_timeout_ms = 5000, .timeout_ms = 100000, .max_connections = 2,
+		.max_answer_bytes = (size_t)256 << 20, .rows_per_request = 500,
+	};
+	struct arena *a = arena_new(0);
+	struct model_keys *keys = model_keys_new(key);
+	struct backend *b = NULL;
+	struct ox_session *s = NULL;
+	struct object **folders;
+	struct folder_cmp *f;
+	size_t n, k = 0;
+	struct err e;
+	int status;
+
+	if (argc < 5 || argc - 4 > MAX_DIRS || a == NULL || keys == NULL) {
+		(void)fputs("usage: compare OX-URL USER PASSWORD DIR [DIR...]\n", stderr);
+		return 2;
+	}
+	o.url = argv[1];
+	pim_init();
+	if (backend_new(&o, &b, &e) != RC_OK || ox_login(b, argv[2], argv[3], "compare", &s, &e) != RC_OK)
+		die("login", &e);
+	if (ox_folders(s, a, &folders, &n, &e) != RC_OK)
+		die("folders", &e);
+	f = arena_array(a, struct folder_cmp, n + 1);
+	if (f == NULL)
+		die("folders", NULL);
+	for (size_t i = 0; i < n; i++) {
+		const char *module = object_get_str(folders[i], (unsigned)model_field(model_content(CT_FOLDER), "module"));
+		const struct content_type *t = model_content_by_name(module);
+
+		/* the root of a mail account holds folders, no mails */
+		if (t == NULL || t->ct == CT_FOLDER || strcmp(folders[i]->oxid, "default0") == 0)
+			continue;
+		f[k] = (struct folder_cmp){ .oxid = folders[i]->oxid, .ct = t->ct, .path = path_of(folders, n, folders[i]->oxid) };
+		if (f[k].path == NULL)
+			die("folders", NULL);
+		read_server_folder(s, keys, &f[k]);
+		for (int d = 4; d < argc; d++)
+			read_dir(argv[d], &f[k], &f[k].dir[d - 4]);
+		k++;
+	}
+	status = table(f, k, argv + 4, argc - 4);
+	ox_session_end(s);
+	ox_session_unref(s);
+	backend_free(b);
+	object_drop_all(folders, n);
+	model_keys_free(keys);
+	arena_free(a);
+	return status;
+}
