@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* stacks of ended tasks, for the next ones */
 static char *spare[64];
 static int n_spare;
 
@@ -365,6 +366,7 @@ sim_run(uint64_t seed, const struct variant *v, enum broken off, int n, struct s
 	s->ox.now = 1000;
 	s->day = 100;
 	s->keys = model_keys_new(master);
+	s->scratch = arena_new(0);
 	db_new(s);
 	for (int i = 0; i < v->ndev; i++)
 		client_init(s, i);
@@ -390,6 +392,7 @@ sim_run(uint64_t seed, const struct variant *v, enum broken off, int n, struct s
 		figures->records += s->records;
 	}
 	model_keys_free(s->keys);
+	arena_free(s->scratch);
 	mem_free(s->snap);
 	mem_free(s->db);
 	mem_free(s);

@@ -226,6 +226,7 @@ struct sim {
 	uint64_t epoch;
 	bool reliable, noall;
 	struct model_keys *keys;
+	struct arena *scratch; /* for the whole run */
 	ucontext_t sched;
 	struct task *running;
 	jmp_buf fail;
