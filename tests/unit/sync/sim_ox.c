@@ -55,6 +55,7 @@ token_new(struct sim *s, int64_t parent)
 
 	if (++w->n >= MAX_TOK)
 		sim_fail(s, "simulation: too many tokens");
+	w->by[w->n] = w->typing;
 	if (parent != 0)
 		token_replaced(s, parent, 2 * (int64_t)w->n);
 	return 2 * (int64_t)w->n;
