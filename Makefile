@@ -205,7 +205,7 @@ $(B)/tests/int_$(1): $(B)/obj/tests/integration/$(1).o $(INT_OBJ_$(1)) $(INT_LIB
 endef
 $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
 # runs the programs themselves
-$(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl
+$(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl $(B)/oxsim
 
 .PHONY: check integration
 check: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS) ## build and run all tests; private servers are started for those that need them
