@@ -110,8 +110,10 @@ $(B)/obj/tests/demo/%.o: tests/demo/%.c Makefile
 $(B)/compare: $(B)/obj/tests/demo/compare.o $(COMPARE_OBJ) $(foreach m,backend pim model util,$(call lib,$(m)))
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,backend pim model util)) -lm
 	@echo "  built $@"
-.PHONY: demo
-demo: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare ## the main job before your eyes: a server, two devices, a story; DATA=folder for your own data
+.PHONY: demo demo-run
+demo: ## the main job before your eyes: a server, two devices, a story; DATA=folder for your own data
+	$(call with_deps,demo-run)
+demo-run: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare
 	@sh tests/harness/with-servers sh tests/demo/demo $(B) $(DATA)
 
 # --- replay of recorded exchanges against oxsim; its objects serve a test too ----
@@ -207,17 +209,54 @@ $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rul
 # runs the programs themselves
 $(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl $(B)/oxsim
 
-.PHONY: check integration
-check: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS) ## build and run all tests; private servers are started for those that need them
+# --- tests --------------------------------------------------------------------
+# $(call with_deps,TARGET): install what is missing, then make TARGET.  A second make, because this one has read its
+# variables before pkg-config may have been there.
+with_deps = +@sh tests/harness/deps --have 2>/dev/null || sh tests/harness/deps; $(MAKE) --no-print-directory $(1)
+
+.PHONY: deps check check-run integration unit
+deps: ## install what Debian 12 lacks for the targets here, and for lint; elsewhere name the packages
+	@sh tests/harness/deps all && sh tests/harness/deps lint
+check: ## build and run all tests; private servers are started for those that need them
+	$(call with_deps,check-run)
+check-run: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS)
 	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS); rc=$$?; \
 	[ $$rc -eq 77 ] || exit $$rc; sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) || exit; \
 	echo 'SKIPPED, no servers: $(notdir $(INT_BINS))'
 integration: $(INT_BINS) ## build and run the integration tests only
 	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
-
-.PHONY: unit
 unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 	@sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS)
+
+# --- the same tests under sanitizers and gcov, each in its own build folder ------
+# A sanitizer's report ends the program: the test fails.  Check runs all cases in one process there (CK_FORK=no), else
+# leaks and races would be looked for in children that end too early.
+SAN_ENV := CK_FORK=no G_SLICE=always-malloc \
+           ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1 \
+           UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/harness/lsan.supp \
+           TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$(CURDIR)/tests/harness/tsan.supp
+# gcc knows the lengths of texts worse in instrumented code: its warnings of cut texts are for the plain build
+SAN_FLAGS := OPT='-O1 -fno-omit-frame-pointer' EXTRA_CFLAGS='-Wno-format-truncation -Wno-maybe-uninitialized'
+ASAN_MAKE := $(MAKE) --no-print-directory B=$(B)/asan SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' $(SAN_FLAGS)
+TSAN_MAKE := $(MAKE) --no-print-directory B=$(B)/tsan SAN=-fsanitize=thread $(SAN_FLAGS)
+COV_MAKE  := $(MAKE) --no-print-directory B=$(B)/cov OPT=-O1 EXTRA_CFLAGS='--coverage -fprofile-update=atomic' EXTRA_LDFLAGS=--coverage
+# what has threads
+TSAN_UNIT := hub httpd backend
+TSAN_INT  := $(filter test_cache test_store test_backend test_engine% test_usmd% test_sync%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
+TSAN_BINS := $(patsubst %,$(B)/tests/unit_%,$(filter $(TSAN_UNIT),$(UNIT_MODULES))) $(patsubst %,$(B)/tests/int_%,$(TSAN_INT))
+
+.PHONY: asan tsan tsan-run cov
+asan: ## all programs and tests with the address and undefined behaviour sanitizers
+	+$(Q)$(ASAN_MAKE) all
+	+$(Q)$(SAN_ENV) $(ASAN_MAKE) check
+tsan: ## the tests of what has threads, with the thread sanitizer
+	+$(Q)$(SAN_ENV) $(TSAN_MAKE) tsan-run
+tsan-run: $(TSAN_BINS)
+	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $^
+cov: ## lines covered by the tests, per module; fails when sync or protocol fall below 80 %
+	$(Q)find $(B)/cov -name '*.gcda' -exec rm -f {} + 2>/dev/null || :
+	+$(Q)$(COV_MAKE) check
+	@sh tests/harness/coverage $(B)/cov/obj/src 80 sync protocol
 
 # --- lint: only what needs no other tool than the compiler's; a broken rule names file and line ----
 .PHONY: lint-fast
@@ -226,5 +265,42 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and tha
 	$(Q)tests/lint/check-layers
 	$(Q)tests/lint/check-banned
 	$(Q)tests/lint/check-pure $(call lib,sync)
+
+.PHONY: lint
+lint: export CFLAGS_LINT = $(filter-out -Werror,$(CFLAGS_ALL)) -Itests $(call pkgc,$(sort $(foreach m,$(MODULES) oxsim tests,$(PKG_$(m)))))
+lint: lint-fast ## all checks of the sources: the above, headers alone, clang-tidy, cppcheck, shellcheck, man pages
+	@sh tests/harness/deps --have lint 2>/dev/null || sh tests/harness/deps lint
+	$(Q)B=$(B) sh tests/lint/tools
+
+# --- installation: oxsim is a test's tool and never installed ---------------------
+BINDIR  := $(PREFIX)/bin
+SBINDIR := $(PREFIX)/sbin
+DATADIR := $(PREFIX)/share/usmd
+DOCDIR  := $(PREFIX)/share/doc/usmd
+MANDIR  := $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+MAN_PAGES := $(filter-out man/oxsim.%,$(wildcard man/*.[1-9]))
+UNITS     := $(wildcard packaging/systemd/*.service packaging/systemd/*.socket)
+# SOURCE:TARGET:MODE of everything that is installed; uninstall takes the same list
+INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(SBINDIR)/usmctl:755 $(B)/usmsync:$(BINDIR)/usmsync:755 \
+             $(foreach f,$(sort $(wildcard sql/*.sql)),$(f):$(DATADIR)/$(f):644) \
+             $(foreach f,$(sort $(wildcard conf/schema/*.json)),$(f):$(DATADIR)/schema/$(notdir $(f)):644) \
+             $(foreach f,$(MAN_PAGES),$(f):$(MANDIR)/man$(patsubst .%,%,$(suffix $(f)))/$(notdir $(f)):644) \
+             conf/usmd.conf:$(DOCDIR)/usmd.conf.sample:644 \
+             $(foreach f,$(UNITS),$(f):$(UNITDIR)/$(notdir $(f)):644) \
+             $(foreach f,$(wildcard packaging/apache/*.conf),$(f):$(DOCDIR)/apache-$(notdir $(f)):644) \
+             $(foreach f,$(wildcard README.md ARCHITECTURE.md NEWS),$(f):$(DOCDIR)/$(f):644)
+
+.PHONY: install uninstall
+install: $(B)/usmd $(B)/usmctl $(B)/usmsync ## install below DESTDIR and PREFIX; an existing SYSCONFDIR/usmd/usmd.conf stays
+	@for f in $(INSTALLED); do \
+		src=$${f%%:*} rest=$${f#*:}; dst=$(DESTDIR)$${rest%:*}; \
+		mkdir -p "$${dst%/*}" && install -m "$${rest##*:}" "$$src" "$$dst" && echo "  $$dst" || exit 1; \
+	done
+	@c=$(DESTDIR)$(SYSCONFDIR)/usmd/usmd.conf; [ -e $$c ] || { install -d $${c%/*} && install -m 644 conf/usmd.conf $$c && echo "  $$c"; }
+uninstall: ## remove what install installed, but for the configuration
+	@for f in $(INSTALLED); do rest=$${f#*:}; rm -f "$(DESTDIR)$${rest%:*}"; done
+	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
+	@echo "Kept: $(DESTDIR)$(SYSCONFDIR)/usmd"
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
