@@ -16,7 +16,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wstrict-proto
 HARD := $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fstack-clash-protection -fPIE
 OPT  ?= -O2
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(WARN) $(OPT) -g $(HARD) \
-             $(SAN) -Iinclude -Isrc -DUSMD_VERSION='"$(VERSION)"' -pthread $(EXTRA_CFLAGS) $(CFLAGS)
+             $(SAN) -Iinclude -Isrc -DUSMD_VERSION='"$(VERSION)"' -pthread $(MODULE_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -pthread $(SAN) $(EXTRA_LDFLAGS) $(LDFLAGS)
 
 # --- modules, each one archive; libraries that only this module may use ----
@@ -80,7 +80,8 @@ endef
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 
 # where the programs look unless told otherwise
-$(B)/obj/src/daemon/%.o: EXTRA_CFLAGS += -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
+DAEMON_PATHS = -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
+$(B)/obj/src/daemon/%.o: MODULE_CFLAGS = $(DAEMON_PATHS)
 
 # program: object with main, its modules in link order
 define program_rules
@@ -265,7 +266,7 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and tha
 	$(Q)tests/lint/check-pure $(call lib,sync)
 
 .PHONY: lint
-lint: export CFLAGS_LINT = $(filter-out -Werror,$(CFLAGS_ALL)) -Itests $(call pkgc,$(sort $(foreach m,$(MODULES) oxsim tests,$(PKG_$(m)))))
+lint: export CFLAGS_LINT = $(filter-out -Werror,$(CFLAGS_ALL)) $(DAEMON_PATHS) -Itests $(call pkgc,$(sort $(foreach m,$(MODULES) oxsim tests,$(PKG_$(m)))))
 lint: lint-fast ## all checks of the sources: the above, headers alone, clang-tidy, cppcheck, shellcheck, man pages
 	@sh tests/harness/deps --have lint 2>/dev/null || sh tests/harness/deps lint
 	$(Q)B=$(B) sh tests/lint/tools
