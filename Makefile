@@ -207,6 +207,8 @@ $(B)/tests/int_$(1): $(B)/obj/tests/integration/$(1).o $(INT_OBJ_$(1)) $(INT_LIB
 	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,$(PKG_tests) $(call libs_of,$(call int_libs,$(1)))) -lm
 endef
 $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
+# runs the programs themselves
+$(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl
 
 # --- tests --------------------------------------------------------------------
 # $(call with_deps,TARGET): install what is missing, then make TARGET.  A second make, because this one has read its

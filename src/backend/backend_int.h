@@ -132,10 +132,13 @@ struct columns {
 	size_t n;
 	uint8_t field[MODEL_MAX_FIELDS];
 	char text[1024];
+	const struct columns *older; /* the set that this one took the place of */
 };
-/** columns_all, columns_listed - of CT; constant after the first call.  Threads: any. */
+/** columns_all, columns_listed - of CT; a set is constant and stays.  Ask once for the request and the reading of its answer.  Threads: any. */
 const struct columns *columns_all(enum content ct);
 const struct columns *columns_listed(enum content ct);
+/** columns_forget - OX does not know COLUMN of CT: later calls of columns_all leave it out. */
+void columns_forget(enum content ct, int column);
 /** cell_set - VALUE (stolen, not null) as FIELD of O; id, oxid, lm, folder are taken from it. */
 MUST_CHECK enum rc cell_set(struct arena *a, struct object *o, unsigned field, json_t *value, struct err *e);
 /** row_fill - the values of ROW into O.  RC_UPSTREAM when the row does not fit the columns. */

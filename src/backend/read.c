@@ -433,7 +433,7 @@ ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *f
 	ox_req_init(&r, model_content(ct)->ox_module, "updates");
 	ox_param(&r, "folder", folder);
 	ox_param_i64(&r, "timestamp", since);
-	ox_param(&r, "columns", columns_all(ct)->text);
+	ox_param(&r, "columns", w.columns->text);
 	ox_param(&r, "ignore", updates_ignore(ct));
 	module_params(&r, ct);
 	rc = rows_call(s, &r, &w, ts, e);
@@ -448,18 +448,18 @@ ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *f
 }
 
 static void
-updates_part(struct buf *b, const struct ox_updates_req *q)
+updates_part(struct buf *b, const struct ox_updates_req *q, const struct columns *c)
 {
 	buf_addf(b, "{\"module\":\"%s\",\"action\":\"updates\",\"folder\":", model_content(q->ct)->ox_module);
 	json_text_string(b, q->folder, strlen(q->folder));
-	buf_addf(b, ",\"timestamp\":%lld,\"columns\":\"%s\",\"ignore\":\"%s\",\"timezone\":\"UTC\"%s}", (long long)q->since, columns_all(q->ct)->text,
+	buf_addf(b, ",\"timestamp\":%lld,\"columns\":\"%s\",\"ignore\":\"%s\",\"timezone\":\"UTC\"%s}", (long long)q->since, c->text,
 	    updates_ignore(q->ct), q->ct == CT_CALENDAR ? ",\"recurrence_master\":true" : "");
 }
 
 static void
-updates_answer(struct arena *a, struct ox_updates_req *q, const json_t *env)
+updates_answer(struct arena *a, struct ox_updates_req *q, const struct columns *c, const json_t *env)
 {
-	struct rows_want w = { .a = a, .ct = q->ct, .columns = columns_all(q->ct), .folder = q->folder, .want_deleted = true };
+	struct rows_want w = { .a = a, .ct = q->ct, .columns = c, .folder = q->folder, .want_deleted = true };
 	json_t *data;
 
 	q->rc = ox_envelope(env, model_content(q->ct), false, &data, &q->ts, &q->err);
@@ -475,17 +475,20 @@ updates_answer(struct arena *a, struct ox_updates_req *q, const json_t *env)
 static enum rc
 updates_some(struct ox_session *s, struct arena *a, struct ox_updates_req *req, size_t n, struct err *e)
 {
+	const struct columns *c[CT_COUNT];
 	struct ox_answer ans;
 	struct ox_req r;
 	enum rc rc;
 
+	for (unsigned ct = 0; ct < CT_COUNT; ct++)
+		c[ct] = columns_all((enum content)ct);
 	ox_req_init(&r, "multiple", NULL);
 	ox_param(&r, "continue", "true");
 	buf_addc(&r.body, '[');
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			buf_addc(&r.body, ',');
-		updates_part(&r.body, &req[i]);
+		updates_part(&r.body, &req[i], c[req[i].ct]);
 	}
 	buf_addc(&r.body, ']');
 	r.has_body = true;
@@ -494,7 +497,7 @@ updates_some(struct ox_session *s, struct arena *a, struct ox_updates_req *req, 
 	if (rc == RC_OK && json_array_size(ans.data) != n)
 		rc = err_set(e, RC_UPSTREAM, "OX answered %zu of %zu parts of a request", json_array_size(ans.data), n);
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
-		updates_answer(a, &req[i], json_array_get(ans.data, i));
+		updates_answer(a, &req[i], c[req[i].ct], json_array_get(ans.data, i));
 	ox_answer_fini(&ans);
 	return rc;
 }
@@ -545,7 +548,7 @@ list_some(struct ox_session *s, struct arena *a, struct wanted *w, size_t from, 
 	enum rc rc;
 
 	ox_req_init(&r, model_content(w->ct)->ox_module, "list");
-	ox_param(&r, "columns", columns_all(w->ct)->text);
+	ox_param(&r, "columns", got.columns->text);
 	module_params(&r, w->ct);
 	buf_addc(&r.body, '[');
 	for (size_t i = from; i < from + n; i++) {

@@ -219,14 +219,32 @@ scan_new_folders(struct client *c, json_t *created, struct err *e)
 
 /* ---- the sync ---- */
 
+/* A folder made here is what was sent; the answer holds only what the server made different. */
 static void
-tree_apply(struct client *c, json_t *tree, const json_t *data)
+tree_made(json_t *tree, const json_t *body, const json_t *result)
+{
+	const char *cid = json_string_value(json_object_get(result, "clientId")), *uuid = json_string_value(json_object_get(result, "uuid"));
+	const char *status = json_string_value(json_object_get(result, "status"));
+	const json_t *sent = json_object_get(body, "created");
+
+	if (cid == NULL || uuid == NULL || status == NULL || strcmp(status, "ok") != 0 || json_object_get(tree, uuid) != NULL)
+		return;
+	for (size_t i = 0; i < json_array_size(sent); i++)
+		if (strcmp(json_string_value(json_object_get(json_array_get(sent, i), "clientId")), cid) == 0)
+			(void)json_object_set_new(tree, uuid, json_deep_copy(json_array_get(sent, i)));
+}
+
+static void
+tree_apply(struct client *c, json_t *tree, const json_t *body, const json_t *data)
 {
 	static const char *const lists[] = { "created", "modified" };
 	const json_t *list = json_object_get(data, "deleted");
+	const json_t *results = json_object_get(data, "results");
 	const char *name;
 	json_t *v;
 
+	for (size_t i = 0; i < json_array_size(results); i++)
+		tree_made(tree, body, json_array_get(results, i));
 	for (size_t i = 0; i < json_array_size(list); i++)
 		(void)json_object_del(tree, json_string_value(json_array_get(list, i)));
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
@@ -246,9 +264,8 @@ tree_apply(struct client *c, json_t *tree, const json_t *data)
 				(void)json_object_set(old, name, v);
 		}
 	}
-	list = json_object_get(data, "results");
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *r = json_array_get(list, i), *x = json_object_get(r, "error");
+	for (size_t i = 0; i < json_array_size(results); i++) {
+		const json_t *r = json_array_get(results, i), *x = json_object_get(r, "error");
 
 		if (json_string_value(json_object_get(x, "message")) != NULL)
 			complain(c, "new folder: %s", json_string_value(json_object_get(x, "message")));
@@ -291,7 +308,7 @@ hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, st
 		h->more = true;
 		rc = state_folder_save(c, h, e);
 	} else if (rc == RC_OK) {
-		tree_apply(c, tree, data);
+		tree_apply(c, tree, body, data);
 		if (json_string_value(json_object_get(data, "syncid")) != NULL) {
 			(void)snprintf(h->syncid, sizeof(h->syncid), "%s", json_string_value(json_object_get(data, "syncid")));
 			h->reconcile = false;

@@ -527,6 +527,8 @@ cmp_value(struct env *e, const char *path, const char *key, const char *idkind, 
 		return;
 	if (strcmp(key, "attached") == 0)
 		kind = e->attached;
+	else if (strcmp(key, "managedId") == 0)
+		kind = "attachment";
 	if (json_is_object(rec))
 		cmp_object(e, path, idkind, rec, rep);
 	else if (json_is_array(rec))

@@ -610,6 +610,24 @@ START_TEST(too_many_appointments_come_in_parts)
 }
 END_TEST
 
+START_TEST(a_column_that_ox_does_not_know_is_not_asked_for_again)
+{
+	BEGIN({ .want = ",105,", .json = "{\"error\":\"x\",\"category\":8,\"code\":\"TSK-0020\",\"error_params\":[105]}" }, { .json = "{\"data\":[],\"timestamp\":5}" },
+	      { .want = "1,", .json = "{\"error\":\"x\",\"category\":8,\"code\":\"TSK-0020\",\"error_params\":[1]}" }, { .want = "columns=1,", .json = "{\"data\":[],\"timestamp\":5}" });
+	struct object **o;
+	int64_t *del;
+	size_t n, nd;
+	msec_t ts;
+
+	RC(RC_UPSTREAM, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e));
+	RC(RC_OK, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e));
+	ck_assert_ptr_null(strstr(responder_request(3), ",105,"));
+	ck_assert_ptr_nonnull(strstr(responder_request(3), ",104,200,"));
+	RC(RC_UPSTREAM, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e)); /* not without the id */
+	RC(RC_OK, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e));
+}
+END_TEST
+
 START_TEST(moved_away_and_back_is_there)
 {
 	char row[2000] = "{\"timestamp\":9,\"data\":[[\"9\"", tail[] = "],\"9\",8,\"7\"]}";
@@ -743,6 +761,7 @@ main(void)
 	tcase_add_test(t, poison_is_isolated);
 	tcase_add_test(t, a_database_that_is_down_is_no_poison);
 	tcase_add_test(t, too_many_appointments_come_in_parts);
+	tcase_add_test(t, a_column_that_ox_does_not_know_is_not_asked_for_again);
 	tcase_add_test(t, moved_away_and_back_is_there);
 	tcase_add_test(t, folders_are_all_or_nothing);
 	tcase_add_test(t, raw_mail_is_octets);
