@@ -13,6 +13,7 @@
 #include "usmd/backend.h"
 
 #define FAR_FUTURE INT64_C(9007199254740992) /* 2^53: OX's "no guard" as timestamp of a write */
+#define MAX_RETRY_AFTER_S 3600               /* whatever OX says */
 #define MAX_COOKIES 4096U                    /* octets of all cookies of one session */
 
 struct backend {

@@ -15,7 +15,6 @@
 
 /* OX's connector drops an idle connection after 30 s: never reuse one so old, or the request races the close. */
 #define MAX_IDLE_S 20L
-#define MAX_RETRY_AFTER_S 3600
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
