@@ -16,7 +16,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wstrict-proto
 HARD := $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fstack-clash-protection -fPIE
 OPT  ?= -O2
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(WARN) $(OPT) -g $(HARD) \
-             $(SAN) -Iinclude -Isrc -DUSMD_VERSION='"$(VERSION)"' -pthread $(EXTRA_CFLAGS) $(CFLAGS)
+             $(SAN) -Iinclude -Isrc -DUSMD_VERSION='"$(VERSION)"' -pthread $(MODULE_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -pthread $(SAN) $(EXTRA_LDFLAGS) $(LDFLAGS)
 
 # --- modules, each one archive; libraries that only this module may use ----
@@ -80,7 +80,8 @@ endef
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 
 # where the programs look unless told otherwise
-$(B)/obj/src/daemon/%.o: EXTRA_CFLAGS += -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
+DAEMON_PATHS = -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
+$(B)/obj/src/daemon/%.o: MODULE_CFLAGS = $(DAEMON_PATHS)
 
 # program: object with main, its modules in link order
 define program_rules
@@ -110,8 +111,10 @@ $(B)/obj/tests/demo/%.o: tests/demo/%.c Makefile
 $(B)/compare: $(B)/obj/tests/demo/compare.o $(COMPARE_OBJ) $(foreach m,backend pim model util,$(call lib,$(m)))
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,backend pim model util)) -lm
 	@echo "  built $@"
-.PHONY: demo
-demo: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare ## the main job before your eyes: a server, two devices, a story; DATA=folder for your own data
+.PHONY: demo demo-run
+demo: ## the main job before your eyes: a server, two devices, a story; DATA=folder for your own data
+	$(call with_deps,demo-run)
+demo-run: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare
 	@sh tests/harness/with-servers sh tests/demo/demo $(B) $(DATA)
 
 # --- replay of recorded exchanges against oxsim; its objects serve a test too ----
@@ -146,6 +149,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_DEPS_usmjson := protocol model util
 FUZZ_DEPS_pim := pim model util
+FUZZ_DEPS_oxjson := backend model util
 FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
 $(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)
@@ -204,18 +208,57 @@ $(B)/tests/int_$(1): $(B)/obj/tests/integration/$(1).o $(INT_OBJ_$(1)) $(INT_LIB
 	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,$(PKG_tests) $(call libs_of,$(call int_libs,$(1)))) -lm
 endef
 $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
+# runs the programs themselves
+$(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl $(B)/oxsim
 
-.PHONY: check integration
-check: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS) ## build and run all tests; private servers are started for those that need them
+# --- tests --------------------------------------------------------------------
+# $(call with_deps,TARGET): install what is missing, then make TARGET.  A second make, because this one has read its
+# variables before pkg-config may have been there.
+with_deps = +@sh tests/harness/deps --have 2>/dev/null || sh tests/harness/deps && $(MAKE) --no-print-directory $(1)
+
+.PHONY: deps check check-run integration unit
+deps: ## install what Debian 12 lacks for the targets here, and for lint; elsewhere name the packages
+	@sh tests/harness/deps all && sh tests/harness/deps lint
+check: ## build and run all tests; private servers are started for those that need them
+	$(call with_deps,check-run)
+check-run: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS)
 	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS); rc=$$?; \
 	[ $$rc -eq 77 ] || exit $$rc; sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) || exit; \
 	echo 'SKIPPED, no servers: $(notdir $(INT_BINS))'
 integration: $(INT_BINS) ## build and run the integration tests only
 	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
-
-.PHONY: unit
 unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 	@sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS)
+
+# --- the same tests under sanitizers and gcov, each in its own build folder ------
+# A sanitizer's report ends the program: the test fails.  Check runs all cases in one process there (CK_FORK=no), else
+# leaks and races would be looked for in children that end too early.
+SAN_ENV := CK_FORK=no G_SLICE=always-malloc \
+           ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1 \
+           UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/harness/lsan.supp \
+           TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$(CURDIR)/tests/harness/tsan.supp
+# gcc knows the lengths of texts worse in instrumented code: its warnings of cut texts are for the plain build
+SAN_FLAGS := OPT='-O1 -fno-omit-frame-pointer' EXTRA_CFLAGS='-Wno-format-truncation -Wno-maybe-uninitialized'
+ASAN_MAKE := $(MAKE) --no-print-directory B=$(B)/asan SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' $(SAN_FLAGS)
+TSAN_MAKE := $(MAKE) --no-print-directory B=$(B)/tsan SAN=-fsanitize=thread $(SAN_FLAGS)
+COV_MAKE  := $(MAKE) --no-print-directory B=$(B)/cov OPT=-O1 EXTRA_CFLAGS='--coverage -fprofile-update=atomic' EXTRA_LDFLAGS=--coverage
+# what has threads
+TSAN_UNIT := hub httpd backend
+TSAN_INT  := $(filter test_cache test_store test_backend test_engine% test_usmd% test_sync%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
+TSAN_BINS := $(patsubst %,$(B)/tests/unit_%,$(filter $(TSAN_UNIT),$(UNIT_MODULES))) $(patsubst %,$(B)/tests/int_%,$(TSAN_INT))
+
+.PHONY: asan tsan tsan-run cov
+asan: ## all programs and tests with the address and undefined behaviour sanitizers
+	+$(Q)$(ASAN_MAKE) all
+	+$(Q)$(SAN_ENV) $(ASAN_MAKE) check
+tsan: ## the tests of what has threads, with the thread sanitizer
+	+$(Q)$(SAN_ENV) $(TSAN_MAKE) tsan-run
+tsan-run: $(TSAN_BINS)
+	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $^
+cov: ## lines covered by the tests, per module; fails when sync or protocol fall below 80 %
+	$(Q)find $(B)/cov -name '*.gcda' -exec rm -f {} + 2>/dev/null || :
+	+$(Q)$(COV_MAKE) check
+	@sh tests/harness/coverage $(B)/cov/obj/src 80 sync protocol
 
 # --- lint: only what needs no other tool than the compiler's; a broken rule names file and line ----
 .PHONY: lint-fast
@@ -224,5 +267,43 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and tha
 	$(Q)tests/lint/check-layers
 	$(Q)tests/lint/check-banned
 	$(Q)tests/lint/check-pure $(call lib,sync)
+
+.PHONY: lint
+lint: export CFLAGS_LINT = $(filter-out -Werror,$(CFLAGS_ALL)) $(DAEMON_PATHS) -Itests $(call pkgc,$(sort $(foreach m,$(MODULES) oxsim tests,$(PKG_$(m)))))
+lint: lint-fast ## all checks of the sources: the above, headers alone, clang-tidy, cppcheck, shellcheck, man pages
+	@sh tests/harness/deps --have lint 2>/dev/null || sh tests/harness/deps lint
+	$(Q)B=$(B) sh tests/lint/tools
+
+# --- installation: oxsim is a test's tool and never installed ---------------------
+BINDIR  := $(PREFIX)/bin
+SBINDIR := $(PREFIX)/sbin
+DATADIR := $(PREFIX)/share/usmd
+DOCDIR  := $(PREFIX)/share/doc/usmd
+MANDIR  := $(PREFIX)/share/man
+MAN_PAGES := $(filter-out man/oxsim.%,$(wildcard man/*.[1-9]))
+# SOURCE:TARGET:MODE of everything that is installed; uninstall takes the same list
+INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(BINDIR)/usmctl:755 $(B)/usmsync:$(BINDIR)/usmsync:755 \
+             $(foreach f,$(sort $(wildcard sql/*.sql)),$(f):$(DATADIR)/$(f):644) \
+             $(foreach f,$(sort $(wildcard conf/schema/*.json)),$(f):$(DATADIR)/schema/$(notdir $(f)):644) \
+             $(foreach f,$(MAN_PAGES),$(f):$(MANDIR)/man$(patsubst .%,%,$(suffix $(f)))/$(notdir $(f)):644) \
+             conf/usmd.conf:$(DOCDIR)/usmd.conf.sample:644 \
+             packaging/systemd/usmd.service:$(PREFIX)/lib/systemd/system/usmd.service:644 \
+             packaging/systemd/usmd.sysusers:$(PREFIX)/lib/sysusers.d/usmd.conf:644 \
+             packaging/systemd/usmd.tmpfiles:$(PREFIX)/lib/tmpfiles.d/usmd.conf:644 \
+             packaging/apache/usmd.conf:$(DATADIR)/apache/usmd.conf:644 \
+             $(foreach f,README.md ARCHITECTURE.md NEWS,$(f):$(DOCDIR)/$(f):644)
+
+.PHONY: install uninstall
+install: $(B)/usmd $(B)/usmctl $(B)/usmsync ## install below DESTDIR and PREFIX; an existing SYSCONFDIR/usmd/usmd.conf stays
+	@set -e; for f in $(INSTALLED); do \
+		src=$${f%%:*} rest=$${f#*:}; dst=$(DESTDIR)$${rest%:*}; \
+		mkdir -p "$${dst%/*}"; install -m "$${rest##*:}" "$$src" "$$dst"; echo "  $$dst"; \
+	done
+	@sed -i 's|/usr/bin/|$(BINDIR)/|; s|/usr/sbin/|$(SBINDIR)/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/usmd.service
+	@c=$(DESTDIR)$(SYSCONFDIR)/usmd/usmd.conf; [ -e $$c ] || { mkdir -p $${c%/*} && install -m 644 conf/usmd.conf $$c && echo "  $$c"; }
+uninstall: ## remove what install installed, but for the configuration
+	@for f in $(INSTALLED); do rest=$${f#*:}; rm -f "$(DESTDIR)$${rest%:*}"; done
+	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR)/apache $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
+	@echo "Kept: $(DESTDIR)$(SYSCONFDIR)/usmd"
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -11,6 +11,8 @@
  *   so do false for private_flag, 0 for recurrence_type and -1 for an alarm.
  *   The order of participants, users, confirmations and of the dates in
  *   change_exceptions/delete_exceptions has no meaning.
+ *   Milliseconds are cut to seconds, as the server does; a carriage return in the
+ *   name or message of a participant becomes a line feed.
  * - What the server computes (id, folder_id, created_by, last_modified, ...) is
  *   not part of the texts; who keeps one file per object keeps those beside it.
  * - An OX field without a standard property goes to X-OX-<FIELD>, the field name
@@ -150,6 +152,8 @@ const char *pim_rc_name(enum pim_rc rc);
  * (.vcf .vcard .ics .ical .eml .mbox).  The bytes may be UTF-8 (with or without
  * a byte order mark), UTF-16, or an 8-bit text taken for Windows-1252.
  * A series is delivered once, with its RECURRENCE-ID overrides as exceptions.
+ * A calendar may use 200 time zones, a file define 100 that the time zone database
+ * does not know; reading takes memory of at most 16 times LEN.
  * Members of distribution lists that name other cards of the same file by UID
  * become independent addresses (mail_field 0).
  *
@@ -283,7 +287,9 @@ enum pim_rc pim_ical_task_format(const json_t *object, const struct pim_options 
  * @octets  borrowed, LEN bytes; any bytes, never trusted
  * @object  out, new reference
  *
- * Errors:  PIM_REFUSED empty, or no header at all; PIM_LIMIT; PIM_NOMEM
+ * Errors:  PIM_REFUSED empty, or no header at all; PIM_NOMEM
+ *          PIM_LIMIT   too large, or built to exhaust a reader: more than 20000 header
+ *                      lines or 4 MiB of them, 50000 parts, 300 address groups in a line
  * Threads: any.   Cost: O(LEN).
  */
 enum pim_rc pim_mail_summary(const void *octets, size_t len, const struct pim_options *opt,

@@ -5,6 +5,10 @@
  *
  * A worker leases a connection for the whole of one request (it carries the folder lock), runs transactions on it
  * and gives it back.  All reads outside a transaction see committed data.  Rows and cursors live in the caller's arena.
+ *
+ * Errors that every function may give: RC_UPSTREAM PostgreSQL is away, refused or timed out and nothing was done (retry
+ * later); RC_BUSY a serialization failure (inside a transaction: return it, store_txn repeats); RC_NOMEM; RC_INTERNAL.
+ * Threads: a struct store may be used by all at once, a struct store_conn by its lessee only.
  */
 #ifndef USMD_STORE_H
 #define USMD_STORE_H
@@ -19,17 +23,25 @@ struct store_options {
 	unsigned pool;                /* connections at most */
 	unsigned statement_timeout_ms;
 	unsigned lease_timeout_ms;    /* waiting for a free connection; then RC_BUSY */
-	unsigned lock_timeout_ms;     /* waiting for a folder lock; then RC_BUSY */
+	unsigned lock_timeout_ms;     /* waiting for a folder lock; then RC_BUSY; kept below statement_timeout_ms */
 };
 
-/** store_open - connect once, check the schema's version (RC_INTERNAL naming `usmctl migrate` when it differs). */
+/**
+ * store_open - connect once and check the schema's version.
+ * @o  borrowed for the call.   Errors: RC_INTERNAL naming `usmctl migrate` when the version differs, RC_UPSTREAM no server.
+ */
 MUST_CHECK enum rc store_open(const struct store_options *o, struct store **out, struct err *e);
 void store_close(struct store *s);
-/** store_migrate - apply the patches of SQL_DIR that the database lacks, each in its own transaction; prints each to stdout. */
+/**
+ * store_migrate - apply the patches of SQL_DIR (NNNN-title.sql, from 0000 without a gap) that the database lacks, in
+ * order, each in its own transaction; prints each to stdout.  Two at once: the second waits and finds nothing to do.
+ * Errors: RC_NOTFOUND no patches there; RC_INTERNAL a gap, a database newer than SQL_DIR, or a patch that fails (named).
+ */
 MUST_CHECK enum rc store_migrate(const char *conninfo, const char *sql_dir, struct err *e);
-/** store_check - one trivial statement: is the database there? for /health. */
+/** store_check - lease and one trivial statement: is the database there? for /health. */
 MUST_CHECK enum rc store_check(struct store *s, struct err *e);
 
+/** store_lease - a connection for this thread, made or replaced when needed. RC_BUSY after lease_timeout_ms: all are in use. */
 MUST_CHECK enum rc store_lease(struct store *s, struct store_conn **out, struct err *e);
 /** store_release - give back; an open transaction is rolled back, held locks are released, a broken connection is replaced later. */
 void store_release(struct store_conn *c);
@@ -38,6 +50,10 @@ void store_release(struct store_conn *c);
  * store_txn - run FN in a REPEATABLE READ transaction and commit; FN and commit are repeated (bounded, with jitter) on
  * serialization failure or deadlock, so FN must have no effect but on the connection and on ARG, which it resets at its beginning.
  * Any rc but RC_OK from FN rolls back and is returned.
+ *
+ * A struct that an operation changes (store_folder_save raises f->fence, store_cursor_put sets seq) must be a copy made at the
+ * beginning of FN and copied back at its end: a repeated FN would otherwise start from the first attempt's values.
+ * Errors: RC_BUSY all 8 attempts clashed; RC_TIMEOUT the connection was lost during commit: the outcome is unknown.
  */
 typedef enum rc (*store_fn)(struct store_conn *c, void *arg, struct err *e);
 MUST_CHECK enum rc store_txn(struct store_conn *c, store_fn fn, void *arg, struct err *e);
@@ -45,6 +61,7 @@ MUST_CHECK enum rc store_txn(struct store_conn *c, store_fn fn, void *arg, struc
 /**
  * store_lock - the lock of a folder index, across nodes, without writing a row (session advisory lock on this connection);
  * lost silently with the connection, which is why every merge checks the fence.  RC_BUSY after lock_timeout_ms.
+ * Workers of this process wait inside the process.  A connection may hold 4; who takes two takes the smaller number first.
  */
 MUST_CHECK enum rc store_lock(struct store_conn *c, int64_t folder, struct err *e);
 void store_unlock(struct store_conn *c, int64_t folder);
@@ -68,7 +85,11 @@ struct store_session {
 MUST_CHECK enum rc store_session_put(struct store_conn *c, const unsigned char hash[32], int64_t account, int64_t device, msec_t expires, struct err *e);
 MUST_CHECK enum rc store_session_get(struct store_conn *c, struct arena *a, const unsigned char hash[32], struct store_session *out, struct err *e); /* RC_NOTFOUND; expired = not found */
 MUST_CHECK enum rc store_session_delete(struct store_conn *c, const unsigned char hash[32], struct err *e);
-/** store_expire - delete expired sessions and conflicts, tombstones older than TOMBSTONE_MS that no cursor needs; bounded work a call. */
+/**
+ * store_expire - delete what nobody needs any more, a bounded piece a call (call it every few minutes): expired sessions and
+ * conflicts; cursors, writes and intents of devices without session that did not log in for TOMBSTONE_MS; tombstones
+ * that are older than TOMBSTONE_MS (at most twice as old) and settled in all cursors of their folder.
+ */
 MUST_CHECK enum rc store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *e);
 
 /* ---- folder indexes ---- */
@@ -97,17 +118,23 @@ MUST_CHECK enum rc store_folder_reset(struct store_conn *c, struct store_folder 
 /** store_folder_drop - the folder is gone: index, cursors, writes (intents and conflicts stay). */
 MUST_CHECK enum rc store_folder_drop(struct store_conn *c, int64_t folder, struct err *e);
 
+/** store_rows_get - the rows with these IDS (each given once), in no particular order; unknown ids are left out. */
 MUST_CHECK enum rc store_rows_get(struct store_conn *c, struct arena *a, const struct store_folder *f, const int64_t *ids, size_t n, struct row ***rows, size_t *n_rows, struct err *e);
+/* What struct row_source asks for; each costs the rows that it returns (and at most 63 neighbours). */
 MUST_CHECK enum rc store_rows_since(struct store_conn *c, struct arena *a, const struct store_folder *f, uint64_t cn, size_t max, struct row ***rows, size_t *n, struct err *e);
 MUST_CHECK enum rc store_rows_below(struct store_conn *c, struct arena *a, const struct store_folder *f, bool from_top, int64_t sk, int64_t id, size_t max, struct row ***rows, size_t *n, struct err *e);
+/** store_rows_moved - live rows inside exactly one of the two windows, ascending by id. */
 MUST_CHECK enum rc store_rows_moved(struct store_conn *c, struct arena *a, const struct store_folder *f, msec_t old0, msec_t old1, msec_t new0, msec_t new1, struct row ***rows, size_t *n, struct err *e);
 /** store_rows_all - every row, ascending by id; LIVE_ONLY leaves tombstones out. */
 MUST_CHECK enum rc store_rows_all(struct store_conn *c, struct arena *a, const struct store_folder *f, bool live_only, struct row ***rows, size_t *n, struct err *e);
 /** store_rows_by_client_id - rows whose client_id is CLIENT_ID ("<device>/<clientId>"), live ones first, then by id. */
 MUST_CHECK enum rc store_rows_by_client_id(struct store_conn *c, struct arena *a, const struct store_folder *f, const char *client_id, struct row ***rows, size_t *n, struct err *e);
-/** store_rows_put - insert or replace N rows in one statement. In a transaction with store_folder_save. */
+/**
+ * store_rows_put - insert or replace N rows, each id once.  Only in a transaction with store_folder_save of the same folder,
+ * whose fence is what keeps two writers from adding the same mail.  10,000 new rows take about 50 ms.
+ */
 MUST_CHECK enum rc store_rows_put(struct store_conn *c, const struct store_folder *f, struct row *const *rows, size_t n, struct err *e);
-/** store_rows_delete - remove rows (expired tombstones). */
+/** store_rows_count - number of live rows; reads the whole index: not for every sync. */
 MUST_CHECK enum rc store_rows_count(struct store_conn *c, const struct store_folder *f, size_t *live, struct err *e);
 
 /* ---- cursors ---- */
@@ -150,7 +177,9 @@ struct store_conflict {
 	const void *sealed; /* encrypted losing values; the store never sees them plain */
 	size_t sealed_len;
 };
-MUST_CHECK enum rc store_conflict_add(struct store_conn *c, struct store_conflict *x, struct err *e); /* an equal one (same account, uuid, digest of content) is not added twice: DIGEST */
+/** store_conflict_add - sets X->id; one with the same account, uuid and digest is not added twice. */
+MUST_CHECK enum rc store_conflict_add(struct store_conn *c, struct store_conflict *x, struct err *e);
+/** store_conflict_list - newest first, 1,000 at most. */
 MUST_CHECK enum rc store_conflict_list(struct store_conn *c, struct arena *a, int64_t account, struct store_conflict **out, size_t *n, struct err *e);
 MUST_CHECK enum rc store_conflict_delete(struct store_conn *c, int64_t account, int64_t id, struct err *e);
 

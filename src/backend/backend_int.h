@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
- * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, find.c, write.c, folders.c, mail.c.
+ * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, folders.c, mail.c.
  */
 #ifndef USMD_BACKEND_INT_H
 #define USMD_BACKEND_INT_H
@@ -132,10 +132,13 @@ struct columns {
 	size_t n;
 	uint8_t field[MODEL_MAX_FIELDS];
 	char text[1024];
+	const struct columns *older; /* the set that this one took the place of */
 };
-/** columns_all, columns_listed - of CT; constant after the first call.  Threads: any. */
+/** columns_all, columns_listed - of CT; a set is constant and stays.  Ask once for the request and the reading of its answer.  Threads: any. */
 const struct columns *columns_all(enum content ct);
 const struct columns *columns_listed(enum content ct);
+/** columns_forget - OX does not know COLUMN of CT: later calls of columns_all leave it out. */
+void columns_forget(enum content ct, int column);
 /** cell_set - VALUE (stolen, not null) as FIELD of O; id, oxid, lm, folder are taken from it. */
 MUST_CHECK enum rc cell_set(struct arena *a, struct object *o, unsigned field, json_t *value, struct err *e);
 /** row_fill - the values of ROW into O.  RC_UPSTREAM when the row does not fit the columns. */
@@ -168,7 +171,10 @@ bool json_id(const json_t *v, int64_t *id);
 /** id_text - OXID, or ID as text into TMP. */
 const char *id_text(int64_t id, const char *oxid, char tmp[24]);
 
-/* ---- read.c, find.c: shared by the other operations ---- */
+/* ---- read.c: shared by the other operations ---- */
+
+/** module_params - what every read of CT needs to tell the whole truth. */
+void module_params(struct ox_req *r, enum content ct);
 
 /** Folder ids of one content type that the user sees. */
 MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum content ct, const char ***ids, size_t *n, struct err *e);

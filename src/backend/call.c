@@ -54,6 +54,16 @@ ox_answer_fini(struct ox_answer *a)
 
 /* ---- envelopes ---- */
 
+/* QUIRK(OX, 8.19): a task column that it does not know fails the whole request, and the number is the first of error_params. */
+static void
+learn_columns(const json_t *env, const char *code)
+{
+	int64_t column;
+
+	if (strcmp(code, "TSK-0020") == 0 && json_id(json_array_get(json_object_get(env, "error_params"), 0), &column) && column < 100000)
+		columns_forget(CT_TASK, (int)column);
+}
+
 /* A person reads the text in his language: OX made it so.  The path is "" when OX blames no field. */
 static enum rc
 complaint(const json_t *env, const struct content_type *t, bool write, struct err *e)
@@ -66,6 +76,7 @@ complaint(const json_t *env, const struct content_type *t, bool write, struct er
 
 	if (code == NULL)
 		code = "";
+	learn_columns(env, code);
 	rc = ox_classify(code, category, write);
 	field = rc == RC_PROTO || rc == RC_LIMIT ? ox_blame(t, env) : NULL;
 	(void)err_set_path(e, rc, field != NULL ? field : "", "%s", text != NULL && text[0] != '\0' ? text : code);

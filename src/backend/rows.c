@@ -6,30 +6,36 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct columns all[CT_COUNT], listed[CT_COUNT];
+static struct columns first[CT_COUNT], listed[CT_COUNT];
+/* What is asked for now.  It changes only where this OX turns out not to know a column: a new set then takes the old one's place, and the old
+ * one stays for those who are using it.  There is one OX to a process. */
+static struct columns *_Atomic all[CT_COUNT];
+static pthread_mutex_t forget_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t columns_once = PTHREAD_ONCE_INIT;
 
 static void
-columns_make(struct columns *c, const struct content_type *t, bool only_listed)
+columns_add(struct columns *c, const struct content_type *t, size_t i)
 {
-	size_t len = 0;
+	size_t len = strlen(c->text);
 
-	for (size_t i = 0; i < t->n_fields; i++) {
-		const struct field *f = &t->fields[i];
-
-		if ((f->flags & FF_NOCOLUMN) != 0 || (only_listed && (f->flags & FF_LISTED) == 0))
-			continue;
-		len += (size_t)snprintf(c->text + len, sizeof(c->text) - len, "%s%d", c->n > 0 ? "," : "", f->column);
-		c->field[c->n++] = (uint8_t)i;
-	}
+	(void)snprintf(c->text + len, sizeof(c->text) - len, "%s%d", c->n > 0 ? "," : "", t->fields[i].column);
+	c->field[c->n++] = (uint8_t)i;
 }
 
 static void
 columns_init(void)
 {
-	for (unsigned i = 0; i < CT_COUNT; i++) {
-		columns_make(&all[i], model_content((enum content)i), false);
-		columns_make(&listed[i], model_content((enum content)i), true);
+	for (unsigned ct = 0; ct < CT_COUNT; ct++) {
+		const struct content_type *t = model_content((enum content)ct);
+
+		for (size_t i = 0; i < t->n_fields; i++) {
+			if ((t->fields[i].flags & FF_NOCOLUMN) != 0)
+				continue;
+			columns_add(&first[ct], t, i);
+			if ((t->fields[i].flags & FF_LISTED) != 0)
+				columns_add(&listed[ct], t, i);
+		}
+		atomic_store(&all[ct], &first[ct]);
 	}
 }
 
@@ -37,7 +43,7 @@ const struct columns *
 columns_all(enum content ct)
 {
 	(void)pthread_once(&columns_once, columns_init);
-	return &all[ct];
+	return atomic_load(&all[ct]);
 }
 
 const struct columns *
@@ -45,6 +51,33 @@ columns_listed(enum content ct)
 {
 	(void)pthread_once(&columns_once, columns_init);
 	return &listed[ct];
+}
+
+void
+columns_forget(enum content ct, int column)
+{
+	const struct content_type *t = model_content(ct);
+	int field = model_field_column(t, column);
+	const struct columns *old;
+	struct columns *c;
+
+	/* without an id, a folder or a version nothing can be done: better to fail */
+	if (field < 0 || (t->fields[field].flags & FF_LISTED) != 0 || column == 20)
+		return;
+	(void)pthread_mutex_lock(&forget_lock);
+	old = columns_all(ct);
+	c = mem_alloc(sizeof(*c));
+	for (size_t i = 0; c != NULL && i < old->n; i++)
+		if (old->field[i] != field)
+			columns_add(c, t, old->field[i]);
+	if (c != NULL && c->n < old->n) {
+		c->older = old;
+		atomic_store(&all[ct], c);
+		log_warn("ox-unknown-column", "module=%s column=%d field=%s: not asked for any more", t->ox_module, column, t->fields[field].name);
+	} else {
+		mem_free(c);
+	}
+	(void)pthread_mutex_unlock(&forget_lock);
 }
 
 bool

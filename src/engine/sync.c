@@ -196,7 +196,7 @@ enum rc
 engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e)
 {
 	struct folder_ref ref = { .uuid = *folder };
-	struct row *r;
+	struct row *r = NULL;
 	struct op op;
 	int64_t id;
 	enum rc rc = op_begin(&op, s, a, e);

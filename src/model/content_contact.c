@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The table of contact fields.  The columns are exactly the 122 that OX 8.19 answers when none are named: an unknown
- * one would be left out of the row without a word and shift all that follow.  Lengths are code points as measured
+ * The table of contact fields.  The columns are those of the 122 that OX 8.19 answers when none are named (all but
+ * image1 are asked for): an unknown one would be left out of the row without a word and shift all that follow.  Lengths are code points as measured
  * on 8.19; labels are OX's English names of the fields, by which alone CON-0154 says what was too long.
  */
 #include "model/content_int.h"
@@ -141,5 +141,5 @@ const struct content_type content_contact = {
 	.fields = fields, .n_fields = ARRAY_LEN(fields),
 };
 
-_Static_assert(ARRAY_LEN(fields) == 122, "the columns of OX 8.19");
+_Static_assert(ARRAY_LEN(fields) == 122, "as many as OX 8.19 answers");
 _Static_assert(ARRAY_LEN(fields) <= MODEL_MAX_FIELDS, "mask too small");

@@ -182,6 +182,8 @@ until_parse(struct ical_ctx *x, const char *rule, const struct ical_series *s, j
 	if (!w.date && !s->full_time &&
 	    local - pim_day_floor(local * 1000) / 1000 < start_local - pim_day_floor(start_local * 1000) / 1000)
 		local -= 86400;
+	if (pim_day_floor(local * 1000) < pim_day_floor(start_local * 1000))
+		return pim_fail(x->c, PIM_REFUSED, "the series ends before it begins");
 	return pim_set_new(x->c, o, "until", json_integer(pim_day_floor(local * 1000)));
 }
 

@@ -317,6 +317,11 @@ store_open(const struct store_options *o, struct store **out, struct err *e)
 	s->o = *o;
 	if (s->o.pool == 0)
 		s->o.pool = 1;
+	/* the lock's time must end first, as only then the caller hears "busy"; and 0 would mean for ever */
+	if (s->o.statement_timeout_ms != 0 && s->o.lock_timeout_ms >= s->o.statement_timeout_ms)
+		s->o.lock_timeout_ms = s->o.statement_timeout_ms / 4 * 3;
+	if (s->o.lock_timeout_ms == 0)
+		s->o.lock_timeout_ms = 1;
 	s->o.conninfo = mem_dup_str(o->conninfo);
 	s->conn = mem_alloc(s->o.pool * sizeof(*s->conn));
 	(void)pthread_mutex_init(&s->mutex, NULL);

@@ -109,7 +109,7 @@ hmac_sha256(const void *key, size_t klen, const void *p, size_t n, unsigned char
 void
 derive_key(const unsigned char master[KEY_BYTES], const char *label, unsigned char *out, size_t n)
 {
-	unsigned char prk[32], block[32 + 64 + 1], t[32];
+	unsigned char prk[32], block[32 + 64 + 1], t[32] = { 0 };
 	static const unsigned char salt[32];
 	size_t ll = strlen(label), done = 0, tl = 0;
 	unsigned char counter = 1;

@@ -467,6 +467,86 @@ START_TEST(lost_answers_are_unknown)
 }
 END_TEST
 
+START_TEST(times_are_utc_whatever_the_users_zone)
+{
+	struct ox_session *anton = ses, *caesar;
+	struct object *o = obj(CT_TASK, "{\"title\":\"t\",\"start_time\":1796115600000,\"end_time\":1796119200000,\"full_time\":false,\"alarm\":1796086800000}", NULL), *got;
+	int64_t id;
+	msec_t lm;
+
+	OK(ox_login(be, "caesar", "secret", "", &caesar, &e)); /* of New York */
+	ses = caesar;
+	OK(ox_create(ses, dflt(CT_TASK), o, NULL, &id, &lm, &e));
+	object_drop(o);
+	got = list_one(CT_TASK, dflt(CT_TASK), id);
+	ck_assert_int_eq(object_get_i64(got, fno(CT_TASK, "start_time"), 0), 1796115600000);
+	ck_assert_int_eq(object_get_i64(got, fno(CT_TASK, "alarm"), 0), 1796086800000);
+	ck_assert_int_eq(object_get_i64(got, fno(CT_TASK, "last_modified"), 0), lm);
+	object_drop(got);
+	o = obj(CT_CALENDAR, "{\"title\":\"a\",\"start_date\":1796115600000,\"end_date\":1796119200000,\"participants\":[{\"id\":3,\"type\":1}],\"alarm\":15}", NULL);
+	OK(ox_create(ses, dflt(CT_CALENDAR), o, NULL, &id, &lm, &e));
+	object_drop(o);
+	got = list_one(CT_CALENDAR, dflt(CT_CALENDAR), id);
+	ck_assert_int_eq(object_get_i64(got, fno(CT_CALENDAR, "start_date"), 0), 1796115600000);
+	object_drop(got);
+	ses = anton;
+	OK(ox_get_any(ses, mem, CT_CALENDAR, "99999", id, &got, &e)); /* the invitation, in his own folder */
+	ck_assert_str_eq(got->folder, dflt(CT_CALENDAR));
+	object_drop(got);
+	o = obj(CT_CALENDAR, "{\"title\":\"b\",\"start_date\":1796202000000,\"end_date\":1796205600000,\"participants\":[{\"id\":4,\"type\":1}]}", NULL);
+	OK(ox_create(ses, dflt(CT_CALENDAR), o, NULL, &id, &lm, &e));
+	RC(RC_PROTO, ox_create(ses, dflt(CT_CALENDAR), o, NULL, &id, &lm, &e));
+	ck_assert_str_eq(e.code, "CONFLICTS");
+	object_drop(o);
+	ox_session_end(caesar);
+	ox_session_unref(caesar);
+}
+END_TEST
+
+START_TEST(others_folders_are_not_there)
+{
+	struct object *o = obj(CT_CONTACT, "{\"last_name\":\"x\"}", NULL);
+	struct sighting *all;
+	struct object **list;
+	int64_t id, *del;
+	size_t n, nd;
+	msec_t lm, ts;
+	enum rc rc;
+
+	rc = ox_create(ses, "42", o, NULL, &id, &lm, &e); /* berta's */
+	ck_assert_msg(rc == RC_FORBIDDEN || rc == RC_NOTFOUND, "%s %s", rc_name(rc), e.code);
+	rc = ox_listing(ses, mem, keys, CT_CONTACT, "42", &all, &n, &e);
+	ck_assert_msg(rc == RC_FORBIDDEN || rc == RC_NOTFOUND, "%s %s", rc_name(rc), e.code);
+	RC(RC_NOTFOUND, ox_listing(ses, mem, keys, CT_CONTACT, "99999", &all, &n, &e));
+	RC(RC_NOTFOUND, ox_listing(ses, mem, keys, CT_MAIL, "default0/None", &all, &n, &e));
+	RC(RC_NOTFOUND, ox_listing(ses, mem, keys, CT_TASK, "31", &all, &n, &e));
+	RC(RC_NOTFOUND, ox_updates(ses, mem, CT_CALENDAR, "99999", 1, &list, &n, &del, &nd, &ts, &e));
+	RC(RC_FORBIDDEN, ox_create(ses, "6", o, NULL, &id, &lm, &e)); /* the global address list */
+	object_drop(o);
+	OK(ox_listing(ses, mem, keys, CT_CONTACT, "6", &all, &n, &e));
+	ck_assert_uint_gt(n, 3);
+}
+END_TEST
+
+START_TEST(faults_of_every_kind)
+{
+	struct object *o = obj(CT_CONTACT, "{\"last_name\":\"x\"}", NULL);
+	struct sighting *all;
+	int64_t id;
+	msec_t lm;
+	size_t n;
+
+	control("faults", "[{\"match\":{\"module\":\"contacts\",\"count\":0},\"effect\":{\"truncate_json\":true}}]");
+	RC(RC_UPSTREAM, ox_listing(ses, mem, keys, CT_CONTACT, "32", &all, &n, &e));
+	RC(RC_TIMEOUT, ox_create(ses, "32", o, "f-1", &id, &lm, &e));
+	control("reset", "{}");
+	control("faults", "[{\"match\":{\"module\":\"contacts\",\"count\":0},\"effect\":{\"http_status\":500}}]");
+	RC(RC_UPSTREAM, ox_listing(ses, mem, keys, CT_CONTACT, "32", &all, &n, &e));
+	RC(RC_TIMEOUT, ox_create(ses, "32", o, "f-2", &id, &lm, &e));
+	object_drop(o);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -494,6 +574,9 @@ main(void)
 	tcase_add_test(t, many_updates_in_one_request);
 	tcase_add_test(t, a_lost_session_is_revived_once);
 	tcase_add_test(t, lost_answers_are_unknown);
+	tcase_add_test(t, times_are_utc_whatever_the_users_zone);
+	tcase_add_test(t, others_folders_are_not_there);
+	tcase_add_test(t, faults_of_every_kind);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -290,6 +290,14 @@ START_TEST(other_nodes_are_heard)
 	ck_assert_int_eq(cache_subscribe(node, on_topic, on_gap, &x, &err), RC_INTERNAL);
 	await_subscriber();
 	cache_publish(node, 4); /* its own: not heard */
+	{
+		redisContext *r = redisConnectUnix(path);
+
+		/* nor is what others say on the channel */
+		freeReplyObject(redisCommand(r, "PUBLISH usmd:events x"));
+		freeReplyObject(redisCommand(r, "PUBLISH usmd:events %b", "seventeen bytes..", (size_t)17));
+		redisFree(r);
+	}
 	cache_publish(cache, UINT64_C(0xfedcba9876543210));
 	await(&x, &x.heard, 1);
 	ck_assert_uint_eq(x.last, UINT64_C(0xfedcba9876543210));

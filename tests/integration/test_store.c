@@ -441,6 +441,7 @@ START_TEST(txn_rolls_back)
 END_TEST
 
 struct waiter {
+	struct store *store;
 	int64_t folder;
 	enum rc rc;
 };
@@ -451,7 +452,7 @@ wait_for_lock(void *arg)
 	struct waiter *w = arg;
 	struct store_conn *c = NULL;
 
-	w->rc = store_lease(store, &c, NULL);
+	w->rc = store_lease(w->store, &c, NULL);
 	if (w->rc == RC_OK)
 		w->rc = store_lock(c, w->folder, NULL);
 	store_release(c);
@@ -462,11 +463,13 @@ START_TEST(locks_exclude_workers_and_nodes)
 {
 	struct store_options o = store_test_options();
 	struct store_conn *local, *remote;
-	struct waiter w = { .folder = 77, .rc = RC_INTERNAL };
+	struct waiter w = { .store = store, .folder = 77, .rc = RC_INTERNAL };
 	struct store *node;
 	pthread_t t;
 	int64_t statements;
 
+	o.lock_timeout_ms = 1000;
+	o.statement_timeout_ms = 200; /* the lock gives up first all the same */
 	OK(store_open(&o, &node, &err));
 	OK(store_lease(store, &local, &err));
 	OK(store_lease(node, &remote, &err));
@@ -489,6 +492,38 @@ START_TEST(locks_exclude_workers_and_nodes)
 	OK(store_lock(conn, 79, &err));
 	store_release(local);
 	store_close(node);
+}
+END_TEST
+
+/* Whichever way a lock is given back, a waiter of the same process is woken and does not sleep out its time. */
+START_TEST(waiters_are_woken)
+{
+	struct store_options o = store_test_options();
+	struct waiter w = { .folder = 80, .rc = RC_INTERNAL };
+	struct timespec tick = { .tv_nsec = 50000000 };
+	struct store_conn *c;
+	pthread_t t;
+	int64_t began;
+
+	o.lock_timeout_ms = 15000;
+	OK(store_open(&o, &w.store, &err));
+	for (int i = 0; i < 2; i++) {
+		OK(store_lease(w.store, &c, &err));
+		OK(store_lock(c, 80, &err));
+		began = now_mono_us();
+		ck_assert_int_eq(pthread_create(&t, NULL, wait_for_lock, &w), 0);
+		(void)nanosleep(&tick, NULL); /* lets it begin to wait; the test holds either way */
+		if (i == 0)
+			store_unlock(c, 80);
+		else
+			store_release(c);
+		ck_assert_int_eq(pthread_join(t, NULL), 0);
+		ck_assert_int_eq(w.rc, RC_OK);
+		ck_assert_int_lt(now_mono_us() - began, 10000000);
+		if (i == 0)
+			store_release(c);
+	}
+	store_close(w.store);
 }
 END_TEST
 
@@ -839,6 +874,7 @@ main(void)
 	tcase_add_test(t, txn_repeats_on_serialization_failure);
 	tcase_add_test(t, txn_rolls_back);
 	tcase_add_test(t, locks_exclude_workers_and_nodes);
+	tcase_add_test(t, waiters_are_woken);
 	tcase_add_test(t, pool_limits_and_replaces);
 	tcase_add_test(t, cursors_are_pruned_by_use);
 	tcase_add_test(t, writes_and_intents);

@@ -18,6 +18,9 @@ bool cal_is_master(const struct obj *o);
 int64_t cal_start(const struct obj *o);
 int64_t cal_end(const struct obj *o);
 const struct tz *cal_zone(const struct obj *o);
+/* address and name of the organizer (organizer -1: somebody outside); to be freed */
+char *cal_organizer_mail(const struct ctx *c, const struct obj *o);
+char *cal_organizer_name(const struct ctx *c, const struct obj *o);
 /* occurrences starting at or before `until`; all: with the exceptions' places. To be freed */
 int cal_occurrences(const struct obj *o, int64_t until, int max, bool all, struct occ **out);
 /* by position or by original day; false: there is none */

@@ -116,7 +116,6 @@ bool
 cal_virt(struct req *r, const struct ent *e, const struct fld *f, bool row)
 {
 	const struct obj *o = e->o;
-	const struct user *u;
 	struct sb *b = r->out;
 	int64_t t;
 	char *s;
@@ -141,8 +140,9 @@ cal_virt(struct req *r, const struct ent *e, const struct fld *f, bool row)
 			confs_emit(b, o);
 		return true;
 	case 224:
-		u = user_by_id(r->c, o->organizer);
-		sb_js(b, u ? u->mail : NULL);
+		s = cal_organizer_mail(r->c, o);
+		sb_js(b, s);
+		free(s);
 		return true;
 	case 225: sb_int(b, o->sequence); return true;
 	case 227: sb_int(b, o->organizer); return true;
@@ -411,11 +411,34 @@ set_alarm(struct req *r, struct obj *o, const struct folder *f, const json_t *v)
 	a->alarms = NULL;
 }
 
+char *
+cal_organizer_mail(const struct ctx *c, const struct obj *o)
+{
+	const struct user *u = user_by_id(c, o->organizer);
+
+	return o->organizer < 0 ? obj_str(o, fld_by_name(&MI_CALENDAR, "_orgmail")) :
+	    xstrdup(u ? u->mail : NULL);
+}
+
+char *
+cal_organizer_name(const struct ctx *c, const struct obj *o)
+{
+	const struct user *u = user_by_id(c, o->organizer);
+
+	return o->organizer < 0 ? obj_str(o, fld_by_name(&MI_CALENDAR, "_orgname")) :
+	    xstrdup(u ? u->display : NULL);
+}
+
 static void
 organizer_in(struct req *r, struct obj *o, const struct folder *f, bool create)
 {
 	int i;
 
+	if (o->organizer < 0) {
+		/* somebody outside invited: he is no participant here */
+		parts_resolve(r->c, o, 0);
+		return;
+	}
 	if (o->organizer == 0)
 		o->organizer = f->type == 1 ? f->owner : r->u->id;
 	for (i = 0; i < o->npart; i++)

@@ -239,7 +239,7 @@ cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *stamp)
 	if (*stamp > r->c->last_stamp)
 		r->c->last_stamp = *stamp;
 	/* an attendee takes himself out; the others see him as declined */
-	if (a != NULL && o->organizer != r->u->id && e->user == r->u->id && e->f->owner == r->u->id && at == NULL) {
+	if (a != NULL && o->organizer > 0 && o->organizer != r->u->id && e->user == r->u->id && e->f->owner == r->u->id && at == NULL) {
 		a->conf = 2;
 		free(a->msg);
 		a->msg = NULL;

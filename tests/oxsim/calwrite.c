@@ -71,8 +71,7 @@ static bool
 may_change(struct req *r, const struct ent *e, const json_t *body)
 {
 	const struct obj *o = e->o;
-	const struct user *u;
-	char id[16], fid[16], *uri;
+	char id[16], fid[16], *uri, *mail, *name;
 
 	if (!may_read(r->c, e->f, r->u->id, o->created_by)) {
 		fail(r, "APP-0062", json_pack("[i]", e->f->id));
@@ -85,12 +84,15 @@ may_change(struct req *r, const struct ent *e, const json_t *body)
 	}
 	/* in the attendee's own copy of a meeting */
 	if (e->user != 0 && e->user != o->organizer && e->f->type == 1 && body != NULL && !only_own(body)) {
-		u = user_by_id(r->c, o->organizer);
+		mail = cal_organizer_mail(r->c, o);
+		name = cal_organizer_name(r->c, o);
 		(void)snprintf(id, sizeof(id), "%d", o->id);
 		(void)snprintf(fid, sizeof(fid), "%d", e->f->id);
-		uri = xprintf("mailto:%s", u ? u->mail : "");
-		fail(r, "CAL-4038", json_pack("[s,s,s,s]", fid, id, uri, u ? u->display : ""));
+		uri = xprintf("mailto:%s", mail ? mail : "");
+		fail(r, "CAL-4038", json_pack("[s,s,s,s]", fid, id, uri, name ? name : ""));
 		free(uri);
+		free(mail);
+		free(name);
 		return false;
 	}
 	return true;

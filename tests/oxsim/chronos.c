@@ -53,6 +53,27 @@ put_recurrence_id(struct sb *b, const struct obj *master, int64_t day)
 	sb_str(b, gmt && !full ? "Z\"" : "\"");
 }
 
+/* An organizer who is no user here. */
+static void
+put_outsider(struct req *r, const struct obj *o)
+{
+	char *mail = cal_organizer_mail(r->c, o), *name = cal_organizer_name(r->c, o);
+	char *uri = xprintf("mailto:%s", mail ? mail : "");
+
+	sb_str(r->out, "{\"uri\":");
+	sb_js(r->out, uri);
+	if (name != NULL) {
+		sb_str(r->out, ",\"cn\":");
+		sb_js(r->out, name);
+	}
+	sb_str(r->out, ",\"email\":");
+	sb_js(r->out, mail);
+	sb_ch(r->out, '}');
+	free(uri);
+	free(mail);
+	free(name);
+}
+
 void
 event_put_user(struct req *r, const struct user *u)
 {
@@ -158,7 +179,7 @@ put_flags(struct req *r, const struct ent *e, const struct occ *occ)
 	const struct obj *o = e->o;
 	struct sb *b = r->out;
 	const struct attendee *a = viewer(r, e);
-	bool scheduled = o->natt > 1 || o->npart > 1;
+	bool scheduled = o->natt > 1 || o->npart > 1 || o->organizer < 0;
 	char *cls = obj_str(o, fld_by_name(&MI_CALENDAR, "_class"));
 
 	sb_ch(b, '[');
@@ -363,6 +384,10 @@ put_member(struct req *r, const struct ent *e, const struct occ *occ, const char
 		event_put_user(r, user_by_id(r->c, o->modified_by));
 	else if (strcmp(n, "createdBy") == 0)
 		event_put_user(r, user_by_id(r->c, o->created_by));
+	else if (strcmp(n, "organizer") == 0 && o->organizer < 0)
+		put_outsider(r, o);
+	else if (strcmp(n, "calendarUser") == 0 && o->organizer < 0)
+		event_put_user(r, user_by_id(r->c, e->f->owner));
 	else if (strcmp(n, "organizer") == 0 || strcmp(n, "calendarUser") == 0)
 		event_put_user(r, user_by_id(r->c, o->organizer));
 	else if (strcmp(n, "lastModified") == 0 || strcmp(n, "timestamp") == 0 || strcmp(n, "dtstamp") == 0)

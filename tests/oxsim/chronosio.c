@@ -517,10 +517,9 @@ static bool
 changeable(struct req *r, const struct ent *e, const json_t *ev)
 {
 	const struct obj *o = e->o;
-	const struct user *u;
 	const char *k, *fid = arg(r, "folder");
 	json_t *v;
-	char id[16], *uri;
+	char id[16], *uri, *mail, *name;
 	bool own = true;
 
 	json_object_foreach((json_t *)(uintptr_t)ev, k, v)
@@ -533,11 +532,14 @@ changeable(struct req *r, const struct ent *e, const json_t *ev)
 	}
 	if (own || e->user == 0 || e->user == o->organizer)
 		return true;
-	u = user_by_id(r->c, o->organizer);
-	uri = xprintf("mailto:%s", u ? u->mail : "");
+	mail = cal_organizer_mail(r->c, o);
+	name = cal_organizer_name(r->c, o);
+	uri = xprintf("mailto:%s", mail ? mail : "");
 	(void)snprintf(id, sizeof(id), "%d", o->id);
-	fail(r, "CAL-4038", json_pack("[s,s,s,s]", fid, id, uri, u ? u->display : ""));
+	fail(r, "CAL-4038", json_pack("[s,s,s,s]", fid, id, uri, name ? name : ""));
 	free(uri);
+	free(mail);
+	free(name);
 	return false;
 }
 

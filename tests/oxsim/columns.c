@@ -227,6 +227,8 @@ static const struct fld cal_fld[] = {
 	{ 0, "_zone", FT_STR, 0, NULL, NULL, NULL },
 	{ 0, "_rtype", FT_INT, 0, NULL, NULL, NULL },
 	{ 0, "_class", FT_STR, 0, NULL, NULL, NULL },
+	{ 0, "_orgmail", FT_STR, 0, NULL, NULL, NULL },
+	{ 0, "_orgname", FT_STR, 0, NULL, NULL, NULL },
 	{ 0, "_url", FT_STR, 767, NULL, NULL, NULL },
 	{ 0, "_color", FT_STR, 32, NULL, NULL, NULL },
 	{ 0, "_status", FT_STR, 0, NULL, NULL, NULL },

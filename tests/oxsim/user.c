@@ -92,7 +92,7 @@ columns(struct req *r, int64_t *col, int max)
 	if (s == NULL)
 		return -1;
 	v = g_strsplit(s, ",", -1);
-	for (n = 0; v[n] != NULL && n < max; n++)
+	for (n = 0; n < max && v[n] != NULL; n++)
 		if (!parse_i64(v[n], &col[n])) {
 			fail(r, "SVL-0010", json_pack("[s,s]", "columns", s));
 			break;

@@ -111,6 +111,13 @@ START_TEST(body_limit)
 	ck_assert_int_eq(a.status, 413);
 	ck_assert_str_eq(a.body, "refused politely");
 
+	/* told in advance: refused before any of it is sent, so nobody sends 64 MiB in vain */
+	fd = client_connect(httpd_port(s.h));
+	client_send(fd, "POST /t/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5001\r\n\r\n");
+	ck_assert(client_read(fd, &a));
+	ck_assert_int_eq(a.status, 413);
+	(void)close(fd);
+
 	/* no length told in advance: a little too much is read and refused, very much ends the connection */
 	fd = client_connect(httpd_port(s.h));
 	client_send(fd, "POST /t/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1389\r\n");

@@ -151,6 +151,76 @@ START_TEST(deadlines_fire_in_order_and_early_ones_overtake)
 }
 END_TEST
 
+#define ORDERED 400
+
+static msec_t last_deadline;
+static atomic_size_t in_order;
+
+static void
+on_ordered_end(void *arg, enum hub_end why)
+{
+	msec_t deadline = *(const msec_t *)arg;
+
+	if (why != HUB_DEADLINE)
+		return;
+	/* several that fall due at once end in any order, but never one before its time or long after it */
+	if (now_ms() >= deadline && now_ms() < deadline + 5000 && deadline + 20 >= last_deadline)
+		atomic_fetch_add(&in_order, 1);
+	last_deadline = deadline;
+	on_end(&seen, why);
+}
+
+/* Wake-ups take waiters out of the middle of the heap; what stays must still fall due in time. */
+START_TEST(deadlines_survive_wake_ups_in_between)
+{
+	struct hub_waiter *w[ORDERED];
+	msec_t at[ORDERED], now = now_ms();
+	size_t woken = 0;
+
+	last_deadline = 0;
+	atomic_store(&in_order, 0);
+	for (size_t i = 0; i < ORDERED; i++) {
+		/* 0..399 in a scrambled order: one in four is far away, the others fall due within 0.6 s */
+		size_t k = i * 157 % ORDERED;
+
+		at[i] = now + 300 + (msec_t)(k % 4 == 0 ? 600000 + k : k);
+		w[i] = subscribe1(i);
+		ck_assert(hub_park(w[i], at[i], on_ordered_end, &at[i]));
+	}
+	for (size_t i = 0; i < ORDERED; i++)
+		if (at[i] > now + 300000)
+			woken += hub_wake(hub, i);
+	ck_assert_uint_eq(woken, ORDERED / 4);
+	await_ends(HUB_DEADLINE, ORDERED - ORDERED / 4);
+	ck_assert_uint_eq(atomic_load(&in_order), ORDERED - ORDERED / 4);
+	ck_assert_uint_eq(hub_count(hub), 0);
+	for (size_t i = 0; i < ORDERED; i++)
+		hub_waiter_free(w[i]);
+}
+END_TEST
+
+/* A near deadline that takes the place of a removed far one, below another far one, has to rise. */
+START_TEST(a_near_deadline_rises_among_far_ones)
+{
+	/* as they lie in the heap, row by row; all on the left are far */
+	static const bool near[15] = { true, false, true, false, false, true, true, false, false, false, false, true, true, true, true };
+	struct hub_waiter *w[15];
+	msec_t now = now_ms();
+
+	for (size_t i = 0; i < 15; i++) {
+		w[i] = subscribe1(i);
+		ck_assert(hub_park(w[i], now + (near[i] ? 100 : 600000) + (msec_t)i, on_end, &seen));
+	}
+	ck_assert_uint_eq(hub_wake(hub, 3), 1);
+	await_ends(HUB_DEADLINE, 8);
+	for (size_t i = 0; i < 15; i++)
+		if (i != 3 && !near[i])
+			ck_assert_uint_eq(hub_wake(hub, i), 1);
+	for (size_t i = 0; i < 15; i++)
+		hub_waiter_free(w[i]);
+}
+END_TEST
+
 START_TEST(callback_may_free_its_waiter)
 {
 	struct hub_waiter *w = subscribe1(1);
@@ -388,12 +458,14 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 20);
 	tcase_add_test(tc, wake_ends_a_parked_waiter_once);
 	tcase_add_test(tc, wake_before_park_is_not_lost);
 	tcase_add_test(tc, wake_all_reaches_parked_and_unparked);
 	tcase_add_test(tc, several_topics_and_the_same_twice);
 	tcase_add_test(tc, deadlines_fire_in_order_and_early_ones_overtake);
+	tcase_add_test(tc, deadlines_survive_wake_ups_in_between);
+	tcase_add_test(tc, a_near_deadline_rises_among_far_ones);
 	tcase_add_test(tc, callback_may_free_its_waiter);
 	tcase_add_test(tc, free_while_subscribed);
 	tcase_add_test(tc, shutdown_ends_all_and_stops_parking);

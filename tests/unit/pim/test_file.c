@@ -27,7 +27,7 @@ on_item(void *arg, const struct pim_item *it)
 START_TEST(kinds_and_report)
 {
 	static const char text[] = "BEGIN:VCARD\r\nVERSION:4.0\r\nKIND:group\r\nFN:Team\r\nMEMBER:urn:uuid:1\r\nMEMBER:urn:uuid:2\r\nEND:VCARD\r\n"
-		"BEGIN:VCARD\r\nVERSION:4.0\r\nUID:urn:uuid:1\r\nFN:Anna\r\nEMAIL:anna@example.com\r\nX-FOREIGN:1\r\nEND:VCARD\r\n"
+		"BEGIN:VCARD\r\nVERSION:4.0\r\nUID:1\r\nFN:Anna\r\nEMAIL:anna@example.com\r\nX-FOREIGN:1\r\nEND:VCARD\r\n"
 		"BEGIN:VCARD\r\nVERSION:4.0\r\nEND:VCARD\r\n"
 		"BEGIN:VCALENDAR\r\n" EV("one", "RRULE:FREQ=WEEKLY\r\n") EV("one", "RECURRENCE-ID:20260309T080000Z\r\n") EV("two", "RRULE:FREQ=HOURLY\r\n")
 		"BEGIN:VTODO\r\nSUMMARY:do\r\nEND:VTODO\r\nBEGIN:VJOURNAL\r\nEND:VJOURNAL\r\nEND:VCALENDAR\r\n";
@@ -137,10 +137,13 @@ START_TEST(memory_is_bounded)
 	/* a megabyte of three-byte lines in many cards: the tree must not cost a multiple of it without end */
 	for (i = 0; i < n; i += 3)
 		memcpy(text + i, "A:\n", 3);
-	for (i = 0; i + 12000 < n; i += 12000)
+	for (i = 0; i < n; i += 12000) {
 		memcpy(text + i, "BEGIN:VCARD\n", 12);
+		memcpy(text + i + 11988, "\nEND:VCARD\n\n", 12);
+	}
 	pim_report_init(&rep);
 	ck_assert_int_eq(pim_file_parse("x.vcf", text, n, NULL, on_item, &(struct seen){ 0 }, &rep), PIM_LIMIT);
+	ck_assert_ptr_nonnull(strstr(rep.problems[rep.problems_len - 1].text, "too many lines for its size"));
 	pim_report_fini(&rep);
 	free(text);
 }

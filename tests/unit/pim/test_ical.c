@@ -198,6 +198,32 @@ START_TEST(evening_in_america)
 }
 END_TEST
 
+/* The doubled hour in autumn, and times before 1970. */
+START_TEST(odd_instants)
+{
+	static const char *const starts[][2] = { { "1792888200000", "Europe/Berlin" }, { "1792891800000", "Europe/Berlin" },
+		{ "-1000", "Europe/Berlin" }, { "-68671800000", "America/New_York" } };	/* 1967-10-29 00:30, two hours before winter time */
+	size_t i;
+
+	for (i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		char object[200], *text;
+		json_t *o, *back;
+
+		snprintf(object, sizeof(object), "{\"start_date\":%s,\"end_date\":%s,\"full_time\":false,\"timezone\":\"%s\"}",
+		         starts[i][0], starts[i][0], starts[i][1]);
+		o = js(object);
+		ck_assert_int_eq(pim_ical_event_format(o, NULL, NULL, &text, NULL), PIM_OK);
+		back = event(text, NULL);
+		same_json(o, back, starts[i][0]);
+		if (i != 0 && i != 1)
+			ck_assert_ptr_nonnull(strstr(text, "DTSTART;TZID="));
+		json_decref(o);
+		json_decref(back);
+		free(text);
+	}
+}
+END_TEST
+
 START_TEST(people_and_the_rest)
 {
 	json_t *o = event(EVENT(BERLIN
@@ -317,6 +343,7 @@ tcase_ical(void)
 	tcase_add_test(t, rules);
 	tcase_add_test(t, series_with_exceptions);
 	tcase_add_test(t, evening_in_america);
+	tcase_add_test(t, odd_instants);
 	tcase_add_test(t, people_and_the_rest);
 	tcase_add_test(t, tasks);
 	tcase_add_test(t, old_task_dates);

@@ -106,6 +106,9 @@ START_TEST(yearless_birthday)
 
 	ck_assert_int_eq(int_of(o, "birthday"), -11544768000000);	/* 1604-02-29 */
 	same_json(o, p, "the two ways to leave out the year");
+	json_decref(p);
+	p = parse(CARD("FN:x\r\nBDAY:0000-02-29\r\n"));
+	same_json(o, p, "a year 0");
 	pim_options_init(&opt);
 	opt.vcard_version = 40;
 	ck_assert_int_eq(pim_vcard_format(o, &opt, &text, NULL), PIM_OK);
@@ -187,6 +190,29 @@ START_TEST(strict_and_lenient)
 }
 END_TEST
 
+/* 65535 is a limit of characters in what the server says, and of bytes in what it holds. */
+START_TEST(note_in_bytes)
+{
+	char *text = malloc(100 + 2 * 40000), *at = text;
+	struct pim_options opt;
+	json_t *o;
+	int i;
+
+	at += snprintf(at, 100, "BEGIN:VCARD\r\nFN:x\r\nNOTE:");
+	for (i = 0; i < 40000; i++, at += 2)
+		memcpy(at, "ä", 2);
+	at += snprintf(at, 100, "\r\nEND:VCARD\r\n");
+	ck_assert_int_eq(pim_vcard_parse(text, (size_t)(at - text), NULL, &o, NULL, NULL), PIM_REFUSED);
+	pim_options_init(&opt);
+	opt.lenient = true;
+	ck_assert_int_eq(pim_vcard_parse(text, (size_t)(at - text), &opt, &o, NULL, NULL), PIM_OK);
+	ck_assert_uint_le(strlen(str_of(o, "note")), 65535);
+	ck_assert_uint_gt(strlen(str_of(o, "note")), 65500);
+	json_decref(o);
+	free(text);
+}
+END_TEST
+
 START_TEST(broken_cards)
 {
 	static const char *const bad[] = { "", "BEGIN:VCARD", "BEGIN:VCARD\r\nFN:x\r\n", "BEGIN:VCARD\r\nEND:VCARD\r\n",
@@ -262,6 +288,7 @@ tcase_vcard(void)
 	tcase_add_test(t, lists);
 	tcase_add_test(t, edit_beats_exact_value);
 	tcase_add_test(t, strict_and_lenient);
+	tcase_add_test(t, note_in_bytes);
 	tcase_add_test(t, broken_cards);
 	tcase_add_test(t, format_refuses);
 	tcase_add_test(t, lines_are_folded_between_characters);

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The programs as an administrator and systemd meet them: options, messages, exit codes, notifications, reload, stop. */
+#include "harness/harness.h"
+#include "usmd/util.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char bin[512];  /* folder of the programs */
+static char dir[256];  /* of this test */
+static char out[65536]; /* what the last program printed, both streams */
+
+static const char *
+in_dir(const char *name)
+{
+	static char path[2][300];
+	static unsigned turn;
+
+	turn ^= 1;
+	(void)snprintf(path[turn], sizeof(path[turn]), "%s/%s", dir, name);
+	return path[turn];
+}
+
+static void
+setup(void)
+{
+	ssize_t n = readlink("/proc/self/exe", bin, sizeof(bin) - 1);
+
+	ck_assert_int_gt(n, 0);
+	bin[n] = '\0';
+	/* BUILD/tests/PROGRAM -> BUILD */
+	(void)memmove(bin, dirname(dirname(bin)), strlen(bin) + 1);
+	(void)snprintf(dir, sizeof(dir), "%s/daemon.XXXXXX", harness_env("USMD_TEST_DIR"));
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+/* Start PROGRAM with ARGS; its output goes to *FD. */
+static pid_t
+spawn(const char *program, const char *const *args, int *fd)
+{
+	const char *argv[8] = { program };
+	char path[600];
+	int p[2];
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", bin, program);
+	for (size_t i = 0; args[i] != NULL; i++) {
+		ck_assert_uint_lt(i + 2, ARRAY_LEN(argv));
+		argv[i + 1] = args[i];
+	}
+	ck_assert_int_eq(pipe(p), 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(p[1], 1);
+		(void)dup2(p[1], 2);
+		(void)close(p[0]);
+		(void)close(p[1]);
+		(void)execv(path, (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	ck_assert_int_gt(pid, 0);
+	(void)close(p[1]);
+	*fd = p[0];
+	return pid;
+}
+
+/* Read to the end into OUT; returns the exit code. */
+static int
+finish(pid_t pid, int fd)
+{
+	size_t n = 0;
+	ssize_t got;
+	int status;
+
+	while (n < sizeof(out) - 1 && (got = read(fd, out + n, sizeof(out) - 1 - n)) > 0)
+		n += (size_t)got;
+	out[n] = '\0';
+	(void)close(fd);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status), "ended by signal %d: %.500s", WTERMSIG(status), out);
+	return WEXITSTATUS(status);
+}
+
+#define run(program, ...) run_args(program, (const char *const[]){ __VA_ARGS__, NULL })
+static int
+run_args(const char *program, const char *const *args)
+{
+	int fd;
+	pid_t pid = spawn(program, args, &fd);
+
+	return finish(pid, fd);
+}
+
+static void
+ck_out(const char *part)
+{
+	ck_assert_msg(strstr(out, part) != NULL, "output lacks '%s': %.500s", part, out);
+}
+
+/* Write the configuration; EXTRA are lines of it. */
+static const char *
+config(const char *conninfo, const char *extra)
+{
+	static char path[300];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/usmd.conf", dir);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	(void)fprintf(f, "listen = %s/usmd.sock\nadmin_listen = %s/admin.sock\nkey_file = %s/key\npg_conninfo = %s\n"
+	    "max_connections = 500\nmax_waiters = 100\nworkers = 2\nshutdown_timeout = 10s\n%s", dir, dir, dir, conninfo, extra);
+	(void)fclose(f);
+	return path;
+}
+
+START_TEST(options_and_messages)
+{
+	const char *file;
+	struct stat st;
+
+	ck_assert_int_eq(run("usmd", "--version"), 0);
+	ck_out("usmd " USMD_VERSION "\n");
+	ck_assert_int_eq(run("usmd", "--help"), 0);
+	ck_out("--check-config");
+	ck_assert_int_eq(run("usmd", "--nonsense"), 2);
+	ck_assert_int_eq(run("usmd", "nonsense"), 2);
+	ck_out("'nonsense' is not expected");
+	ck_assert_int_eq(run("usmctl", "--version"), 0);
+	ck_assert_int_eq(run("usmctl", "help"), 0);
+	ck_out("key-create FILE");
+	ck_assert_int_eq(run("usmctl", "confgi"), 2);
+	ck_out("there is no command 'confgi'");
+	ck_assert_int_eq(run("usmctl", "migrate", "--nonsense"), 2);
+	ck_assert_int_eq(run("usmctl", "config", "--sample"), 0);
+	ck_out("#listen = 127.0.0.1:8090\n");
+
+	ck_assert_int_eq(run("usmd", "-t", "-c", in_dir("none")), 78);
+	ck_out("cannot read the configuration");
+	file = config("dbname=x password=geheim", "");
+	ck_assert_int_eq(run("usmd", "-t", "-c", file), 78);
+	ck_out("does not exist; make it with: usmctl key-create ");
+	ck_assert_int_eq(run("usmctl", "key-create", in_dir("key")), 0);
+	ck_assert_int_eq(stat(in_dir("key"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_assert_int_eq(st.st_size, 65);
+	ck_assert_int_eq(run("usmctl", "key-create", in_dir("key")), 1);
+	ck_out("exists; it is not overwritten");
+	ck_assert_int_eq(run("usmd", "-t", "-c", file), 0);
+	ck_out(": ok\n");
+	ck_assert_int_eq(run("usmctl", "config", "--config", file), 0);
+	ck_assert_int_eq(run("usmctl", "config", "--dump", "--config", file), 0);
+	ck_out("\nworkers = 2\n");
+	ck_out("\npg_conninfo = dbname=x password=***\n");
+	ck_assert_int_eq(chmod(in_dir("key"), 0644), 0);
+	ck_assert_int_eq(run("usmctl", "config", "--config", file), 78);
+	ck_out("chmod 600");
+	ck_assert_int_eq(chmod(in_dir("key"), 0600), 0);
+	ck_assert_int_eq(truncate(in_dir("key"), 40), 0);
+	ck_assert_int_eq(run("usmd", "-t", "-c", file), 78);
+	ck_out("is not 64 hex digits");
+	file = config("dbname=x", "worker = 3\n");
+	ck_assert_int_eq(run("usmd", "-c", file), 78);
+	ck_out("usmd.conf:9: there is no setting 'worker'; did you mean workers?");
+}
+END_TEST
+
+/* ---- a running daemon ---- */
+
+static int
+notify_socket(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval tv = { 20, 0 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", in_dir("notify"));
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	ck_assert_int_eq(setenv("NOTIFY_SOCKET", sa.sun_path, 1), 0);
+	return fd;
+}
+
+/* Wait for the notification that begins with WHAT; watchdog ones may come between. */
+static void
+await_notify(int fd, const char *what)
+{
+	char text[512];
+	ssize_t n;
+
+	do {
+		n = recv(fd, text, sizeof(text) - 1, 0);
+		ck_assert_msg(n > 0, "no notification %s", what);
+		text[n] = '\0';
+	} while (strncmp(text, "WATCHDOG=1", 10) == 0 && strncmp(what, "WATCHDOG=1", 10) != 0);
+	ck_assert_msg(strncmp(text, what, strlen(what)) == 0, "'%s' instead of '%s'", text, what);
+}
+
+/* One request to the unix socket NAME, the whole answer into TEXT; false when nobody listens. */
+static bool
+ask(const char *name, const char *request, char *text, size_t size)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval tv = { 20, 0 };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t n = 0;
+	ssize_t got;
+
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", in_dir(name));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0) {
+		(void)close(fd);
+		return false;
+	}
+	ck_assert_int_eq(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+	while (n < size - 1 && (got = recv(fd, text + n, size - 1 - n, 0)) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+	(void)close(fd);
+	return true;
+}
+
+START_TEST(life_of_a_daemon)
+{
+	const char *db = harness_database("daemon"), *file;
+	char conninfo[512], answer[16384];
+	int notify = notify_socket(), log;
+	pid_t pid;
+
+	(void)snprintf(conninfo, sizeof(conninfo), "%s", db);
+	file = config(conninfo, "");
+	ck_assert_int_eq(run("usmctl", "key-create", in_dir("key")), 0);
+	ck_assert_int_eq(run("usmd", "-c", file), 1);
+	ck_out("run `usmctl migrate`");
+	await_notify(notify, "STATUS=");
+	ck_assert_int_eq(run("usmctl", "migrate", "--config", file, "--sql", "sql"), 0);
+	ck_out("0001-base.sql");
+	ck_assert_int_eq(run("usmctl", "migrate", "--config", file, "--sql", "sql"), 0);
+
+	ck_assert_int_eq(setenv("WATCHDOG_USEC", "200000", 1), 0);
+	pid = spawn("usmd", (const char *const[]){ "-c", file, NULL }, &log);
+	await_notify(notify, "READY=1");
+	await_notify(notify, "WATCHDOG=1");
+	ck_assert(ask("admin.sock", "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer, sizeof(answer)));
+	ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 200 OK"));
+	ck_assert_ptr_nonnull(strstr(answer, "\"status\":\"ready\""));
+	ck_assert(ask("usmd.sock", "POST /usm-json/getConfig HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	    "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", answer, sizeof(answer)));
+	ck_assert_msg(strstr(answer, "HTTP/1.1 401 ") == answer, "%.500s", answer);
+	ck_assert(ask("admin.sock", "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer, sizeof(answer)));
+	ck_assert_ptr_nonnull(strstr(answer, "\nusmd_requests_total 1\n"));
+
+	(void)config(conninfo, "log_level = debug\npage_max = 100\n");
+	ck_assert_int_eq(kill(pid, SIGHUP), 0);
+	await_notify(notify, "RELOADING=1\nMONOTONIC_USEC=");
+	await_notify(notify, "READY=1");
+	(void)config(conninfo, "page_max = 0\n");
+	ck_assert_int_eq(kill(pid, SIGHUP), 0);
+	await_notify(notify, "RELOADING=1");
+	await_notify(notify, "READY=1");
+	/* a second one must not take the socket away from the first */
+	(void)config(conninfo, "");
+	ck_assert_int_eq(run("usmd", "-c", file), 1);
+	ck_out("another process listens");
+	await_notify(notify, "STATUS=listen: another process listens");
+
+	ck_assert_int_eq(kill(pid, SIGTERM), 0);
+	await_notify(notify, "STOPPING=1");
+	ck_assert_int_eq(finish(pid, log), 0);
+	ck_out("event=ready");
+	ck_out("event=access req=1 client=::1 method=POST path=/usm-json/getConfig status=401");
+	ck_out("text=these settings wait for a restart: page_max");
+	ck_out("usmd.conf:9 text=page_max = '0' is not possible; allowed: 1 to 10000");
+	ck_out("event=stopped");
+	ck_assert(!ask("usmd.sock", "", answer, sizeof(answer)));
+	ck_assert_int_eq(access(in_dir("usmd.sock"), F_OK), -1);
+	(void)close(notify);
+}
+END_TEST
+
+/* ---- with a server behind it ---- */
+
+/* POST BODY to /usm-json/COMMAND with TOKEN (or ""); the connection is left open, *FD. */
+static void
+post(const char *command, const char *token, const char *body, int *fd)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval tv = { 20, 0 };
+	char request[2048];
+
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", in_dir("usmd.sock"));
+	(void)setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	ck_assert_int_eq(connect(*fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	(void)snprintf(request, sizeof(request), "POST /usm-json/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	    "Content-Type: application/json\r\n%s%s%sContent-Length: %zu\r\n\r\n%s", command,
+	    token[0] != '\0' ? "Authorization: Bearer " : "", token, token[0] != '\0' ? "\r\n" : "", strlen(body), body);
+	ck_assert_int_eq(send(*fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+}
+
+static void
+answer_of(int fd, char *text, size_t size)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	while (n < size - 1 && (got = recv(fd, text + n, size - 1 - n, 0)) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+	(void)close(fd);
+	ck_assert_msg(strncmp(text, "HTTP/1.1 200 ", 13) == 0, "%.500s", text);
+}
+
+/* The text value of the first member KEY. */
+static void
+member(const char *text, const char *key, char *value, size_t size)
+{
+	char name[64];
+	const char *p;
+	size_t n;
+
+	(void)snprintf(name, sizeof(name), "\"%s\":\"", key);
+	p = strstr(text, name);
+	ck_assert_msg(p != NULL, "no %s in %.500s", key, text);
+	p += strlen(name);
+	n = strcspn(p, "\"");
+	ck_assert_uint_lt(n, size);
+	memcpy(value, p, n);
+	value[n] = '\0';
+}
+
+static pid_t
+start_oxsim(char *url, size_t size, int *log)
+{
+	pid_t pid = spawn("oxsim", (const char *const[]){ "--listen", "127.0.0.1:0", "--port-file", in_dir("port"), NULL }, log);
+	unsigned port = 0;
+
+	/* the file appears when oxsim listens */
+	for (int i = 0; i < 2000 && port == 0; i++) {
+		const struct timespec tick = { .tv_nsec = 10000000 };
+		FILE *f = fopen(in_dir("port"), "r");
+
+		if (f != NULL) {
+			if (fscanf(f, "%u", &port) != 1)
+				port = 0;
+			(void)fclose(f);
+		}
+		(void)nanosleep(&tick, NULL);
+	}
+	ck_assert_uint_gt(port, 0);
+	(void)snprintf(url, size, "ox_url = http://127.0.0.1:%u/ajax\nheartbeat_min = 1s\n", port);
+	return pid;
+}
+
+START_TEST(a_waiting_client_is_answered_at_the_stop)
+{
+	char conninfo[512], extra[128], token[64], syncid[64], ping[256], *text = malloc(65536);
+	int notify = notify_socket(), log, oxlog, fd;
+	const char *file;
+	pid_t pid, ox;
+
+	ck_assert_ptr_nonnull(text);
+	ox = start_oxsim(extra, sizeof(extra), &oxlog);
+	(void)snprintf(conninfo, sizeof(conninfo), "%s", harness_database("daemon_ping"));
+	file = config(conninfo, extra);
+	ck_assert_int_eq(run("usmctl", "key-create", in_dir("key")), 0);
+	ck_assert_int_eq(run("usmctl", "migrate", "--config", file, "--sql", "sql"), 0);
+	pid = spawn("usmd", (const char *const[]){ "-c", file, NULL }, &log);
+	await_notify(notify, "READY=1");
+	post("login", "", "{\"protocol\":1,\"user\":\"anton\",\"password\":\"secret\",\"device\":\"d1\"}", &fd);
+	answer_of(fd, text, 65536);
+	member(text, "token", token, sizeof(token));
+	post("syncInit", token, "{\"limit\":500}", &fd);
+	answer_of(fd, text, 65536);
+	member(text, "syncid", syncid, sizeof(syncid));
+
+	/* a short heartbeat ends by itself; of the long one the stop is the end */
+	(void)snprintf(ping, sizeof(ping), "{\"heartbeat\":1,\"folders\":[{\"syncid\":\"%s\"}]}", syncid);
+	post("ping", token, ping, &fd);
+	answer_of(fd, text, 65536);
+	ck_assert_ptr_nonnull(strstr(text, "\"changed\":[]"));
+	(void)snprintf(ping, sizeof(ping), "{\"heartbeat\":600,\"folders\":[{\"syncid\":\"%s\"}]}", syncid);
+	post("ping", token, ping, &fd);
+	do {
+		ck_assert(ask("admin.sock", "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text, 65536));
+	} while (strstr(text, "\nusmd_waiters 1\n") == NULL);
+	ck_assert_int_eq(kill(pid, SIGTERM), 0);
+	answer_of(fd, text, 65536);
+	ck_assert_ptr_nonnull(strstr(text, "\"changed\":[]"));
+	ck_assert_int_eq(finish(pid, log), 0);
+	/* the ids of the first part of the request are on its line, too */
+	ck_out("account=1 device=1 client=::1 method=POST path=/usm-json/ping status=200");
+	ck_out("event=stopped");
+	ck_assert_ptr_null(strstr(out, token));
+	ck_assert_ptr_null(strstr(out, "secret"));
+	ck_assert_int_eq(kill(ox, SIGTERM), 0);
+	(void)finish(ox, oxlog);
+	(void)close(notify);
+	free(text);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("daemon");
+	TCase *tc = tcase_create("daemon");
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, options_and_messages);
+	tcase_add_test(tc, life_of_a_daemon);
+	tcase_add_test(tc, a_waiting_client_is_answered_at_the_stop);
+	suite_add_tcase(s, tc);
+	return harness_main(s);
+}
