@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define REQUEST_TIMEOUT_S 600
+#define MAX_LOST 20    /* answers of one folder that may get lost before a run gives up */
 #define MAX_ROUNDS 100000 /* pages of one folder in one run: far above any folder, and no loop is endless */
 
 static void
@@ -62,6 +63,7 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 {
 	struct cobject **o = NULL;
 	size_t n = 0, sent_rounds = 0;
+	unsigned lost = 0;
 	bool busy = true;
 	enum rc rc = RC_OK;
 
@@ -74,6 +76,11 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 		rc = scan_folder(c, f, &o, &n, e);
 		if (rc == RC_OK)
 			rc = folder_page(c, f, &o, &n, &busy, e);
+		/* a lost answer: the same changes again, with the syncid that we have */
+		if (rc == RC_TIMEOUT && ++lost <= MAX_LOST) {
+			rc = RC_OK;
+			continue;
+		}
 		/* changes that come back as "retry" are left for the next run once nothing else moves */
 		if (busy && !f->more && ++sent_rounds > 3 + n / PAGE_CHANGES)
 			busy = false;

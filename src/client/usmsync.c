@@ -253,6 +253,19 @@ login(struct client *c, char *password, struct err *e)
 	return rc;
 }
 
+/* The session ends with the run; one that could not be ended expires by itself. */
+static void
+logout(struct client *c)
+{
+	json_t *body = json_object(), *data = NULL;
+	struct err e;
+
+	if (net_call(c->net, "logout", body, 10, &data, &e) != RC_OK)
+		say(c, "logout: %s", e.text);
+	json_decref(body);
+	json_decref(data);
+}
+
 static int
 exit_status(const struct client *c, enum rc rc)
 {
@@ -287,8 +300,11 @@ run(struct client *c, char *password)
 	if (rc == RC_OK)
 		rc = login(c, password, &e);
 	secret_wipe(password, strlen(password));
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		rc = c->o.watch ? run_watch(c, &e) : run_once(c, &e);
+		if (rc != RC_UPSTREAM && !client_stop)
+			logout(c);
+	}
 	if (rc != RC_OK)
 		(void)fprintf(stderr, "usmsync: %s\n", e.text);
 	say(c, "%zu objects received, %zu sent, %zu removed here, %zu conflicts, %zu problems, %zu requests", c->t.down, c->t.up, c->t.removed,

@@ -1020,14 +1020,10 @@ struct item { enum sync_kind kind; int64_t id, uuid; };
 static bool
 same_cursor(struct sim *s, const struct cursor *c, const struct simcursor *k)
 {
-	struct arena *a = arena_new(0);
 	struct cursor other;
-	bool same;
 
-	must(s, cursor_unpack(a, k->p, k->len, &other), "cursor_unpack");
-	same = cursor_equal(c, &other);
-	arena_free(a);
-	return same;
+	must(s, cursor_unpack(s->scratch, k->p, k->len, &other), "cursor_unpack");
+	return cursor_equal(c, &other);
 }
 
 static void
