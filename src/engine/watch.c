@@ -26,7 +26,7 @@ struct engine_watch {
 void
 op_wake(struct op *op, uint64_t topic)
 {
-	metric_add(M_WAKEUPS, (int64_t)hub_wake(op->g->hub, topic));
+	(void)hub_wake(op->g->hub, topic);
 	cache_publish(op->g->cache, topic);
 }
 

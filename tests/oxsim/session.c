@@ -313,8 +313,12 @@ sessions_of(const struct user *u)
 	int n = 0;
 
 	g_hash_table_iter_init(&it, S.session);
-	while (g_hash_table_iter_next(&it, NULL, &v))
-		n += ((const struct session *)v)->u == u;
+	while (g_hash_table_iter_next(&it, NULL, &v)) {
+		const struct session *s = v;
+
+		/* one that nobody used for its time to live is forgotten at its next use: it counts no more */
+		n += s->u == u && (S.session_ttl <= 0 || sim_now() - s->used <= S.session_ttl);
+	}
 	return n;
 }
 
