@@ -282,7 +282,6 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			rc = object_sight(op->a, op->g->keys, o, &s);
 			w->intent.else_f = s.f;
 			w->intent.else_nf = rc == RC_OK ? s.nf : 0;
-			rc = RC_OK;
 		}
 		object_drop(o);
 	}
