@@ -836,7 +836,7 @@ plan(struct run *x, struct one *o, struct change *c, struct row *row, struct syn
 	struct intent intent;
 	char rev[REV_TEXT] = "";
 	struct sync_plan_in in = { .change = c, .cursor = &x->c, .row = row, .row_rev = rev, .cursor_seq = x->cseq,
-		.now = x->s->ox.now, .late_max = x->s->off == BREAK_F9 ? 0 : LATE_MAX + 8, .moved_checked = o->moved_checked,
+		.now = x->s->ox.now, .late_max = x->s->off == BREAK_F9 ? 0 : LATE_MAX + 8, .started = x->s->started, .moved_checked = o->moved_checked,
 		.may_move = x->s->v.moves && x->s->off != BREAK_F15 };
 
 	in.policy = in.delete_policy = o->ch->insist ? POLICY_CLIENT : x->q->policy;
