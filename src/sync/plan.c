@@ -228,7 +228,8 @@ plan_absent(const struct sync_plan_in *in, struct sync_plan_out *out)
 		return;
 	}
 	out->intent_new = true;
-	if (it == NULL && ch->again) { /* sent before, but the database does not know: it was lost, and OX may still be at it (F9) */
+	if (ch->again && (it == NULL || (ch->recreate && it->at == 0 && it->nf == 0))) {
+		/* sent before, but the database does not know: it was lost, and OX may still be at it (F9) */
 		done(out, ST_RETRY);
 		return;
 	}

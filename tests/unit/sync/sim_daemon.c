@@ -680,7 +680,6 @@ do_recreate(struct run *x, const struct one *o)
 	ch.uuid = 0;
 	ch.rev[0] = '\0';
 	ch.blind = 0;
-	ch.again = false;
 	st = one_change(x, &sub);
 	return st == R_AGAIN || st == R_RETRY ? st : R_GONE;
 }
