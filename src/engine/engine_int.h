@@ -48,6 +48,7 @@ struct throttle {
 
 struct engine {
 	struct engine_options o;
+	msec_t started;                      /* F9: no intent counts as older than this */
 	struct model_keys *keys;
 	unsigned char seal_key[KEY_BYTES];   /* conflict records */
 	unsigned char token_key[KEY_BYTES];  /* with the token: seals the password in the cache */
