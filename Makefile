@@ -233,7 +233,7 @@ unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 # --- the same tests under sanitizers and gcov, each in its own build folder ------
 # A sanitizer's report ends the program: the test fails.  Check runs all cases in one process there (CK_FORK=no), else
 # leaks and races would be looked for in children that end too early.
-SAN_ENV := CK_FORK=no G_SLICE=always-malloc \
+SAN_ENV := CK_FORK=no STEPS=100000 G_SLICE=always-malloc \
            ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1 \
            UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/harness/lsan.supp \
            TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$(CURDIR)/tests/harness/tsan.supp

@@ -257,7 +257,7 @@ mail_ids(struct ox_session *s, struct arena *a, const char *folder, int64_t **id
 	ox_answer_fini(&ans);
 	if (!numbers)
 		*ids = NULL;
-	else if (rc == RC_OK)
+	else if (rc == RC_OK && *ids != NULL)
 		qsort(*ids, *n, sizeof(**ids), descending);
 	return rc;
 }

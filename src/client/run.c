@@ -6,7 +6,6 @@
 #include <time.h>
 
 #define REQUEST_TIMEOUT_S 600
-#define MAX_LOST 20    /* answers of one folder that may get lost before a run gives up */
 #define MAX_ROUNDS 100000 /* pages of one folder in one run: far above any folder, and no loop is endless */
 
 static void

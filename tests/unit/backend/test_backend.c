@@ -411,7 +411,7 @@ static const struct meaning meanings[] = {
 START_TEST(errors_mean_what_they_mean)
 {
 	const struct meaning *m = &meanings[_i];
-	char text[160];
+	static char text[160]; /* the responder may still be sending when the test has ended */
 	struct step s = { .json = text };
 
 	(void)snprintf(text, sizeof(text), "{\"error\":\"Fehler\",\"category\":%d,\"code\":\"%s\"}", m->category, m->code);

@@ -36,7 +36,7 @@ struct variant {
 /* A rule that the simulated engine or client leaves out, to see that the checks notice. */
 enum broken {
 	BREAK_NONE, BREAK_F1, BREAK_F2, BREAK_F4, BREAK_F5, BREAK_F6, BREAK_F8, BREAK_F9, BREAK_F10, BREAK_F12, BREAK_F13,
-	BREAK_F14, BREAK_F15, BREAK_F17, BREAK_F19, BREAK_F20, BREAK_ACK, BREAK_COUNT
+	BREAK_F14, BREAK_F15, BREAK_F17, BREAK_F18, BREAK_F19, BREAK_F20, BREAK_ACK, BREAK_COUNT
 };
 
 /* ---- what people typed ---- */
