@@ -361,7 +361,7 @@ struct polled {
 
 /* Folders of W that nobody polled lately, noted as polled. */
 static size_t
-poll_pick(const struct engine_watch *w, struct polled *seen, msec_t now, struct ping_entry *out)
+poll_pick(const struct engine_watch *w, struct polled *seen, msec_t now, struct ping_entry *out, uint64_t *topic)
 {
 	size_t n = 0;
 
@@ -373,13 +373,14 @@ poll_pick(const struct engine_watch *w, struct polled *seen, msec_t now, struct 
 		if (p->tag == tag && now - p->at < w->g->o.poll_ms * 9 / 10)
 			continue;
 		*p = (struct polled){ .tag = tag, .at = now };
+		topic[n] = w->tags[i];
 		out[n++] = w->entries[i];
 	}
 	return n;
 }
 
 static void
-poll_one(struct engine_session *s, const struct ping_entry *entries, size_t n)
+poll_one(struct engine_session *s, const struct ping_entry *entries, const uint64_t *topic, size_t n)
 {
 	struct arena *a = arena_new(0);
 	struct target *targets = a != NULL ? arena_array(a, struct target, n) : NULL;
@@ -389,6 +390,9 @@ poll_one(struct engine_session *s, const struct ping_entry *entries, size_t n)
 
 	if (rc == RC_OK)
 		rc = open_targets(&op, entries, n, true, targets, &e);
+	for (size_t i = 0; i < n && rc == RC_OK; i++)
+		if (targets[i].f.id == 0)
+			op_wake(&op, topic[i]); /* the folder is gone */
 	if (rc == RC_OK)
 		rc = look(&op, entries, targets, n, true, &e);
 	if (rc != RC_OK)
@@ -434,6 +438,7 @@ poll_main(void *arg)
 		struct engine_watch *w = g->watches;
 		struct engine_session *s = NULL;
 		struct ping_entry *entries;
+		uint64_t *topic;
 		msec_t now = now_ms();
 		size_t n;
 
@@ -451,17 +456,19 @@ poll_main(void *arg)
 		watch_unlink_locked(w);
 		watch_append_locked(w);
 		entries = mem_alloc(w->n * sizeof(*entries) + 1);
-		n = entries != NULL ? poll_pick(w, seen, now, entries) : 0;
+		topic = mem_alloc(w->n * sizeof(*topic) + 1);
+		n = entries != NULL && topic != NULL ? poll_pick(w, seen, now, entries, topic) : 0;
 		if (n > 0 && (s = mem_alloc(sizeof(*s))) != NULL) { /* a handle of its own: the watch may end meanwhile */
 			*s = (struct engine_session){ .g = g, .n = w->s->n, .ox = ox_session_ref(w->s->ox) };
 			s->n->refs++;
 		}
 		(void)pthread_mutex_unlock(&g->lock);
 		if (s != NULL) {
-			poll_one(s, entries, n);
+			poll_one(s, entries, topic, n);
 			engine_session_close(s);
 		}
 		mem_free(entries);
+		mem_free(topic);
 		(void)pthread_mutex_lock(&g->lock);
 	}
 	(void)pthread_mutex_unlock(&g->lock);
