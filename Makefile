@@ -16,7 +16,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wstrict-proto
 HARD := $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fstack-clash-protection -fPIE
 OPT  ?= -O2
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(WARN) $(OPT) -g $(HARD) \
-             $(SAN) -Iinclude -Isrc -DUSMD_VERSION='"$(VERSION)"' -pthread $(EXTRA_CFLAGS) $(CFLAGS)
+             $(SAN) -Iinclude -Isrc -DUSMD_VERSION='"$(VERSION)"' -pthread $(MODULE_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -pthread $(SAN) $(EXTRA_LDFLAGS) $(LDFLAGS)
 
 # --- modules, each one archive; libraries that only this module may use ----
@@ -81,7 +81,8 @@ endef
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 
 # where the programs look unless told otherwise
-$(B)/obj/src/daemon/%.o: EXTRA_CFLAGS += -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
+DAEMON_PATHS = -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
+$(B)/obj/src/daemon/%.o: MODULE_CFLAGS = $(DAEMON_PATHS)
 
 # program: object with main, its modules in link order
 define program_rules
@@ -163,6 +164,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_DEPS_usmjson := protocol model util
 FUZZ_DEPS_pim := pim model util
+FUZZ_DEPS_oxjson := backend model util
 FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
 $(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)
@@ -222,12 +224,12 @@ $(B)/tests/int_$(1): $(B)/obj/tests/integration/$(1).o $(INT_OBJ_$(1)) $(INT_LIB
 endef
 $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
 # runs the programs themselves
-$(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl
+$(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl $(B)/oxsim
 
 # --- tests --------------------------------------------------------------------
 # $(call with_deps,TARGET): install what is missing, then make TARGET.  A second make, because this one has read its
 # variables before pkg-config may have been there.
-with_deps = +@sh tests/harness/deps --have 2>/dev/null || sh tests/harness/deps; $(MAKE) --no-print-directory $(1)
+with_deps = +@sh tests/harness/deps --have 2>/dev/null || sh tests/harness/deps && $(MAKE) --no-print-directory $(1)
 
 .PHONY: deps check check-run integration unit
 deps: ## install what Debian 12 lacks for the targets here, and for lint; elsewhere name the packages
@@ -246,7 +248,7 @@ unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 # --- the same tests under sanitizers and gcov, each in its own build folder ------
 # A sanitizer's report ends the program: the test fails.  Check runs all cases in one process there (CK_FORK=no), else
 # leaks and races would be looked for in children that end too early.
-SAN_ENV := CK_FORK=no G_SLICE=always-malloc \
+SAN_ENV := CK_FORK=no STEPS=100000 G_SLICE=always-malloc \
            ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1 \
            UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/harness/lsan.supp \
            TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$(CURDIR)/tests/harness/tsan.supp
@@ -282,7 +284,7 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and tha
 	$(Q)tests/lint/check-pure $(call lib,sync)
 
 .PHONY: lint
-lint: export CFLAGS_LINT = $(filter-out -Werror,$(CFLAGS_ALL)) -Itests $(call pkgc,$(sort $(foreach m,$(MODULES) oxsim tests,$(PKG_$(m)))))
+lint: export CFLAGS_LINT = $(filter-out -Werror,$(CFLAGS_ALL)) $(DAEMON_PATHS) -Itests $(call pkgc,$(sort $(foreach m,$(MODULES) oxsim tests,$(PKG_$(m)))))
 lint: lint-fast ## all checks of the sources: the above, headers alone, clang-tidy, cppcheck, shellcheck, man pages
 	@sh tests/harness/deps --have lint 2>/dev/null || sh tests/harness/deps lint
 	$(Q)B=$(B) sh tests/lint/tools
@@ -293,29 +295,30 @@ SBINDIR := $(PREFIX)/sbin
 DATADIR := $(PREFIX)/share/usmd
 DOCDIR  := $(PREFIX)/share/doc/usmd
 MANDIR  := $(PREFIX)/share/man
-UNITDIR ?= $(PREFIX)/lib/systemd/system
 MAN_PAGES := $(filter-out man/oxsim.%,$(wildcard man/*.[1-9]))
-UNITS     := $(wildcard packaging/systemd/*.service packaging/systemd/*.socket)
 # SOURCE:TARGET:MODE of everything that is installed; uninstall takes the same list
-INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(SBINDIR)/usmctl:755 $(B)/usmsync:$(BINDIR)/usmsync:755 \
+INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(BINDIR)/usmctl:755 $(B)/usmsync:$(BINDIR)/usmsync:755 \
              $(foreach f,$(sort $(wildcard sql/*.sql)),$(f):$(DATADIR)/$(f):644) \
              $(foreach f,$(sort $(wildcard conf/schema/*.json)),$(f):$(DATADIR)/schema/$(notdir $(f)):644) \
              $(foreach f,$(MAN_PAGES),$(f):$(MANDIR)/man$(patsubst .%,%,$(suffix $(f)))/$(notdir $(f)):644) \
              conf/usmd.conf:$(DOCDIR)/usmd.conf.sample:644 \
-             $(foreach f,$(UNITS),$(f):$(UNITDIR)/$(notdir $(f)):644) \
-             $(foreach f,$(wildcard packaging/apache/*.conf),$(f):$(DOCDIR)/apache-$(notdir $(f)):644) \
-             $(foreach f,$(wildcard README.md ARCHITECTURE.md NEWS),$(f):$(DOCDIR)/$(f):644)
+             packaging/systemd/usmd.service:$(PREFIX)/lib/systemd/system/usmd.service:644 \
+             packaging/systemd/usmd.sysusers:$(PREFIX)/lib/sysusers.d/usmd.conf:644 \
+             packaging/systemd/usmd.tmpfiles:$(PREFIX)/lib/tmpfiles.d/usmd.conf:644 \
+             packaging/apache/usmd.conf:$(DATADIR)/apache/usmd.conf:644 \
+             $(foreach f,README.md ARCHITECTURE.md NEWS,$(f):$(DOCDIR)/$(f):644)
 
 .PHONY: install uninstall
 install: $(B)/usmd $(B)/usmctl $(B)/usmsync ## install below DESTDIR and PREFIX; an existing SYSCONFDIR/usmd/usmd.conf stays
-	@for f in $(INSTALLED); do \
+	@set -e; for f in $(INSTALLED); do \
 		src=$${f%%:*} rest=$${f#*:}; dst=$(DESTDIR)$${rest%:*}; \
-		mkdir -p "$${dst%/*}" && install -m "$${rest##*:}" "$$src" "$$dst" && echo "  $$dst" || exit 1; \
+		mkdir -p "$${dst%/*}"; install -m "$${rest##*:}" "$$src" "$$dst"; echo "  $$dst"; \
 	done
-	@c=$(DESTDIR)$(SYSCONFDIR)/usmd/usmd.conf; [ -e $$c ] || { install -d $${c%/*} && install -m 644 conf/usmd.conf $$c && echo "  $$c"; }
+	@sed -i 's|/usr/bin/|$(BINDIR)/|; s|/usr/sbin/|$(SBINDIR)/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/usmd.service
+	@c=$(DESTDIR)$(SYSCONFDIR)/usmd/usmd.conf; [ -e $$c ] || { mkdir -p $${c%/*} && install -m 644 conf/usmd.conf $$c && echo "  $$c"; }
 uninstall: ## remove what install installed, but for the configuration
 	@for f in $(INSTALLED); do rest=$${f#*:}; rm -f "$(DESTDIR)$${rest%:*}"; done
-	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
+	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR)/apache $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
 	@echo "Kept: $(DESTDIR)$(SYSCONFDIR)/usmd"
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

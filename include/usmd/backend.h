@@ -181,7 +181,12 @@ struct ox_examine {
 };
 MUST_CHECK enum rc ox_mail_examine(struct ox_session *s, const char *folder, struct ox_examine *out, struct err *e);
 /** ox_mail_examine - counters of FOLDER: the cheapest way (3 ms) to see that something is new; another validity = all uids are void. */
-/** ox_mail_newest - the newest MAX mails (by uid, descending) with flags, label, date; known, as of ox_listing. */
+/**
+ * ox_mail_newest - the mails with the MAX highest uids, descending, with flags, label, date; known, as of ox_listing.
+ * Fewer than MAX: these are all that there are.  More only of a mail store whose ids are no numbers: all, then.
+ * Cost: one request (20 ms) in a folder of fewer than MAX mails; else the uids of the whole folder as well (OX needs 50 ms for 10,000), since OX
+ * does not sort by uid.
+ */
 MUST_CHECK enum rc ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *keys, const char *folder, size_t max, struct sighting **out, size_t *n, struct err *e);
 /** ox_mail_raw - the octets of a mail (never marks it seen); OUT owned by the caller, at most its max. */
 MUST_CHECK enum rc ox_mail_raw(struct ox_session *s, const char *folder, int64_t id, const char *oxid, struct buf *out, struct err *e);

@@ -243,7 +243,8 @@ void sync_write_complete(struct write_entry *w, const struct row *row);
 
 /**
  * sync_answer_fields - what to answer for a row that this request wrote or found as wished (touched; F4): every field that
- * the client cannot know and every sent one, less those that are stored as sent.
+ * the client cannot know and every sent one, less those that are stored as sent.  Where nothing is known of what the client has,
+ * all bits are set, those of fields that are not set as well (they are answered as null).
  * @cursor  the one that came in;  @ch  the change (union of them when one object had several);  @row  as merged last
  * @own     out: sent fields whose value in the row is the device's own, so that its client does not take them for foreign (F8)
  */

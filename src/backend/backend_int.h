@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
- * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, find.c, write.c, folders.c, mail.c.
+ * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, folders.c, mail.c.
  */
 #ifndef USMD_BACKEND_INT_H
 #define USMD_BACKEND_INT_H
@@ -13,6 +13,7 @@
 #include "usmd/backend.h"
 
 #define FAR_FUTURE INT64_C(9007199254740992) /* 2^53: OX's "no guard" as timestamp of a write */
+#define MAX_RETRY_AFTER_S 3600               /* whatever OX says */
 #define MAX_COOKIES 4096U                    /* octets of all cookies of one session */
 
 struct backend {
@@ -171,7 +172,10 @@ bool json_id(const json_t *v, int64_t *id);
 /** id_text - OXID, or ID as text into TMP. */
 const char *id_text(int64_t id, const char *oxid, char tmp[24]);
 
-/* ---- read.c, find.c: shared by the other operations ---- */
+/* ---- read.c: shared by the other operations ---- */
+
+/** module_params - what every read of CT needs to tell the whole truth. */
+void module_params(struct ox_req *r, enum content ct);
 
 /** Folder ids of one content type that the user sees. */
 MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum content ct, const char ***ids, size_t *n, struct err *e);

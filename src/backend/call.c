@@ -196,7 +196,7 @@ ox_exchange(struct backend *b, struct http *h, const struct ox_req *r, struct ox
 	enum rc rc;
 
 	memset(a, 0, sizeof(*a));
-	if (left > 0) {
+	if (left > 0 && left <= MAX_RETRY_AFTER_S * INT64_C(1000)) { /* more: somebody set the clock back */
 		rc = err_set(e, RC_UPSTREAM, "OX asked not to be called for another %" PRId64 " s", (left + 999) / 1000);
 		if (e != NULL)
 			e->retry_after_s = (int)((left + 999) / 1000);

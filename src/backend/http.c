@@ -15,7 +15,6 @@
 
 /* OX's connector drops an idle connection after 30 s: never reuse one so old, or the request races the close. */
 #define MAX_IDLE_S 20L
-#define MAX_RETRY_AFTER_S 3600
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
@@ -30,6 +29,18 @@ copy_str(const char **p)
 {
 	*p = mem_dup_str(*p != NULL ? *p : "");
 	return *p != NULL;
+}
+
+/* Every string is copied, whatever fails, so that free may free them all. */
+static bool
+copy_strings(struct backend_options *o)
+{
+	const char **strings[] = { &o->url, &o->client, &o->client_fallback, &o->user_agent, &o->client_ip, &o->ca_file };
+	bool ok = true;
+
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+		ok = copy_str(strings[i]) && ok;
+	return ok;
 }
 
 enum rc
@@ -55,9 +66,7 @@ backend_new(const struct backend_options *options, struct backend **out, struct 
 	(void)pthread_condattr_destroy(&ca);
 	random_bytes(b->seal, sizeof(b->seal));
 	b->idle = mem_alloc(options->max_connections * sizeof(b->idle[0]));
-	/* every string is copied, so that free may free them all */
-	if ((!copy_str(&b->o.url)) | (!copy_str(&b->o.client)) | (!copy_str(&b->o.client_fallback)) | (!copy_str(&b->o.user_agent)) |
-	    (!copy_str(&b->o.client_ip)) | (!copy_str(&b->o.ca_file)) | (b->idle == NULL)) {
+	if (!copy_strings(&b->o) || b->idle == NULL) {
 		backend_free(b);
 		return err_set(e, RC_NOMEM, "out of memory");
 	}
@@ -70,7 +79,7 @@ backend_free(struct backend *b)
 {
 	if (b == NULL)
 		return;
-	for (unsigned i = 0; i < b->n_idle; i++)
+	for (unsigned i = 0; b->idle != NULL && i < b->n_idle; i++)
 		curl_easy_cleanup(b->idle[i]);
 	mem_free(b->idle);
 	mem_free((char *)(uintptr_t)b->o.url);

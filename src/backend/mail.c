@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Mail: counters, flags, moving, raw octets in and out.  Listings are in read.c.  OX has no version of a mail and no conflict:
+ * Mail: counters, flags, moving, raw octets in and out.  Listings are in listing.c.  OX has no version of a mail and no conflict:
  * flags are set absolutely, and what is gone is no error.
  */
 #include "backend/backend_int.h"
@@ -11,7 +11,7 @@
 
 /* answered, draft, flagged, seen, forwarded: what a client may set; deleted, recent, user and spam are the server's */
 #define SETTABLE (1 | 4 | 8 | 32 | 256)
-#define NEWEST 200 /* a mail that was just stored is among them */
+#define NEWEST 200 /* a mail that was just stored is mostly among them */
 
 static void
 mail_req(struct ox_req *r, const char *action, bool write)
@@ -225,7 +225,7 @@ find_among(struct ox_session *s, const char *folder, const char *message_id, int
 	ox_param(&r, "folder", folder);
 	ox_param(&r, "columns", "600");
 	ox_param(&r, "headers", "Message-ID");
-	ox_param(&r, "sort", "600");
+	ox_param(&r, "sort", "610"); /* by date: OX does not sort by uid */
 	ox_param(&r, "order", "desc");
 	if (newest > 0) {
 		ox_param_i64(&r, "left_hand_limit", 0);

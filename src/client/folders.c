@@ -338,6 +338,7 @@ hierarchy_sync(struct client *c, struct err *e)
 	struct cfolder *f;
 	size_t n;
 	bool first = true;
+	unsigned lost = 0;
 	enum rc rc = state_folders(c, &f, &n, e);
 
 	mem_free(text);
@@ -345,7 +346,10 @@ hierarchy_sync(struct client *c, struct err *e)
 		tree = json_object();
 	for (unsigned page = 0; rc == RC_OK && (first || f[0].more) && page < 10000; page++) {
 		rc = hierarchy_page(c, &f[0], tree, first, e);
-		first = false;
+		if (rc == RC_TIMEOUT && ++lost <= MAX_LOST)
+			rc = RC_OK; /* the same again */
+		else
+			first = false;
 	}
 	if (rc == RC_OK)
 		rc = directories(c, tree, e);

@@ -62,6 +62,7 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 {
 	struct cobject **o = NULL;
 	size_t n = 0, sent_rounds = 0;
+	unsigned lost = 0;
 	bool busy = true;
 	enum rc rc = RC_OK;
 
@@ -74,6 +75,11 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 		rc = scan_folder(c, f, &o, &n, e);
 		if (rc == RC_OK)
 			rc = folder_page(c, f, &o, &n, &busy, e);
+		/* a lost answer: the same changes again, with the syncid that we have */
+		if (rc == RC_TIMEOUT && ++lost <= MAX_LOST) {
+			rc = RC_OK;
+			continue;
+		}
 		/* changes that come back as "retry" are left for the next run once nothing else moves */
 		if (busy && !f->more && ++sent_rounds > 3 + n / PAGE_CHANGES)
 			busy = false;

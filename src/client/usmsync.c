@@ -241,8 +241,10 @@ login(struct client *c, char *password, struct err *e)
 {
 	json_t *body = json_pack("{s:s, s:s, s:s, s:i}", "user", c->o.user, "password", password, "device", c->o.device, "protocol", 1), *data = NULL;
 	const char *token;
-	enum rc rc = body != NULL ? net_call(c->net, "login", body, 120, &data, e) : err_set(e, RC_PROTO, "the user name or the password is no valid UTF-8");
+	enum rc rc = body != NULL ? RC_TIMEOUT : err_set(e, RC_PROTO, "the user name or the password is no valid UTF-8");
 
+	for (unsigned i = 0; rc == RC_TIMEOUT && i < MAX_LOST && !client_stop; i++)
+		rc = net_call(c->net, "login", body, 120, &data, e);
 	json_decref(body);
 	token = json_string_value(json_object_get(data, "token"));
 	if (rc == RC_OK && token == NULL)
@@ -251,6 +253,19 @@ login(struct client *c, char *password, struct err *e)
 		net_token(c->net, token);
 	json_decref(data);
 	return rc;
+}
+
+/* The session ends with the run; one that could not be ended expires by itself. */
+static void
+logout(struct client *c)
+{
+	json_t *body = json_object(), *data = NULL;
+	struct err e;
+
+	if (net_call(c->net, "logout", body, 10, &data, &e) != RC_OK)
+		say(c, "logout: %s", e.text);
+	json_decref(body);
+	json_decref(data);
 }
 
 static int
@@ -287,8 +302,11 @@ run(struct client *c, char *password)
 	if (rc == RC_OK)
 		rc = login(c, password, &e);
 	secret_wipe(password, strlen(password));
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		rc = c->o.watch ? run_watch(c, &e) : run_once(c, &e);
+		if (rc != RC_UPSTREAM && !client_stop)
+			logout(c);
+	}
 	if (rc != RC_OK)
 		(void)fprintf(stderr, "usmsync: %s\n", e.text);
 	say(c, "%zu objects received, %zu sent, %zu removed here, %zu conflicts, %zu problems, %zu requests", c->t.down, c->t.up, c->t.removed,

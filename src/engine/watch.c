@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#define CARE_MS (5 * 60 * 1000)
 #define POLLED_SLOTS 65536 /* lossy memory of what was polled when: a collision costs one request too many */
 
 struct engine_watch {
@@ -26,7 +27,7 @@ struct engine_watch {
 void
 op_wake(struct op *op, uint64_t topic)
 {
-	metric_add(M_WAKEUPS, (int64_t)hub_wake(op->g->hub, topic));
+	(void)hub_wake(op->g->hub, topic);
 	cache_publish(op->g->cache, topic);
 }
 
@@ -355,6 +356,21 @@ poll_one(struct engine_session *s, const struct ping_entry *entries, size_t n)
 	arena_free(a);
 }
 
+/* What has expired goes: sessions, conflict records, tombstones.  Every node does it; the work of one call is bounded. */
+static void
+care(struct engine *g)
+{
+	struct store_conn *c = NULL;
+	struct err e = { 0 };
+	enum rc rc = store_lease(g->store, &c, &e);
+
+	if (rc == RC_OK)
+		rc = store_expire(c, now_ms(), g->o.deletions_kept_ms, &e);
+	if (rc != RC_OK)
+		log_warn("expire", "failed=%s %s", rc_name(rc), e.text);
+	store_release(c);
+}
+
 /* Sleeps until DUE or until something changes; the lock is held before and after. */
 static void
 poll_sleep_locked(struct engine *g, msec_t due)
@@ -369,6 +385,7 @@ poll_main(void *arg)
 {
 	struct engine *g = arg;
 	struct polled *seen = mem_alloc(POLLED_SLOTS * sizeof(*seen));
+	msec_t care_due = now_ms() + CARE_MS / 5;
 
 	(void)pthread_mutex_lock(&g->lock);
 	while (!g->stop && seen != NULL) {
@@ -378,12 +395,15 @@ poll_main(void *arg)
 		msec_t now = now_ms();
 		size_t n;
 
-		if (w == NULL) {
-			(void)pthread_cond_wait(&g->poll_wake, &g->lock);
+		if (care_due <= now) {
+			care_due = now + CARE_MS;
+			(void)pthread_mutex_unlock(&g->lock);
+			care(g);
+			(void)pthread_mutex_lock(&g->lock);
 			continue;
 		}
-		if (w->due > now) {
-			poll_sleep_locked(g, w->due);
+		if (w == NULL || g->o.poll_ms <= 0 || w->due > now) {
+			poll_sleep_locked(g, w != NULL && g->o.poll_ms > 0 && w->due < care_due ? w->due : care_due);
 			continue;
 		}
 		watch_unlink_locked(w);
@@ -410,8 +430,6 @@ poll_main(void *arg)
 enum rc
 watch_start(struct engine *g, struct err *e)
 {
-	if (g->o.poll_ms <= 0)
-		return RC_OK;
 	if (pthread_create(&g->poller, NULL, poll_main, g) != 0)
 		return err_set(e, RC_NOMEM, "the polling thread could not be started");
 	g->polling = true;

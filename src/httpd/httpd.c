@@ -46,6 +46,7 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
     struct httpd **out, struct err *e)
 {
 	struct httpd *h = mem_alloc(sizeof(*h));
+	pthread_condattr_t monotonic;
 	enum rc rc;
 
 	*out = NULL;
@@ -58,7 +59,10 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 	h->woken_end = &h->woken;
 	(void)pthread_mutex_init(&h->lock, NULL);
 	(void)pthread_cond_init(&h->work, NULL);
-	(void)pthread_cond_init(&h->idle, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&h->idle, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	h->protocols = mem_alloc(n * sizeof(*h->protocols));
 	h->workers = mem_alloc(o->workers * sizeof(*h->workers));
 	if (h->protocols == NULL || h->workers == NULL) {
@@ -141,14 +145,11 @@ httpd_start(struct httpd *h, struct err *e)
 static size_t
 await_zero(struct httpd *h, const size_t *count, msec_t deadline_ms)
 {
-	struct timespec ts;
+	/* as in the hub: a span of the monotonic clock, which no step of the wall clock moves */
+	int64_t until_us = now_mono_us() + (deadline_ms - now_ms()) * 1000;
+	struct timespec ts = { .tv_sec = (time_t)(until_us / 1000000), .tv_nsec = (long)(until_us % 1000000) * 1000 };
 	size_t left;
 
-	/* the condition's clock is the wall clock, like the deadline; tests that own the clock wait by the real one */
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	deadline_ms += (msec_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 - now_ms();
-	ts.tv_sec = (time_t)(deadline_ms / 1000);
-	ts.tv_nsec = (long)(deadline_ms % 1000) * 1000000;
 	(void)pthread_mutex_lock(&h->lock);
 	while (*count > 0 && pthread_cond_timedwait(&h->idle, &h->lock, &ts) == 0)
 		;

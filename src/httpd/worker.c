@@ -154,7 +154,8 @@ run_request(struct hreq *r)
 	}
 	hub_waiter_free(r->waiter);
 	r->waiter = NULL;
-	*ctx = (struct log_ctx){ .req = r->id };
+	/* a request that was parked is known already */
+	*ctx = (struct log_ctx){ .req = r->id, .account = r->account, .device = r->device };
 	p->handle(p->self, &req, &rep);
 	r->account = ctx->account;
 	r->device = ctx->device;

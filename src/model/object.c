@@ -291,6 +291,8 @@ range_calendar(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1)
 		*t1 = sat_add(start, sat_add(span, series_length(type, object_get_i64(o, at(o, "interval"), 1), n)));
 	else
 		*t1 = TIME_MAX;
+	if (*t1 < start) /* OX stores an `until` before the start as it is */
+		*t1 = start;
 }
 
 static void

@@ -445,8 +445,14 @@ void
 sync_answer_fields(const struct cursor *cursor, const struct row *row, const struct change *ch, const struct write_entry *writes, size_t n_writes,
     struct fmask *fields, struct fmask *own)
 {
+	uint64_t base = sync_base_of(cursor, row);
+
 	memset(own, 0, sizeof(*own));
-	sync_changed_fields(row, sync_base_of(cursor, row), fields);
+	/* nothing is known of what the client holds: fields that are not set must be said, too, the row has no entry for them (F4) */
+	if (base == 0)
+		fmask_fill(fields);
+	else
+		sync_changed_fields(row, base, fields);
 	for (unsigned k = 0; k < ch->nf; k++) {
 		unsigned i = ch->f[k].i;
 

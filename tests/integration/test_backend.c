@@ -493,7 +493,8 @@ START_TEST(times_are_utc_whatever_the_users_zone)
 	OK(ox_get_any(ses, mem, CT_CALENDAR, "99999", id, &got, &e)); /* the invitation, in his own folder */
 	ck_assert_str_eq(got->folder, dflt(CT_CALENDAR));
 	object_drop(got);
-	o = obj(CT_CALENDAR, "{\"title\":\"b\",\"start_date\":1796115600000,\"end_date\":1796119200000}", NULL);
+	o = obj(CT_CALENDAR, "{\"title\":\"b\",\"start_date\":1796202000000,\"end_date\":1796205600000,\"participants\":[{\"id\":4,\"type\":1}]}", NULL);
+	OK(ox_create(ses, dflt(CT_CALENDAR), o, NULL, &id, &lm, &e));
 	RC(RC_PROTO, ox_create(ses, dflt(CT_CALENDAR), o, NULL, &id, &lm, &e));
 	ck_assert_str_eq(e.code, "CONFLICTS");
 	object_drop(o);

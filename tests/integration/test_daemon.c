@@ -16,6 +16,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char bin[512];  /* folder of the programs */
@@ -289,6 +290,128 @@ START_TEST(life_of_a_daemon)
 }
 END_TEST
 
+/* ---- with a server behind it ---- */
+
+/* POST BODY to /usm-json/COMMAND with TOKEN (or ""); the connection is left open, *FD. */
+static void
+post(const char *command, const char *token, const char *body, int *fd)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval tv = { 20, 0 };
+	char request[2048];
+
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", in_dir("usmd.sock"));
+	(void)setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	ck_assert_int_eq(connect(*fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	(void)snprintf(request, sizeof(request), "POST /usm-json/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	    "Content-Type: application/json\r\n%s%s%sContent-Length: %zu\r\n\r\n%s", command,
+	    token[0] != '\0' ? "Authorization: Bearer " : "", token, token[0] != '\0' ? "\r\n" : "", strlen(body), body);
+	ck_assert_int_eq(send(*fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+}
+
+static void
+answer_of(int fd, char *text, size_t size)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	while (n < size - 1 && (got = recv(fd, text + n, size - 1 - n, 0)) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+	(void)close(fd);
+	ck_assert_msg(strncmp(text, "HTTP/1.1 200 ", 13) == 0, "%.500s", text);
+}
+
+/* The text value of the first member KEY. */
+static void
+member(const char *text, const char *key, char *value, size_t size)
+{
+	char name[64];
+	const char *p;
+	size_t n;
+
+	(void)snprintf(name, sizeof(name), "\"%s\":\"", key);
+	p = strstr(text, name);
+	ck_assert_msg(p != NULL, "no %s in %.500s", key, text);
+	p += strlen(name);
+	n = strcspn(p, "\"");
+	ck_assert_uint_lt(n, size);
+	memcpy(value, p, n);
+	value[n] = '\0';
+}
+
+static pid_t
+start_oxsim(char *url, size_t size, int *log)
+{
+	pid_t pid = spawn("oxsim", (const char *const[]){ "--listen", "127.0.0.1:0", "--port-file", in_dir("port"), NULL }, log);
+	unsigned port = 0;
+
+	/* the file appears when oxsim listens */
+	for (int i = 0; i < 2000 && port == 0; i++) {
+		const struct timespec tick = { .tv_nsec = 10000000 };
+		FILE *f = fopen(in_dir("port"), "r");
+
+		if (f != NULL) {
+			if (fscanf(f, "%u", &port) != 1)
+				port = 0;
+			(void)fclose(f);
+		}
+		(void)nanosleep(&tick, NULL);
+	}
+	ck_assert_uint_gt(port, 0);
+	(void)snprintf(url, size, "ox_url = http://127.0.0.1:%u/ajax\nheartbeat_min = 1s\n", port);
+	return pid;
+}
+
+START_TEST(a_waiting_client_is_answered_at_the_stop)
+{
+	char conninfo[512], extra[128], token[64], syncid[64], ping[256], *text = malloc(65536);
+	int notify = notify_socket(), log, oxlog, fd;
+	const char *file;
+	pid_t pid, ox;
+
+	ck_assert_ptr_nonnull(text);
+	ox = start_oxsim(extra, sizeof(extra), &oxlog);
+	(void)snprintf(conninfo, sizeof(conninfo), "%s", harness_database("daemon_ping"));
+	file = config(conninfo, extra);
+	ck_assert_int_eq(run("usmctl", "key-create", in_dir("key")), 0);
+	ck_assert_int_eq(run("usmctl", "migrate", "--config", file, "--sql", "sql"), 0);
+	pid = spawn("usmd", (const char *const[]){ "-c", file, NULL }, &log);
+	await_notify(notify, "READY=1");
+	post("login", "", "{\"protocol\":1,\"user\":\"anton\",\"password\":\"secret\",\"device\":\"d1\"}", &fd);
+	answer_of(fd, text, 65536);
+	member(text, "token", token, sizeof(token));
+	post("syncInit", token, "{\"limit\":500}", &fd);
+	answer_of(fd, text, 65536);
+	member(text, "syncid", syncid, sizeof(syncid));
+
+	/* a short heartbeat ends by itself; of the long one the stop is the end */
+	(void)snprintf(ping, sizeof(ping), "{\"heartbeat\":1,\"folders\":[{\"syncid\":\"%s\"}]}", syncid);
+	post("ping", token, ping, &fd);
+	answer_of(fd, text, 65536);
+	ck_assert_ptr_nonnull(strstr(text, "\"changed\":[]"));
+	(void)snprintf(ping, sizeof(ping), "{\"heartbeat\":600,\"folders\":[{\"syncid\":\"%s\"}]}", syncid);
+	post("ping", token, ping, &fd);
+	do {
+		ck_assert(ask("admin.sock", "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text, 65536));
+	} while (strstr(text, "\nusmd_waiters 1\n") == NULL);
+	ck_assert_int_eq(kill(pid, SIGTERM), 0);
+	answer_of(fd, text, 65536);
+	ck_assert_ptr_nonnull(strstr(text, "\"changed\":[]"));
+	ck_assert_int_eq(finish(pid, log), 0);
+	/* the ids of the first part of the request are on its line, too */
+	ck_out("account=1 device=1 client=::1 method=POST path=/usm-json/ping status=200");
+	ck_out("event=stopped");
+	ck_assert_ptr_null(strstr(out, token));
+	ck_assert_ptr_null(strstr(out, "secret"));
+	ck_assert_int_eq(kill(ox, SIGTERM), 0);
+	(void)finish(ox, oxlog);
+	(void)close(notify);
+	free(text);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -299,6 +422,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, options_and_messages);
 	tcase_add_test(tc, life_of_a_daemon);
+	tcase_add_test(tc, a_waiting_client_is_answered_at_the_stop);
 	suite_add_tcase(s, tc);
 	return harness_main(s);
 }

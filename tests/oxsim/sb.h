@@ -21,14 +21,14 @@ void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);
 char *xmemdup0(const void *p, size_t n);
-char *xprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *xprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), nonnull));
 
 void sb_reserve(struct sb *b, size_t more);
 void sb_free(struct sb *b);
 void sb_int(struct sb *b, int64_t v);
 /* a JSON string with its quotes; `n` bytes of valid UTF-8 */
 void sb_jstr(struct sb *b, const char *s, size_t n);
-void sb_printf(struct sb *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sb_printf(struct sb *b, const char *fmt, ...) __attribute__((format(printf, 2, 3), nonnull));
 
 static inline void
 sb_put(struct sb *b, const void *p, size_t n)

@@ -1,44 +1,17 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Compares a recorded answer with the answer of this run: status, headers, envelope, shapes
- * and values.  Ids, tokens and instants are learned from the pair or checked against what
- * was learned before; the wording of messages is the server's and is not compared. */
+/* Compares the values of a recorded answer with those of this run: types, null, ids, tokens,
+ * instants, rows and lists.  What was seen first is learned, what was learned is checked; the
+ * wording of messages is the server's and is not compared. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "replay.h"
+#include "compare_int.h"
 #include "tokens.h"
 
-enum { PATH_SIZE = 512, MAX_COLUMNS = 256 };
-
-#define HOUR_MS INT64_C(3600000)
-/* A difference below this is the time between two steps, above it a zone shift. */
-#define STEP_MS INT64_C(1500000)
-/* The data set of the recorded server was made in these minutes. */
-#define SETUP_BEGIN INT64_C(1795341500000)
-#define SETUP_END INT64_C(1795341900000)
-
-/* One envelope and what its request says about the meaning of its values. */
-struct env {
-	struct xchg *x;
-	const char *module;
-	const char *kind;	/* ids of this module; NULL = plain values */
-	const char *attached;	/* kind of the object an attachment belongs to */
-	const char *folder;
-	int columns[MAX_COLUMNS];
-	size_t ncolumns;
-	bool sorted;
-	int64_t req_rec;	/* timestamp of the request, -1 when absent */
-	int64_t req_rep;
-};
-
-static void cmp_value(struct env *e, const char *path, const char *key, const char *idkind,
-                      json_t *rec, json_t *rep);
-
-static bool
-is_one_of(const char *key, const char *const *list)
+bool
+compare_one_of(const char *key, const char *const *list)
 {
 	for (; *list; list++)
 		if (strcmp(key, *list) == 0)
@@ -56,18 +29,6 @@ static const char *const id_keys[] = { "id", "contact_id", "objectId", "seriesId
 	"target_id", "recurrence_id", NULL };
 static const char *const user_keys[] = { "participants", "users", "members", "permissions",
 	"confirmations", "attendees", "organizer", NULL };
-
-const char *
-response_header(const json_t *response, const char *name)
-{
-	json_t *h;
-	size_t i;
-
-	json_array_foreach(json_object_get(response, "headers"), i, h)
-		if (strcasecmp(json_string_value(json_array_get(h, 0)), name) == 0)
-			return json_string_value(json_array_get(h, 1));
-	return NULL;
-}
 
 static const char *
 type_name(const json_t *v)
@@ -87,8 +48,8 @@ type_name(const json_t *v)
 }
 
 /* V as short text for a report line. */
-static const char *
-brief(const json_t *v, char *buf, size_t size)
+const char *
+compare_brief(const json_t *v, char *buf, size_t size)
 {
 	char *t = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 
@@ -97,24 +58,24 @@ brief(const json_t *v, char *buf, size_t size)
 	return buf;
 }
 
-static void
-differ(struct env *e, const char *path, const char *what, const json_t *rec, const json_t *rep)
+void
+compare_differ(struct env *e, const char *path, const char *what, const json_t *rec, const json_t *rep)
 {
 	char a[96], b[96];
 
-	diff(e->x, path, "%s %s vs %s", what, brief(rec, a, sizeof(a)), brief(rep, b, sizeof(b)));
+	diff(e->x, path, "%s %s vs %s", what, compare_brief(rec, a, sizeof(a)), compare_brief(rep, b, sizeof(b)));
 }
 
-static void
-child(char *out, const char *path, const char *name)
+void
+compare_child(char *out, const char *path, const char *name)
 {
 	snprintf(out, PATH_SIZE, "%.*s/%s", PATH_SIZE / 2, path, name);
 }
 
 /* --- scalars ------------------------------------------------------------------------------- */
 
-static bool
-is_number(const char *s)
+bool
+compare_is_number(const char *s)
 {
 	return *s && s[strspn(s, "0123456789")] == '\0';
 }
@@ -141,9 +102,9 @@ cmp_id(struct env *e, const char *path, const char *kind, json_t *rec, json_t *r
 	mapped = request_map_id(e->x->run->map, kind, a);
 	if (strcmp(mapped, b) == 0) {
 		/* equal by chance or known: either way it is known from now on */
-		if (is_number(la))
+		if (compare_is_number(la))
 			idmap_put(e->x->run->map, kind, la, lb);
-	} else if (!is_number(la) || !is_number(lb) || la - a != lb - b ||
+	} else if (!compare_is_number(la) || !compare_is_number(lb) || la - a != lb - b ||
 	    idmap_get(e->x->run->map, kind, la)) {
 		diff(e->x, path, "id %s (here %s) vs %s", a, mapped, b);
 	} else {
@@ -158,15 +119,15 @@ distance(int64_t a, int64_t b)
 	return a > b ? a - b : b - a;
 }
 
-static bool
-is_server_time(const struct env *e, int64_t rec)
+bool
+compare_is_server_time(const struct env *e, int64_t rec)
 {
 	return distance(rec, e->x->rec_now) < 14 * HOUR_MS;
 }
 
 /* A zone shift shows as whole hours between the two distances to now. */
-static void
-cmp_time(struct env *e, const char *path, int64_t rec, int64_t rep)
+void
+compare_time(struct env *e, const char *path, int64_t rec, int64_t rep)
 {
 	int64_t off = distance(rec - e->x->rec_now, rep - e->x->rep_now);
 	bool initial = false;
@@ -188,10 +149,10 @@ cmp_integer(struct env *e, const char *path, const char *kind, json_t *rec, json
 
 	if (kind)
 		cmp_id(e, path, kind, rec, rep);
-	else if (is_server_time(e, a))
-		cmp_time(e, path, a, b);
+	else if (compare_is_server_time(e, a))
+		compare_time(e, path, a, b);
 	else if (a != b)
-		differ(e, path, "value", rec, rep);
+		compare_differ(e, path, "value", rec, rep);
 }
 
 /* Header lines come in the order of a hash table: the same lines are enough. */
@@ -222,20 +183,20 @@ cmp_string(struct env *e, const char *path, const char *kind, json_t *rec, json_
 	char *mapped;
 	bool equal;
 
-	if (kind && is_number(strstr(a, "://") ? strrchr(a, '/') + 1 : a)) {
+	if (kind && compare_is_number(strstr(a, "://") ? strrchr(a, '/') + 1 : a)) {
 		cmp_id(e, path, kind, rec, rep);
 		return;
 	}
-	if (strlen(a) == 13 && is_number(a) && is_server_time(e, strtoll(a, NULL, 10)) &&
-	    is_number(b)) {
-		cmp_time(e, path, strtoll(a, NULL, 10), strtoll(b, NULL, 10));
+	if (strlen(a) == 13 && compare_is_number(a) && compare_is_server_time(e, strtoll(a, NULL, 10)) &&
+	    compare_is_number(b)) {
+		compare_time(e, path, strtoll(a, NULL, 10), strtoll(b, NULL, 10));
 		return;
 	}
 	mapped = strncmp(a, "/ajax/", 6) == 0 ? request_map_url(e->x, a) : strdup(a);
 	equal = compare_string_equal(e->x, mapped, b);
 	free(mapped);
 	if (!equal && !same_lines(e->x, a, b))
-		differ(e, path, "value", rec, rep);
+		compare_differ(e, path, "value", rec, rep);
 }
 
 /* "default0/INBOX/9" names a message. */
@@ -248,7 +209,7 @@ cmp_mail_place(struct env *e, const char *path, json_t *rec, json_t *rep)
 	json_t *ida, *idb;
 
 	if (la == NULL || lb == NULL || la - a != lb - b || strncmp(a, b, (size_t)(la - a))) {
-		differ(e, path, "value", rec, rep);
+		compare_differ(e, path, "value", rec, rep);
 		return;
 	}
 	snprintf(kind, sizeof(kind), "mail/%s:%.*s", e->x->user ? e->x->user : "", (int)(la - a), a);
@@ -281,18 +242,18 @@ cmp_object(struct env *e, const char *path, const char *idkind, json_t *rec, jso
 	if (idkind && strncmp(idkind, "mail", 4) == 0)
 		idkind = mail_kind(e, folder, buf, sizeof(buf));
 	json_object_foreach(rec, key, v) {
-		child(sub, path, key);
+		compare_child(sub, path, key);
 		w = json_object_get(rep, key);
-		kind = is_one_of(key, user_keys) ? NULL : strcmp(key, "alarms") == 0 ? "alarm" : idkind;
+		kind = compare_one_of(key, user_keys) ? NULL : strcmp(key, "alarms") == 0 ? "alarm" : idkind;
 		if (w == NULL)
-			diff(e->x, sub, "member %s vs absent", brief(v, text, sizeof(text)));
+			diff(e->x, sub, "member %s vs absent", compare_brief(v, text, sizeof(text)));
 		else
-			cmp_value(e, sub, key, kind, v, w);
+			compare_value(e, sub, key, kind, v, w);
 	}
 	json_object_foreach(rep, key, w) {
-		child(sub, path, key);
+		compare_child(sub, path, key);
 		if (json_object_get(rec, key) == NULL)
-			diff(e->x, sub, "absent vs member %s", brief(w, text, sizeof(text)));
+			diff(e->x, sub, "absent vs member %s", compare_brief(w, text, sizeof(text)));
 	}
 }
 
@@ -331,8 +292,8 @@ cmp_row(struct env *e, const char *path, const char *idkind, json_t *rec, json_t
 		diff(e->x, path, "row of %zu cells vs %zu", json_array_size(rec), json_array_size(rep));
 	for (size_t i = 0; i < json_array_size(rec) && i < json_array_size(rep); i++) {
 		snprintf(name, sizeof(name), "%zu", i);
-		child(sub, path, name);
-		cmp_value(e, sub, "", column_kind(e, i, idkind), json_array_get(rec, i),
+		compare_child(sub, path, name);
+		compare_value(e, sub, "", column_kind(e, i, idkind), json_array_get(rec, i),
 		    json_array_get(rep, i));
 	}
 }
@@ -369,7 +330,7 @@ same_key(struct env *e, const char *idkind, json_t *rec, json_t *rep)
 	scalar_text(b, tb, sizeof(tb));
 	if (idkind && strncmp(idkind, "mail", 4) == 0)
 		idkind = mail_kind(e, NULL, buf, sizeof(buf));
-	if (idkind && is_number(ta) && idmap_get(e->x->run->map, idkind, ta) == NULL)
+	if (idkind && compare_is_number(ta) && idmap_get(e->x->run->map, idkind, ta) == NULL)
 		return false;
 	mapped = idkind ? request_map_id(e->x->run->map, idkind, ta) : tokens_map(e->x->run->map, ta);
 	same = strcmp(mapped, tb) == 0;
@@ -454,9 +415,9 @@ cmp_list(struct env *e, const char *path, const char *idkind, bool rows, json_t 
 		json_t *a = json_array_get(rec, i), *b;
 
 		snprintf(name, sizeof(name), "%zu", i);
-		child(sub, path, name);
+		compare_child(sub, path, name);
 		if (pair[i] < 0) {
-			diff(e->x, sub, "element %s vs absent", brief(a, text, sizeof(text)));
+			diff(e->x, sub, "element %s vs absent", compare_brief(a, text, sizeof(text)));
 			continue;
 		}
 		ordered = ordered && pair[i] > last;
@@ -465,15 +426,15 @@ cmp_list(struct env *e, const char *path, const char *idkind, bool rows, json_t 
 		if (rows && json_is_array(a))
 			cmp_row(e, sub, idkind, a, b);
 		else
-			cmp_value(e, sub, json_is_object(a) ? "" : "id", idkind, a, b);
+			compare_value(e, sub, json_is_object(a) ? "" : "id", idkind, a, b);
 	}
 	if (e->sorted && rows && !ordered)
 		diff(e->x, path, "order of the rows");
 	for (size_t j = 0; j < m; j++)
 		if (!used[j]) {
 			snprintf(name, sizeof(name), "+%zu", j);
-			child(sub, path, name);
-			diff(e->x, sub, "absent vs element %s", brief(json_array_get(rep, j), text,
+			compare_child(sub, path, name);
+			diff(e->x, sub, "absent vs element %s", compare_brief(json_array_get(rep, j), text,
 			    sizeof(text)));
 		}
 	free(pair);
@@ -488,7 +449,7 @@ cmp_array(struct env *e, const char *path, const char *key, const char *idkind, 
 		"/data/shared", NULL };
 	const char *place = strstr(path, "/data");
 	size_t n = json_array_size(rec);
-	bool rows = place && is_one_of(place, row_sets) && !json_is_boolean(json_array_get(rec, 0));
+	bool rows = place && compare_one_of(place, row_sets) && !json_is_boolean(json_array_get(rec, 0));
 	bool lists = n && json_is_array(json_array_get(rec, 0));
 	char sub[PATH_SIZE], name[24];
 
@@ -505,25 +466,25 @@ cmp_array(struct env *e, const char *path, const char *key, const char *idkind, 
 		diff(e->x, path, "array of %zu vs %zu", n, json_array_size(rep));
 	for (size_t i = 0; i < n && i < json_array_size(rep); i++) {
 		snprintf(name, sizeof(name), "%zu", i);
-		child(sub, path, name);
-		cmp_value(e, sub, lists ? "" : key, lists ? NULL : idkind, json_array_get(rec, i),
+		compare_child(sub, path, name);
+		compare_value(e, sub, lists ? "" : key, lists ? NULL : idkind, json_array_get(rec, i),
 		    json_array_get(rep, i));
 	}
 }
 
-static void
-cmp_value(struct env *e, const char *path, const char *key, const char *idkind, json_t *rec,
+void
+compare_value(struct env *e, const char *path, const char *key, const char *idkind, json_t *rec,
     json_t *rep)
 {
 	bool cell = *key == '\0';	/* of a row: IDKIND is the kind of the cell itself */
-	const char *kind = cell ? idkind : is_one_of(key, id_keys) ? idkind :
-	    is_one_of(key, folder_keys) ? "folder" : NULL;
+	const char *kind = cell ? idkind : compare_one_of(key, id_keys) ? idkind :
+	    compare_one_of(key, folder_keys) ? "folder" : NULL;
 
 	if (strcmp(type_name(rec), type_name(rep))) {
-		differ(e, path, "type", rec, rep);
+		compare_differ(e, path, "type", rec, rep);
 		return;
 	}
-	if (is_one_of(key, texts) || is_one_of(key, made_up))
+	if (compare_one_of(key, texts) || compare_one_of(key, made_up))
 		return;
 	if (strcmp(key, "attached") == 0)
 		kind = e->attached;
@@ -542,245 +503,5 @@ cmp_value(struct env *e, const char *path, const char *key, const char *idkind, 
 	else if (json_is_string(rec))
 		cmp_string(e, path, kind, rec, rep);
 	else if (!json_equal(rec, rep))
-		differ(e, path, "value", rec, rep);
-}
-
-/* --- envelopes ---------------------------------------------------------------------------------- */
-
-/* A write makes a new instant; a read may answer one that is known. */
-static bool
-is_write(const struct xchg *x)
-{
-	static const char *const writes[] = { "new", "update", "delete", "confirm", "attach", "detach",
-		"copy", "move", NULL };
-	const char *action = request_param(x->request, "action");
-
-	return action && is_one_of(action, writes);
-}
-
-static void
-cmp_envelope_time(struct env *e, const char *path, json_t *rec, json_t *rep)
-{
-	int64_t a = json_integer_value(rec), b = json_integer_value(rep);
-	bool asked = e->req_rec >= 0 && e->req_rec < INT64_C(9000000000000000);
-
-	if (!json_is_integer(rec) || !json_is_integer(rep)) {
-		differ(e, path, "type", rec, rep);
-	} else if (a == 0 || b == 0) {
-		if (a != b)
-			differ(e, path, "value", rec, rep);
-	} else if (e->req_rec >= 0 && a == e->req_rec) {
-		if (b != e->req_rep)
-			diff(e->x, path, "the timestamp of the request vs %" PRId64 ", sent %" PRId64, b,
-			    e->req_rep);
-	} else if (asked && a > e->req_rec && b <= e->req_rep) {
-		diff(e->x, path, "later than the timestamp of the request vs %" PRId64 ", sent %" PRId64,
-		    b, e->req_rep);
-	} else if (a > *e->x->rec_max && *e->x->rec_max && b < *e->x->rep_max + is_write(e->x)) {
-		diff(e->x, path, "later than every timestamp before vs %" PRId64 ", before %" PRId64, b,
-		    *e->x->rep_max);
-	} else if (is_server_time(e, a)) {
-		cmp_time(e, path, a, b);
-		*e->x->rec_max = a > *e->x->rec_max ? a : *e->x->rec_max;
-		*e->x->rep_max = b > *e->x->rep_max ? b : *e->x->rep_max;
-	} else if (a != b) {
-		differ(e, path, "value", rec, rep);
-	}
-}
-
-static void
-cmp_envelope(struct env *e, const char *path, json_t *rec, json_t *rep)
-{
-	char sub[PATH_SIZE], text[96];
-	const char *key;
-	json_t *v, *w;
-
-	if (!json_is_object(rec) || !json_is_object(rep)) {
-		cmp_value(e, path, "", NULL, rec, rep);
-		return;
-	}
-	v = json_object_get(rec, "code");
-	w = json_object_get(rep, "code");
-	if ((v == NULL) != (w == NULL)) {
-		/* an error against none: the other members say nothing more */
-		child(sub, path, "code");
-		differ(e, sub, "error", v, w);
-		return;
-	}
-	json_object_foreach(rec, key, v) {
-		child(sub, path, key);
-		w = json_object_get(rep, key);
-		if (w == NULL)
-			diff(e->x, sub, "member %s vs absent", brief(v, text, sizeof(text)));
-		else if (strcmp(key, "timestamp") == 0)
-			cmp_envelope_time(e, sub, v, w);
-		else
-			cmp_value(e, sub, strcmp(key, "data") == 0 && (json_is_array(v) || json_is_string(v)) ?
-			    "id" : key, e->kind, v, w);
-	}
-	json_object_foreach(rep, key, w) {
-		child(sub, path, key);
-		if (json_object_get(rec, key) == NULL)
-			diff(e->x, sub, "absent vs member %s", brief(w, text, sizeof(text)));
-	}
-}
-
-static void
-parse_columns(struct env *e, const char *columns)
-{
-	char *end;
-
-	for (const char *p = columns; p && *p && e->ncolumns < MAX_COLUMNS; p = *end ? end + 1 : end) {
-		e->columns[e->ncolumns++] = (int)strtol(p, &end, 10);
-		if (end == p)
-			end += strcspn(p, ",");
-	}
-}
-
-/* PARAMS: the query, or one member of the body of `multiple`. */
-static struct env
-make_env(struct xchg *x, const char *module, const json_t *params)
-{
-	struct env e = { .x = x, .module = module, .kind = request_kind(module), .req_rec = -1 };
-	const json_t *t = json_object_get(params, "timestamp");
-	const char *number = json_string_value(json_object_get(params, "module"));
-
-	if (strcmp(module, "import") == 0)
-		e.kind = strcmp(json_string_value(json_object_get(params, "action")), "VCARD") ? "event" : "contact";
-	e.attached = request_kind_of_number(number ? (int)strtol(number, NULL, 10) : 0);
-	parse_columns(&e, json_string_value(json_object_get(params, "columns")));
-	e.folder = json_string_value(json_object_get(params, "folder"));
-	e.sorted = json_object_get(params, "sort") != NULL;
-	if (json_is_integer(t))
-		e.req_rec = json_integer_value(t);
-	else if (json_is_string(t) && is_number(json_string_value(t)))
-		e.req_rec = strtoll(json_string_value(t), NULL, 10);
-	e.req_rep = e.req_rec > INT64_C(1000000000000) && e.req_rec < INT64_C(9000000000000) ?
-	    idmap_time(x->run->map, e.req_rec) : e.req_rec;
-	return e;
-}
-
-void
-compare_json_answer(struct xchg *x, json_t *rec, json_t *rep)
-{
-	json_t *body = json_object_get(x->request, "body");
-	struct env e;
-
-	if (strcmp(x->module, "multiple") || !json_is_array(rec) || !json_is_array(rep)) {
-		e = make_env(x, x->module, json_object_get(x->request, "query"));
-		cmp_envelope(&e, "", rec, rep);
-		return;
-	}
-	if (json_array_size(rec) != json_array_size(rep))
-		diff(x, "", "%zu answers vs %zu", json_array_size(rec), json_array_size(rep));
-	for (size_t i = 0; i < json_array_size(rec) && i < json_array_size(rep); i++) {
-		json_t *item = json_array_get(body, i);
-		const char *module = json_string_value(json_object_get(item, "module"));
-		char path[24];
-
-		snprintf(path, sizeof(path), "/%zu", i);
-		e = make_env(x, module ? module : "", item);
-		cmp_envelope(&e, path, json_array_get(rec, i), json_array_get(rep, i));
-	}
-}
-
-/* --- the HTTP side --------------------------------------------------------------------------------- */
-
-/* A set of cookie classes ("open-xchange-secret-*" counts as one name). */
-static json_t *
-cookie_names(const json_t *response)
-{
-	static const char *const classes[] = { "open-xchange-secret-", "open-xchange-public-session-",
-		"open-xchange-session-", NULL };
-	json_t *names = json_object(), *h;
-	size_t i;
-
-	json_array_foreach(json_object_get(response, "headers"), i, h) {
-		const char *v = json_string_value(json_array_get(h, 1));
-		char *name;
-
-		if (strcasecmp(json_string_value(json_array_get(h, 0)), "Set-Cookie"))
-			continue;
-		name = strndup(v, strcspn(v, "="));
-		for (const char *const *c = classes; *c; c++)
-			if (strncmp(name, *c, strlen(*c)) == 0)
-				name[strlen(*c)] = '\0';
-		json_object_set_new(names, name, json_true());
-		free(name);
-	}
-	return names;
-}
-
-static void
-cmp_headers(struct xchg *x)
-{
-	static const char *const present[] = { "Content-Disposition", "ETag", "Last-Modified",
-		"Retry-After", NULL };
-	const char *a = response_header(x->response, "Content-Type");
-	const char *b = response_header(x->answer, "Content-Type");
-	json_t *ca = cookie_names(x->response), *cb = cookie_names(x->answer);
-	char ta[96], tb[96];
-
-	snprintf(ta, sizeof(ta), "%.*s", a ? (int)strcspn(a, "; ") : 4, a ? a : "none");
-	snprintf(tb, sizeof(tb), "%.*s", b ? (int)strcspn(b, "; ") : 4, b ? b : "none");
-	if (strcasecmp(ta, tb))
-		diff(x, "@content-type", "%s vs %s", ta, tb);
-	if (!json_equal(ca, cb))
-		diff(x, "@set-cookie", "%s vs %s", brief(ca, ta, sizeof(ta)), brief(cb, tb, sizeof(tb)));
-	for (const char *const *h = present; *h; h++) {
-		a = response_header(x->response, *h);
-		b = response_header(x->answer, *h);
-		snprintf(ta, sizeof(ta), "@%s", *h);
-		if ((a == NULL) != (b == NULL))
-			diff(x, ta, "%s vs %s", a ? a : "absent", b ? b : "absent");
-	}
-	json_decref(ca);
-	json_decref(cb);
-}
-
-static void
-cmp_binary(struct xchg *x, const char *rec, const char *rep, const char *mime)
-{
-	size_t na, nb;
-	char *a = tokens_base64(rec, &na), *b = tokens_base64(rep, &nb);
-	/* the octets of an archive depend on the clock and the packer */
-	bool equal = strstr(mime, "zip") ? strncmp(a, b, 2) == 0 :
-	    na == nb && (memcmp(a, b, na) == 0 || compare_string_equal(x, a, b));
-
-	if (!equal)
-		diff(x, "@octets", "%zu octets %.40s vs %zu octets %.40s", na, rec, nb, rep);
-	free(a);
-	free(b);
-}
-
-void
-compare_response(struct xchg *x)
-{
-	json_t *rec = json_object_get(x->response, "body"), *rep = json_object_get(x->answer, "body");
-	int a = (int)json_integer_value(json_object_get(x->response, "status"));
-	int b = (int)json_integer_value(json_object_get(x->answer, "status"));
-	const char *mime = response_header(x->response, "Content-Type");
-	static const char *const forms[] = { "json", "text", "base64", NULL };
-
-	request_learn_cookies(x->run->map, x->response, x->answer);
-	if (a != b)
-		diff(x, "@status", "%d vs %d", a, b);
-	cmp_headers(x);
-	for (const char *const *f = forms; *f; f++) {
-		json_t *v = json_object_get(rec, *f), *w = json_object_get(rep, *f);
-
-		if (v == NULL)
-			continue;
-		if (w == NULL) {
-			char text[160];
-
-			diff(x, "@body", "%s vs %s", *f, brief(rep, text, sizeof(text)));
-		} else if (**f == 'j') {
-			compare_json_answer(x, v, w);
-		} else if (**f == 't') {
-			compare_text(x, "@text", mime ? mime : "", json_string_value(v), json_string_value(w));
-		} else {
-			cmp_binary(x, json_string_value(v), json_string_value(w), mime ? mime : "");
-		}
-	}
+		compare_differ(e, path, "value", rec, rep);
 }

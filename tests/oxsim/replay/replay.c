@@ -40,6 +40,7 @@ main(int argc, char **argv)
 	const char *setup = REPLAY_DATA "/setup.json";
 	struct counts sum = { 0 };
 	struct run *r;
+	json_t *ping;
 	long only = 0;
 	bool verbose = false;
 	int opt;
@@ -60,6 +61,13 @@ main(int argc, char **argv)
 	r = run_new(base, dir, exceptions, setup, verbose, stdout);
 	if (r == NULL)
 		return 2;
+	ping = request_send_plain(r, "GET", "/ajax/system?action=ping", NULL, NULL, 0);
+	if (ping == NULL) {
+		fprintf(stderr, "no server answers at %s; start build/oxsim and name its port\n", base);
+		run_free(r);
+		return 2;
+	}
+	json_decref(ping);
 	for (int t = 1; t < REPLAY_TOPICS && (only == 0 || t <= only); t++) {
 		struct counts c;
 

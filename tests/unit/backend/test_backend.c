@@ -411,7 +411,7 @@ static const struct meaning meanings[] = {
 START_TEST(errors_mean_what_they_mean)
 {
 	const struct meaning *m = &meanings[_i];
-	char text[160];
+	static char text[160]; /* the responder may still be sending when the test has ended */
 	struct step s = { .json = text };
 
 	(void)snprintf(text, sizeof(text), "{\"error\":\"Fehler\",\"category\":%d,\"code\":\"%s\"}", m->category, m->code);
@@ -488,13 +488,35 @@ START_TEST(a_pattern_goes_as_a_whole)
 }
 END_TEST
 
+/* How many columns a listing of CT asks for. */
+static size_t
+listed(enum content ct)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < model_content(ct)->n_fields; i++)
+		n += (model_content(ct)->fields[i].flags & FF_LISTED) != 0 ? 1 : 0;
+	return n;
+}
+
+static void
+add_nulls(char *out, size_t size, size_t n)
+{
+	for (size_t i = 0, len = strlen(out); i < n && len + 6 < size; i++, len += 5)
+		memcpy(out + len, ",null", 6);
+}
+
 START_TEST(rows_that_do_not_fit_are_refused)
 {
-	BEGIN({ .json = "{\"data\":[[\"7\",1]],\"timestamp\":5}" }, { .json = "{\"data\":[[\"7\"]],\"timestamp\":5}" });
+	char row[400] = "{\"data\":[[\"7\",1";
+	struct step steps[2] = { { .json = row }, { .json = "{\"data\":[[\"7\"]],\"timestamp\":5}" } };
 	struct model_keys *k = model_keys_new((const unsigned char[KEY_BYTES]){ 1 });
 	struct sighting *s;
 	size_t n;
 
+	add_nulls(row, sizeof(row), listed(CT_CONTACT) - 2);
+	memcpy(row + strlen(row), "]]}", 4);
+	begin(steps, 2);
 	RC(RC_OK, ox_listing(ses, mem, k, CT_CONTACT, "32", &s, &n, &e));
 	ck_assert(n == 1 && s[0].id == 7 && s[0].lm == 1);
 	RC(RC_UPSTREAM, ox_listing(ses, mem, k, CT_CONTACT, "32", &s, &n, &e));
@@ -585,7 +607,11 @@ many_rule(const char *request)
 	for (int i = 0; i < 3; i++) {
 		if (start[i] >= to || (i != 1 && start[i] < from)) /* the second is endless */
 			continue;
-		n += (size_t)snprintf(out + n, 400, "%s[%d,5,%" PRId64 ",%" PRId64 ",null,null,null,null,null,null,null]", rows++ > 0 ? "," : "", i + 1, start[i], start[i] + 1);
+		(void)snprintf(out + n, 400, "%s[%d,5,%" PRId64 ",%" PRId64, rows++ > 0 ? "," : "", i + 1, start[i], start[i] + 1);
+		add_nulls(out, 2000, listed(CT_CALENDAR) - 4);
+		n = strlen(out);
+		out[n++] = ']';
+		out[n] = '\0';
 	}
 	(void)snprintf(out + n, 100, "]}");
 	if (rows > 2)
@@ -625,6 +651,48 @@ START_TEST(a_column_that_ox_does_not_know_is_not_asked_for_again)
 	ck_assert_ptr_nonnull(strstr(responder_request(3), ",104,200,"));
 	RC(RC_UPSTREAM, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e)); /* not without the id */
 	RC(RC_OK, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e));
+}
+END_TEST
+
+/* Mails 1 to 9 of one day each, but mail 9 is older than all, and 8 vanishes between the requests. */
+static char *
+window_rule(const char *request)
+{
+	const char *limit = strstr(request, "&right_hand_limit=");
+	long max = limit != NULL ? strtol(limit + 18, NULL, 10) : 0;
+	char *out = malloc(3000);
+	size_t n = (size_t)snprintf(out, 100, "{\"data\":[");
+
+	if (strstr(request, "action=list") != NULL) {
+		ck_assert_ptr_nonnull(strstr(request, "[{\"folder\":\"f\",\"id\":\"9\"}]"));
+		n += (size_t)snprintf(out + n, 100, "[\"9\",0,32,0]");
+	} else if (strstr(request, "columns=600&") != NULL || strstr(request, "columns=600 ") != NULL) {
+		n += (size_t)snprintf(out + n, 200, "[\"9\"],[\"1\"],[\"2\"],[\"3\"],[\"4\"],[\"7\"],[\"6\"],[\"5\"]");
+	} else {
+		for (long i = 0; i < max && i < 8; i++)
+			n += (size_t)snprintf(out + n, 100, "%s[\"%ld\",%ld,0,0]", i > 0 ? "," : "", 8 - i, 1000 * (8 - i));
+		if (max > 8)
+			n += (size_t)snprintf(out + n, 100, ",[\"9\",0,32,0]");
+	}
+	(void)snprintf(out + n, 100, "]}");
+	return out;
+}
+
+START_TEST(newest_means_highest_uids)
+{
+	struct model_keys *k = model_keys_new((const unsigned char[KEY_BYTES]){ 1 });
+	struct sighting *s;
+	size_t n;
+
+	begin(NULL, 0);
+	responder_rule(window_rule);
+	RC(RC_OK, ox_mail_newest(ses, mem, k, "f", 3, &s, &n, &e));
+	ck_assert_uint_eq(n, 3);
+	ck_assert(s[0].id == 9 && s[0].nf == 1 && s[1].id == 7 && s[2].id == 6 && s[2].t0 == 6000);
+	RC(RC_OK, ox_mail_newest(ses, mem, k, "f", 20, &s, &n, &e)); /* all there are, in one request */
+	ck_assert(n == 9 && s[0].id == 9 && s[8].id == 1);
+	ck_assert_uint_eq(responder_count(), 2 + 3 + 1);
+	model_keys_free(k);
 }
 END_TEST
 
@@ -762,6 +830,7 @@ main(void)
 	tcase_add_test(t, a_database_that_is_down_is_no_poison);
 	tcase_add_test(t, too_many_appointments_come_in_parts);
 	tcase_add_test(t, a_column_that_ox_does_not_know_is_not_asked_for_again);
+	tcase_add_test(t, newest_means_highest_uids);
 	tcase_add_test(t, moved_away_and_back_is_there);
 	tcase_add_test(t, folders_are_all_or_nothing);
 	tcase_add_test(t, raw_mail_is_octets);

@@ -140,6 +140,7 @@ static const struct range ranges[] = {
 	{ CT_CALENDAR, "{\"start_date\":-20,\"end_date\":-10}", -20, -20, -10 },
 	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":1,\"interval\":1}", 10, 10, TIME_MAX },
 	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":2,\"interval\":1,\"until\":8640000000}", 10, 10, 8640000000 + DAY + 10 },
+	{ CT_CALENDAR, "{\"start_date\":8640000000,\"end_date\":8640000020,\"recurrence_type\":2,\"interval\":1,\"until\":0}", 8640000000, 8640000000, 8640000000 },
 	{ CT_CALENDAR, "{\"start_date\":0,\"end_date\":10,\"recurrence_type\":1,\"interval\":3,\"occurrences\":5}", 0, 0, 15 * DAY + 10 },
 	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":0,\"recurrence_id\":\"7\"}", 10, 10, 20 },
 	{ CT_TASK, "{\"title\":\"x\"}", TIME_MAX, TIME_MIN, TIME_MAX },

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* stacks of ended tasks, for the next ones */
 static char *spare[64];
 static int n_spare;
 
@@ -185,6 +186,10 @@ restore_device(struct sim *s, struct client *c)
 	for (int i = 0; i < c->n_obj; i++)
 		for (int k = 0; c->obj[i].used && k < F_T; k++)
 			token_gone(s, c->obj[i].cur[k]);
+	/* and what it had delivered since it may overwrite with what the backup holds: both are its own, so nobody sees a conflict */
+	for (int i = s->backup[c->dev].tokens + 1; i <= s->w.n; i++)
+		if (s->w.by[i] == c->dev + 1)
+			s->w.gone[i] = true;
 	*c = s->backup[c->dev].c;
 	c->n = n;
 	c->rq = rq;
@@ -242,6 +247,7 @@ disaster(struct sim *s)
 		if (!s->backup[c->dev].is || chance(s, .5)) {
 			s->backup[c->dev].c = *c;
 			s->backup[c->dev].is = true;
+			s->backup[c->dev].tokens = s->w.n;
 		} else {
 			restore_device(s, c);
 		}
@@ -275,7 +281,9 @@ random_step(struct sim *s)
 	} else if (x < 690) {
 		ox_user(s);
 	} else if (x < 770) {
+		s->w.typing = c->dev + 1;
 		client_edit(s, c);
+		s->w.typing = 0;
 	} else if (x < 880) {
 		if (c->reqid == 0)
 			send_request(s, c, (int)rnd(s, s->v.nfold));
@@ -365,6 +373,7 @@ sim_run(uint64_t seed, const struct variant *v, enum broken off, int n, struct s
 	s->ox.now = 1000;
 	s->day = 100;
 	s->keys = model_keys_new(master);
+	s->scratch = arena_new(0);
 	db_new(s);
 	for (int i = 0; i < v->ndev; i++)
 		client_init(s, i);
@@ -390,6 +399,7 @@ sim_run(uint64_t seed, const struct variant *v, enum broken off, int n, struct s
 		figures->records += s->records;
 	}
 	model_keys_free(s->keys);
+	arena_free(s->scratch);
 	mem_free(s->snap);
 	mem_free(s->db);
 	mem_free(s);

@@ -36,13 +36,14 @@ struct variant {
 /* A rule that the simulated engine or client leaves out, to see that the checks notice. */
 enum broken {
 	BREAK_NONE, BREAK_F1, BREAK_F2, BREAK_F4, BREAK_F5, BREAK_F6, BREAK_F8, BREAK_F9, BREAK_F10, BREAK_F12, BREAK_F13,
-	BREAK_F14, BREAK_F15, BREAK_F17, BREAK_F19, BREAK_F20, BREAK_ACK, BREAK_COUNT
+	BREAK_F14, BREAK_F15, BREAK_F17, BREAK_F18, BREAK_F19, BREAK_F20, BREAK_ACK, BREAK_COUNT
 };
 
 /* ---- what people typed ---- */
 struct world {
 	int n, ne;
 	bool gone[MAX_TOK], rec[MAX_TOK];
+	int by[MAX_TOK], typing; /* device + 1, 0 = in OX */
 	struct { int parent, kid; } edge[2 * MAX_TOK];
 };
 
@@ -214,7 +215,7 @@ struct sim {
 	struct ox ox;
 	struct db *db, *snap;
 	struct client cl[MAX_DEV];
-	struct { bool is; struct client c; } backup[MAX_DEV];
+	struct { bool is; int tokens; struct client c; } backup[MAX_DEV];
 	struct task *task[64];
 	int n_task, task_num;
 	struct task *holder[MAX_FOLD];
@@ -226,6 +227,7 @@ struct sim {
 	uint64_t epoch;
 	bool reliable, noall;
 	struct model_keys *keys;
+	struct arena *scratch; /* for the whole run */
 	ucontext_t sched;
 	struct task *running;
 	jmp_buf fail;

@@ -161,7 +161,8 @@ change_build(struct local *l, struct creq *ch)
 	} else {
 		ch->op = OP_MODIFY;
 		ch->mask = l->dirty;
-		ch->blind = l->blind & l->dirty;
+		/* kept after a deletion: the last version before it was perhaps never shown, so later edits are blind, too (F8) */
+		ch->blind = l->deleted ? l->dirty : l->blind & l->dirty;
 		ch->insist = l->insist;
 	}
 	l->doubt = true;

@@ -972,9 +972,11 @@ give(struct run *x, struct cursor *n, const struct contents *cont, bool put, int
 	struct given *g;
 	size_t nw;
 
-	if (o == NULL) { /* moved out or deleted since: tombstone it, or a return would look as if nothing had happened (F18) */
+	if (o == NULL) {
+		/* Moved out or deleted since: tombstone it, or a return would look as if nothing had happened (F18).  The client is told
+		 * also where it was to get the whole object: lo passes the version that it never saw, so what it edits must be blind (F8). */
 		kill_row(x, id);
-		if (!put)
+		if (!put || x->s->off != BREAK_F18)
 			answer_del(&x->t->ans, uuid);
 		cursor_have_drop(n, id);
 		return;
@@ -1020,14 +1022,10 @@ struct item { enum sync_kind kind; int64_t id, uuid; };
 static bool
 same_cursor(struct sim *s, const struct cursor *c, const struct simcursor *k)
 {
-	struct arena *a = arena_new(0);
 	struct cursor other;
-	bool same;
 
-	must(s, cursor_unpack(a, k->p, k->len, &other), "cursor_unpack");
-	same = cursor_equal(c, &other);
-	arena_free(a);
-	return same;
+	must(s, cursor_unpack(s->scratch, k->p, k->len, &other), "cursor_unpack");
+	return cursor_equal(c, &other);
 }
 
 static void
@@ -1215,8 +1213,9 @@ give_all(struct run *x, struct cursor *n, const struct item *items, size_t n_ite
 	for (size_t i = 0; i < x->n_touched; i++) {
 		struct row *r = row_get(x, x->touched[i]);
 
-		if (r->dead) {
+		if (r->dead) { /* gone between write and read-back; told, so it is not had any more (F4), or its return would be a modification */
 			answer_del(a, r->id * 8 + x->folder);
+			cursor_have_drop(n, r->id);
 			continue;
 		}
 		give(x, n, cont, false, r->id, &x->tch[i]);

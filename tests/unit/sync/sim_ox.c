@@ -55,6 +55,7 @@ token_new(struct sim *s, int64_t parent)
 
 	if (++w->n >= MAX_TOK)
 		sim_fail(s, "simulation: too many tokens");
+	w->by[w->n] = w->typing;
 	if (parent != 0)
 		token_replaced(s, parent, 2 * (int64_t)w->n);
 	return 2 * (int64_t)w->n;
@@ -463,11 +464,8 @@ client_check(struct sim *s, const struct client *c, int folder)
 void
 world_check(struct sim *s)
 {
-	struct arena *a = arena_new(0);
-
 	for (int f = 0; f < s->v.nfold; f++)
-		index_check(s, a, f);
-	arena_free(a);
+		index_check(s, s->scratch, f);
 	for (int64_t i = 0; !s->v.copies && i < s->ox.next; i++)
 		for (int64_t j = 0; j < i; j++)
 			if (s->ox.obj[i].live && s->ox.obj[j].live && s->ox.obj[i].uid[0] != '\0' && strcmp(s->ox.obj[i].uid, s->ox.obj[j].uid) == 0)

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The demo's story under faults: usmd killed at random moments, Redis killed, OX's answers dropped after the work was done,
+ * clients whose answers get lost, the database made anew.  After each: the server and both devices hold the same, nothing doubled
+ * (tests/demo/compare reads the server without usmd).  SEED= repeats a run; KILLS= sets how often usmd dies (default 200).
+ */
+#include <check.h>
+#include <libpq-fe.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/proc.h"
+
+static unsigned seed;
+static const char *const no_windows[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "ox_write_max_time = 3s", "ox_timeout = 3s", NULL };
+
+static pid_t
+story_start(struct world *w, const char *retry, const char *options)
+{
+	char log[160];
+	char *argv[] = { "sh", "tests/demo/story", "quiet", NULL };
+
+	(void)setenv("B", w->build, 1);
+	(void)setenv("D", w->dir, 1);
+	(void)setenv("OX_BASE", w->ox, 1);
+	(void)setenv("SERVER", w->server, 1);
+	(void)setenv("USMSYNC_PASSWORD", "secret", 1);
+	(void)setenv("STORY_RETRY", retry, 1);
+	(void)setenv("STORY_OPTIONS", options, 1);
+	(void)snprintf(log, sizeof(log), "%s/story.log", w->dir);
+	return run_start(argv, log);
+}
+
+static int
+story_wait(pid_t pid)
+{
+	int st;
+
+	(void)waitpid(pid, &st, 0);
+	return WIFEXITED(st) ? WEXITSTATUS(st) : 128;
+}
+
+static void
+show(const char *path)
+{
+	char line[512];
+	FILE *f = fopen(path, "r");
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		(void)fputs(line, stdout);
+	if (f != NULL)
+		(void)fclose(f);
+}
+
+static int
+sync_device(struct world *w, const char *name, const char *device, const char *option, const char *value, const char *log)
+{
+	char prog[160], dir[160];
+	char *argv[] = { prog, "--server", w->server, "--user", "berta", "--dir", dir, "--device", (char *)(size_t)device, (char *)(size_t)option, (char *)(size_t)value, NULL };
+
+	(void)setenv("USMSYNC_PASSWORD", "secret", 1);
+	(void)snprintf(prog, sizeof(prog), "%s/usmsync", w->build);
+	(void)snprintf(dir, sizeof(dir), "%s/%s", w->dir, name);
+	return run_wait(argv, log);
+}
+
+/* Both devices once more until nothing moves, then: all the same? */
+static void
+check_equal(struct world *w)
+{
+	char prog[160], url[80], a[160], b[160], log[160];
+	char *argv[] = { prog, url, "berta", "secret", a, b, NULL };
+	int rc;
+
+	(void)snprintf(log, sizeof(log), "%s/last.log", w->dir);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(sync_device(w, "A", "laptop", NULL, NULL, log), 0);
+		ck_assert_int_eq(sync_device(w, "B", "phone", NULL, NULL, log), 0);
+	}
+	(void)snprintf(prog, sizeof(prog), "%s/compare", w->build);
+	(void)snprintf(url, sizeof(url), "%s/ajax", w->ox);
+	(void)snprintf(a, sizeof(a), "%s/A", w->dir);
+	(void)snprintf(b, sizeof(b), "%s/B", w->dir);
+	(void)snprintf(log, sizeof(log), "%s/compare.log", w->dir);
+	rc = run_wait(argv, log);
+	if (rc != 0) {
+		show(log);
+		(void)snprintf(log, sizeof(log), "%s/story.log", w->dir);
+		show(log);
+	}
+	ck_assert_msg(rc == 0, "server and devices differ (seed %u)", seed);
+}
+
+START_TEST(plain)
+{
+	struct world w;
+
+	world_begin(&w, "tests/data/demo", no_windows);
+	ck_assert_int_eq(story_wait(story_start(&w, "0", "")), 0);
+	check_equal(&w);
+	world_end(&w);
+}
+END_TEST
+
+/* An answer thrown away by the client is a lost answer; at page sizes 1, 50 and 1000. */
+static const char *const pages[] = { "--limit 1 --drop-answers 7", "--limit 50 --drop-answers 5", "--limit 1000 --drop-answers 3" };
+
+START_TEST(lost_answers)
+{
+	struct world w;
+
+	world_begin(&w, "tests/data/demo", no_windows);
+	ck_assert_int_eq(story_wait(story_start(&w, "0", pages[_i])), 0);
+	check_equal(&w);
+	world_end(&w);
+}
+END_TEST
+
+START_TEST(killed)
+{
+	const char *k = getenv("KILLS");
+	long want = k != NULL ? strtol(k, NULL, 10) : 200, kills = 0, stories = 0;
+
+	srandom(seed);
+	while (kills < want) {
+		struct world w;
+		pid_t story;
+		int st;
+
+		world_begin(&w, "tests/data/demo", no_windows);
+		story = story_start(&w, "400", "");
+		while (waitpid(story, &st, WNOHANG) == 0) {
+			sleep_ms((unsigned)(random() % 120));
+			world_usmd_kill(&w);
+			kills++;
+			world_usmd_start(&w);
+			sleep_ms((unsigned)(random() % 200) + (kills % 8 == 0 ? 1500 : 0)); /* without any peace no sync would ever end */
+		}
+		if (!WIFEXITED(st) || WEXITSTATUS(st) != 0) {
+			char log[160];
+
+			(void)snprintf(log, sizeof(log), "%s/story.log", w.dir);
+			show(log);
+		}
+		ck_assert_msg(WIFEXITED(st) && WEXITSTATUS(st) == 0, "the story ended with %d (seed %u)", st, seed);
+		check_equal(&w);
+		world_end(&w);
+		stories++;
+	}
+	(void)printf("usmd killed %ld times in %ld stories, seed %u\n", kills, stories, seed);
+}
+END_TEST
+
+START_TEST(redis_killed)
+{
+	struct world w;
+	pid_t story;
+	char path[256];
+	long pid = 0;
+	FILE *f;
+
+	world_begin(&w, "tests/data/demo", no_windows);
+	story = story_start(&w, "20", "");
+	(void)snprintf(path, sizeof(path), "%s/redis.pid", getenv("USMD_TEST_DIR"));
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%ld", &pid), 1);
+	(void)fclose(f);
+	sleep_ms(300);
+	ck_assert_int_eq(kill((pid_t)pid, SIGSTOP), 0); /* hangs: worse than gone */
+	sleep_ms(1500);
+	ck_assert_int_eq(kill((pid_t)pid, SIGCONT), 0);
+	ck_assert_int_eq(story_wait(story), 0);
+	check_equal(&w);
+	world_end(&w);
+}
+END_TEST
+
+/* OX does the work and the answer is lost: every third write. */
+START_TEST(ox_answers_dropped)
+{
+	static const char *const modules[] = { "contacts", "calendar", "tasks", "mail" };
+	struct world w;
+
+	world_begin(&w, "tests/data/demo", no_windows);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const actions[] = { "new", "update", "delete", "import" };
+
+		for (size_t k = 0; k < 4; k++) {
+			char rule[256];
+
+			(void)snprintf(rule, sizeof(rule), "[{\"match\":{\"module\":\"%s\",\"action\":\"%s\",\"count\":2},\"effect\":{\"drop_after\":true}}]", modules[i], actions[k]);
+			world_control(&w, "faults", rule, NULL, 0);
+		}
+	}
+	ck_assert_int_eq(story_wait(story_start(&w, "60", "")), 0);
+	check_equal(&w);
+	world_end(&w);
+}
+END_TEST
+
+/* ---- what PostgreSQL says ---- */
+
+static long
+rows_written(void)
+{
+	char info[512];
+	PGconn *c;
+	PGresult *r;
+	long n;
+
+	(void)snprintf(info, sizeof(info), "%s dbname=usmd_world", getenv("USMD_TEST_PG"));
+	c = PQconnectdb(info);
+	ck_assert_msg(PQstatus(c) == CONNECTION_OK, "%s", PQerrorMessage(c));
+	r = PQexec(c, "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0");
+	for (int i = 0; i < PQntuples(r); i++)
+		(void)printf("  %s: %s inserted, %s updated, %s deleted\n", PQgetvalue(r, i, 0), PQgetvalue(r, i, 1), PQgetvalue(r, i, 2), PQgetvalue(r, i, 3));
+	PQclear(r);
+	r = PQexec(c, "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_user_tables WHERE relname NOT IN ('session', 'device')"); /* these two are the login's */
+	n = strtol(PQgetvalue(r, 0, 0), NULL, 10);
+	PQclear(r);
+	PQfinish(c);
+	return n;
+}
+
+/* usmd's connections report their statistics when they end. */
+static long
+rows_written_now(struct world *w)
+{
+	(void)kill(w->usmd, SIGTERM);
+	(void)waitpid(w->usmd, NULL, 0);
+	w->usmd = 0;
+	return rows_written();
+}
+
+START_TEST(unchanged_writes_nothing)
+{
+	struct world w;
+	long before, after;
+
+	world_begin(&w, "tests/data/demo", no_windows);
+	ck_assert_int_eq(sync_device(&w, "A", "laptop", NULL, NULL, NULL), 0);
+	ck_assert_int_eq(sync_device(&w, "A", "laptop", NULL, NULL, NULL), 0);
+	before = rows_written_now(&w);
+	world_usmd_start(&w);
+	ck_assert_int_eq(sync_device(&w, "A", "laptop", NULL, NULL, NULL), 0);
+	after = rows_written_now(&w);
+	ck_assert_msg(after == before, "an unchanged sync wrote %ld rows", after - before);
+	world_usmd_start(&w);
+	world_end(&w);
+}
+END_TEST
+
+START_TEST(database_lost)
+{
+	struct world w;
+	char log[160], text[4096];
+	size_t n;
+	FILE *f;
+
+	world_begin(&w, "tests/data/demo", no_windows);
+	ck_assert_int_eq(story_wait(story_start(&w, "0", "")), 0);
+	check_equal(&w);
+	world_usmd_kill(&w);
+	world_new_database(&w);
+	world_usmd_start(&w);
+	(void)snprintf(log, sizeof(log), "%s/lost.log", w.dir);
+	ck_assert_int_eq(sync_device(&w, "A", "laptop", NULL, NULL, log), 0);
+	f = fopen(log, "r");
+	ck_assert_ptr_nonnull(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	(void)fclose(f);
+	ck_assert_msg(strstr(text, "0 objects received, 0 sent, 0 removed") != NULL, "after the database was lost: %s", text);
+	check_equal(&w);
+	world_end(&w);
+}
+END_TEST
+
+int
+main(void)
+{
+	const char *s = getenv("SEED");
+	Suite *suite = suite_create("story");
+	TCase *t = tcase_create("faults"), *k = tcase_create("killed");
+	SRunner *r;
+	int failed;
+
+	if (getenv("USMD_TEST_PG") == NULL) {
+		(void)puts("SKIPPED: run me inside tests/harness/with-servers");
+		return 77;
+	}
+	seed = s != NULL ? (unsigned)strtoul(s, NULL, 10) : (unsigned)time(NULL);
+	(void)printf("seed %u (repeat with SEED=%u)\n", seed, seed);
+	(void)fflush(stdout);
+	tcase_set_timeout(t, 900);
+	tcase_add_test(t, plain);
+	tcase_add_loop_test(t, lost_answers, 0, 3);
+	tcase_add_test(t, unchanged_writes_nothing);
+	tcase_add_test(t, database_lost);
+	tcase_add_test(t, redis_killed);
+	tcase_add_test(t, ox_answers_dropped);
+	tcase_set_timeout(k, 900);
+	tcase_add_test(k, killed);
+	suite_add_tcase(suite, t);
+	suite_add_tcase(suite, k);
+	r = srunner_create(suite);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? 0 : 1;
+}
