@@ -45,8 +45,9 @@ die(const char *fmt, ...)
 /* ---- the table ---- */
 
 static void
-head(void)
+head(struct bench *b)
 {
+	(void)b;
 	printf("%-50s %12s  %-21s %-26s %12s %7s %7s  %s\n", "what", "median", "least .. most", "against", "", "ratio", "figure", "reached");
 }
 
@@ -111,7 +112,8 @@ bench_fresh(struct bench *b)
 	int64_t ox;
 	double pg;
 
-	device_login(&d, b->socket, "fill0", "fresh");
+	(void)ox_user_with_contacts(&b->ox, "fresh", b->fill - 1);
+	device_login(&d, b->socket, "fresh", "fresh");
 	(void)device_fill(&d, d.contacts, PAGE);
 	(void)device_sync(&d, d.contacts);
 	ox = ox_requests(&b->ox);
@@ -144,15 +146,16 @@ bench_fresh(struct bench *b)
 /* ---- 2: nothing changed, asking OX ---- */
 
 static void
-bench_asking(struct bench *b, int64_t folder)
+bench_asking(struct bench *b)
 {
 	struct series s = { .n = 0 }, bare = { .n = 0 }, parsed = { .n = 0 };
 	size_t requests = b->quick ? 200 : 500;
 	struct device d;
-	int64_t since;
+	int64_t folder, since;
 
-	ox_login_as(&b->ox, "fill0");
-	device_login(&d, b->socket, "fill0", "asking");
+	folder = ox_user_with_contacts(&b->ox, "asking", b->fill - 1);
+	ox_login_as(&b->ox, "asking");
+	device_login(&d, b->socket, "asking", "asking");
 	(void)device_fill(&d, d.contacts, PAGE);
 	(void)device_sync(&d, d.contacts);
 	since = ox_timestamp(&b->ox, folder) - 10000;
@@ -245,7 +248,7 @@ bench_changes(struct bench *b)
 /* ---- 4: first fill ---- */
 
 static void
-bench_fill(struct bench *b, int64_t *folder0)
+bench_fill(struct bench *b)
 {
 	struct series secs = { .n = 0 }, cpu = { .n = 0 }, per_core = { .n = 0 }, bare = { .n = 0 }, bare_cpu = { .n = 0 }, small = { .n = 0 };
 	double speed;
@@ -259,8 +262,6 @@ bench_fill(struct bench *b, int64_t *folder0)
 
 		(void)snprintf(name, sizeof(name), "fill%zu", run);
 		folder = ox_user_with_contacts(&b->ox, name, b->fill - 1);
-		if (run == 0)
-			*folder0 = folder;
 		ox_login_as(&b->ox, name);
 		w0 = wall();
 		c0 = cpu_of(0);
@@ -341,10 +342,11 @@ int
 main(int argc, char **argv)
 {
 	struct bench b = { .runs = 5, .fill = 10000, .large = 65535, .mails = 10000, .rounds = 15 };
-	int64_t folder = 0;
+	static const struct {
+		const char *name;
+		void (*run)(struct bench *b);
+	} parts[] = { { "head", head }, { "fill", bench_fill }, { "state", bench_state }, { "asking", bench_asking }, { "changes", bench_changes }, { "fresh", bench_fresh } };
 
-	if (argc != 2)
-		die("usage: bench asking|fresh");
 	b.socket = need("BENCH_SOCKET");
 	b.redis = need("BENCH_REDIS");
 	b.usmd = (pid_t)strtol(need("BENCH_USMD_PID"), NULL, 10);
@@ -362,14 +364,14 @@ main(int argc, char **argv)
 	pg_do(&b, "ALTER SYSTEM SET autovacuum = off"); /* it would count as a writer, and tidies at its own time */
 	pg_do(&b, "SELECT pg_reload_conf()");
 	ox_open(&b.ox, need("OX_BASE"));
-	if (strcmp(argv[1], "asking") == 0) {
-		head();
-		bench_fill(&b, &folder);
-		bench_state(&b);
-		bench_asking(&b, folder);
-		bench_changes(&b);
-	} else {
-		bench_fresh(&b);
+	for (int i = 1; i < argc; i++) {
+		size_t k = 0;
+
+		while (k < ARRAY_LEN(parts) && strcmp(argv[i], parts[k].name) != 0)
+			k++;
+		if (k == ARRAY_LEN(parts))
+			die("there is no part %s", argv[i]);
+		parts[k].run(&b);
 	}
 	ox_close(&b.ox);
 	PQfinish(b.db);
