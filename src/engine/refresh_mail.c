@@ -121,6 +121,8 @@ refresh_mail(struct op *op, msec_t now, struct err *e)
 	if (f->init && f->validity != x.validity) {
 		log_info("mail-epoch", "folder=%lld a new UIDVALIDITY: the folder is indexed anew", (long long)f->id);
 		rc = store_txn(op->c, epoch_reset, op, e);
+		if (rc == RC_CONFLICT) /* no conflict of the client's */
+			return err_set(e, RC_BUSY, "the folder was changed by another node meanwhile; repeat the request");
 		if (rc != RC_OK)
 			return rc;
 	}

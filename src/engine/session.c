@@ -208,6 +208,7 @@ session_add(struct engine *g, const unsigned char hash[32], const struct store_s
 	n->account_id = row->account;
 	n->device_id = row->device;
 	(void)snprintf(n->device, sizeof(n->device), "%s", row->device_name);
+	(void)snprintf(n->owner, sizeof(n->owner), "%lld.%s", (long long)n->account->user, n->device);
 	config_parse(g, row->config, &n->config);
 	n->expires = row->expires;
 	n->refs = 2;
