@@ -206,6 +206,10 @@ INT_RUN_test_backend       := $(B)/oxsim
 INT_LIBS_test_oxsim_replay := util
 INT_OBJ_test_oxsim_replay  := $(filter-out %/replay.o,$(REPLAY_OBJ))
 INT_RUN_test_oxsim_replay  := $(B)/oxsim
+PROGRAMS := $(addprefix $(B)/,usmd usmctl usmsync oxsim)
+INT_RUN_test_daemon        := $(PROGRAMS)
+INT_RUN_test_oxsim_control := $(B)/oxsim
+INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))
@@ -237,11 +241,11 @@ deps: ## install what Debian 12 lacks for the targets here, and for lint; elsewh
 check: ## build and run all tests; private servers are started for those that need them
 	$(call with_deps,check-run)
 check-run: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS)
-	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS); rc=$$?; \
+	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS); rc=$$?; \
 	[ $$rc -eq 77 ] || exit $$rc; sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) || exit; \
 	echo 'SKIPPED, no servers: $(notdir $(INT_BINS))'
 integration: $(INT_BINS) ## build and run the integration tests only
-	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
+	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
 unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 	@sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS)
 
@@ -269,7 +273,7 @@ asan: ## all programs and tests with the address and undefined behaviour sanitiz
 tsan: ## the tests of what has threads, with the thread sanitizer
 	+$(Q)$(SAN_ENV) $(TSAN_MAKE) tsan-run
 tsan-run: $(TSAN_BINS)
-	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $^
+	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $^
 cov: ## lines covered by the tests, per module; fails when sync or protocol fall below 80 %
 	$(Q)find $(B)/cov -name '*.gcda' -exec rm -f {} + 2>/dev/null || :
 	+$(Q)$(COV_MAKE) check
