@@ -255,15 +255,16 @@ unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 SAN_ENV := CK_FORK=no STEPS=100000 KILLS=10 G_SLICE=always-malloc \
            ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1 \
            UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/harness/lsan.supp \
-           TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$(CURDIR)/tests/harness/tsan.supp
+           TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/tests/harness/tsan.supp
 # gcc knows the lengths of texts worse in instrumented code: its warnings of cut texts are for the plain build
-SAN_FLAGS := OPT='-O1 -fno-omit-frame-pointer' EXTRA_CFLAGS='-Wno-format-truncation -Wno-maybe-uninitialized'
+SAN_WARN  := -Wno-format-truncation -Wno-maybe-uninitialized
+SAN_FLAGS := OPT='-O1 -fno-omit-frame-pointer' EXTRA_CFLAGS='$(SAN_WARN)'
 ASAN_MAKE := $(MAKE) --no-print-directory B=$(B)/asan SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' $(SAN_FLAGS)
 TSAN_MAKE := $(MAKE) --no-print-directory B=$(B)/tsan SAN=-fsanitize=thread $(SAN_FLAGS)
-COV_MAKE  := $(MAKE) --no-print-directory B=$(B)/cov OPT=-O1 EXTRA_CFLAGS='--coverage -fprofile-update=atomic' EXTRA_LDFLAGS=--coverage
+COV_MAKE  := $(MAKE) --no-print-directory B=$(B)/cov OPT=-O1 EXTRA_CFLAGS='--coverage -fprofile-update=atomic $(SAN_WARN)' EXTRA_LDFLAGS=--coverage
 # what has threads
 TSAN_UNIT := hub httpd backend
-TSAN_INT  := $(filter test_cache test_store test_backend test_engine% test_usmd% test_sync%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
+TSAN_INT  := $(filter test_cache test_store test_backend test_daemon test_story test_engine%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
 TSAN_BINS := $(patsubst %,$(B)/tests/unit_%,$(filter $(TSAN_UNIT),$(UNIT_MODULES))) $(patsubst %,$(B)/tests/int_%,$(TSAN_INT))
 
 .PHONY: asan tsan tsan-run cov
