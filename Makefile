@@ -83,6 +83,11 @@ $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 # where the programs look unless told otherwise
 DAEMON_PATHS = -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
 $(B)/obj/src/daemon/%.o: MODULE_CFLAGS = $(DAEMON_PATHS)
+$(patsubst %.c,$(B)/obj/%.o,$(call src_of,daemon)): $(B)/paths
+# written only when they differ from those of the last build
+.PHONY: FORCE
+$(B)/paths: FORCE
+	@mkdir -p $(@D); echo '$(PREFIX) $(SYSCONFDIR)' | cmp -s - $@ || echo '$(PREFIX) $(SYSCONFDIR)' >$@
 
 # program: object with main, its modules in link order
 define program_rules
