@@ -103,7 +103,6 @@ ox_get_any(struct ox_session *s, struct arena *a, enum content ct, const char *f
 	if (ct == CT_FOLDER || ct == CT_MAIL)
 		return err_set(e, RC_INTERNAL, "ids of %s mean nothing without their folder", model_content(ct)->ox_module);
 	if (folder_hint != NULL) {
-		/* cppcheck-suppress objectIndex ; an array of one */
 		rc = list_in(s, a, ct, &folder_hint, 1, id_text(id, NULL, tmp), out, e);
 		if (rc != RC_OK || *out != NULL)
 			return rc;

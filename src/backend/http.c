@@ -79,7 +79,7 @@ backend_free(struct backend *b)
 {
 	if (b == NULL)
 		return;
-	for (unsigned i = 0; i < b->n_idle; i++)
+	for (unsigned i = 0; b->idle != NULL && i < b->n_idle; i++)
 		curl_easy_cleanup(b->idle[i]);
 	mem_free(b->idle);
 	mem_free((char *)(uintptr_t)b->o.url);

@@ -529,7 +529,7 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 		rc = object_begin(a, in, uuid, &o, e);
 		fresh = true;
 	}
-	if (rc != RC_OK)
+	if (rc != RC_OK || o == NULL)
 		return rc;
 	if (!fresh)
 		(void)look_again(a, o);

@@ -17,6 +17,7 @@
 
 #define STATE_DIR ".usmsync"
 #define PAGE_CHANGES 50 /* changes sent in one request */
+#define MAX_LOST 20     /* answers of one folder that may get lost before a run gives up */
 
 struct options {
 	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy;

@@ -45,7 +45,7 @@ object_to_text(enum content ct, const json_t *object, char **text, size_t *n, st
 	else if (ct == CT_TASK)
 		prc = pim_ical_task_format(object, &opt, text, &pe);
 	rc = from_pim(prc, &pe, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK && *text != NULL)
 		*n = strlen(*text);
 	return rc;
 }

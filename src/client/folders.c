@@ -67,8 +67,14 @@ folder_gone(struct client *c, struct cfolder *f, struct err *e)
 	struct cobject **o;
 	size_t n;
 	char *full = full_path(c, f->path);
-	enum rc rc = state_objects(c, f->id, &o, &n, e);
+	enum rc rc = state_begin(c, e);
 
+	if (rc != RC_OK) {
+		mem_free(full);
+		return rc;
+	}
+	/* files and folder in one: files removed of a folder that the state still has would look like deletions made here */
+	rc = state_objects(c, f->id, &o, &n, e);
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {
 		char *path = path_join(f->path, o[i]->file);
 
@@ -79,6 +85,10 @@ folder_gone(struct client *c, struct cfolder *f, struct err *e)
 	if (rc == RC_OK)
 		rc = state_folder_drop(c, f->id, e);
 	if (rc == RC_OK)
+		rc = state_commit(c, e);
+	else
+		state_rollback(c);
+	if (rc == RC_OK)
 		rc = state_todo_run(c, e);
 	if (rc == RC_OK && full != NULL && rmdir(full) != 0 && errno != ENOENT)
 		say(c, "%s: the folder is gone on the server; files of yours stay in the directory", f->path);
@@ -86,48 +96,104 @@ folder_gone(struct client *c, struct cfolder *f, struct err *e)
 	return rc;
 }
 
+static bool
+is_directory(const char *full)
+{
+	struct stat st;
+
+	return full != NULL && lstat(full, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/*
+ * The directory of a known folder, moved along when the folder was renamed (WANT may become the old path when that fails).  One that
+ * vanished is no deletion of all that was in it: the folder is forgotten here, and comes again whole.
+ */
+static enum rc
+keep_directory(struct client *c, const struct cfolder *f, struct cfolder *want, struct err *e)
+{
+	char *from = full_path(c, f->path), *to = full_path(c, want->path);
+	enum rc rc = RC_OK;
+
+	if (from == NULL || to == NULL) {
+		rc = err_set(e, RC_NOMEM, "out of memory");
+		goto out;
+	}
+	if (strcmp(from, to) != 0 && is_directory(from) && (is_directory(to) || rename(from, to) != 0)) {
+		/* a directory with other files there would make those of this folder look deleted */
+		say(c, "%s: could not be renamed to %s", f->path, want->path);
+		mem_free(want->path);
+		want->path = mem_dup_str(f->path);
+		if (want->path == NULL)
+			rc = err_set(e, RC_NOMEM, "out of memory");
+		goto out;
+	}
+	if (!is_directory(to)) {
+		say(c, "%s: the directory is gone; what the server has comes again", want->path);
+		rc = state_folder_drop(c, f->id, e);
+	}
+out:
+	mem_free(from);
+	mem_free(to);
+	return rc;
+}
+
+static int
+by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct cfolder *)a)->path, ((const struct cfolder *)b)->path);
+}
+
+/* The folders of TREE that hold objects, parents before their children: a renamed parent takes them along. */
+static enum rc
+wanted_folders(const json_t *tree, struct cfolder **out, size_t *n, struct err *e)
+{
+	struct cfolder *w = mem_alloc((json_object_size(tree) + 1) * sizeof(*w));
+	const char *uuid;
+	json_t *v;
+
+	*out = w;
+	*n = 0;
+	if (w == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	json_object_foreach((json_t *)tree, uuid, v) {
+		struct cfolder *x = &w[*n];
+
+		if (module_content(v) == CT_FOLDER)
+			continue;
+		x->ct = module_content(v);
+		(void)snprintf(x->uuid, sizeof(x->uuid), "%s", uuid);
+		x->path = folder_path(tree, uuid, 0);
+		if (x->path == NULL)
+			return err_set(e, RC_NOMEM, "out of memory");
+		(*n)++;
+	}
+	qsort(w, *n, sizeof(*w), by_path);
+	return RC_OK;
+}
+
 /* Directories as the tree wants them; a renamed folder takes its directory along. */
 static enum rc
 directories(struct client *c, const json_t *tree, struct err *e)
 {
-	struct cfolder *f = NULL;
-	const char *uuid;
-	json_t *v;
-	size_t n = 0;
+	struct cfolder *f = NULL, *want = NULL;
+	size_t n = 0, n_want = 0;
 	enum rc rc = state_folders(c, &f, &n, e);
 
 	for (size_t i = n; i > 1 && rc == RC_OK; i--)
 		if (f[i - 1].id != 0 && json_object_get(tree, f[i - 1].uuid) == NULL)
 			rc = folder_gone(c, &f[i - 1], e);
-	json_object_foreach((json_t *)tree, uuid, v) {
-		struct cfolder want = { .ct = module_content(v) };
-		const char *old = NULL;
-		char *from, *to;
-
-		if (rc != RC_OK || want.ct == CT_FOLDER)
-			continue;
-		want.path = folder_path(tree, uuid, 0);
-		if (want.path == NULL) {
-			rc = err_set(e, RC_NOMEM, "out of memory");
-			break;
-		}
-		(void)snprintf(want.uuid, sizeof(want.uuid), "%s", uuid);
-		for (size_t i = 0; i < n; i++)
-			if (strcmp(f[i].uuid, uuid) == 0)
-				old = f[i].path;
-		if (old != NULL && strcmp(old, want.path) != 0) {
-			from = full_path(c, old);
-			to = full_path(c, want.path);
-			if (from != NULL && to != NULL && rename(from, to) != 0 && errno != ENOENT)
-				say(c, "%s: could not be renamed to %s", old, want.path);
-			mem_free(from);
-			mem_free(to);
-		}
-		rc = state_folder_put(c, &want, e);
+	if (rc == RC_OK)
+		rc = wanted_folders(tree, &want, &n_want, e);
+	for (size_t k = 0; k < n_want && rc == RC_OK; k++) {
+		for (size_t i = 0; i < n && rc == RC_OK; i++)
+			if (f[i].id != 0 && strcmp(f[i].uuid, want[k].uuid) == 0)
+				rc = keep_directory(c, &f[i], &want[k], e);
 		if (rc == RC_OK)
-			rc = dir_make(c, want.path, e);
-		mem_free(want.path);
+			rc = state_folder_put(c, &want[k], e);
+		if (rc == RC_OK)
+			rc = dir_make(c, want[k].path, e);
 	}
+	cfolder_free(want, n_want);
 	cfolder_free(f, n);
 	return rc;
 }
@@ -292,7 +358,7 @@ hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, st
 		command = "reconcile";
 		pairs = json_array();
 		json_object_foreach(tree, uuid, v)
-			(void)json_array_append_new(pairs, json_pack("[s,s]", uuid, json_string_value(json_object_get(v, "rev"))));
+			(void)json_array_append_new(pairs, json_pack("[s,s]", uuid, json_string_value(json_object_get(v, "rev")) != NULL ? json_string_value(json_object_get(v, "rev")) : ""));
 		(void)json_object_set_new(body, "pairs", pairs);
 	} else {
 		command = "syncInit";
@@ -338,6 +404,7 @@ hierarchy_sync(struct client *c, struct err *e)
 	struct cfolder *f;
 	size_t n;
 	bool first = true;
+	unsigned lost = 0;
 	enum rc rc = state_folders(c, &f, &n, e);
 
 	mem_free(text);
@@ -345,7 +412,10 @@ hierarchy_sync(struct client *c, struct err *e)
 		tree = json_object();
 	for (unsigned page = 0; rc == RC_OK && (first || f[0].more) && page < 10000; page++) {
 		rc = hierarchy_page(c, &f[0], tree, first, e);
-		first = false;
+		if (rc == RC_TIMEOUT && ++lost <= MAX_LOST)
+			rc = RC_OK; /* the same again */
+		else
+			first = false;
 	}
 	if (rc == RC_OK)
 		rc = directories(c, tree, e);

@@ -5,7 +5,9 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#define MAX_CONNECTS 8 /* attempts, 3.6 s in all */
 #define MAX_ANSWER ((size_t)512 * 1024 * 1024)
 
 struct net {
@@ -110,6 +112,14 @@ net_watch(struct net *n, bool (*ask)(void *arg), void *arg)
 	n->asked_at = now_mono_us();
 }
 
+static void
+pause_ms(unsigned ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	(void)nanosleep(&ts, NULL);
+}
+
 static enum rc
 post(struct net *n, const char *command, const json_t *body, unsigned timeout_s, struct buf *out, long *status, char *type, size_t type_size, struct err *e)
 {
@@ -130,11 +140,14 @@ post(struct net *n, const char *command, const json_t *body, unsigned timeout_s,
 	(void)curl_easy_setopt(n->curl, CURLOPT_POSTFIELDSIZE, (long)strlen(text));
 	(void)curl_easy_setopt(n->curl, CURLOPT_TIMEOUT, (long)timeout_s);
 	(void)curl_easy_setopt(n->curl, CURLOPT_WRITEDATA, out);
-	cc = curl_easy_perform(n->curl);
+	for (unsigned i = 0; (cc = curl_easy_perform(n->curl)) == CURLE_COULDNT_CONNECT && i < MAX_CONNECTS && !client_stop; i++)
+		pause_ms(100 * (i + 1)); /* nothing was sent: the server starts again perhaps */
 	if (cc == CURLE_ABORTED_BY_CALLBACK)
 		rc = err_set(e, RC_BUSY, "interrupted");
 	else if (cc == CURLE_OPERATION_TIMEDOUT)
 		rc = err_set(e, RC_TIMEOUT, "the server did not answer in time");
+	else if (cc == CURLE_GOT_NOTHING || cc == CURLE_RECV_ERROR || cc == CURLE_SEND_ERROR || cc == CURLE_PARTIAL_FILE)
+		rc = err_set(e, RC_TIMEOUT, "the connection to the server broke; its answer is lost");
 	else if (cc != CURLE_OK)
 		rc = err_set(e, RC_UPSTREAM, "%s: %s", n->base, curl_easy_strerror(cc));
 	if (rc != RC_OK)

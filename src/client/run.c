@@ -3,9 +3,9 @@
 #include "client/client_int.h"
 
 #include <string.h>
+#include <time.h>
 
 #define REQUEST_TIMEOUT_S 600
-#define MAX_LOST 20    /* answers of one folder that may get lost before a run gives up */
 #define MAX_ROUNDS 100000 /* pages of one folder in one run: far above any folder, and no loop is endless */
 
 static void
@@ -48,6 +48,8 @@ folder_page(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n,
 		f->reconcile = true;
 		f->more = true;
 		rc = state_folder_save(c, f, e);
+	} else if (rc == RC_CONFLICT) {
+		rc = RC_OK; /* the state came from a backup: the server has seen higher numbers; the next request has one more */
 	} else if (rc == RC_OK) {
 		rc = apply_answer(c, f, o, n, body, data, e);
 		*busy = f->more || sends;
@@ -158,9 +160,20 @@ ping(struct client *c, unsigned heartbeat_s, struct err *e)
 	return rc == RC_BUSY ? RC_OK : rc; /* something changed here, or a signal */
 }
 
+/* A server that is away or busy comes back, a folder that went is told by the next hierarchy. */
+static bool
+passes(enum rc rc)
+{
+	return rc == RC_UPSTREAM || rc == RC_TIMEOUT || rc == RC_NOTFOUND;
+}
+
+#define PAUSE_FIRST_S 5
+#define PAUSE_MAX_S 300
+
 enum rc
 run_watch(struct client *c, struct err *e)
 {
+	int pause = PAUSE_FIRST_S;
 	enum rc rc = RC_OK;
 
 	while (rc == RC_OK && !client_stop) {
@@ -168,6 +181,17 @@ run_watch(struct client *c, struct err *e)
 		rc = run_once(c, e);
 		if (rc == RC_OK && !client_stop)
 			rc = ping(c, 300, e);
+		if (!passes(rc)) {
+			pause = PAUSE_FIRST_S;
+			continue;
+		}
+		if (e->retry_after_s > pause)
+			pause = e->retry_after_s;
+		pause = pause < PAUSE_MAX_S ? pause : PAUSE_MAX_S;
+		say(c, "%s; trying again in %d s", e->text, pause);
+		(void)nanosleep(&(struct timespec){ .tv_sec = pause }, NULL); /* a signal ends it */
+		pause *= 2;
+		rc = RC_OK;
 	}
 	return client_stop ? RC_OK : rc;
 }

@@ -55,6 +55,7 @@ enum rc
 state_open(struct client *c, struct err *e)
 {
 	char *path;
+	int got;
 	enum rc rc = dir_make(c, STATE_DIR, e);
 
 	if (rc != RC_OK)
@@ -65,11 +66,12 @@ state_open(struct client *c, struct err *e)
 	if (sqlite3_open(path, &c->db) != SQLITE_OK)
 		rc = db_err(c, e);
 	mem_free(path);
+	/* two usmsync in one directory would tear the state apart: the second one is refused here */
+	if (rc == RC_OK && (got = sqlite3_exec(c->db, "PRAGMA locking_mode=EXCLUSIVE; BEGIN IMMEDIATE; COMMIT;", NULL, NULL, NULL)) != SQLITE_OK)
+		rc = got != SQLITE_BUSY && got != SQLITE_LOCKED ? db_err(c, e) :
+		    err_set(e, RC_BUSY, "another usmsync works on %s; wait for it or stop it", c->o.dir);
 	if (rc == RC_OK)
 		rc = exec(c, schema, e);
-	/* two usmsync in one directory would tear the state apart: the second one is refused here */
-	if (rc == RC_OK && sqlite3_exec(c->db, "PRAGMA locking_mode=EXCLUSIVE; BEGIN IMMEDIATE; COMMIT;", NULL, NULL, NULL) != SQLITE_OK)
-		rc = err_set(e, RC_BUSY, "another usmsync works on %s; wait for it or stop it", c->o.dir);
 	return rc;
 }
 

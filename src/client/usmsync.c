@@ -241,8 +241,10 @@ login(struct client *c, char *password, struct err *e)
 {
 	json_t *body = json_pack("{s:s, s:s, s:s, s:i}", "user", c->o.user, "password", password, "device", c->o.device, "protocol", 1), *data = NULL;
 	const char *token;
-	enum rc rc = body != NULL ? net_call(c->net, "login", body, 120, &data, e) : err_set(e, RC_PROTO, "the user name or the password is no valid UTF-8");
+	enum rc rc = body != NULL ? RC_TIMEOUT : err_set(e, RC_PROTO, "the user name or the password is no valid UTF-8");
 
+	for (unsigned i = 0; rc == RC_TIMEOUT && i < MAX_LOST && !client_stop; i++)
+		rc = net_call(c->net, "login", body, 120, &data, e);
 	json_decref(body);
 	token = json_string_value(json_object_get(data, "token"));
 	if (rc == RC_OK && token == NULL)

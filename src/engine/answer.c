@@ -147,7 +147,7 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	struct row *r = now_row(op, planned);
 	struct object *o = stash_get(op, r->id);
 	struct answer_item *it;
-	size_t at, dev = strlen(op->s->n->device);
+	size_t at, own = strlen(op->s->n->owner);
 	enum rc rc;
 
 	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at))
@@ -165,8 +165,8 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	it->object = o;
 	uuid_make(op->g->keys, op->t.tag, r->id, &it->uuid);
 	row_rev(op->g->keys, op->t.ct, r, it->rev);
-	if (r->client_id != NULL && strncmp(r->client_id, op->s->n->device, dev) == 0 && r->client_id[dev] == '/')
-		it->client_id = r->client_id + dev + 1;
+	if (r->client_id != NULL && strncmp(r->client_id, op->s->n->owner, own) == 0 && r->client_id[own] == '/')
+		it->client_id = r->client_id + own + 1;
 	if (op->t.ct == CT_FOLDER)
 		item_parent(op, it);
 	if (!whole)

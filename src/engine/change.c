@@ -22,11 +22,11 @@ change_build(struct op *op, const struct client_change *cc, struct change *ch, s
 
 	memset(ch, 0, sizeof(*ch));
 	ch->op = cc->op;
-	ch->client_id = cc->client_id;
+	ch->client_id = cc->has_uuid ? NULL : cc->client_id; /* who names the uuid means that row: the clientId is for what has none yet */
 	ch->rev = cc->rev;
 	ch->again = cc->again;
 	ch->blind_delete = cc->blind_delete;
-	ch->recreate = cc->client_id != NULL && strncmp(cc->client_id, "re.", 3) == 0;
+	ch->recreate = ch->client_id != NULL && strncmp(ch->client_id, "re.", 3) == 0;
 	if (cc->has_uuid && !uuid_id(op->g->keys, op->t.tag, &cc->uuid, &ch->id))
 		ch->id = 0;
 	ch->f = arena_array(op->a, struct change_field, t->n_fields);
@@ -59,9 +59,11 @@ work_load(struct work *w, struct err *e)
 		rc = store_intent_get(op->c, op->a, op->s->n->device_id, w->ch.client_id, &folder, &w->intent, e);
 		if (rc != RC_OK && rc != RC_NOTFOUND)
 			return rc;
-		w->has_intent = rc == RC_OK;
+		/* mails are numbered in their folder: an intent of another folder names another mail there */
+		w->has_intent = rc == RC_OK && (op->t.ct != CT_MAIL || folder == op->t.f.id);
 	}
-	if (w->has_intent && w->intent.state != INTENT_PENDING && w->intent.id != 0) {
+	/* of a mail the id may be but the lowest that a lost import can have (plan_side_effects): by now a foreign mail's */
+	if (w->has_intent && w->intent.state != INTENT_PENDING && w->intent.id != 0 && (op->t.ct != CT_MAIL || w->intent.id_known)) {
 		rc = op_row(op, w->intent.id, &w->row, e);
 		if (rc != RC_OK || w->row != NULL)
 			return rc;
@@ -119,7 +121,8 @@ work_intent_put(struct work *w, struct err *e)
 		op->cap_intents = cap;
 	}
 	op->intents[op->n_intents++] = w->ch.client_id;
-	w->intent.seq = op->next_seq;
+	/* a mail is found by its intent alone: it stays until an answer told of it, not until any answer was used */
+	w->intent.seq = op->t.ct == CT_MAIL ? 0 : op->next_seq;
 	return store_intent_put(op->c, op->s->n->device_id, op->t.f.id, w->ch.client_id, &w->intent, e);
 }
 
@@ -268,7 +271,7 @@ ask_uid(struct work *w, bool *again, struct err *e)
 	} else if (op->t.ct == CT_FOLDER) {
 		rc = RC_NOTFOUND; /* a folder is found by parent and title when it is created (write.c) */
 	} else {
-		rc = ox_find_uid(op->s->ox, op->a, op->t.ct, client_uid_format(op->a, op->s->n->device, w->ch.client_id), &o, e);
+		rc = ox_find_uid(op->s->ox, op->a, op->t.ct, client_uid_format(op->a, op->s->n->owner, w->ch.client_id), &o, e);
 	}
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return rc;
@@ -282,7 +285,6 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			rc = object_sight(op->a, op->g->keys, o, &s);
 			w->intent.else_f = s.f;
 			w->intent.else_nf = rc == RC_OK ? s.nf : 0;
-			rc = RC_OK;
 		}
 		object_drop(o);
 	}
@@ -343,6 +345,15 @@ out:
 
 /* ---- one attempt ---- */
 
+/* OX did not say: this change is sent again, the others go on. */
+static enum rc
+unanswered(struct work *w)
+{
+	w->res->status = ST_RETRY;
+	w->res->has_uuid = false;
+	return RC_OK;
+}
+
 /* RC_OK: W->res->status holds the answer, or *again asks for a refresh and another attempt. */
 static enum rc
 attempt(struct work *w, bool *again, struct err *e)
@@ -358,12 +369,16 @@ attempt(struct work *w, bool *again, struct err *e)
 		plan(w, moved_checked);
 		if (w->p.kind == PLAN_FIND_UID) {
 			rc = ask_uid(w, again, e);
+			if (rc == RC_TIMEOUT)
+				return unanswered(w);
 			if (rc != RC_OK || *again)
 				return rc;
 			continue;
 		}
 		if (w->p.kind == PLAN_FIND_MOVED) {
 			rc = apply_moved(w, again, &gone, e);
+			if (rc == RC_TIMEOUT)
+				return unanswered(w);
 			if (rc != RC_OK || *again)
 				return rc;
 			if (!gone)
@@ -411,8 +426,11 @@ attempt(struct work *w, bool *again, struct err *e)
  * way to OX ends the request, which the client repeats as a whole.
  */
 static bool
-belongs_to_change(enum rc rc)
+belongs_to_change(enum rc rc, const struct err *e)
 {
+	/* OX answered, and with an error of its own (category 8, ox-http-api.md 1.3): it may fail on this object for ever, and what follows must not wait */
+	if (rc == RC_UPSTREAM)
+		return e->category == OX_CATEGORY_ERROR;
 	return rc == RC_PROTO || rc == RC_FORBIDDEN || rc == RC_NOTFOUND || rc == RC_LIMIT;
 }
 
@@ -421,17 +439,35 @@ static enum rc
 parent_as_field(struct op *op, struct client_change *cc, struct err *e)
 {
 	int i = model_field(model_content(CT_FOLDER), "folder_id");
-	const char *parent = "1";
+	const char *parent = "1", *self;
 	enum content ct;
 
 	if (op->t.ct != CT_FOLDER || cc->op != OP_MODIFY || !cc->has_move || i < 0)
 		return RC_OK;
 	if (!uuid_is_zero(&cc->move_to) && !folder_uuid_oxid(op, &cc->move_to, &parent, &ct))
 		return err_set_path(e, RC_NOTFOUND, "parent", "the parent folder does not exist (any more)");
+	if (uuid_is_zero(&cc->move_to) && folder_uuid_oxid(op, &cc->uuid, &self, &ct) && ct == CT_MAIL)
+		parent = "default0"; /* mail folders lie below their account's root (ox-http-api.md 3.2) */
 	if (cc->object == NULL && (cc->object = object_new(op->a, CT_FOLDER)) == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a change");
 	object_set(cc->object, (unsigned)i, json_string(parent));
 	fmask_set(&cc->fields, (unsigned)i);
+	return RC_OK;
+}
+
+/* A move that cannot be is refused before the change that comes with it is written. */
+static enum rc
+move_possible(struct op *op, const struct client_change *cc, struct err *e)
+{
+	const char *to;
+	enum content ct;
+
+	if (op->t.ct == CT_FOLDER || !cc->has_move)
+		return RC_OK;
+	if (!folder_uuid_oxid(op, &cc->move_to, &to, &ct))
+		return err_set_path(e, RC_NOTFOUND, "folder", "the folder to move into does not exist (any more)");
+	if (ct != op->t.ct)
+		return err_set_path(e, RC_PROTO, "folder", "an object can only be moved into a folder of its own type");
 	return RC_OK;
 }
 
@@ -444,13 +480,15 @@ one_change(struct op *op, size_t i, struct err *e)
 	enum rc rc = parent_as_field(op, cc, e);
 
 	w.res->change = i;
+	if (rc == RC_OK)
+		rc = move_possible(op, cc, e);
 	if (rc != RC_OK)
 		goto refused;
 	rc = change_build(op, cc, &w.ch, e);
 	if (rc != RC_OK)
 		return rc;
 	if (cc->client_id != NULL) {
-		w.key = arena_printf(op->a, "%s/%s", op->s->n->device, cc->client_id);
+		w.key = arena_printf(op->a, "%s/%s", op->s->n->owner, cc->client_id);
 		if (w.key == NULL)
 			return err_set(e, RC_NOMEM, "out of memory for a change");
 	}
@@ -476,7 +514,7 @@ refused:
 	buf_fini(&w.raw);
 	if (rc == RC_OK)
 		return RC_OK;
-	if (!belongs_to_change(rc))
+	if (!belongs_to_change(rc, e))
 		return rc;
 	w.res->failed = true;
 	w.res->err = *e;

@@ -9,7 +9,7 @@ struct work {
 	struct op *op;
 	const struct client_change *cc;
 	struct change ch;
-	const char *key;         /* "<device>/<clientId>" as rows carry it */
+	const char *key;         /* "<owner>/<clientId>" as rows carry it */
 	struct answer_result *res;
 	struct row *row;
 	struct intent intent;

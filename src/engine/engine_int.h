@@ -8,6 +8,7 @@
 #include "usmd/engine.h"
 
 #define DAY_MS INT64_C(86400000)
+#define OX_CATEGORY_ERROR 8 /* "error": OX itself failed (ox-http-api.md 1.3) */
 #define SESSION_BUCKETS 4096
 #define ACCOUNT_BUCKETS 1024
 #define THROTTLE_SLOTS 4096
@@ -27,6 +28,7 @@ struct node_session {
 	unsigned char hash[32];  /* SHA-256 of the token: its key everywhere */
 	int64_t account_id, device_id;
 	char device[65];
+	char owner[90];          /* "<OX user>.<device>": makes uids; users who share a folder may well name their devices alike */
 	struct account *account;
 	struct device_config config;
 	msec_t expires;
@@ -105,6 +107,8 @@ struct op {
 	struct store_cursor cur;      /* the client's; c.epoch 0 for init and reconcile */
 	uint64_t next_seq;
 	struct folder_ref ref;        /* what T is, as the client names it */
+	struct ox_digest digest;      /* of OX's answer that the index agrees with, asked for since digest_since */
+	msec_t digest_since;
 	msec_t refreshed_at;          /* when OX was asked in this operation, 0 = it was not */
 	struct sync_request *req;
 	struct sync_answer *out;

@@ -98,6 +98,10 @@ hierarchy_first(struct op *op, struct target *hier, struct err *e)
 		rc = op_refresh(op, true, e);
 		*hier = op->t;
 		op->t = saved;
+		/* rows of the hierarchy are no rows of the folder that this operation is about, though the numbers may be equal */
+		op->now_at = NULL;
+		op->n_now = op->cap_now = 0;
+		op->refreshed_at = 0;
 	}
 	store_unlock(op->c, hier->f.id);
 	return rc;

@@ -91,6 +91,22 @@ merge_kill(struct merge *m, const struct row *old, struct err *e)
 	return sync_kill(&m->head, r) ? merge_note(m, r, e) : RC_OK;
 }
 
+/* What OX could not show: no version is known of it, so the next listing finds it changed and it is told then. */
+static enum rc
+merge_unknown(struct merge *m, const struct row *old, struct err *e)
+{
+	struct row *r;
+
+	if (old->dead || (!old->known && old->lm == 0))
+		return RC_OK;
+	r = arena_memdup(m->op->a, old, sizeof(*r));
+	if (r == NULL)
+		return err_set(e, RC_NOMEM, "out of memory while merging");
+	r->known = false;
+	r->lm = 0;
+	return merge_note(m, r, e);
+}
+
 static enum rc
 merge_save(struct store_conn *c, void *arg, struct err *e)
 {
@@ -295,9 +311,11 @@ op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expe
 		if (rc == RC_OK)
 			rc = merge_sighting(&m, imap_get(at, o[k]->id, &i) ? rows[i] : NULL, &s, NULL, e);
 	}
-	for (size_t k = 0; k < n_expect && rc == RC_OK; k++)
-		if (stash_get(op, expect[k]) == NULL && imap_get(at, expect[k], &i) && !is_broken(op, expect[k]))
-			rc = merge_kill(&m, rows[i], e);
+	for (size_t k = 0; k < n_expect && rc == RC_OK; k++) {
+		if (stash_get(op, expect[k]) != NULL || !imap_get(at, expect[k], &i))
+			continue;
+		rc = is_broken(op, expect[k]) ? merge_unknown(&m, rows[i], e) : merge_kill(&m, rows[i], e);
+	}
 	return rc == RC_OK ? merge_end(&m, e) : rc;
 }
 
@@ -383,8 +401,10 @@ merge_contents(struct merge *m, const struct row *const *old, const struct sight
 
 			while (j < k && ids[j] != o[x]->id)
 				j++;
+			if (j == k || o[x]->broken) /* its row stays stale, and is asked for again in every listing */
+				continue;
 			rc = op_sight(op, o[x], &full, e);
-			if (rc == RC_OK && j < k)
+			if (rc == RC_OK)
 				rc = merge_sighting(m, old[i + j], &full, NULL, e);
 		}
 		object_drop_all(o, got);
@@ -465,12 +485,14 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 	struct row **rows;
 	struct imap *at;
 	struct merge m;
-	msec_t ts;
-	enum rc rc = ox_updates(op->s->ox, op->a, op->t.ct, op->t.oxid, op->t.f.ox_ts > op->g->o.overlap_ms ? op->t.f.ox_ts - op->g->o.overlap_ms : 0,
-	    &o, &n, &deleted, &n_deleted, &ts, e);
+	msec_t ts, since = op->t.f.ox_ts > op->g->o.overlap_ms ? op->t.f.ox_ts - op->g->o.overlap_ms : 0;
+	struct ox_digest digest;
+	enum rc rc = ox_updates(op->s->ox, op->a, op->t.ct, op->t.oxid, since, &o, &n, &deleted, &n_deleted, &ts, &digest, e);
 
 	if (rc == RC_NOTFOUND && e != NULL && strcmp(e->code, "SVL-0011") == 0)
 		return refresh_listing(op, now, e); /* contacts: only deletions lie in the interval (ox-races.md) */
+	if (rc == RC_UPSTREAM && e != NULL && e->category == OX_CATEGORY_ERROR)
+		return refresh_listing(op, now, e); /* one object that OX cannot show must not block its folder */
 	if (rc != RC_OK)
 		return rc;
 	ids = arena_array(op->a, int64_t, n + n_deleted + 1);
@@ -507,7 +529,12 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 		m.f.seen_at = now;
 		m.head_changed = true;
 	}
-	return merge_end(&m, e);
+	rc = merge_end(&m, e);
+	if (rc == RC_OK) {
+		op->digest = digest;
+		op->digest_since = since;
+	}
+	return rc;
 }
 
 static enum rc
@@ -566,6 +593,7 @@ op_refresh(struct op *op, bool force, struct err *e)
 	if (!force && f->init && quick_fresh(op))
 		return RC_OK;
 	op->refreshed_at = now;
+	op->digest.set = false;
 	if (op->t.ct == CT_FOLDER) {
 		if (force)
 			hierarchy_drop(op);

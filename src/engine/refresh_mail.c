@@ -63,7 +63,7 @@ refresh_newest(struct op *op, const struct ox_examine *x, size_t max, msec_t now
 	struct row **rows, **top;
 	struct imap *at, *seen;
 	struct merge m;
-	size_t n, n_top, live, i, added = 0, killed = 0;
+	size_t n, n_top = 0, live, i, added = 0, killed = 0;
 	int64_t *ids, lowest = INT64_MAX;
 	enum rc rc = ox_mail_newest(op->s->ox, op->a, op->g->keys, op->t.oxid, max, &s, &n, e);
 
@@ -121,6 +121,8 @@ refresh_mail(struct op *op, msec_t now, struct err *e)
 	if (f->init && f->validity != x.validity) {
 		log_info("mail-epoch", "folder=%lld a new UIDVALIDITY: the folder is indexed anew", (long long)f->id);
 		rc = store_txn(op->c, epoch_reset, op, e);
+		if (rc == RC_CONFLICT) /* no conflict of the client's */
+			return err_set(e, RC_BUSY, "the folder was changed by another node meanwhile; repeat the request");
 		if (rc != RC_OK)
 			return rc;
 	}

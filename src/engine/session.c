@@ -53,9 +53,12 @@ account_find_locked(struct engine *g, int64_t context, int64_t user)
 	return a;
 }
 
-/* Gives OX to the account (taking over the reference), or drops it when the account has one that WINS. */
+/*
+ * Gives OX to the account (taking over the reference).  One of two sessions has to go: *DROP is released by the caller, and
+ * ended at OX when it is not the one that the account keeps.  The account's own stays, unless PASSWORD (just verified) is another.
+ */
 static struct account *
-account_attach_locked(struct engine *g, struct ox_session *ox, bool replace, struct ox_session **drop)
+account_attach_locked(struct engine *g, struct ox_session *ox, const char *password, struct ox_session **drop)
 {
 	const struct ox_user *u = ox_session_user(ox);
 	struct account *a = account_find_locked(g, u->context_id, u->user_id);
@@ -81,7 +84,7 @@ account_attach_locked(struct engine *g, struct ox_session *ox, bool replace, str
 	}
 	if (a->ox == NULL) {
 		a->ox = ox;
-	} else if (replace) {
+	} else if (password != NULL && !ox_session_password_is(a->ox, password)) {
 		*drop = a->ox;
 		a->ox = ox;
 	} else {
@@ -170,11 +173,12 @@ session_remove(struct engine *g, struct node_session *n)
 
 /* OX is taken over. On success *OUT carries a reference for the caller. */
 static enum rc
-session_add(struct engine *g, const unsigned char hash[32], const struct store_session *row, struct ox_session *ox, bool replace,
+session_add(struct engine *g, const unsigned char hash[32], const struct store_session *row, struct ox_session *ox, const char *password,
     struct node_session **out, struct err *e)
 {
 	struct node_session *n = mem_alloc(sizeof(*n)), *other;
 	struct ox_session *drop = NULL;
+	bool end = false;
 	enum rc rc = RC_OK;
 
 	*out = NULL;
@@ -184,6 +188,7 @@ session_add(struct engine *g, const unsigned char hash[32], const struct store_s
 		other->refs++;
 		*out = other;
 		drop = ox;
+		end = ox != other->account->ox;
 		mem_free(n);
 		goto out;
 	}
@@ -192,7 +197,8 @@ session_add(struct engine *g, const unsigned char hash[32], const struct store_s
 		rc = err_set(e, RC_NOMEM, "out of memory for a session");
 		goto out;
 	}
-	n->account = account_attach_locked(g, ox, replace, &drop);
+	n->account = account_attach_locked(g, ox, password, &drop);
+	end = n->account != NULL && drop != n->account->ox;
 	if (n->account == NULL) {
 		mem_free(n);
 		rc = err_set(e, RC_NOMEM, "out of memory for an account");
@@ -202,6 +208,7 @@ session_add(struct engine *g, const unsigned char hash[32], const struct store_s
 	n->account_id = row->account;
 	n->device_id = row->device;
 	(void)snprintf(n->device, sizeof(n->device), "%s", row->device_name);
+	(void)snprintf(n->owner, sizeof(n->owner), "%lld.%s", (long long)n->account->user, n->device);
 	config_parse(g, row->config, &n->config);
 	n->expires = row->expires;
 	n->refs = 2;
@@ -212,7 +219,10 @@ session_add(struct engine *g, const unsigned char hash[32], const struct store_s
 	metric_add(M_SESSIONS, 1);
 out:
 	(void)pthread_mutex_unlock(&g->lock);
-	ox_session_unref(drop);
+	if (end)
+		ox_end(drop);
+	else
+		ox_session_unref(drop);
 	return rc;
 }
 
@@ -404,8 +414,7 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	rc = store_session_put(c, hash, row.account, row.device, row.expires, e);
 	if (rc != RC_OK)
 		goto out;
-	/* a second session of OX for the account is closed; the newest password is the one to keep */
-	rc = session_add(g, hash, &row, ox, true, &n, e);
+	rc = session_add(g, hash, &row, ox, in->password, &n, e);
 	ox = NULL;
 	if (rc != RC_OK)
 		goto out;
@@ -462,7 +471,7 @@ session_load(struct engine *g, const char *token, const unsigned char hash[32], 
 			goto out;
 		}
 	}
-	rc = session_add(g, hash, &row, ox, false, out, e);
+	rc = session_add(g, hash, &row, ox, NULL, out, e);
 	ox = NULL;
 out:
 	ox_session_unref(ox);

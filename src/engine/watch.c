@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#define CARE_MS (5 * 60 * 1000)
 #define POLLED_SLOTS 65536 /* lossy memory of what was polled when: a collision costs one request too many */
 
 struct engine_watch {
@@ -18,6 +19,7 @@ struct engine_watch {
 	struct engine *g;
 	struct engine_session *s;
 	msec_t due;                       /* next poll, under engine.lock */
+	bool looked;                      /* what comes now is a look after a wake-up */
 	size_t n;
 	uint64_t *tags;
 	struct ping_entry entries[];
@@ -26,7 +28,7 @@ struct engine_watch {
 void
 op_wake(struct op *op, uint64_t topic)
 {
-	metric_add(M_WAKEUPS, (int64_t)hub_wake(op->g->hub, topic));
+	(void)hub_wake(op->g->hub, topic);
 	cache_publish(op->g->cache, topic);
 }
 
@@ -90,9 +92,13 @@ refresh_locked(struct op *op, struct target *t, const struct folder_ref *ref, st
 	return rc;
 }
 
-/* Brings the indexes of the entries up to date with as few requests to OX as possible. */
+/*
+ * Brings the indexes of the entries up to date with as few requests to OX as possible.  FORCE: somebody said that something
+ * changed; another user of a shared folder cannot know how fresh this user's index is taken to be.  A target that is not there any
+ * more (f.id 0, or OX says so: it becomes that) is for the sync to tell.
+ */
 static enum rc
-look(struct op *op, const struct ping_entry *entries, struct target *targets, size_t n, struct err *e)
+look(struct op *op, const struct ping_entry *entries, struct target *targets, size_t n, bool force, struct err *e)
 {
 	struct ox_updates_req *req = arena_array(op->a, struct ox_updates_req, n + 1);
 	size_t *of = arena_array(op->a, size_t, n + 1), k = 0;
@@ -106,7 +112,7 @@ look(struct op *op, const struct ping_entry *entries, struct target *targets, si
 
 		op->t = targets[i];
 		op->ref = entries[i].folder;
-		if (f->init && quick_fresh(op))
+		if (f->id == 0 || (!force && f->init && quick_fresh(op)))
 			continue;
 		if (!f->init || targets[i].ct == CT_MAIL || targets[i].ct == CT_FOLDER) {
 			dirty[i] = true; /* these refreshes begin with a cheap question of their own */
@@ -122,19 +128,33 @@ look(struct op *op, const struct ping_entry *entries, struct target *targets, si
 		dirty[of[i]] = updates_differ(op, &targets[of[i]], &req[i]);
 	for (size_t i = 0; i < k; i++)
 		object_drop_all(req[i].objects, req[i].n);
-	for (size_t i = 0; i < n && rc == RC_OK; i++)
-		if (dirty[i])
-			rc = refresh_locked(op, &targets[i], &entries[i].folder, e);
+	for (size_t i = 0; i < n && rc == RC_OK; i++) {
+		uint64_t tag = targets[i].tag;
+
+		if (!dirty[i])
+			continue;
+		rc = refresh_locked(op, &targets[i], &entries[i].folder, e);
+		if (rc == RC_NOTFOUND) {
+			targets[i].f.id = 0;
+			op_wake(op, tag);
+			rc = RC_OK;
+		}
+	}
 	hierarchy_drop(op);
 	return rc;
 }
 
+/* A folder that goes while somebody waits for it is a change (KNOWN), one that never was is a mistake. */
 static enum rc
-open_targets(struct op *op, const struct ping_entry *entries, size_t n, struct target *targets, struct err *e)
+open_targets(struct op *op, const struct ping_entry *entries, size_t n, bool known, struct target *targets, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
 		enum rc rc = target_open(op, &entries[i].folder, &targets[i], e);
 
+		if (rc == RC_NOTFOUND && known) {
+			targets[i].f.id = 0;
+			continue;
+		}
 		if (rc == RC_NOTFOUND && e != NULL)
 			(void)snprintf(e->path, sizeof(e->path), "folders[%zu].folder", i);
 		if (rc != RC_OK)
@@ -224,7 +244,7 @@ engine_watch_new(struct engine_session *s, const struct ping_entry *entries, siz
 	}
 	rc = op_begin(&op, s, a, e);
 	if (rc == RC_OK)
-		rc = open_targets(&op, entries, n, targets, e);
+		rc = open_targets(&op, entries, n, false, targets, e);
 	op_end(&op);
 	if (rc != RC_OK)
 		goto out;
@@ -275,7 +295,13 @@ entry_changed(struct op *op, const struct target *t, struct ping_entry *en, stru
 {
 	struct store_cursor cur;
 	msec_t w0, w1;
-	enum rc rc = store_cursor_get(op->c, op->a, op->s->n->device_id, t->f.id, &en->syncid, &cur, e);
+	enum rc rc;
+
+	if (t->f.id == 0) { /* gone while the client waited: its sync will tell */
+		en->changed = true;
+		return RC_OK;
+	}
+	rc = store_cursor_get(op->c, op->a, op->s->n->device_id, t->f.id, &en->syncid, &cur, e);
 
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return rc;
@@ -283,6 +309,19 @@ entry_changed(struct op *op, const struct target *t, struct ping_entry *en, stru
 	en->changed = rc == RC_NOTFOUND || cur.more || cur.c.epoch != t->f.epoch || cur.c.lo != t->f.cn || cur.c.view.w0 != w0 ||
 	    cur.c.view.w1 != w1;
 	return RC_OK;
+}
+
+static enum rc
+count_changed(struct op *op, struct engine_watch *w, const struct target *targets, size_t *n_changed, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	*n_changed = 0;
+	for (size_t i = 0; i < w->n && rc == RC_OK; i++) {
+		rc = entry_changed(op, &targets[i], &w->entries[i], e);
+		*n_changed += w->entries[i].changed;
+	}
+	return rc;
 }
 
 enum rc
@@ -298,13 +337,15 @@ engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry
 	*n_changed = 0;
 	rc = targets != NULL ? op_begin(&op, w->s, a, e) : err_set(e, RC_NOMEM, "out of memory for a ping");
 	if (rc == RC_OK)
-		rc = open_targets(&op, w->entries, w->n, targets, e);
-	if (rc == RC_OK && refresh)
-		rc = look(&op, w->entries, targets, w->n, e);
-	for (size_t i = 0; i < w->n && rc == RC_OK; i++) {
-		rc = entry_changed(&op, &targets[i], &w->entries[i], e);
-		*n_changed += w->entries[i].changed;
+		rc = open_targets(&op, w->entries, w->n, true, targets, e);
+	if (rc == RC_OK && w->looked) /* woken by an index that others brought up to date: OX need not be asked */
+		rc = count_changed(&op, w, targets, n_changed, e);
+	if (rc == RC_OK && refresh && *n_changed == 0) {
+		rc = look(&op, w->entries, targets, w->n, w->looked, e);
+		w->looked = true;
 	}
+	if (rc == RC_OK && *n_changed == 0)
+		rc = count_changed(&op, w, targets, n_changed, e);
 	op_end(&op);
 	hierarchy_drop(&op);
 	arena_free(a);
@@ -320,23 +361,26 @@ struct polled {
 
 /* Folders of W that nobody polled lately, noted as polled. */
 static size_t
-poll_pick(const struct engine_watch *w, struct polled *seen, msec_t now, struct ping_entry *out)
+poll_pick(const struct engine_watch *w, struct polled *seen, msec_t now, struct ping_entry *out, uint64_t *topic)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
-		struct polled *p = &seen[w->tags[i] % POLLED_SLOTS];
+		/* every user has an index of his own: that one of two who share a folder is up to date says nothing of the other */
+		uint64_t tag = w->tags[i] ^ (uint64_t)w->s->n->account_id * UINT64_C(0x9e3779b97f4a7c15);
+		struct polled *p = &seen[tag % POLLED_SLOTS];
 
-		if (p->tag == w->tags[i] && now - p->at < w->g->o.poll_ms * 9 / 10)
+		if (p->tag == tag && now - p->at < w->g->o.poll_ms * 9 / 10)
 			continue;
-		*p = (struct polled){ .tag = w->tags[i], .at = now };
+		*p = (struct polled){ .tag = tag, .at = now };
+		topic[n] = w->tags[i];
 		out[n++] = w->entries[i];
 	}
 	return n;
 }
 
 static void
-poll_one(struct engine_session *s, const struct ping_entry *entries, size_t n)
+poll_one(struct engine_session *s, const struct ping_entry *entries, const uint64_t *topic, size_t n)
 {
 	struct arena *a = arena_new(0);
 	struct target *targets = a != NULL ? arena_array(a, struct target, n) : NULL;
@@ -345,14 +389,32 @@ poll_one(struct engine_session *s, const struct ping_entry *entries, size_t n)
 	enum rc rc = targets != NULL ? op_begin(&op, s, a, &e) : RC_NOMEM;
 
 	if (rc == RC_OK)
-		rc = open_targets(&op, entries, n, targets, &e);
+		rc = open_targets(&op, entries, n, true, targets, &e);
+	for (size_t i = 0; i < n && rc == RC_OK; i++)
+		if (targets[i].f.id == 0)
+			op_wake(&op, topic[i]); /* the folder is gone */
 	if (rc == RC_OK)
-		rc = look(&op, entries, targets, n, &e);
+		rc = look(&op, entries, targets, n, true, &e);
 	if (rc != RC_OK)
 		log_debug("poll", "failed=%s %s", rc_name(rc), e.text);
 	op_end(&op);
 	hierarchy_drop(&op);
 	arena_free(a);
+}
+
+/* What has expired goes: sessions, conflict records, tombstones.  Every node does it; the work of one call is bounded. */
+static void
+care(struct engine *g)
+{
+	struct store_conn *c = NULL;
+	struct err e = { 0 };
+	enum rc rc = store_lease(g->store, &c, &e);
+
+	if (rc == RC_OK)
+		rc = store_expire(c, now_ms(), g->o.deletions_kept_ms, &e);
+	if (rc != RC_OK)
+		log_warn("expire", "failed=%s %s", rc_name(rc), e.text);
+	store_release(c);
 }
 
 /* Sleeps until DUE or until something changes; the lock is held before and after. */
@@ -369,37 +431,44 @@ poll_main(void *arg)
 {
 	struct engine *g = arg;
 	struct polled *seen = mem_alloc(POLLED_SLOTS * sizeof(*seen));
+	msec_t care_due = now_ms() + CARE_MS / 5;
 
 	(void)pthread_mutex_lock(&g->lock);
 	while (!g->stop && seen != NULL) {
 		struct engine_watch *w = g->watches;
 		struct engine_session *s = NULL;
 		struct ping_entry *entries;
+		uint64_t *topic;
 		msec_t now = now_ms();
 		size_t n;
 
-		if (w == NULL) {
-			(void)pthread_cond_wait(&g->poll_wake, &g->lock);
+		if (care_due <= now) {
+			care_due = now + CARE_MS;
+			(void)pthread_mutex_unlock(&g->lock);
+			care(g);
+			(void)pthread_mutex_lock(&g->lock);
 			continue;
 		}
-		if (w->due > now) {
-			poll_sleep_locked(g, w->due);
+		if (w == NULL || g->o.poll_ms <= 0 || w->due > now) {
+			poll_sleep_locked(g, w != NULL && g->o.poll_ms > 0 && w->due < care_due ? w->due : care_due);
 			continue;
 		}
 		watch_unlink_locked(w);
 		watch_append_locked(w);
 		entries = mem_alloc(w->n * sizeof(*entries) + 1);
-		n = entries != NULL ? poll_pick(w, seen, now, entries) : 0;
+		topic = mem_alloc(w->n * sizeof(*topic) + 1);
+		n = entries != NULL && topic != NULL ? poll_pick(w, seen, now, entries, topic) : 0;
 		if (n > 0 && (s = mem_alloc(sizeof(*s))) != NULL) { /* a handle of its own: the watch may end meanwhile */
 			*s = (struct engine_session){ .g = g, .n = w->s->n, .ox = ox_session_ref(w->s->ox) };
 			s->n->refs++;
 		}
 		(void)pthread_mutex_unlock(&g->lock);
 		if (s != NULL) {
-			poll_one(s, entries, n);
+			poll_one(s, entries, topic, n);
 			engine_session_close(s);
 		}
 		mem_free(entries);
+		mem_free(topic);
 		(void)pthread_mutex_lock(&g->lock);
 	}
 	(void)pthread_mutex_unlock(&g->lock);
@@ -410,8 +479,6 @@ poll_main(void *arg)
 enum rc
 watch_start(struct engine *g, struct err *e)
 {
-	if (g->o.poll_ms <= 0)
-		return RC_OK;
 	if (pthread_create(&g->poller, NULL, poll_main, g) != 0)
 		return err_set(e, RC_NOMEM, "the polling thread could not be started");
 	g->polling = true;

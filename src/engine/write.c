@@ -92,7 +92,7 @@ create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 		return ox_mail_import(op->s->ox, op->t.oxid, w->raw.len != 0 ? w->raw.p : w->cc->raw,
 		    w->raw.len != 0 ? w->raw.len : w->cc->raw_len, flags, id, e);
 	}
-	uid = client_uid_format(op->a, op->s->n->device, w->ch.client_id);
+	uid = client_uid_format(op->a, op->s->n->owner, w->ch.client_id);
 	if (uid == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a uid");
 	return ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
@@ -257,6 +257,8 @@ write_update(struct work *w, bool *again, struct err *e)
 		rc = touched_add(op, w->row->id, &w->ch);
 	stash_forget(op, w->row->id);
 	w->res->status = ST_OK;
+	if (rc == RC_OK && op->t.ct == CT_FOLDER && w->res->has_uuid)
+		rc = op_refresh(op, true, e); /* it and all below it have new ids: the answer has to bring them */
 	if (rc == RC_OK && w->cc->has_move && op->t.ct != CT_FOLDER)
 		rc = write_move(w, again, e);
 	return rc;
@@ -339,6 +341,9 @@ write_move(struct work *w, bool *again, struct err *e)
 	w->res->status = ST_OK;
 	w->res->has_uuid = true;
 	uuid_make(op->g->keys, tag, id, &w->res->uuid);
+	op->ref = (struct folder_ref){ .uuid = w->cc->move_to };
+	quick_forget(op); /* who is woken there must look */
+	op->ref = op->req->folder;
 	op_wake(op, tag);
 	return gone_from_here(w, e);
 }
@@ -398,7 +403,7 @@ mail_prepare(struct work *w, struct err *e)
 		return RC_OK;
 	}
 	/* RFC 5322 section 3.6.4: a mail should have one; without it a lost answer could double the mail */
-	w->message_id = arena_printf(op->a, "<%s@usmd.invalid>", client_uid_format(op->a, op->s->n->device, w->ch.client_id));
+	w->message_id = arena_printf(op->a, "<%s@usmd.invalid>", client_uid_format(op->a, op->s->n->owner, w->ch.client_id));
 	buf_init(&w->raw, w->cc->raw_len + 2048);
 	buf_addf(&w->raw, "Message-ID: %s\r\n", w->message_id);
 	buf_add(&w->raw, w->cc->raw, w->cc->raw_len);

@@ -18,4 +18,18 @@ json_t *event_fields(struct req *r, const json_t *ev, bool create);
 bool event_extra(struct req *r, struct obj *o, const struct folder *f, const json_t *ev, bool create);
 char *event_rrule(const struct obj *o);
 
+/* chronosio.c: the calendar of "cal://0/31" and the event in it; NULL with the error set */
+struct folder *event_folder(struct req *r, const char *id);
+struct folder *event_folder_arg(struct req *r);
+struct ent *event_by_id(struct req *r, const char *id, struct folder *f);
+/* the occurrence of a recurrence id in any of its forms; false with the error set */
+bool event_occurrence(struct req *r, const struct obj *o, const char *rid, struct occ *at);
+/* fields= or NULL for all; g_strfreev it */
+gchar **event_wanted(const struct req *r);
+/* rangeStart, rangeEnd: both, or none when not required */
+bool event_range(struct req *r, bool required, int64_t *from, int64_t *to);
+void events_add(struct crows *w, struct ent *e, int64_t from, int64_t to, bool expand);
+int events_by_id(const void *a, const void *b);
+void events_put(struct req *r, const struct crows *w, gchar **fields, int64_t *ts);
+
 #endif

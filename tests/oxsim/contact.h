@@ -10,4 +10,10 @@ bool contact_apply(struct req *r, struct obj *o, json_t *fields, bool create);
 /* private contact of somebody else */
 bool contact_hidden(const struct req *r, const struct obj *o);
 
+/* the folder of an id; read: with the right to read. NULL with the error set */
+struct folder *contact_folder(struct req *r, const char *id, bool read);
+bool contact_readable(const struct req *r, const struct ent *e);
+struct ent *contact_of(struct req *r, const char *id, struct folder *f);
+void contact_rows(struct req *r, const struct cols *c, struct ent **v, size_t n);
+
 #endif

@@ -114,9 +114,12 @@ add_addresses(InternetAddressList *l, const json_t *list)
 	json_array_foreach((json_t *)(uintptr_t)list, i, a) {
 		const char *addr = json_string_value(json_array_get(a, 1));
 
-		if (addr != NULL)
-			internet_address_list_add(l,
-			    internet_address_mailbox_new(json_string_value(json_array_get(a, 0)), addr));
+		if (addr != NULL) {
+			InternetAddress *ia = internet_address_mailbox_new(json_string_value(json_array_get(a, 0)), addr);
+
+			internet_address_list_add(l, ia);
+			g_object_unref(ia);
+		}
 	}
 }
 
