@@ -127,7 +127,7 @@ accepted(struct apply *a, struct cobject *o, const json_t *sent_entry, struct er
 			if (strcmp(json_string_value(json_array_get(o->blind, i)), name) == 0)
 				(void)json_array_remove(o->blind, i--);
 	}
-	if (json_array_size(o->blind) == 1 && strcmp(json_string_value(json_array_get(o->blind, 0)), "*") == 0)
+	if (object_blind_all(o))
 		(void)json_array_clear(o->blind);
 	v = object_dirty(a->f->ct, o);
 	dirty = json_object_size(v) != 0;
@@ -256,7 +256,8 @@ one_delete(struct apply *a, const char *uuid, struct err *e)
 	json_decref(dirty);
 	if (!keep)
 		return forget(a, o, true, e);
-	/* edited here: it waits until the server has answered for the change */
+	/* Edited here: it waits until the server has answered for the change.  The last version before the deletion was perhaps never
+	 * delivered, so whatever is edited now or later is blind until the object is delivered again (F8). */
 	o->doubt = true;
 	(void)json_array_clear(o->blind);
 	(void)json_array_append_new(o->blind, json_string("*"));
@@ -513,13 +514,15 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 	const char *cid = json_string_value(json_object_get(in, "clientId"));
 	struct cobject *o = find_uuid(a, uuid);
 	bool fresh = false;
-	json_t *dirty;
+	json_t *dirty, *v;
+	const char *name;
 	enum rc rc = RC_OK;
 
 	if (uuid == NULL)
 		return err_set(e, RC_UPSTREAM, "the server sent an object without uuid");
+	/* Our own, whose answer was lost.  Only what is new here: the object that a re-creation (re.*) replaced may be back under its uuid. */
 	if (o == NULL && cid != NULL && (o = find_client_id(a, cid)) != NULL)
-		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid); /* our own, whose answer was lost */
+		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
 	if (o == NULL && !whole)
 		return RC_OK; /* told of nothing that we have: gone in the same answer */
 	if (o == NULL) {
@@ -534,6 +537,10 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 	if (o->gone) { /* a delete that is still to be answered: what comes now was not seen by the person */
 		(void)json_array_clear(o->blind);
 		(void)json_array_append_new(o->blind, json_string("*"));
+	} else if (object_blind_all(o)) { /* it is there: what is edited after this was seen */
+		(void)json_array_clear(o->blind);
+		json_object_foreach(dirty, name, v)
+			(void)json_array_append_new(o->blind, json_string(name));
 	}
 	take_fields(o, in, whole, dirty);
 	(void)snprintf(o->rev, sizeof(o->rev), "%s", json_string_value(json_object_get(in, "rev")) != NULL ? json_string_value(json_object_get(in, "rev")) : "");

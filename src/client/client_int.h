@@ -62,7 +62,7 @@ struct cobject {
 	char *file;               /* name within the folder's directory */
 	json_t *base, *shadow;    /* objects */
 	json_t *sent;             /* field -> array of values sent since the last answer to them */
-	json_t *blind;            /* array of field names */
+	json_t *blind;            /* array of field names; "*" alone: all, later edits too (deleted at the server and kept here, F8) */
 	bool doubt;               /* sent, not answered */
 	bool gone;                /* deleted here, not answered */
 	int64_t size, mtime_ns;
@@ -143,6 +143,7 @@ MUST_CHECK enum rc scan_new_folders(struct client *c, json_t *created, struct er
 uint64_t scan_fingerprint(struct client *c);
 
 /* request.c, apply.c */
+bool object_blind_all(const struct cobject *o);
 MUST_CHECK enum rc request_build(struct client *c, struct cfolder *f, struct cobject **o, size_t n, json_t **body, bool *sends, struct err *e);
 MUST_CHECK enum rc reconcile_build(struct client *c, const struct cfolder *f, struct cobject **o, size_t n, json_t **body, struct err *e);
 MUST_CHECK enum rc apply_answer(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n, const json_t *body, const json_t *data, struct err *e);

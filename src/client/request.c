@@ -10,8 +10,8 @@
 
 #define MAX_RAW_BYTES ((size_t)16 * 1024 * 1024) /* raw mail in one request */
 
-static bool
-blind_all(const struct cobject *o)
+bool
+object_blind_all(const struct cobject *o)
 {
 	return json_array_size(o->blind) == 1 && strcmp(json_string_value(json_array_get(o->blind, 0)), "*") == 0;
 }
@@ -24,7 +24,7 @@ blind_of(const struct cobject *o, const json_t *fields)
 	const char *name;
 
 	json_object_foreach((json_t *)fields, name, v) {
-		bool is = blind_all(o);
+		bool is = object_blind_all(o);
 
 		for (size_t i = 0; i < json_array_size(o->blind) && !is; i++)
 			is = strcmp(json_string_value(json_array_get(o->blind, i)), name) == 0;
