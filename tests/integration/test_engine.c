@@ -192,6 +192,8 @@ START_TEST(repeated_create)
 	(void)pull(&d);
 	ck_assert_uint_eq(pull(&d), 0);
 	ck_assert_uint_eq(at_ox("Repeated"), 1);
+	open_folder(&d, d.folder);
+	ck_assert_str_eq(str(find(&d, "last_name", "Repeated", NULL), "clientId"), "c1"); /* its own object (F16) */
 	berta(&d, "repeat-2");
 	(void)find(&d, "last_name", "Repeated", &n);
 	ck_assert_uint_eq(n, 1);
@@ -532,7 +534,7 @@ START_TEST(equal_names_in_a_shared_folder)
 	json_t *v;
 
 	json_decref(ox_as("anton", "folders", "update", json_pack("{s:s,s:s}", "id", ANTON_CONTACTS, "timestamp", NOW),
-	    json_pack("{s:{s:[{s:i,s:i,s:b},{s:i,s:i,s:b}]}}", "folder", "permissions", "entity", 3, "bits", 403710016, "group", 0, "entity", 4, "bits", 2113668, "group", 0)));
+	    json_pack("{s:{s:[{s:i,s:i,s:b},{s:i,s:i,s:b}]}}", "folder", "permissions", "entity", 3, "bits", 403710016, "group", 0, "entity", 4, "bits", 4227332, "group", 0)));
 	login(&a, "anton", "phone");
 	open_folder(&a, str(a.defaults, "contact"));
 	login(&b, "berta", "phone");
