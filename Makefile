@@ -33,6 +33,7 @@ PKG_pim      := libical gmime-3.0 jansson
 PKG_client   := libcurl jansson sqlite3
 PKG_daemon   := libsystemd
 PKG_oxsim    := libmicrohttpd jansson gmime-3.0 libical
+PKG_bench    := libmicrohttpd jansson libpq libcurl hiredis
 PKG_tests    := check jansson libpq libcurl hiredis libcrypto
 # link order: dependants first (also the allowed arrows, see tests/lint/layers.txt)
 DEPS_util     :=
@@ -116,6 +117,20 @@ demo: ## the main job before your eyes: a server, two devices, a story; DATA=fol
 	$(call with_deps,demo-run)
 demo-run: $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare
 	@sh tests/harness/with-servers sh tests/demo/demo $(B) $(DATA)
+
+# --- the bench: only plain builds are measured --------------------------------
+BENCH_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/bench/*.c)))
+$(B)/obj/tests/bench/%.o: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -Itests $(call pkgc,$(PKG_bench)) -MMD -MP -c -o $@ $<
+$(B)/bench: $(BENCH_OBJ) $(call lib,model) $(call lib,util)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_bench) $(call libs_of,model util)) -lm
+	@echo "  built $@"
+.PHONY: bench bench-run
+bench: ## usmd against the limits of this machine; BENCH_QUICK=1 for smaller folders
+	$(call with_deps,bench-run)
+bench-run: $(B)/usmd $(B)/usmctl $(B)/oxsim $(B)/bench
+	@sh tests/harness/with-servers sh tests/bench/run $(B)
 
 # --- replay of recorded exchanges against oxsim; its objects serve a test too ----
 REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*.c)))
@@ -233,7 +248,7 @@ unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 # --- the same tests under sanitizers and gcov, each in its own build folder ------
 # A sanitizer's report ends the program: the test fails.  Check runs all cases in one process there (CK_FORK=no), else
 # leaks and races would be looked for in children that end too early.
-SAN_ENV := CK_FORK=no STEPS=100000 G_SLICE=always-malloc \
+SAN_ENV := CK_FORK=no STEPS=100000 KILLS=10 G_SLICE=always-malloc \
            ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1 \
            UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/harness/lsan.supp \
            TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$(CURDIR)/tests/harness/tsan.supp

@@ -96,17 +96,33 @@ MUST_CHECK enum rc ox_folders(struct ox_session *s, struct arena *a, struct obje
 MUST_CHECK enum rc ox_listing(struct ox_session *s, struct arena *a, const struct model_keys *keys, enum content ct, const char *folder,
     struct sighting **out, size_t *n, struct err *e);
 
+/** Digest of the text of an answer; two equal texts mean the same. */
+struct ox_digest {
+	bool set; /* false: not taken, the answer was not in one piece or is too large for the comparison to be worth it */
+	unsigned char b[32];
+};
+
 /**
  * ox_updates - objects changed after SINCE (whole objects) and ids deleted after it.  An id is in one of the two only.
  *
  * @since  subtract an overlap of 2 s or more: OX stamps before it commits.  Never store @ts when it is smaller than what was stored.
  * @ts     timestamp of the answer, 0 when OX sent none
+ * @digest NULL, or out: of the answer, for ox_updates_same
  * Errors: RC_NOTFOUND with e->code "SVL-0011": contacts only, deletions only in the interval: use ox_listing.
  *         RC_NOTFOUND else: the folder is gone.   RC_UPSTREAM with e->category 8: one object may be poison: use ox_listing and ox_list.
  *         RC_INTERNAL: mail and the hierarchy have no updates.
  */
 MUST_CHECK enum rc ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *folder, msec_t since,
-    struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, msec_t *ts, struct err *e);
+    struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, msec_t *ts, struct ox_digest *digest, struct err *e);
+
+/**
+ * ox_updates_same - does OX answer the same as when DIGEST was taken, for the same folder and SINCE?
+ *
+ * Then nothing in the folder has changed since: whatever changes after SINCE is in the answer, with its new last_modified.
+ * false = it does not, or it could not be asked; what is the matter ox_updates tells.
+ * Threads: any.   Blocking: one request.   Cost: the request; the answer is not parsed.
+ */
+bool ox_updates_same(struct ox_session *s, enum content ct, const char *folder, msec_t since, const struct ox_digest *digest);
 
 /** One of several folders asked in one `multiple`. */
 struct ox_updates_req {

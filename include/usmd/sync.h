@@ -197,6 +197,8 @@ struct sync_plan_in {
 	msec_t now;
 	msec_t late_max;               /* an unanswered create may still be executed by OX this long after intent.at (OX's maximal
 	                                * request time + how long an intent may wait to be sent + clock skew) */
+	msec_t started;                /* of this process: a database set back to an older state knows an older intent.at than that of
+	                                * the last request; whoever restores one stops the daemon first.  0 = never set back */
 	bool moved_checked;
 	bool may_move;                 /* the content type can move between folders */
 };

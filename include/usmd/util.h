@@ -51,6 +51,11 @@ struct err {
 enum rc err_set(struct err *e, enum rc rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** err_set_path - as err_set, and names where the fault is (JSON path, file:line). */
 enum rc err_set_path(struct err *e, enum rc rc, const char *path, const char *fmt, ...) PRINTF_LIKE(4, 5);
+#ifdef __clang_analyzer__
+/* The analyzer sees one file at a time and would take an error for RC_OK: what goes in comes out. */
+#define err_set(e, rc, ...) ((void)err_set(e, rc, __VA_ARGS__), (rc))
+#define err_set_path(e, rc, path, ...) ((void)err_set_path(e, rc, path, __VA_ARGS__), (rc))
+#endif
 /** rc_name - constant short name of RC ("conflict"), for logs and metrics; never NULL. */
 const char *rc_name(enum rc rc);
 

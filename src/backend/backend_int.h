@@ -101,6 +101,8 @@ struct ox_req {
 	const void *file;            /* with multipart: borrowed, sent instead of body */
 	size_t file_len;
 	struct buf *raw;             /* binary answers go here instead of being parsed */
+	struct ox_digest *digest;    /* NULL, or taken of the answer's text */
+	bool digest_only;            /* the text is not read beyond that */
 	struct rows_want *rows;      /* rows go here without a tree of JSON where the answer has the usual shape */
 };
 struct ox_answer {

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #define MAX_REQUEST ((size_t)64 * 1024 * 1024)
+#define MAX_DIGEST ((size_t)256 * 1024)
 #define RETRY_BUSY_S 5 /* when OX is busy and does not say for how long */
 
 void
@@ -165,6 +166,15 @@ check_status(struct backend *b, const struct http *h, struct err *e)
 	return err_set(e, RC_UPSTREAM, "OX answered HTTP %ld: is the address of OX right, with /ajax at its end?", h->status);
 }
 
+/* Of large answers (many changes) the same is not expected twice. */
+static void
+take_digest(const char *p, size_t n, struct ox_digest *d)
+{
+	d->set = n <= MAX_DIGEST;
+	if (d->set)
+		sha256(p, n, d->b);
+}
+
 static enum rc
 read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, struct err *e)
 {
@@ -176,6 +186,10 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 		buf_add(r->raw, p, n);
 		return r->raw->failed ? err_set(e, RC_LIMIT, "the mail is larger than %zu octets", r->raw->max) : RC_OK;
 	}
+	if (r->digest != NULL)
+		take_digest(p, n, r->digest);
+	if (r->digest_only)
+		return RC_OK;
 	if (r->rows != NULL && rows_scan(p, n, r->rows, &a->ts))
 		return RC_OK;
 	unwrap_html(&p, &n);

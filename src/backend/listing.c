@@ -73,6 +73,7 @@ listing_row(struct listing *l, const json_t *row, struct err *e)
 		uid = i_uid >= 0 ? object_get_str(o, (unsigned)i_uid) : NULL;
 		s->client_id = uid != NULL ? client_uid_parse(l->a, uid) : NULL;
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): listing_room was called for every row */
 	if (l->seen != NULL && imap_get(l->seen, s->id, &x))
 		return RC_OK;
 	if (l->seen != NULL && !imap_put(l->seen, s->id, l->n))

@@ -197,15 +197,28 @@ updates_fault(enum content ct, enum rc rc, struct err *e)
 	return rc;
 }
 
+static void
+updates_req(struct ox_req *r, enum content ct, const char *folder, msec_t since, const struct columns *c)
+{
+	ox_req_init(r, model_content(ct)->ox_module, "updates");
+	ox_param(r, "folder", folder);
+	ox_param_i64(r, "timestamp", since);
+	ox_param(r, "columns", c->text);
+	ox_param(r, "ignore", updates_ignore(ct));
+	module_params(r, ct);
+}
+
 enum rc
 ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *folder, msec_t since,
-    struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, msec_t *ts, struct err *e)
+    struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, msec_t *ts, struct ox_digest *digest, struct err *e)
 {
 	struct rows_want w = { .a = a, .ct = ct, .columns = columns_all(ct), .folder = folder, .want_deleted = true };
 	struct ox_req r;
 	struct err local;
 	enum rc rc;
 
+	if (digest != NULL)
+		digest->set = false;
 	*out = NULL;
 	*deleted = NULL;
 	*n = *n_deleted = 0;
@@ -214,12 +227,8 @@ ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *f
 		e = &local;
 	if (ct == CT_MAIL || ct == CT_FOLDER)
 		return err_set(e, RC_INTERNAL, "OX has no updates of %s", model_content(ct)->ox_module);
-	ox_req_init(&r, model_content(ct)->ox_module, "updates");
-	ox_param(&r, "folder", folder);
-	ox_param_i64(&r, "timestamp", since);
-	ox_param(&r, "columns", w.columns->text);
-	ox_param(&r, "ignore", updates_ignore(ct));
-	module_params(&r, ct);
+	updates_req(&r, ct, folder, since, w.columns);
+	r.digest = digest;
 	rc = rows_call(s, &r, &w, ts, e);
 	ox_req_fini(&r);
 	if (rc != RC_OK)
@@ -229,6 +238,26 @@ ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *f
 	*deleted = w.deleted;
 	*n_deleted = w.n_deleted;
 	return RC_OK;
+}
+
+bool
+ox_updates_same(struct ox_session *s, enum content ct, const char *folder, msec_t since, const struct ox_digest *digest)
+{
+	struct ox_digest now = { .set = false };
+	struct ox_answer ans;
+	struct ox_req r;
+	struct err e;
+	enum rc rc;
+
+	if (!digest->set || ct == CT_MAIL || ct == CT_FOLDER)
+		return false;
+	updates_req(&r, ct, folder, since, columns_all(ct));
+	r.digest = &now;
+	r.digest_only = true;
+	rc = ox_call(s, &r, &ans, &e);
+	ox_req_fini(&r);
+	ox_answer_fini(&ans);
+	return rc == RC_OK && now.set && memcmp(now.b, digest->b, sizeof(now.b)) == 0;
 }
 
 static void

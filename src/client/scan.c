@@ -154,7 +154,8 @@ listing_read(struct client *c, const struct cfolder *f, struct listing *l, struc
 		l->e[l->n++].name = mem_dup_str(de->d_name);
 	}
 	(void)closedir(d);
-	qsort(l->e, l->n, sizeof(*l->e), by_name);
+	if (l->n > 1)
+		qsort(l->e, l->n, sizeof(*l->e), by_name);
 out:
 	mem_free(full);
 	return rc;

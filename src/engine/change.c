@@ -81,7 +81,7 @@ plan(struct work *w, bool moved_checked)
 	struct sync_plan_in in = {
 		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &w->intent : NULL,
 		.cursor_seq = op->cur.seq, .policy = op->req->policy, .delete_policy = op->req->delete_policy,
-		.now = now_ms(), .late_max = op->g->o.late_max_ms, .moved_checked = moved_checked,
+		.now = now_ms(), .late_max = op->g->o.late_max_ms, .started = op->g->started, .moved_checked = moved_checked,
 		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
 	};
 	struct write_entry *mine;
@@ -285,7 +285,6 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			rc = object_sight(op->a, op->g->keys, o, &s);
 			w->intent.else_f = s.f;
 			w->intent.else_nf = rc == RC_OK ? s.nf : 0;
-			rc = RC_OK;
 		}
 		object_drop(o);
 	}

@@ -16,6 +16,7 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 	if (g == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for the engine");
 	g->o = *o;
+	g->started = now_ms();
 	g->store = store;
 	g->cache = cache;
 	g->backend = backend;

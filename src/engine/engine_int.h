@@ -50,6 +50,7 @@ struct throttle {
 
 struct engine {
 	struct engine_options o;
+	msec_t started;                      /* F9: no intent counts as older than this */
 	struct model_keys *keys;
 	unsigned char seal_key[KEY_BYTES];   /* conflict records */
 	unsigned char token_key[KEY_BYTES];  /* with the token: seals the password in the cache */
@@ -106,6 +107,8 @@ struct op {
 	struct store_cursor cur;      /* the client's; c.epoch 0 for init and reconcile */
 	uint64_t next_seq;
 	struct folder_ref ref;        /* what T is, as the client names it */
+	struct ox_digest digest;      /* of OX's answer that the index agrees with, asked for since digest_since */
+	msec_t digest_since;
 	msec_t refreshed_at;          /* when OX was asked in this operation, 0 = it was not */
 	struct sync_request *req;
 	struct sync_answer *out;

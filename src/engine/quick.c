@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The quick way: a sync without changes of an index known fresh is one round trip to the cache, no PostgreSQL, no OX.
- * Two keys: what a syncid stands for (of which device, folder, index version), and which index version was seen when.
- * Both only repeat what PostgreSQL knows; without them the long way gives the same answer.
+ * Of an index that is not: one to the cache and one request to OX, whose answer is compared and not read.
+ *
+ * Two keys: what a syncid stands for (of which device, folder, index version), and which index version was seen when, with the
+ * digest of what OX answered then.  Both only repeat what PostgreSQL knows; without them the long way gives the same answer.
+ *
+ * Why the same answer to the same question is proof: a cursor is noted here only when it covers the whole index, and the index
+ * was brought up to that answer of OX before.  Whatever changes at OX later - by whom and through which node - stands in the new
+ * answer with a newer last_modified, or as a deletion.  What `updates` never shows (rights, above all) is found by the long way, which is
+ * gone at least every ASK_MS.
  */
 #include "engine/engine_int.h"
 
@@ -23,12 +30,17 @@ struct quick_cursor {
 };
 
 struct quick_folder {
-	uint32_t v, unused;
+	uint32_t v;
+	uint32_t has_digest;
 	uint64_t epoch, cn;
 	msec_t asked_at;
+	msec_t since;       /* of the question to OX */
+	unsigned char digest[32];
+	char oxid[24];      /* numbers: PIM folders only */
 };
 
-#define QUICK_V 1
+#define QUICK_V 2
+#define ASK_MS (10 * INT64_C(60000)) /* as long as fresh_for can be at most */
 
 static void
 cursor_key(const struct syncid *s, char *out, size_t size)
@@ -61,6 +73,26 @@ value_is(const struct cache_value *v, void *out, size_t size)
 	return version == QUICK_V;
 }
 
+static bool
+is_fresh(const struct engine *g, const struct quick_folder *f)
+{
+	msec_t age = now_ms() - f->asked_at;
+
+	return age >= 0 && age < g->o.fresh_ms;
+}
+
+static bool
+ox_says_same(struct engine_session *s, const struct quick_cursor *c, const struct quick_folder *f)
+{
+	msec_t age = now_ms() - f->asked_at;
+	struct ox_digest d = { .set = f->has_digest != 0 };
+
+	if (!d.set || age < 0 || age >= ASK_MS || f->oxid[sizeof(f->oxid) - 1] != '\0')
+		return false;
+	memcpy(d.b, f->digest, sizeof(d.b));
+	return ox_updates_same(s->ox, (enum content)c->ct, f->oxid, f->since, &d);
+}
+
 bool
 quick_unchanged(struct engine_session *s, const struct sync_request *req, enum content *ct)
 {
@@ -73,7 +105,7 @@ quick_unchanged(struct engine_session *s, const struct sync_request *req, enum c
 	msec_t w0, w1;
 	bool same = false;
 
-	if (s->g->o.fresh_ms <= 0 || req->mode != SYNC_UPDATE || req->n_changes != 0)
+	if (req->mode != SYNC_UPDATE || req->n_changes != 0)
 		return false;
 	cursor_key(&req->syncid, ck, sizeof(ck));
 	folder_key(s, &req->folder, fk, sizeof(fk));
@@ -81,12 +113,11 @@ quick_unchanged(struct engine_session *s, const struct sync_request *req, enum c
 	if (value_is(&v[0], &c, sizeof(c)) && value_is(&v[1], &f, sizeof(f)) && c.ct < CT_COUNT) {
 		op_window(&op, (enum content)c.ct, &w0, &w1);
 		same = c.device == s->n->device_id && c.epoch == f.epoch && c.cn == f.cn && c.w0 == w0 && c.w1 == w1 &&
-		    now_ms() - f.asked_at < s->g->o.fresh_ms && f.asked_at <= now_ms() &&
 		    (req->folder.hierarchy ? uuid_is_zero(&c.folder) : memcmp(&c.folder, &req->folder.uuid, sizeof(c.folder)) == 0);
 		*ct = (enum content)c.ct;
 	}
 	cache_values_free(v, 2);
-	return same;
+	return same && (is_fresh(s->g, &f) || ox_says_same(s, &c, &f));
 }
 
 /* Was OX asked for this index within fresh_ms, and has nobody merged anything since? */
@@ -103,8 +134,7 @@ quick_fresh(struct op *op)
 		return false;
 	folder_key(op->s, &op->ref, fk, sizeof(fk));
 	cache_mget(op->g->cache, &key, 1, &v);
-	fresh = value_is(&v, &f, sizeof(f)) && f.epoch == op->t.f.epoch && f.cn == op->t.f.cn &&
-	    now_ms() - f.asked_at < op->g->o.fresh_ms && f.asked_at <= now_ms();
+	fresh = value_is(&v, &f, sizeof(f)) && f.epoch == op->t.f.epoch && f.cn == op->t.f.cn && is_fresh(op->g, &f);
 	cache_values_free(&v, 1);
 	return fresh;
 }
@@ -119,8 +149,17 @@ quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 	struct cache_pair pairs[2];
 	size_t n = 0;
 
-	if (op->g->o.fresh_ms <= 0)
+	/* an object that OX cannot show is looked for again each time */
+	if (op->digest.set && op->broken == NULL && strlen(op->t.oxid) < sizeof(f.oxid)) {
+		f.has_digest = 1;
+		f.since = op->digest_since;
+		memcpy(f.digest, op->digest.b, sizeof(f.digest));
+		memcpy(f.oxid, op->t.oxid, strlen(op->t.oxid));
+	}
+	if (op->g->o.fresh_ms <= 0 && f.has_digest == 0) {
+		quick_forget(op);
 		return;
+	}
 	if (complete && cur->c.lo == op->t.f.cn) {
 		if (!op->ref.hierarchy)
 			c.folder = op->ref.uuid;
@@ -129,7 +168,7 @@ quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 	}
 	if (op->refreshed_at != 0) {
 		folder_key(op->s, &op->ref, fk, sizeof(fk));
-		pairs[n++] = (struct cache_pair){ .key = fk, .p = &f, .len = sizeof(f), .ttl_s = (unsigned)(op->g->o.fresh_ms / 1000 + 1) };
+		pairs[n++] = (struct cache_pair){ .key = fk, .p = &f, .len = sizeof(f), .ttl_s = (unsigned)(ASK_MS / 1000) };
 	}
 	if (n != 0)
 		cache_set_many(op->g->cache, pairs, n);
@@ -141,8 +180,6 @@ quick_forget(struct op *op)
 	char fk[64];
 	const char *key = fk;
 
-	if (op->g->o.fresh_ms <= 0)
-		return;
 	folder_key(op->s, &op->ref, fk, sizeof(fk));
 	cache_del(op->g->cache, &key, 1);
 }

@@ -486,9 +486,9 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 	struct row **rows;
 	struct imap *at;
 	struct merge m;
-	msec_t ts;
-	enum rc rc = ox_updates(op->s->ox, op->a, op->t.ct, op->t.oxid, op->t.f.ox_ts > op->g->o.overlap_ms ? op->t.f.ox_ts - op->g->o.overlap_ms : 0,
-	    &o, &n, &deleted, &n_deleted, &ts, e);
+	msec_t ts, since = op->t.f.ox_ts > op->g->o.overlap_ms ? op->t.f.ox_ts - op->g->o.overlap_ms : 0;
+	struct ox_digest digest;
+	enum rc rc = ox_updates(op->s->ox, op->a, op->t.ct, op->t.oxid, since, &o, &n, &deleted, &n_deleted, &ts, &digest, e);
 
 	if (rc == RC_NOTFOUND && e != NULL && strcmp(e->code, "SVL-0011") == 0)
 		return refresh_listing(op, now, e); /* contacts: only deletions lie in the interval (ox-races.md) */
@@ -530,7 +530,12 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 		m.f.seen_at = now;
 		m.head_changed = true;
 	}
-	return merge_end(&m, e);
+	rc = merge_end(&m, e);
+	if (rc == RC_OK) {
+		op->digest = digest;
+		op->digest_since = since;
+	}
+	return rc;
 }
 
 static enum rc
@@ -589,6 +594,7 @@ op_refresh(struct op *op, bool force, struct err *e)
 	if (!force && f->init && quick_fresh(op))
 		return RC_OK;
 	op->refreshed_at = now;
+	op->digest.set = false;
 	if (op->t.ct == CT_FOLDER) {
 		if (force)
 			hierarchy_drop(op);

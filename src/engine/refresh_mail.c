@@ -63,7 +63,7 @@ refresh_newest(struct op *op, const struct ox_examine *x, size_t max, msec_t now
 	struct row **rows, **top;
 	struct imap *at, *seen;
 	struct merge m;
-	size_t n, n_top, live, i, added = 0, killed = 0;
+	size_t n, n_top = 0, live, i, added = 0, killed = 0;
 	int64_t *ids, lowest = INT64_MAX;
 	enum rc rc = ox_mail_newest(op->s->ox, op->a, op->g->keys, op->t.oxid, max, &s, &n, e);
 

@@ -33,7 +33,6 @@ httpd_destroy(struct httpd *h)
 	listener_close(&h->client);
 	listener_close(&h->admin);
 	proxies_fini(&h->proxies);
-	(void)pthread_cond_destroy(&h->work);
 	(void)pthread_cond_destroy(&h->idle);
 	(void)pthread_mutex_destroy(&h->lock);
 	mem_free(h->protocols);
@@ -58,7 +57,6 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 	h->fresh_end = &h->fresh;
 	h->woken_end = &h->woken;
 	(void)pthread_mutex_init(&h->lock, NULL);
-	(void)pthread_cond_init(&h->work, NULL);
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&h->idle, &monotonic);
@@ -202,7 +200,7 @@ httpd_free(struct httpd *h)
 	(void)httpd_drain(h, now_ms() + STOP_DEADLINE_MS);
 	(void)pthread_mutex_lock(&h->lock);
 	h->stop = true;
-	(void)pthread_cond_broadcast(&h->work);
+	workers_call_locked(h);
 	(void)pthread_mutex_unlock(&h->lock);
 	/* no worker left means nothing suspended: only answers that a slow client has not taken may be cut off */
 	if (await_zero(h, &h->running, now_ms() + STOP_DEADLINE_MS) > 0)

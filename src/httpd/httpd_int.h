@@ -71,7 +71,7 @@ struct httpd {
 	atomic_bool draining;
 
 	pthread_mutex_t lock;        /* guards what follows */
-	pthread_cond_t work;         /* a request was queued, or stop */
+	struct resting *resting;     /* workers without work, the one that worked last on top */
 	pthread_cond_t idle;         /* in_flight became 0, or a worker ended */
 	struct hreq *fresh, **fresh_end; /* new requests, oldest first */
 	struct hreq *woken, **woken_end; /* requests that were parked */
@@ -106,6 +106,8 @@ void request_refuse(struct hreq *r, int status, int retry_after_s, const char *m
 void request_free_body(struct hreq *r);
 
 /* worker.c */
+/* workers_call - wakes every worker, to look at stop; h->lock is held. */
+void workers_call_locked(struct httpd *h);
 MUST_CHECK bool queue_reserve(struct httpd *h);
 void queue_push_reserved(struct httpd *h, struct hreq *r);
 void request_done(struct hreq *r);

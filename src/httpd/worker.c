@@ -7,6 +7,45 @@
 
 #include <string.h>
 
+/*
+ * Resting workers are a stack: the one that rests shortest is called, because its stack, its allocator's memory and the connections
+ * that it used last are still in the processor's caches.  One condition variable for all would wake them in turn.
+ */
+struct resting {
+	struct resting *next;
+	pthread_cond_t called;
+	bool is_called; /* off the stack, and to look at the queue */
+};
+
+static void
+call_one_locked(struct httpd *h)
+{
+	struct resting *w = h->resting;
+
+	if (w == NULL)
+		return; /* whoever works now looks at the queue before it rests */
+	h->resting = w->next;
+	w->is_called = true;
+	(void)pthread_cond_signal(&w->called);
+}
+
+void
+workers_call_locked(struct httpd *h)
+{
+	while (h->resting != NULL)
+		call_one_locked(h);
+}
+
+static void
+rest_locked(struct httpd *h, struct resting *me)
+{
+	me->is_called = false;
+	me->next = h->resting;
+	h->resting = me;
+	while (!me->is_called)
+		(void)pthread_cond_wait(&me->called, &h->lock);
+}
+
 /* A place in the queue, promised before the connection is suspended: afterwards it is too late to refuse simply. */
 bool
 queue_reserve(struct httpd *h)
@@ -33,7 +72,7 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 	h->n_fresh++;
 	*h->fresh_end = r;
 	h->fresh_end = &r->next;
-	(void)pthread_cond_signal(&h->work);
+	call_one_locked(h);
 	(void)pthread_mutex_unlock(&h->lock);
 }
 
@@ -47,7 +86,7 @@ queue_push_woken(struct hreq *r)
 	(void)pthread_mutex_lock(&h->lock);
 	*h->woken_end = r;
 	h->woken_end = &r->next;
-	(void)pthread_cond_signal(&h->work);
+	call_one_locked(h);
 	(void)pthread_mutex_unlock(&h->lock);
 }
 
@@ -186,13 +225,15 @@ void *
 worker_main(void *arg)
 {
 	struct httpd *h = arg;
+	struct resting me = { .next = NULL };
 
+	(void)pthread_cond_init(&me.called, NULL);
 	(void)pthread_mutex_lock(&h->lock);
 	for (;;) {
 		struct hreq *r;
 
 		while (h->fresh == NULL && h->woken == NULL && !h->stop)
-			(void)pthread_cond_wait(&h->work, &h->lock);
+			rest_locked(h, &me);
 		if (h->fresh == NULL && h->woken == NULL)
 			break;
 		r = queue_take_locked(h);
@@ -205,5 +246,6 @@ worker_main(void *arg)
 	h->running--;
 	(void)pthread_cond_broadcast(&h->idle);
 	(void)pthread_mutex_unlock(&h->lock);
+	(void)pthread_cond_destroy(&me.called);
 	return NULL;
 }

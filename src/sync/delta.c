@@ -266,24 +266,6 @@ stage_changes(struct build *b)
 	return RC_OK;
 }
 
-/* A row that one view streams out while the other brings it in would be lost: all rows of an answer are judged by the view at its end (F3). */
-static void
-judge_by_end(struct build *b)
-{
-	struct cursor *n = &b->out->next;
-
-	for (size_t i = 0; i < b->out->n; i++) {
-		struct sync_item *it = &b->out->items[i];
-
-		if (it->kind != SYNC_DEL && !sync_in_window(it->row, n->view.w0, n->view.w1)) {
-			it->kind = SYNC_DEL;
-			cursor_have_drop(n, it->row->id);
-		} else if (it->kind == SYNC_DEL && !it->row->dead && sync_in_view(it->row, &n->view)) {
-			it->kind = SYNC_PUT;
-		}
-	}
-}
-
 /* Stage 2: today's window.  Only after a complete change stream, since the stream is judged by the window that the client has (F2). */
 static enum rc
 stage_window(struct build *b)
@@ -312,7 +294,6 @@ stage_window(struct build *b)
 		return rc;
 	v->w0 = w0;
 	v->w1 = w1;
-	judge_by_end(b);
 	return RC_OK;
 }
 
@@ -369,6 +350,27 @@ stage_fill(struct build *b)
 	return RC_OK;
 }
 
+/*
+ * A row that one view streams out while the other brings it in would be lost: all rows of an answer are judged by the view at its end (F3).
+ * That is after the fill, which passes what was answered already.
+ */
+static void
+judge_by_end(struct build *b)
+{
+	struct cursor *n = &b->out->next;
+
+	for (size_t i = 0; i < b->out->n; i++) {
+		struct sync_item *it = &b->out->items[i];
+
+		if (it->kind != SYNC_DEL && !sync_in_window(it->row, n->view.w0, n->view.w1)) {
+			it->kind = SYNC_DEL;
+			cursor_have_drop(n, it->row->id);
+		} else if (it->kind == SYNC_DEL && !it->row->dead && sync_in_view(it->row, &n->view)) {
+			it->kind = SYNC_PUT;
+		}
+	}
+}
+
 enum rc
 sync_delta(struct arena *a, const struct sync_delta_in *in, const struct row_source *src, struct sync_delta_out *out, struct err *e)
 {
@@ -386,6 +388,8 @@ sync_delta(struct arena *a, const struct sync_delta_in *in, const struct row_sou
 		rc = stage_window(&b);
 	if (rc == RC_OK && !out->more)
 		rc = stage_fill(&b);
+	if (rc == RC_OK)
+		judge_by_end(&b);
 	for (size_t i = 0; rc == RC_OK && i < out->n; i++)
 		if (out->items[i].kind == SYNC_DEL)
 			cursor_have_drop(&out->next, out->items[i].row->id);

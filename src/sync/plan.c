@@ -167,6 +167,15 @@ record_beyond_intent(const struct sync_plan_in *in, struct sync_plan_out *out)
 	}
 }
 
+/* May OX still be executing the create that IT noted?  A database that was set back knows an older time of it, but not older than our start. */
+static bool
+may_run(const struct sync_plan_in *in, const struct intent *it)
+{
+	msec_t at = it->at != 0 && it->at < in->started ? in->started : it->at;
+
+	return in->now - at < in->late_max;
+}
+
 /* The client deletes what it never heard of again.  The deletion is remembered, so that a late create is not executed after it (F7). */
 static void
 plan_delete_unanswered(const struct sync_plan_in *in, struct sync_plan_out *out)
@@ -174,7 +183,7 @@ plan_delete_unanswered(const struct sync_plan_in *in, struct sync_plan_out *out)
 	const struct intent *it = in->intent;
 	bool unsure = it != NULL && (it->state == INTENT_PENDING || it->unsure);
 
-	if (unsure && in->now - it->at < in->late_max) {
+	if (unsure && may_run(in, it)) {
 		intent_becomes(out, INTENT_DELETED, true);
 		done(out, ST_RETRY);
 		return;
@@ -201,7 +210,7 @@ plan_absent(const struct sync_plan_in *in, struct sync_plan_out *out)
 	}
 	/* It may live in any folder: look before anything is created again (F9, F10).  A re-creation is looked for even without intent:
 	 * a client that edits on after its first answer asks for it again when the first intent is long acknowledged. */
-	if (it == NULL ? ch->recreate : it->state == INTENT_PENDING && !it->asked && in->now - it->at >= in->late_max) {
+	if (it == NULL ? ch->recreate : it->state == INTENT_PENDING && !it->asked && !may_run(in, it)) {
 		out->kind = PLAN_FIND_UID;
 		return;
 	}
@@ -214,12 +223,13 @@ plan_absent(const struct sync_plan_in *in, struct sync_plan_out *out)
 		out->map = false;
 		return;
 	}
-	if (it != NULL && it->state == INTENT_PENDING && in->now - it->at < in->late_max) {
+	if (it != NULL && it->state == INTENT_PENDING && may_run(in, it)) {
 		done(out, ST_RETRY); /* OX may still be executing it (F9) */
 		return;
 	}
 	out->intent_new = true;
-	if (it == NULL && ch->again) { /* sent before, but the database does not know: it was lost, and OX may still be at it (F9) */
+	if (ch->again && (it == NULL || (ch->recreate && it->at == 0 && it->nf == 0))) {
+		/* sent before, but the database does not know: it was lost, and OX may still be at it (F9) */
 		done(out, ST_RETRY);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,25 @@ struct block_ctx {
 };
 
 static _Thread_local struct block_ctx tl_ctx[2];
+static pthread_key_t tl_key; /* only for its destructor */
+static pthread_once_t tl_once = PTHREAD_ONCE_INIT;
+
+static void
+tl_drop(void *arg)
+{
+	struct block_ctx *c = arg;
+
+	for (int i = 0; i < 2; i++)
+		EVP_CIPHER_CTX_free(c[i].ctx);
+	secret_wipe(c, 2 * sizeof(*c));
+}
+
+static void
+tl_make_key(void)
+{
+	if (pthread_key_create(&tl_key, tl_drop) != 0)
+		abort();
+}
 
 static void
 block_crypt(const struct block_key *k, int enc, const unsigned char in[16], unsigned char out[16])
@@ -176,10 +196,12 @@ block_crypt(const struct block_key *k, int enc, const unsigned char in[16], unsi
 	struct block_ctx *c = &tl_ctx[enc];
 	int n = 0;
 
-	if (c->ctx == NULL)
+	if (c->ctx == NULL) {
+		(void)pthread_once(&tl_once, tl_make_key);
 		c->ctx = EVP_CIPHER_CTX_new();
-	if (c->ctx == NULL)
-		abort();
+		if (c->ctx == NULL || pthread_setspecific(tl_key, tl_ctx) != 0)
+			abort();
+	}
 	if (!c->keyed || memcmp(c->key, k->key, sizeof(c->key)) != 0) {
 		if (EVP_CipherInit_ex(c->ctx, EVP_aes_128_ecb(), NULL, k->key, NULL, enc) != 1)
 			abort();

@@ -2,6 +2,9 @@
 /* Result codes and the error text that travels with them. */
 #include "usmd/util.h"
 
+#undef err_set /* util.h says why they may be macros */
+#undef err_set_path
+
 #include <stdio.h>
 #include <string.h>
 

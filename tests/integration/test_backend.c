@@ -227,7 +227,7 @@ START_TEST(contact_from_create_to_delete)
 	RC(RC_CONFLICT, ox_update(ses, dflt(CT_CONTACT), id, NULL, o, &m, lm, &lm2, &e));
 	ck_assert_str_eq(e.code, "CON-0119");
 	object_drop(o);
-	OK(ox_updates(ses, mem, CT_CONTACT, dflt(CT_CONTACT), lm, &list, &n, &del, &nd, &ts, &e));
+	OK(ox_updates(ses, mem, CT_CONTACT, dflt(CT_CONTACT), lm, &list, &n, &del, &nd, &ts, NULL, &e));
 	ck_assert(n == 1 && nd == 0 && ts > lm);
 	ck_assert_ptr_null(list[0]->v[fno(CT_CONTACT, "note")]);
 	object_drop_all(list, n);
@@ -235,7 +235,7 @@ START_TEST(contact_from_create_to_delete)
 	RC(RC_CONFLICT, ox_delete(ses, CT_CONTACT, dflt(CT_CONTACT), id, NULL, lm, false, &e));
 	OK(ox_delete(ses, CT_CONTACT, dflt(CT_CONTACT), id, NULL, ts, false, &e));
 	RC(RC_NOTFOUND, ox_delete(ses, CT_CONTACT, dflt(CT_CONTACT), id, NULL, ts, false, &e));
-	RC(RC_NOTFOUND, ox_updates(ses, mem, CT_CONTACT, dflt(CT_CONTACT), ts, &list, &n, &del, &nd, &ts, &e));
+	RC(RC_NOTFOUND, ox_updates(ses, mem, CT_CONTACT, dflt(CT_CONTACT), ts, &list, &n, &del, &nd, &ts, NULL, &e));
 	ck_assert_str_eq(e.code, "SVL-0011");
 }
 END_TEST
@@ -304,7 +304,7 @@ START_TEST(tasks_tell_deletions_and_moves)
 	ck_assert_int_eq(same, id2);
 	OK(ox_delete(ses, CT_TASK, dflt(CT_TASK), id, NULL, lm, false, &e));
 	RC(RC_NOTFOUND, ox_delete(ses, CT_TASK, dflt(CT_TASK), id, NULL, lm, false, &e));
-	OK(ox_updates(ses, mem, CT_TASK, dflt(CT_TASK), 1, &list, &n, &del, &nd, &ts, &e));
+	OK(ox_updates(ses, mem, CT_TASK, dflt(CT_TASK), 1, &list, &n, &del, &nd, &ts, NULL, &e));
 	ck_assert_uint_eq(n, 0);
 	ck_assert_uint_eq(nd, 2);
 	OK(ox_get_any(ses, mem, CT_TASK, dflt(CT_TASK), id2, &got, &e));
@@ -520,7 +520,7 @@ START_TEST(others_folders_are_not_there)
 	RC(RC_NOTFOUND, ox_listing(ses, mem, keys, CT_CONTACT, "99999", &all, &n, &e));
 	RC(RC_NOTFOUND, ox_listing(ses, mem, keys, CT_MAIL, "default0/None", &all, &n, &e));
 	RC(RC_NOTFOUND, ox_listing(ses, mem, keys, CT_TASK, "31", &all, &n, &e));
-	RC(RC_NOTFOUND, ox_updates(ses, mem, CT_CALENDAR, "99999", 1, &list, &n, &del, &nd, &ts, &e));
+	RC(RC_NOTFOUND, ox_updates(ses, mem, CT_CALENDAR, "99999", 1, &list, &n, &del, &nd, &ts, NULL, &e));
 	RC(RC_FORBIDDEN, ox_create(ses, "6", o, NULL, &id, &lm, &e)); /* the global address list */
 	object_drop(o);
 	OK(ox_listing(ses, mem, keys, CT_CONTACT, "6", &all, &n, &e));

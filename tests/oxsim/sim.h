@@ -257,7 +257,7 @@ struct session {
 	struct user *u;
 	char *client, *ua, *ip, *auth;
 	char *jsid;
-	int64_t used;
+	int64_t used;			/* monotonic ms */
 	unsigned int mailrev;
 	bool mail_asked;
 };

@@ -645,12 +645,12 @@ START_TEST(a_column_that_ox_does_not_know_is_not_asked_for_again)
 	size_t n, nd;
 	msec_t ts;
 
-	RC(RC_UPSTREAM, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e));
-	RC(RC_OK, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e));
+	RC(RC_UPSTREAM, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, NULL, &e));
+	RC(RC_OK, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, NULL, &e));
 	ck_assert_ptr_null(strstr(responder_request(3), ",105,"));
 	ck_assert_ptr_nonnull(strstr(responder_request(3), ",104,200,"));
-	RC(RC_UPSTREAM, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e)); /* not without the id */
-	RC(RC_OK, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, &e));
+	RC(RC_UPSTREAM, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, NULL, &e)); /* not without the id */
+	RC(RC_OK, ox_updates(ses, mem, CT_TASK, "33", 5, &o, &n, &del, &nd, &ts, NULL, &e));
 }
 END_TEST
 
@@ -711,10 +711,10 @@ START_TEST(moved_away_and_back_is_there)
 		memcpy(row + strlen(row), ",null", 6);
 	memcpy(row + strlen(row), tail, sizeof(tail));
 	begin(s, 2);
-	RC(RC_OK, ox_updates(ses, mem, CT_CONTACT, "32", 5, &o, &n, &del, &nd, &ts, &e));
+	RC(RC_OK, ox_updates(ses, mem, CT_CONTACT, "32", 5, &o, &n, &del, &nd, &ts, NULL, &e));
 	ck_assert(n == 1 && o[0]->id == 9 && nd == 2 && del[0] == 8 && del[1] == 7 && ts == 9);
 	object_drop_all(o, n);
-	RC(RC_NOTFOUND, ox_updates(ses, mem, CT_CONTACT, "32", 5, &o, &n, &del, &nd, &ts, &e));
+	RC(RC_NOTFOUND, ox_updates(ses, mem, CT_CONTACT, "32", 5, &o, &n, &del, &nd, &ts, NULL, &e));
 	ck_assert_str_eq(e.code, "SVL-0011");
 }
 END_TEST

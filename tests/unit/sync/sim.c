@@ -134,6 +134,8 @@ static void
 crash(struct sim *s, int node)
 {
 	s->crashes++;
+	if (node < 0)
+		s->started = s->ox.now;
 	for (int i = s->n_task - 1; i >= 0; i--)
 		if (s->task[i]->node == node || node < 0) {
 			forget(s, s->task[i]);

@@ -224,6 +224,7 @@ struct sim {
 	struct { msec_t at; struct oxop op; } late[64];
 	int n_late;
 	int64_t day;
+	msec_t started; /* when all nodes were last restarted together, as for a database set back */
 	uint64_t epoch;
 	bool reliable, noall;
 	struct model_keys *keys;

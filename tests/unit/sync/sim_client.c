@@ -164,6 +164,8 @@ change_build(struct local *l, struct creq *ch)
 		/* kept after a deletion: the last version before it was perhaps never shown, so later edits are blind, too (F8) */
 		ch->blind = l->deleted ? l->dirty : l->blind & l->dirty;
 		ch->insist = l->insist;
+		for (int k = 0; k < NF; k++)
+			ch->again |= l->n_sent[k] > 0; /* a re-creation is no other request here; usm-json's says it itself */
 	}
 	l->doubt = true;
 	for (int k = 0; k < NF; k++)

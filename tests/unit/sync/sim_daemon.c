@@ -680,7 +680,6 @@ do_recreate(struct run *x, const struct one *o)
 	ch.uuid = 0;
 	ch.rev[0] = '\0';
 	ch.blind = 0;
-	ch.again = false;
 	st = one_change(x, &sub);
 	return st == R_AGAIN || st == R_RETRY ? st : R_GONE;
 }
@@ -836,7 +835,7 @@ plan(struct run *x, struct one *o, struct change *c, struct row *row, struct syn
 	struct intent intent;
 	char rev[REV_TEXT] = "";
 	struct sync_plan_in in = { .change = c, .cursor = &x->c, .row = row, .row_rev = rev, .cursor_seq = x->cseq,
-		.now = x->s->ox.now, .late_max = x->s->off == BREAK_F9 ? 0 : LATE_MAX + 8, .moved_checked = o->moved_checked,
+		.now = x->s->ox.now, .late_max = x->s->off == BREAK_F9 ? 0 : LATE_MAX + 8, .started = x->s->started, .moved_checked = o->moved_checked,
 		.may_move = x->s->v.moves && x->s->off != BREAK_F15 };
 
 	in.policy = in.delete_policy = o->ch->insist ? POLICY_CLIENT : x->q->policy;

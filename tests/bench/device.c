@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A device of usmd that syncs and keeps nothing but its syncid: it must not be what is measured. */
+#include "bench/bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define URL "http://localhost/usm-json/"
+
+/* The text member NAME of the answer; our own server writes compact JSON without escapes in these. */
+static bool
+text_member(const struct link *l, const char *name, char *out, size_t size)
+{
+	char key[40];
+	const char *p, *end;
+
+	(void)snprintf(key, sizeof(key), "\"%s\":\"", name);
+	p = strstr(l->text, key);
+	if (p == NULL)
+		return false;
+	p += strlen(key);
+	end = strchr(p, '"');
+	if (end == NULL || (size_t)(end - p) >= size)
+		return false;
+	memcpy(out, p, (size_t)(end - p));
+	out[end - p] = '\0';
+	return true;
+}
+
+static size_t
+count(const struct link *l)
+{
+	static const char key[] = "\"objectType\":";
+	size_t n = 0;
+
+	for (const char *p = l->text; (p = strstr(p, key)) != NULL; p += sizeof(key) - 1)
+		n++;
+	return n;
+}
+
+static bool
+more(const struct link *l)
+{
+	return strstr(l->text, "\"more\":true") != NULL;
+}
+
+void
+device_login(struct device *d, const char *unix_path, const char *user, const char *name)
+{
+	char body[300], bearer[200], token[100];
+
+	memset(d, 0, sizeof(*d));
+	link_open(&d->link, unix_path, NULL, NULL);
+	(void)snprintf(body, sizeof(body), "{\"user\":\"%s\",\"password\":\"secret\",\"device\":\"%s\",\"protocol\":1}", user, name);
+	link_call(&d->link, "POST", URL "login", body);
+	if (!text_member(&d->link, "token", token, sizeof(token)) || !text_member(&d->link, "contact", d->contacts, sizeof(d->contacts)))
+		die("usmd's login answered %.300s", d->link.text);
+	if (!text_member(&d->link, "inbox", d->inbox, sizeof(d->inbox)))
+		d->inbox[0] = '\0';
+	link_close(&d->link);
+	(void)snprintf(bearer, sizeof(bearer), "Bearer %s", token);
+	link_open(&d->link, unix_path, "Authorization", bearer);
+}
+
+void
+device_close(struct device *d)
+{
+	link_close(&d->link);
+}
+
+static size_t
+rest(struct device *d, const char *folder, unsigned page)
+{
+	char body[300];
+	size_t n = 0;
+
+	do {
+		(void)snprintf(body, sizeof(body), "{\"folder\":\"%s\",\"syncid\":\"%s\",\"limit\":%u}", folder, d->syncid, page);
+		link_call(&d->link, "POST", URL "syncUpdate", body);
+		n += count(&d->link);
+		if (!text_member(&d->link, "syncid", d->syncid, sizeof(d->syncid)))
+			die("syncUpdate answered %.300s", d->link.text);
+	} while (more(&d->link));
+	return n;
+}
+
+size_t
+device_fill(struct device *d, const char *folder, unsigned page)
+{
+	char body[300];
+	size_t n;
+
+	(void)snprintf(body, sizeof(body), "{\"folder\":\"%s\",\"limit\":%u}", folder, page);
+	link_call(&d->link, "POST", URL "syncInit", body);
+	if (!text_member(&d->link, "syncid", d->syncid, sizeof(d->syncid)))
+		die("syncInit answered %.300s", d->link.text);
+	n = count(&d->link) - 1; /* syncInit names the type of the folder as well */
+	return more(&d->link) ? n + rest(d, folder, page) : n;
+}
+
+size_t
+device_sync(struct device *d, const char *folder)
+{
+	return rest(d, folder, 1000);
+}
