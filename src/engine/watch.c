@@ -83,7 +83,7 @@ refresh_locked(struct op *op, struct target *t, const struct folder_ref *ref, st
 		rc = op_refresh(op, true, e);
 	if (rc == RC_OK && op->t.f.cn != cn) {
 		quick_forget(op);
-		op_wake(op, op->t.tag);
+		op_wake(op, op->t.topic);
 	}
 	store_unlock(op->c, t->f.id);
 	op->locked = false;
@@ -129,14 +129,14 @@ look(struct op *op, const struct ping_entry *entries, struct target *targets, si
 	for (size_t i = 0; i < k; i++)
 		object_drop_all(req[i].objects, req[i].n);
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		uint64_t tag = targets[i].tag;
+		uint64_t topic = targets[i].topic;
 
 		if (!dirty[i])
 			continue;
 		rc = refresh_locked(op, &targets[i], &entries[i].folder, e);
 		if (rc == RC_NOTFOUND) {
 			targets[i].f.id = 0;
-			op_wake(op, tag);
+			op_wake(op, topic);
 			rc = RC_OK;
 		}
 	}
@@ -258,7 +258,7 @@ engine_watch_new(struct engine_session *s, const struct ping_entry *entries, siz
 		goto out;
 	}
 	for (size_t i = 0; i < n; i++)
-		w->tags[i] = targets[i].tag;
+		w->tags[i] = targets[i].topic;
 	rc = engine_watch_resubscribe(w, waiter, e);
 	if (rc != RC_OK)
 		goto out;
