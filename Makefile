@@ -83,6 +83,11 @@ $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 # where the programs look unless told otherwise
 DAEMON_PATHS = -DUSMD_CONFFILE='"$(SYSCONFDIR)/usmd/usmd.conf"' -DUSMD_SQLDIR='"$(PREFIX)/share/usmd/sql"'
 $(B)/obj/src/daemon/%.o: MODULE_CFLAGS = $(DAEMON_PATHS)
+$(patsubst %.c,$(B)/obj/%.o,$(call src_of,daemon)): $(B)/paths
+# written only when they differ from those of the last build
+.PHONY: FORCE
+$(B)/paths: FORCE
+	@mkdir -p $(@D); echo '$(PREFIX) $(SYSCONFDIR)' | cmp -s - $@ || echo '$(PREFIX) $(SYSCONFDIR)' >$@
 
 # program: object with main, its modules in link order
 define program_rules
@@ -206,6 +211,10 @@ INT_RUN_test_backend       := $(B)/oxsim
 INT_LIBS_test_oxsim_replay := util
 INT_OBJ_test_oxsim_replay  := $(filter-out %/replay.o,$(REPLAY_OBJ))
 INT_RUN_test_oxsim_replay  := $(B)/oxsim
+PROGRAMS := $(addprefix $(B)/,usmd usmctl usmsync oxsim)
+INT_RUN_test_daemon        := $(PROGRAMS)
+INT_RUN_test_oxsim_control := $(B)/oxsim
+INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))
@@ -238,11 +247,11 @@ deps: ## install what Debian 12 lacks for the targets here, and for lint; elsewh
 check: ## build and run all tests; private servers are started for those that need them
 	$(call with_deps,check-run)
 check-run: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS)
-	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS); rc=$$?; \
+	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS); rc=$$?; \
 	[ $$rc -eq 77 ] || exit $$rc; sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) || exit; \
 	echo 'SKIPPED, no servers: $(notdir $(INT_BINS))'
 integration: $(INT_BINS) ## build and run the integration tests only
-	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
+	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
 unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 	@sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS)
 
@@ -252,15 +261,16 @@ unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 SAN_ENV := CK_FORK=no STEPS=100000 KILLS=10 G_SLICE=always-malloc \
            ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1 \
            UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/harness/lsan.supp \
-           TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$(CURDIR)/tests/harness/tsan.supp
+           TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/tests/harness/tsan.supp
 # gcc knows the lengths of texts worse in instrumented code: its warnings of cut texts are for the plain build
-SAN_FLAGS := OPT='-O1 -fno-omit-frame-pointer' EXTRA_CFLAGS='-Wno-format-truncation -Wno-maybe-uninitialized'
+SAN_WARN  := -Wno-format-truncation -Wno-maybe-uninitialized
+SAN_FLAGS := OPT='-O1 -fno-omit-frame-pointer' EXTRA_CFLAGS='$(SAN_WARN)'
 ASAN_MAKE := $(MAKE) --no-print-directory B=$(B)/asan SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' $(SAN_FLAGS)
 TSAN_MAKE := $(MAKE) --no-print-directory B=$(B)/tsan SAN=-fsanitize=thread $(SAN_FLAGS)
-COV_MAKE  := $(MAKE) --no-print-directory B=$(B)/cov OPT=-O1 EXTRA_CFLAGS='--coverage -fprofile-update=atomic' EXTRA_LDFLAGS=--coverage
+COV_MAKE  := $(MAKE) --no-print-directory B=$(B)/cov OPT=-O1 EXTRA_CFLAGS='--coverage -fprofile-update=atomic $(SAN_WARN)' EXTRA_LDFLAGS=--coverage
 # what has threads
 TSAN_UNIT := hub httpd backend
-TSAN_INT  := $(filter test_cache test_store test_backend test_engine% test_usmd% test_sync%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
+TSAN_INT  := $(filter test_cache test_store test_backend test_daemon test_story test_engine%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
 TSAN_BINS := $(patsubst %,$(B)/tests/unit_%,$(filter $(TSAN_UNIT),$(UNIT_MODULES))) $(patsubst %,$(B)/tests/int_%,$(TSAN_INT))
 
 .PHONY: asan tsan tsan-run cov
@@ -270,7 +280,7 @@ asan: ## all programs and tests with the address and undefined behaviour sanitiz
 tsan: ## the tests of what has threads, with the thread sanitizer
 	+$(Q)$(SAN_ENV) $(TSAN_MAKE) tsan-run
 tsan-run: $(TSAN_BINS)
-	@OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $^
+	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $^
 cov: ## lines covered by the tests, per module; fails when sync or protocol fall below 80 %
 	$(Q)find $(B)/cov -name '*.gcda' -exec rm -f {} + 2>/dev/null || :
 	+$(Q)$(COV_MAKE) check

@@ -19,7 +19,7 @@
  * an HTTP exchange, plus the same when all connections are busy.  Reads are repeated once where a kept-alive connection failed them.
  * Ids: text OX ids (oxid) go in where they are not NULL, else the number.
  *
- * Sources: ../shared/reference/ox-http-api.md, ox-observed.md (where they differ, the latter).
+ * Sources: OX's description of its HTTP API, and exchanges recorded from a server (where they differ, the latter).
  */
 #ifndef USMD_BACKEND_H
 #define USMD_BACKEND_H

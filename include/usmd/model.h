@@ -3,7 +3,7 @@
  * model - plain data that all layers share: content types and their ONE table of fields, objects, index rows,
  * cursors, ids; compare, fingerprint, pack and unpack.  No I/O, no clock.
  *
- * Vocabulary (../shared/DESIGN.md section 2; rules: ARCHITECTURE.md "Sync model"):
+ * Vocabulary (rules: ARCHITECTURE.md "Sync model"):
  *   cn        change number: counter of one folder index; every change seen gets the next one
  *   fp        keyed 64-bit fingerprint of one field's value, 0 = the field is not set
  *   row       one object in a folder index: ids, numbers and fingerprints, never content

@@ -4,7 +4,7 @@
  * category: OX 8.19 gives one code several meanings (OX-0001 is "conflict" or "not found") and puts one meaning into several
  * categories (a task that is gone is "permission denied").
  *
- * Sources: ../shared/reference/ox-http-api.md 1.3 and 1.9, ox-observed.md, fields.md.
+ * Sources: OX's description of its HTTP API, and exchanges recorded from a server.
  */
 #include "backend/backend_int.h"
 

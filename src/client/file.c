@@ -134,12 +134,13 @@ file_stat(const struct client *c, const char *path, int64_t *size, int64_t *mtim
 enum rc
 dir_make(const struct client *c, const char *path, struct err *e)
 {
-	char *full = full_path(c, path);
+	char *full = full_path(c, path), *p;
 	enum rc rc = RC_OK;
 
 	if (full == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
-	for (char *p = full + strlen(c->o.dir) + 1; p != NULL && *p != '\0'; p = strchr(p, '/') != NULL ? strchr(p, '/') + 1 : NULL) {
+	p = full + strlen(c->o.dir); /* PATH may be empty: then there is no slash behind it */
+	for (p += *p == '/'; p != NULL && *p != '\0'; p = strchr(p, '/') != NULL ? strchr(p, '/') + 1 : NULL) {
 		char *slash = strchr(p, '/');
 
 		if (slash != NULL)

@@ -418,7 +418,6 @@ op_answer(struct op *op, struct err *e)
 		rc = give_all(&an, an.d.items, an.d.n, e);
 	if (rc == RC_OK)
 		rc = answer_save(&an, e);
-	metric_add(M_OBJECTS_OUT, (int64_t)(op->out->n + op->out->n_deleted));
 	return rc;
 }
 

@@ -534,6 +534,5 @@ op_changes(struct op *op, struct err *e)
 		if (rc == RC_OK)
 			op->out->n_results++;
 	}
-	metric_add(M_OBJECTS_IN, (int64_t)op->out->n_results);
 	return rc;
 }

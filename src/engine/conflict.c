@@ -55,8 +55,6 @@ conflict_record(struct op *op, const struct uuid *uuid, const struct object *o, 
 	} else {
 		rc = err_set(e, rc, "a conflict record could not be sealed");
 	}
-	if (rc == RC_OK)
-		metric_add(M_CONFLICTS, 1);
 	secret_wipe(text, strlen(text));
 	free(text); /* jansson's own allocation */
 	buf_fini(&sealed);

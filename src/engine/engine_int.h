@@ -75,8 +75,8 @@ struct target {
 	struct store_folder f;
 	enum content ct;
 	const char *oxid;   /* OX folder id; "hierarchy" for the hierarchy */
-	uint64_t tag;       /* for uuids of its objects */
-	/* the tag is also the hub topic: equal for every reader of a shared folder */
+	uint64_t topic;     /* of the hub: equal for every reader of a shared folder */
+	uint64_t tag;       /* for uuids of its objects: the topic; of mail with the UIDVALIDITY, since uids begin anew with each */
 };
 
 /** An object whose content this operation has at hand; valid for the row version LM/cn it was merged with. */
@@ -140,6 +140,7 @@ void config_parse(const struct engine *g, const char *text, struct device_config
 /* folder.c */
 enum rc target_open(struct op *op, const struct folder_ref *ref, struct target *t, struct err *e);
 enum rc target_hierarchy(struct op *op, bool create, struct target *t, struct err *e);
+uint64_t tag_of_index(const struct engine *g, uint64_t topic, const struct store_folder *f);
 uint64_t tag_of_folder(const struct engine *g, const struct account *a, enum content ct, const char *oxid);
 enum content folder_content(const struct object *o);
 enum rc hierarchy_load(struct op *op, struct err *e);

@@ -41,6 +41,15 @@ tag_of_folder(const struct engine *g, const struct account *a, enum content ct, 
 	return place_tag(g->keys, &p);
 }
 
+/* A mail folder made anew has the same id and its uids from 1 on: they name other mails, whose uuids must be others. */
+uint64_t
+tag_of_index(const struct engine *g, uint64_t topic, const struct store_folder *f)
+{
+	uint64_t v[2] = { topic, f->validity };
+
+	return f->ct == CT_MAIL ? siphash24(g->topic_key, v, sizeof(v)) : topic;
+}
+
 enum content
 folder_content(const struct object *o)
 {
@@ -58,7 +67,7 @@ target_hierarchy(struct op *op, bool create, struct target *t, struct err *e)
 	memset(t, 0, sizeof(*t));
 	t->ct = CT_FOLDER;
 	t->oxid = HIERARCHY;
-	t->tag = op->s->n->account->hier_tag;
+	t->topic = t->tag = op->s->n->account->hier_tag;
 	return store_folder_open(op->c, op->a, op->s->n->account_id, CT_FOLDER, HIERARCHY, create, random_epoch(), &t->f, e);
 }
 
@@ -161,8 +170,10 @@ target_open(struct op *op, const struct folder_ref *ref, struct target *t, struc
 	t->oxid = row_oxid(op, row);
 	if (t->oxid == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a folder");
-	t->tag = tag_of_folder(op->g, op->s->n->account, t->ct, t->oxid);
-	return store_folder_open(op->c, op->a, op->s->n->account_id, t->ct, t->oxid, true, random_epoch(), &t->f, e);
+	t->topic = tag_of_folder(op->g, op->s->n->account, t->ct, t->oxid);
+	rc = store_folder_open(op->c, op->a, op->s->n->account_id, t->ct, t->oxid, true, random_epoch(), &t->f, e);
+	t->tag = tag_of_index(op->g, t->topic, &t->f);
+	return rc;
 }
 
 /* OX id and type of the folder U of this account; false when there is none. */

@@ -139,6 +139,7 @@ merge_end(struct merge *m, struct err *e)
 		rc = now_put(m->op, m->put[i]) == RC_OK ? RC_OK : err_set(e, RC_NOMEM, "out of memory while merging");
 	if (rc == RC_OK) {
 		m->op->t.f = m->saved;
+		m->op->t.tag = tag_of_index(m->op->g, m->op->t.topic, &m->saved);
 		m->op->wrote = true;
 	}
 	return rc;

@@ -147,7 +147,7 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 	if (op.wrote && op.t.f.cn != op.cn_at_start) {
 		if (rc != RC_OK)
 			quick_forget(&op);
-		op_wake(&op, op.t.tag);
+		op_wake(&op, op.t.topic);
 	}
 	op_end(&op);
 	hierarchy_drop(&op);

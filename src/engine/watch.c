@@ -83,7 +83,7 @@ refresh_locked(struct op *op, struct target *t, const struct folder_ref *ref, st
 		rc = op_refresh(op, true, e);
 	if (rc == RC_OK && op->t.f.cn != cn) {
 		quick_forget(op);
-		op_wake(op, op->t.tag);
+		op_wake(op, op->t.topic);
 	}
 	store_unlock(op->c, t->f.id);
 	op->locked = false;
@@ -129,14 +129,14 @@ look(struct op *op, const struct ping_entry *entries, struct target *targets, si
 	for (size_t i = 0; i < k; i++)
 		object_drop_all(req[i].objects, req[i].n);
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		uint64_t tag = targets[i].tag;
+		uint64_t topic = targets[i].topic;
 
 		if (!dirty[i])
 			continue;
 		rc = refresh_locked(op, &targets[i], &entries[i].folder, e);
 		if (rc == RC_NOTFOUND) {
 			targets[i].f.id = 0;
-			op_wake(op, tag);
+			op_wake(op, topic);
 			rc = RC_OK;
 		}
 	}
@@ -148,10 +148,13 @@ look(struct op *op, const struct ping_entry *entries, struct target *targets, si
 static enum rc
 open_targets(struct op *op, const struct ping_entry *entries, size_t n, bool known, struct target *targets, struct err *e)
 {
+	int64_t id;
+
 	for (size_t i = 0; i < n; i++) {
 		enum rc rc = target_open(op, &entries[i].folder, &targets[i], e);
 
-		if (rc == RC_NOTFOUND && known) {
+		/* one folder that went must not end the ping for all others: it is "changed", and its sync will tell */
+		if (rc == RC_NOTFOUND && (known || uuid_id(op->g->keys, op->s->n->account->hier_tag, &entries[i].folder.uuid, &id))) {
 			targets[i].f.id = 0;
 			continue;
 		}
@@ -258,7 +261,7 @@ engine_watch_new(struct engine_session *s, const struct ping_entry *entries, siz
 		goto out;
 	}
 	for (size_t i = 0; i < n; i++)
-		w->tags[i] = targets[i].tag;
+		w->tags[i] = targets[i].topic;
 	rc = engine_watch_resubscribe(w, waiter, e);
 	if (rc != RC_OK)
 		goto out;

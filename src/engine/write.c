@@ -310,8 +310,9 @@ write_move(struct work *w, bool *again, struct err *e)
 {
 	struct op *op = w->op;
 	const char *to;
+	struct store_folder there = { 0 };
 	enum content ct;
-	uint64_t tag;
+	uint64_t topic;
 	int64_t id = w->row != NULL ? w->row->id : 0;
 	msec_t lm;
 	enum rc rc;
@@ -337,14 +338,21 @@ write_move(struct work *w, bool *again, struct err *e)
 	*again = rc == RC_CONFLICT || rc == RC_NOTFOUND;
 	if (rc != RC_OK)
 		return *again ? RC_OK : rc;
-	tag = tag_of_folder(op->g, op->s->n->account, ct, to);
+	topic = tag_of_folder(op->g, op->s->n->account, ct, to);
+	/* a mail gets another number there, which not every server tells, and belongs to an index that may not be known yet */
+	rc = store_folder_open(op->c, op->a, op->s->n->account_id, ct, to, false, 0, &there, e);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return rc;
 	w->res->status = ST_OK;
-	w->res->has_uuid = true;
-	uuid_make(op->g->keys, tag, id, &w->res->uuid);
+	w->res->has_uuid = id != 0 && (ct != CT_MAIL || (rc == RC_OK && there.init));
+	if (w->res->has_uuid) {
+		there.ct = ct;
+		uuid_make(op->g->keys, tag_of_index(op->g, topic, &there), id, &w->res->uuid);
+	}
 	op->ref = (struct folder_ref){ .uuid = w->cc->move_to };
 	quick_forget(op); /* who is woken there must look */
 	op->ref = op->req->folder;
-	op_wake(op, tag);
+	op_wake(op, topic);
 	return gone_from_here(w, e);
 }
 

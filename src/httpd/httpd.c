@@ -36,6 +36,8 @@ httpd_destroy(struct httpd *h)
 	(void)pthread_cond_destroy(&h->idle);
 	(void)pthread_mutex_destroy(&h->lock);
 	mem_free(h->protocols);
+	for (size_t i = 0; i < h->n_workers; i++)
+		(void)pthread_cond_destroy(&h->workers[i].called);
 	mem_free(h->workers);
 	mem_free(h);
 }
@@ -113,7 +115,11 @@ httpd_start(struct httpd *h, struct err *e)
 	files_limit(h->o.max_connections);
 	(void)pthread_mutex_lock(&h->lock);
 	while (rc == 0 && h->n_workers < h->o.workers) {
-		rc = pthread_create(&h->workers[h->n_workers], NULL, worker_main, h);
+		struct worker *w = &h->workers[h->n_workers];
+
+		w->h = h;
+		(void)pthread_cond_init(&w->called, NULL);
+		rc = pthread_create(&w->thread, NULL, worker_main, w);
 		if (rc == 0) {
 			h->n_workers++;
 			h->running++;
@@ -206,7 +212,7 @@ httpd_free(struct httpd *h)
 	if (await_zero(h, &h->running, now_ms() + STOP_DEADLINE_MS) > 0)
 		return false;
 	for (size_t i = 0; i < h->n_workers; i++)
-		(void)pthread_join(h->workers[i], NULL);
+		(void)pthread_join(h->workers[i].thread, NULL);
 	if (h->daemon != NULL)
 		MHD_stop_daemon(h->daemon);
 	if (h->admin_daemon != NULL) {

@@ -58,6 +58,14 @@ struct hreq {
 	char client_ip[CLIENT_IP_SIZE];
 };
 
+struct worker {
+	struct httpd *h;
+	pthread_t thread;
+	pthread_cond_t called;
+	struct worker *next;         /* below it in the stack of those who rest; h->lock */
+	bool is_called;              /* off the stack, and to look at the queue; h->lock */
+};
+
 struct httpd {
 	struct httpd_options o;      /* its strings are not kept */
 	struct protocol *protocols;  /* owned copy */
@@ -71,7 +79,7 @@ struct httpd {
 	atomic_bool draining;
 
 	pthread_mutex_t lock;        /* guards what follows */
-	struct resting *resting;     /* workers without work, the one that worked last on top */
+	struct worker *resting;      /* workers without work, the one that worked last on top */
 	pthread_cond_t idle;         /* in_flight became 0, or a worker ended */
 	struct hreq *fresh, **fresh_end; /* new requests, oldest first */
 	struct hreq *woken, **woken_end; /* requests that were parked */
@@ -81,7 +89,7 @@ struct httpd {
 	size_t running;              /* worker threads alive */
 	bool woken_turn;             /* the two lists take turns, so that a mass wake-up does not starve new requests */
 	bool stop;
-	pthread_t *workers;          /* owned, O.workers of them */
+	struct worker *workers;      /* owned, O.workers of them; they live until no event thread does that may call one */
 	size_t n_workers;
 };
 

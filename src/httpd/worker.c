@@ -11,33 +11,40 @@
  * Resting workers are a stack: the one that rests shortest is called, because its stack, its allocator's memory and the connections
  * that it used last are still in the processor's caches.  One condition variable for all would wake them in turn.
  */
-struct resting {
-	struct resting *next;
-	pthread_cond_t called;
-	bool is_called; /* off the stack, and to look at the queue */
-};
-
-static void
-call_one_locked(struct httpd *h)
+static struct worker *
+pop_resting_locked(struct httpd *h)
 {
-	struct resting *w = h->resting;
+	struct worker *w = h->resting;
 
 	if (w == NULL)
-		return; /* whoever works now looks at the queue before it rests */
+		return NULL; /* whoever works now looks at the queue before it rests */
 	h->resting = w->next;
 	w->is_called = true;
-	(void)pthread_cond_signal(&w->called);
+	return w;
+}
+
+/* Ends the holding of the lock: a worker that is called under it would wake only to wait for it. */
+static void
+unlock_and_call_one(struct httpd *h)
+{
+	struct worker *w = pop_resting_locked(h);
+
+	(void)pthread_mutex_unlock(&h->lock);
+	if (w != NULL)
+		(void)pthread_cond_signal(&w->called);
 }
 
 void
 workers_call_locked(struct httpd *h)
 {
-	while (h->resting != NULL)
-		call_one_locked(h);
+	struct worker *w;
+
+	while ((w = pop_resting_locked(h)) != NULL)
+		(void)pthread_cond_signal(&w->called);
 }
 
 static void
-rest_locked(struct httpd *h, struct resting *me)
+rest_locked(struct httpd *h, struct worker *me)
 {
 	me->is_called = false;
 	me->next = h->resting;
@@ -72,8 +79,7 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 	h->n_fresh++;
 	*h->fresh_end = r;
 	h->fresh_end = &r->next;
-	call_one_locked(h);
-	(void)pthread_mutex_unlock(&h->lock);
+	unlock_and_call_one(h);
 }
 
 /* A request that was admitted once is never refused for want of room: the list is intrusive and needs none. */
@@ -86,8 +92,7 @@ queue_push_woken(struct hreq *r)
 	(void)pthread_mutex_lock(&h->lock);
 	*h->woken_end = r;
 	h->woken_end = &r->next;
-	call_one_locked(h);
-	(void)pthread_mutex_unlock(&h->lock);
+	unlock_and_call_one(h);
 }
 
 static struct hreq *
@@ -224,16 +229,15 @@ run_request(struct hreq *r)
 void *
 worker_main(void *arg)
 {
-	struct httpd *h = arg;
-	struct resting me = { .next = NULL };
+	struct worker *me = arg;
+	struct httpd *h = me->h;
 
-	(void)pthread_cond_init(&me.called, NULL);
 	(void)pthread_mutex_lock(&h->lock);
 	for (;;) {
 		struct hreq *r;
 
 		while (h->fresh == NULL && h->woken == NULL && !h->stop)
-			rest_locked(h, &me);
+			rest_locked(h, me);
 		if (h->fresh == NULL && h->woken == NULL)
 			break;
 		r = queue_take_locked(h);
@@ -246,6 +250,5 @@ worker_main(void *arg)
 	h->running--;
 	(void)pthread_cond_broadcast(&h->idle);
 	(void)pthread_mutex_unlock(&h->lock);
-	(void)pthread_cond_destroy(&me.called);
 	return NULL;
 }

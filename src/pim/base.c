@@ -326,7 +326,7 @@ text_bent(const char *s, size_t max)
 		size_t n = pim_utf8_cut(s, strlen(s) > 8 ? 8 : strlen(s), 1);
 		char one[9] = "";
 
-		memcpy(one, s, n);
+		memcpy(one, s, n); /* NOLINT(bugprone-not-null-terminated-result): n <= 8, one ends with 0 */
 		if (pim_text_plain(one) && max > 0) {
 			pim_buf_put(&b, s, n);
 			max--;

@@ -261,7 +261,7 @@ override_parse(struct ical_ctx *x, struct pim_comp *k, json_t *master, json_t *e
 	struct pim_line *id = ical_line(k, "RECURRENCE-ID"), *status = pim_line_first(k, "STATUS");
 	json_t *o = json_object();
 	struct pim_when w;
-	struct event ev;
+	struct event ev = { 0 };
 	enum pim_rc rc;
 
 	rc = o == NULL ? PIM_NOMEM : ical_when(x, id, id->value, &w);
@@ -291,7 +291,7 @@ ical_event_parse(struct pim_ctx *c, const struct ical_group *g, json_t **object,
 	struct pim_comp *k = g->master;
 	struct pim_line *status;
 	struct pim_zone floating;
-	struct event ev;
+	struct event ev = { 0 };
 	json_t *o = json_object(), *ex = json_array();
 	enum pim_rc rc = o == NULL || ex == NULL ? PIM_NOMEM : PIM_OK;
 	size_t i, first = 0;

@@ -192,6 +192,8 @@ START_TEST(repeated_create)
 	(void)pull(&d);
 	ck_assert_uint_eq(pull(&d), 0);
 	ck_assert_uint_eq(at_ox("Repeated"), 1);
+	open_folder(&d, d.folder);
+	ck_assert_str_eq(str(find(&d, "last_name", "Repeated", NULL), "clientId"), "c1"); /* its own object (F16) */
 	berta(&d, "repeat-2");
 	(void)find(&d, "last_name", "Repeated", &n);
 	ck_assert_uint_eq(n, 1);
@@ -532,7 +534,7 @@ START_TEST(equal_names_in_a_shared_folder)
 	json_t *v;
 
 	json_decref(ox_as("anton", "folders", "update", json_pack("{s:s,s:s}", "id", ANTON_CONTACTS, "timestamp", NOW),
-	    json_pack("{s:{s:[{s:i,s:i,s:b},{s:i,s:i,s:b}]}}", "folder", "permissions", "entity", 3, "bits", 403710016, "group", 0, "entity", 4, "bits", 2113668, "group", 0)));
+	    json_pack("{s:{s:[{s:i,s:i,s:b},{s:i,s:i,s:b}]}}", "folder", "permissions", "entity", 3, "bits", 403710016, "group", 0, "entity", 4, "bits", 4227332, "group", 0)));
 	login(&a, "anton", "phone");
 	open_folder(&a, str(a.defaults, "contact"));
 	login(&b, "berta", "phone");
@@ -710,6 +712,38 @@ START_TEST(deleted_import_spares_others)
 }
 END_TEST
 
+/* A mail folder made anew begins with uid 1: that is another mail, and has another uuid. */
+START_TEST(mail_folder_made_anew)
+{
+	struct dev d;
+	char old[40];
+	json_t *b, *data;
+
+	login(&d, "berta", "anew");
+	open_folder(&d, NULL);
+	data = update(&d, request(&d, one(json_pack("{s:s,s:s,s:s}", "clientId", "anew", "title", "Anew", "module", "mail")), NULL, NULL));
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	world_control(&w, "fill", "{\"user\":\"berta\",\"folder\":\"default0/Anew\",\"count\":1,\"first\":801}", NULL, 0);
+	open_folder(&d, str(result(data, 0), "uuid"));
+	json_decref(data);
+	(void)snprintf(old, sizeof(old), "%s", str(find(&d, "subject", "Message number 801", NULL), "uuid"));
+	ck_assert_str_ne(old, "");
+	json_decref(ox_as("berta", "folders", "delete", json_pack("{s:s}", "timestamp", NOW), json_pack("[s]", "default0/Anew")));
+	world_control(&w, "fill", "{\"user\":\"berta\",\"folder\":\"default0/Anew\",\"count\":1,\"first\":802}", NULL, 0);
+	b = request(&d, NULL, NULL, NULL);
+	ck_assert_str_eq(bad(&d, "syncUpdate", b, NULL), "reconcile");
+	json_decref(b);
+	b = folder_body(&d);
+	(void)json_object_set_new(b, "pairs", json_pack("[[s,s]]", old, ""));
+	data = good(&d, "reconcile", b);
+	apply(&d, data);
+	ck_assert_ptr_null(json_object_get(d.have, old));
+	ck_assert_ptr_nonnull(find(&d, "subject", "Message number 802", NULL));
+	json_decref(b);
+	json_decref(data);
+}
+END_TEST
+
 /* ---- waiting ---- */
 
 static json_t *
@@ -834,6 +868,7 @@ main(void)
 	tcase_add_test(t, move_between_folders);
 	tcase_add_test(t, mail_life);
 	tcase_add_test(t, deleted_import_spares_others);
+	tcase_add_test(t, mail_folder_made_anew);
 	tcase_add_test(t, ping_by_another_device);
 	tcase_add_test(t, ping_by_polling);
 	tcase_add_test(t, ping_of_a_folder_that_goes);

@@ -226,7 +226,8 @@ open_folder(struct dev *d, const char *folder)
 {
 	json_t *b, *data;
 
-	(void)snprintf(d->folder, sizeof(d->folder), "%s", folder != NULL ? folder : "");
+	if (folder != d->folder)
+		(void)snprintf(d->folder, sizeof(d->folder), "%s", folder != NULL ? folder : "");
 	(void)json_object_clear(d->have);
 	b = folder_body(d);
 	data = good(d, "syncInit", b);
