@@ -793,11 +793,39 @@ ping_body(const struct dev *d)
 	return json_pack("{s:[o],s:i}", "folders", e, "heartbeat", 20);
 }
 
-/* The ping of D in a process of its own; ready once it waits. */
+static unsigned
+waiters(void)
+{
+	char sock[160], *p = NULL;
+	const char *line;
+	CURL *c = curl_easy_init();
+	unsigned n = 0;
+	size_t len = 0;
+	FILE *f = open_memstream(&p, &len);
+
+	(void)snprintf(sock, sizeof(sock), "%s/admin.sock", w.dir);
+	(void)curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, sock);
+	(void)curl_easy_setopt(c, CURLOPT_URL, "http://localhost/metrics");
+	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, f);
+	ck_assert_int_eq(curl_easy_perform(c), CURLE_OK);
+	(void)fclose(f);
+	line = strstr(p, "\nusmd_waiters ");
+	ck_assert_ptr_nonnull(line);
+	ck_assert_int_eq(sscanf(line, "\nusmd_waiters %u", &n), 1);
+	curl_easy_cleanup(c);
+	free(p);
+	return n;
+}
+
+/* The ping of D in a process of its own, once it waits (or was answered already). */
 static pid_t
 ping_start(const struct dev *d)
 {
-	pid_t pid = fork();
+	pid_t pid;
+
+	while (waiters() != 0) /* an earlier test's, whose client is gone */
+		sleep_ms(10);
+	pid = fork();
 
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
@@ -805,6 +833,8 @@ ping_start(const struct dev *d)
 
 		_exit(json_array_size(json_object_get(data, "changed")) == 1 ? 0 : 1);
 	}
+	for (siginfo_t si = { 0 }; waiters() == 0 && waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid == 0;)
+		sleep_ms(10);
 	return pid;
 }
 
