@@ -234,6 +234,7 @@ endef
 $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
 # runs the programs themselves
 $(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl $(B)/oxsim
+$(B)/tests/int_test_story: | $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare
 
 # --- tests --------------------------------------------------------------------
 # $(call with_deps,TARGET): install what is missing, then make TARGET.  A second make, because this one has read its

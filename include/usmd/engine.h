@@ -182,7 +182,8 @@ struct ping_entry {
 struct engine_watch;
 /**
  * engine_watch_new - remembers ENTRIES (copied), registers them for polling and subscribes *WAITER to their topics (order:
- * subscribe, then engine_watch_check, then park).  RC_NOTFOUND names an unknown folder in e->path ("folders[2]").
+ * subscribe, then engine_watch_check, then park).  RC_NOTFOUND names a folder that never was one of this user in e->path ("folders[2]");
+ * one that is gone counts as changed.
  */
 MUST_CHECK enum rc engine_watch_new(struct engine_session *s, const struct ping_entry *entries, size_t n, struct engine_watch **out, struct hub_waiter **waiter, struct err *e);
 /**

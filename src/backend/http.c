@@ -219,11 +219,11 @@ add_header(struct curl_slist *l, const char *name, const char *value)
 	return more != NULL ? more : l;
 }
 
+/* What all exchanges have in common. */
 static void
-set_common(struct backend *b, CURL *c, struct http *h, char errbuf[CURL_ERROR_SIZE])
+set_common(struct backend *b, CURL *c)
 {
 	curl_easy_reset(c); /* keeps the connection */
-	curl_easy_setopt(c, CURLOPT_URL, h->url);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(c, CURLOPT_USERAGENT, b->o.user_agent);
@@ -235,12 +235,30 @@ set_common(struct backend *b, CURL *c, struct http *h, char errbuf[CURL_ERROR_SI
 	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, b->o.tls_verify ? 2L : 0L);
 	if (b->o.ca_file[0] != '\0')
 		curl_easy_setopt(c, CURLOPT_CAINFO, b->o.ca_file);
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, errbuf);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, h);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(c, CURLOPT_HEADERDATA, h);
 	curl_easy_setopt(c, CURLOPT_PROXY, ""); /* the address is the configured one, whatever the environment says */
+}
+
+/*
+ * Most exchanges are reads without a body, one after the other on the same handle: it stays as it is for them, and
+ * CURLOPT_PRIVATE, which a reset clears, says that it is.  A body's options are never left to the next exchange.
+ */
+static void
+set_handle(struct backend *b, CURL *c, struct http *h, char errbuf[CURL_ERROR_SIZE])
+{
+	static char plain[] = "plain";
+	char *state = NULL;
+
+	if (h->body != NULL || curl_easy_getinfo(c, CURLINFO_PRIVATE, &state) != CURLE_OK || state != plain) {
+		set_common(b, c);
+		if (h->body == NULL)
+			curl_easy_setopt(c, CURLOPT_PRIVATE, plain);
+	}
+	curl_easy_setopt(c, CURLOPT_URL, h->url);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, errbuf);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, h);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, h);
 }
 
 /*
@@ -360,7 +378,7 @@ exchange(struct backend *b, CURL *c, struct http *h, char errbuf[CURL_ERROR_SIZE
 	h->body_out = 0;
 	buf_reset(&h->answer);
 	buf_reset(&h->set_cookies);
-	set_common(b, c, h, errbuf);
+	set_handle(b, c, h, errbuf);
 	if (h->body != NULL)
 		mime = set_body(c, h, &u);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, l);
@@ -371,7 +389,8 @@ exchange(struct backend *b, CURL *c, struct http *h, char errbuf[CURL_ERROR_SIZE
 	if (type != NULL)
 		(void)memccpy(h->type, type, '\0', sizeof(h->type) - 1);
 	h->type[sizeof(h->type) - 1] = '\0';
-	curl_easy_setopt(c, CURLOPT_MIMEPOST, NULL);
+	if (h->body != NULL)
+		curl_easy_setopt(c, CURLOPT_MIMEPOST, NULL);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, NULL);
 	curl_mime_free(mime);

@@ -148,10 +148,13 @@ look(struct op *op, const struct ping_entry *entries, struct target *targets, si
 static enum rc
 open_targets(struct op *op, const struct ping_entry *entries, size_t n, bool known, struct target *targets, struct err *e)
 {
+	int64_t id;
+
 	for (size_t i = 0; i < n; i++) {
 		enum rc rc = target_open(op, &entries[i].folder, &targets[i], e);
 
-		if (rc == RC_NOTFOUND && known) {
+		/* one folder that went must not end the ping for all others: it is "changed", and its sync will tell */
+		if (rc == RC_NOTFOUND && (known || uuid_id(op->g->keys, op->s->n->account->hier_tag, &entries[i].folder.uuid, &id))) {
 			targets[i].f.id = 0;
 			continue;
 		}

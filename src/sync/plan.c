@@ -325,7 +325,7 @@ plan_field(const struct facts *x, const struct change_field *c, struct sync_plan
 		return true;
 	}
 	if (x->refound) {
-		fmask_set(&out->lose, c->i); /* somebody changed the re-created object: this name may not write to it (README: RECREATE) */
+		fmask_set(&out->lose, c->i); /* somebody changed the re-created object: this name may not write to it */
 		return true;
 	}
 	if (conflict(x, c)) {

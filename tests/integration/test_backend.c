@@ -197,6 +197,7 @@ END_TEST
 
 START_TEST(contact_from_create_to_delete)
 {
+	struct ox_digest seen;
 	struct fmask m;
 	struct object *o = obj(CT_CONTACT, "{\"last_name\":\"Äther\",\"note\":\"a\\nb\",\"email1\":\"a@example.org\"}", NULL), *got, **list;
 	struct sighting *all, s;
@@ -227,14 +228,27 @@ START_TEST(contact_from_create_to_delete)
 	RC(RC_CONFLICT, ox_update(ses, dflt(CT_CONTACT), id, NULL, o, &m, lm, &lm2, &e));
 	ck_assert_str_eq(e.code, "CON-0119");
 	object_drop(o);
-	OK(ox_updates(ses, mem, CT_CONTACT, dflt(CT_CONTACT), lm, &list, &n, &del, &nd, &ts, NULL, &e));
+	OK(ox_updates(ses, mem, CT_CONTACT, dflt(CT_CONTACT), lm, &list, &n, &del, &nd, &ts, &seen, &e));
 	ck_assert(n == 1 && nd == 0 && ts > lm);
 	ck_assert_ptr_null(list[0]->v[fno(CT_CONTACT, "note")]);
 	object_drop_all(list, n);
 
+	/* nothing happened; a change; a deletion: only the first leaves the answer as it was */
+	ck_assert(seen.set);
+	ck_assert(ox_updates_same(ses, CT_CONTACT, dflt(CT_CONTACT), lm, &seen));
+	ck_assert(!ox_updates_same(ses, CT_CONTACT, dflt(CT_CONTACT), ts, &seen));
+	o = obj(CT_CONTACT, "{\"last_name\":\"C\"}", &m);
+	OK(ox_update(ses, dflt(CT_CONTACT), id, NULL, o, &m, lm2, &lm2, &e));
+	object_drop(o);
+	ck_assert(!ox_updates_same(ses, CT_CONTACT, dflt(CT_CONTACT), lm, &seen));
+	OK(ox_updates(ses, mem, CT_CONTACT, dflt(CT_CONTACT), lm, &list, &n, &del, &nd, &ts, &seen, &e));
+	object_drop_all(list, n);
+	ck_assert(ox_updates_same(ses, CT_CONTACT, dflt(CT_CONTACT), lm, &seen));
+
 	RC(RC_CONFLICT, ox_delete(ses, CT_CONTACT, dflt(CT_CONTACT), id, NULL, lm, false, &e));
 	OK(ox_delete(ses, CT_CONTACT, dflt(CT_CONTACT), id, NULL, ts, false, &e));
 	RC(RC_NOTFOUND, ox_delete(ses, CT_CONTACT, dflt(CT_CONTACT), id, NULL, ts, false, &e));
+	ck_assert(!ox_updates_same(ses, CT_CONTACT, dflt(CT_CONTACT), lm, &seen));
 	RC(RC_NOTFOUND, ox_updates(ses, mem, CT_CONTACT, dflt(CT_CONTACT), ts, &list, &n, &del, &nd, &ts, NULL, &e));
 	ck_assert_str_eq(e.code, "SVL-0011");
 }

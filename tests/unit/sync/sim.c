@@ -238,6 +238,9 @@ disaster(struct sim *s)
 			if (chance(s, .5)) {
 				crash(s, -1);
 				*s->db = *s->snap;
+				/* a stopped daemon has no request waiting; a late copy of a first create would be made again (limit, ARCHITECTURE.md) */
+				while (s->n_pool > 0)
+					req_drop(&s->pool[--s->n_pool]);
 			}
 			mem_free(s->snap);
 			s->snap = NULL;
