@@ -72,6 +72,9 @@ merge_sighting(struct merge *m, const struct row *old, const struct sighting *s,
 	rc = sync_merge(m->op->a, &m->head, old, s, r, &changed, &touched);
 	if (rc != RC_OK)
 		return rc == RC_BUSY ? rc : err_set(e, rc, "an object could not be merged");
+	/* it could not be shown when it was told of (merge_unknown): who has it is not known, so it goes whole to everybody */
+	if (changed && old != NULL && !old->dead && !old->known && old->lm == 0)
+		r->keycn = r->cn;
 	if (now != NULL)
 		*now = r;
 	return touched ? merge_note(m, r, e) : RC_OK;
