@@ -188,12 +188,28 @@ updates_ignore(enum content ct)
 
 /* ---- updates ---- */
 
+/* OX's failure over the content of an object; not over the request, its database (CON-0109, also category 8) or its load. */
+static bool
+chokes_on_content(enum rc rc, const struct err *e)
+{
+	static const char *const codes[] = { "SVL-0001", "SVL-0011", "OX-9999" };
+
+	if (rc != RC_UPSTREAM)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		if (strcmp(e->code, codes[i]) == 0)
+			return true;
+	return e->code[0] == '\0' && strstr(e->text, "no valid JSON") != NULL;
+}
+
 /* QUIRK(OX, 8.19): contacts fail with SVL-0011 when deletions, but no changes, lie in the interval: only a listing tells them. */
 static enum rc
 updates_fault(enum content ct, enum rc rc, struct err *e)
 {
 	if (rc == RC_UPSTREAM && ct == CT_CONTACT && strcmp(e->code, "SVL-0011") == 0)
 		return e->rc = RC_NOTFOUND;
+	if (chokes_on_content(rc, e))
+		e->category = 8; /* also where OX's own text ends in the middle: the caller knows what to do then */
 	return rc;
 }
 
@@ -389,20 +405,6 @@ list_some(struct ox_session *s, struct arena *a, struct wanted *w, size_t from, 
 }
 
 #define MAX_BROKEN 8U /* in one call; more of them are OX's trouble, not the objects' */
-
-/* OX's failure over the content of an object; not over the request, its database (CON-0109, also category 8) or its load. */
-static bool
-chokes_on_content(enum rc rc, const struct err *e)
-{
-	static const char *const codes[] = { "SVL-0001", "SVL-0011", "OX-9999" };
-
-	if (rc != RC_UPSTREAM)
-		return false;
-	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
-		if (strcmp(e->code, codes[i]) == 0)
-			return true;
-	return e->code[0] == '\0' && strstr(e->text, "no valid JSON") != NULL;
-}
 
 static enum rc
 broken_one(struct arena *a, struct wanted *w, size_t i, const struct err *why, struct err *e)

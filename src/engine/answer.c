@@ -429,6 +429,37 @@ pair_by_id(const void *x, const void *y)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
+static int
+newest_first(const void *x, const void *y)
+{
+	const struct row *a = *(struct row *const *)x, *b = *(struct row *const *)y;
+
+	if (a->sk != b->sk)
+		return a->sk > b->sk ? -1 : 1;
+	return a->id > b->id ? -1 : a->id < b->id;
+}
+
+/* Of a folder with more objects than a client may get, the newest: as the first fill gives them. */
+static enum rc
+keep_newest(struct op *op, struct row *const *rows, size_t n, struct err *e)
+{
+	size_t max = op->g->o.max_objects;
+	struct view *v = &op->cur.c.view;
+	struct row **sorted;
+
+	if (max == 0 || n <= max)
+		return RC_OK;
+	sorted = arena_memdup(op->a, rows, n * sizeof(struct row *));
+	if (sorted == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the comparison");
+	if (n > 1)
+		qsort(sorted, n, sizeof(struct row *), newest_first);
+	v->edge_sk = sorted[max - 1]->sk;
+	v->edge_id = sorted[max - 1]->id;
+	v->n_filled = max;
+	return RC_OK;
+}
+
 /* (uuid, rev) pairs against the index: differences only; a syncid comes with the last page alone (F20). */
 enum rc
 op_reconcile(struct op *op, struct err *e)
@@ -454,7 +485,8 @@ op_reconcile(struct op *op, struct err *e)
 		if (len < sizeof(p->rev))
 			memcpy(p->rev, req->pair_rev[i], len + 1);
 	}
-	qsort(pairs, req->n_pairs, sizeof(*pairs), pair_by_id);
+	if (req->n_pairs > 1)
+		qsort(pairs, req->n_pairs, sizeof(*pairs), pair_by_id);
 	rc = store_rows_all(op->c, op->a, &op->t.f, true, &rows, &n, e);
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
 		if (sync_in_window(rows[i], op->w0, op->w1))
@@ -469,7 +501,11 @@ op_reconcile(struct op *op, struct err *e)
 		if (!rows[i]->dead && sync_in_window(rows[i], op->w0, op->w1))
 			rows[live++] = rows[i];
 	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, 0); /* reading contents may have moved the index on */
-	rc = sync_reconcile(op->a, op->g->keys, op->t.ct, &op->cur.c, rows, live, pairs, req->n_pairs, NULL, req->limit, &r);
+	rc = keep_newest(op, rows, live, e);
+	if (rc != RC_OK)
+		return rc;
+	/* what OX cannot show is not compared: it is not gone, and would fill every page */
+	rc = sync_reconcile(op->a, op->g->keys, op->t.ct, &op->cur.c, rows, live, pairs, req->n_pairs, op->broken, req->limit, &r);
 	if (rc != RC_OK)
 		return err_set(e, rc, "out of memory for the comparison");
 	an.next = r.next;

@@ -139,6 +139,7 @@ void config_parse(const struct engine *g, const char *text, struct device_config
 
 /* folder.c */
 enum rc target_open(struct op *op, const struct folder_ref *ref, struct target *t, struct err *e);
+enum rc target_again(struct op *op, struct err *e);
 enum rc target_hierarchy(struct op *op, bool create, struct target *t, struct err *e);
 uint64_t tag_of_index(const struct engine *g, uint64_t topic, const struct store_folder *f);
 uint64_t tag_of_folder(const struct engine *g, const struct account *a, enum content ct, const char *oxid);

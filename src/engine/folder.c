@@ -176,6 +176,13 @@ target_open(struct op *op, const struct folder_ref *ref, struct target *t, struc
 	return rc;
 }
 
+/* The index of the operation's target as it is now. */
+enum rc
+target_again(struct op *op, struct err *e)
+{
+	return store_folder_open(op->c, op->a, op->s->n->account_id, op->t.ct, op->t.oxid, true, random_epoch(), &op->t.f, e);
+}
+
 /* OX id and type of the folder U of this account; false when there is none. */
 bool
 folder_uuid_oxid(struct op *op, const struct uuid *u, const char **oxid, enum content *ct)

@@ -72,6 +72,9 @@ merge_sighting(struct merge *m, const struct row *old, const struct sighting *s,
 	rc = sync_merge(m->op->a, &m->head, old, s, r, &changed, &touched);
 	if (rc != RC_OK)
 		return rc == RC_BUSY ? rc : err_set(e, rc, "an object could not be merged");
+	/* it could not be shown when it was told of (merge_unknown): who has it is not known, so it goes whole to everybody */
+	if (changed && old != NULL && !old->dead && !old->known && old->lm == 0)
+		r->keycn = r->cn;
 	if (now != NULL)
 		*now = r;
 	return touched ? merge_note(m, r, e) : RC_OK;
@@ -304,7 +307,8 @@ op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expe
 		rc = rows_by_id(op, expect, n_expect, &rows, &at, e);
 	if (rc != RC_OK)
 		return rc;
-	qsort(o, n, sizeof(struct object *), by_lm);
+	if (n > 1)
+		qsort(o, n, sizeof(struct object *), by_lm);
 	for (size_t k = 0; k < n && rc == RC_OK; k++) {
 		struct sighting s;
 
@@ -429,7 +433,8 @@ merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e)
 	stale_row = arena_array(op->a, const struct row *, n + 1);
 	if (stale == NULL || stale_row == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a listing");
-	qsort(s, n, sizeof(*s), by_id);
+	if (n > 1)
+		qsort(s, n, sizeof(*s), by_id);
 	for (size_t k = 0; k < n && rc == RC_OK; k++) {
 		const struct row *old = NULL;
 
@@ -504,7 +509,7 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 		ids[n + k] = deleted[k];
 	if (rc == RC_OK)
 		rc = rows_by_id(op, ids, n + n_deleted, &rows, &at, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK && n > 1)
 		qsort(o, n, sizeof(struct object *), by_lm);
 	for (size_t k = 0; rc == RC_OK && k < n; k++) {
 		struct sighting s;

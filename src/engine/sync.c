@@ -90,14 +90,16 @@ op_run(struct op *op, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	op->locked = true;
-	/* what was read before the lock may be old */
-	rc = target_open(op, &req->folder, &op->t, e);
+	/* what was read before the lock may be old: the index, not the folder's place in the hierarchy, which this lock does not hold still */
+	rc = target_again(op, e);
 	if (rc != RC_OK || op->t.f.id != index)
 		return rc != RC_OK ? rc : err_set(e, RC_BUSY, "the folder's index was made anew; repeat the request");
 	op->cn_at_start = op->t.f.cn;
 	op_window(op, op->t.ct, &op->w0, &op->w1);
 	op->out->ct = op->t.ct;
-	rc = store_cursor_next_seq(op->c, op->s->n->device_id, op->t.f.id, &op->next_seq, e);
+	/* only what is written before the new cursor is saved needs to know its number */
+	if (!has_cursor || req->n_changes > 0)
+		rc = store_cursor_next_seq(op->c, op->s->n->device_id, op->t.f.id, &op->next_seq, e);
 	if (rc == RC_OK && has_cursor)
 		rc = load_cursor(op, e);
 	if (rc == RC_OK)

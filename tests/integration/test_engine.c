@@ -464,9 +464,47 @@ START_TEST(poisoned_updates)
 }
 END_TEST
 
+/* What OX cannot show is not there for a while, and neither deleted nor forgotten: it comes when OX can show it again. */
+START_TEST(broken_object_comes_later)
+{
+	struct dev a, b;
+	char to[40], uuid[40];
+	const char *key;
+	json_t *data, *req, *pairs = json_array(), *v;
+
+	login(&a, "berta", "broken-1");
+	open_folder(&a, NULL);
+	data = update(&a, request(&a, one(json_pack("{s:s,s:s,s:s}", "clientId", "b", "title", "Broken", "module", "contacts")), NULL, NULL));
+	(void)snprintf(to, sizeof(to), "%s", str(result(data, 0), "uuid"));
+	json_decref(data);
+	open_folder(&a, to);
+	make(&a, "Unshown", uuid);
+	login(&b, "berta", "broken-2");
+	faults("[{\"match\":{\"module\":\"contacts\",\"action\":\"list\",\"user\":\"berta\",\"count\":1000},\"effect\":{\"error\":\"SVL-0001\",\"category\":8}},"
+	    "{\"match\":{\"module\":\"contacts\",\"action\":\"updates\",\"user\":\"berta\",\"count\":1000},\"effect\":{\"error\":\"SVL-0001\",\"category\":8}}]");
+	open_folder(&b, to);
+	ck_assert_uint_eq(json_object_size(b.have), 0);
+	/* who has it keeps it, and no page is filled by it for ever */
+	json_object_foreach(a.have, key, v)
+		(void)json_array_append_new(pairs, json_pack("[s,s]", key, str(v, "rev")));
+	req = folder_body(&a);
+	(void)json_object_set_new(req, "pairs", pairs);
+	(void)json_object_set_new(req, "limit", json_integer(1));
+	data = good(&a, "reconcile", req);
+	ck_assert(json_is_false(json_object_get(data, "more")));
+	ck_assert_uint_eq(json_array_size(json_object_get(data, "deleted")), 0);
+	json_decref(req);
+	json_decref(data);
+	no_faults();
+	(void)pull(&b);
+	ck_assert_str_eq(str(find(&b, "last_name", "Unshown", NULL), "uuid"), uuid);
+	ck_assert_str_eq(str(find(&b, "last_name", "Unshown", NULL), "first_name"), "first");
+}
+END_TEST
+
 /* a read is repeated once by itself where that can help */
 static const struct { const char *effect, *code; int count; } failures[] = {
-	{ "{\"truncate_json\":true}", "upstream", 2 }, { "{\"http_status\":503}", "upstream", 2 }, { "{\"delay_ms\":300}", "", 1 }, { "{\"expire_session\":true}", "", 1 },
+	{ "{\"truncate_json\":true}", "", 2 }, { "{\"http_status\":503}", "upstream", 2 }, { "{\"delay_ms\":300}", "", 1 }, { "{\"expire_session\":true}", "", 1 },
 };
 
 START_TEST(upstream_failures)
@@ -755,11 +793,39 @@ ping_body(const struct dev *d)
 	return json_pack("{s:[o],s:i}", "folders", e, "heartbeat", 20);
 }
 
-/* The ping of D in a process of its own; ready once it waits. */
+static unsigned
+waiters(void)
+{
+	char sock[160], *p = NULL;
+	const char *line;
+	CURL *c = curl_easy_init();
+	unsigned n = 0;
+	size_t len = 0;
+	FILE *f = open_memstream(&p, &len);
+
+	(void)snprintf(sock, sizeof(sock), "%s/admin.sock", w.dir);
+	(void)curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, sock);
+	(void)curl_easy_setopt(c, CURLOPT_URL, "http://localhost/metrics");
+	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, f);
+	ck_assert_int_eq(curl_easy_perform(c), CURLE_OK);
+	(void)fclose(f);
+	line = strstr(p, "\nusmd_waiters ");
+	ck_assert_ptr_nonnull(line);
+	ck_assert_int_eq(sscanf(line, "\nusmd_waiters %u", &n), 1);
+	curl_easy_cleanup(c);
+	free(p);
+	return n;
+}
+
+/* The ping of D in a process of its own, once it waits (or was answered already). */
 static pid_t
 ping_start(const struct dev *d)
 {
-	pid_t pid = fork();
+	pid_t pid;
+
+	while (waiters() != 0) /* an earlier test's, whose client is gone */
+		sleep_ms(10);
+	pid = fork();
 
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
@@ -767,6 +833,8 @@ ping_start(const struct dev *d)
 
 		_exit(json_array_size(json_object_get(data, "changed")) == 1 ? 0 : 1);
 	}
+	for (siginfo_t si = { 0 }; waiters() == 0 && waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid == 0;)
+		sleep_ms(10);
 	return pid;
 }
 
@@ -847,6 +915,7 @@ main(void)
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
 	tcase_add_unchecked_fixture(t, world_up, world_down);
+	tcase_add_checked_fixture(t, no_faults, NULL);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, repeated_create);
 	tcase_add_test(t, repeated_modify_and_delete);
@@ -860,6 +929,7 @@ main(void)
 	tcase_add_test(t, unanswered_create_deleted);
 	tcase_add_test(t, one_poisoned_write);
 	tcase_add_test(t, poisoned_updates);
+	tcase_add_test(t, broken_object_comes_later);
 	tcase_add_loop_test(t, upstream_failures, 0, 4);
 	tcase_add_test(t, others_are_out_of_reach);
 	tcase_add_test(t, equal_names_in_a_shared_folder);
