@@ -51,6 +51,7 @@ struct cfolder {
 	bool reconcile;           /* the last syncid was refused: pairs first */
 	bool more;
 	int64_t k;                /* number of the last request */
+	int64_t inode;            /* of its directory: knows it again under another name; 0 = not noted */
 };
 
 /** One object: what server and client agreed on last (base), what the file said then (shadow). */
@@ -139,7 +140,8 @@ char *mail_name_with_flags(const char *name, int64_t flags);
 json_t *object_dirty(enum content ct, const struct cobject *o);
 MUST_CHECK enum rc object_reread(struct client *c, const struct cfolder *f, struct cobject *o, bool *missing, struct err *e);
 MUST_CHECK enum rc scan_folder(struct client *c, const struct cfolder *f, struct cobject ***objects, size_t *n, struct err *e);
-MUST_CHECK enum rc scan_new_folders(struct client *c, json_t *created, struct err *e);
+/** scan_new_folders - directories that are no folder yet, and folders whose directory has another name or place now. */
+MUST_CHECK enum rc scan_new_folders(struct client *c, json_t *created, json_t *modified, struct err *e);
 uint64_t scan_fingerprint(struct client *c);
 
 /* request.c, apply.c */

@@ -104,6 +104,17 @@ is_directory(const char *full)
 	return full != NULL && lstat(full, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static int64_t
+inode_of(const struct client *c, const char *path)
+{
+	char *full = full_path(c, path);
+	struct stat st;
+	int64_t inode = full != NULL && lstat(full, &st) == 0 ? (int64_t)st.st_ino : 0;
+
+	mem_free(full);
+	return inode;
+}
+
 /*
  * The directory of a known folder, moved along when the folder was renamed (WANT may become the old path when that fails).  One that
  * vanished is no deletion of all that was in it: the folder is forgotten here, and comes again whole.
@@ -190,9 +201,11 @@ directories(struct client *c, const json_t *tree, struct err *e)
 			if (f[i].id != 0 && strcmp(f[i].uuid, want[k].uuid) == 0)
 				rc = keep_directory(c, &f[i], &want[k], e);
 		if (rc == RC_OK)
-			rc = state_folder_put(c, &want[k], e);
-		if (rc == RC_OK)
 			rc = dir_make(c, want[k].path, e);
+		if (rc == RC_OK) {
+			want[k].inode = inode_of(c, want[k].path);
+			rc = state_folder_put(c, &want[k], e);
+		}
 	}
 	cfolder_free(want, n_want);
 	cfolder_free(f, n);
@@ -232,8 +245,60 @@ directory_content(const char *full)
 	return ct;
 }
 
+/* The folder whose directory this was before a person renamed or moved it, or NULL. */
+static const struct cfolder *
+folder_of_inode(const struct client *c, const struct cfolder *f, size_t n, int64_t inode)
+{
+	for (size_t i = 0; i < n; i++)
+		if (f[i].id != 0 && f[i].inode == inode && inode != 0 && inode_of(c, f[i].path) != inode)
+			return &f[i];
+	return NULL;
+}
+
+/*
+ * A PIM folder goes by its number and is renamed on the server.  A mail folder's id is its path, and those of its mails hang on
+ * it: its directory is put back, renaming it is left to a mail program.
+ */
 static void
-look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *path, const char *parent, enum content parent_ct, json_t *created, unsigned depth)
+renamed_directory(struct client *c, const struct cfolder *f, const char *now, const char *title, const char *parent, json_t *modified)
+{
+	char *from, *to;
+	json_t *x;
+
+	if (f->ct == CT_MAIL) {
+		from = full_path(c, now);
+		to = full_path(c, f->path);
+		complain(c, "%s: mail folders are renamed in a mail program, not here; %s", now,
+		    from != NULL && to != NULL && rename(from, to) == 0 ? "the directory has its old name again" : "give the directory its old name again");
+		mem_free(from);
+		mem_free(to);
+		return;
+	}
+	x = json_object();
+	(void)json_object_set_new(x, "uuid", json_string(f->uuid));
+	(void)json_object_set_new(x, "title", json_string(title));
+	(void)json_object_set_new(x, "parent", parent != NULL ? json_string(parent) : json_null());
+	(void)json_array_append_new(modified, x);
+}
+
+/* A directory that only groups folders, such as the root of a mail account. */
+static bool
+holds_folders(const struct cfolder *f, size_t n, const char *path)
+{
+	size_t k = strlen(path);
+
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(f[i].path, path, k) == 0 && f[i].path[k] == '/')
+			return true;
+	return false;
+}
+
+struct found {
+	json_t *created, *modified;
+};
+
+static void
+look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *path, const char *parent, enum content parent_ct, struct found *found, unsigned depth)
 {
 	char *full = full_path(c, path);
 	DIR *d = full != NULL && depth < 30 ? opendir(full) : NULL;
@@ -242,13 +307,18 @@ look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *pa
 	while (d != NULL && (de = readdir(d)) != NULL) {
 		char *sub = de->d_name[0] != '.' ? path_join(path, de->d_name) : NULL, *sub_full = sub != NULL ? full_path(c, sub) : NULL;
 		enum content ct = parent_ct;
+		const struct cfolder *was;
 		const char *uuid;
 		struct stat st;
 
 		if (sub_full != NULL && lstat(sub_full, &st) == 0 && S_ISDIR(st.st_mode)) {
 			uuid = uuid_of_path(f, n, sub, &ct);
 			if (uuid != NULL) {
-				look_for_new(c, f, n, sub, uuid, ct, created, depth + 1);
+				look_for_new(c, f, n, sub, uuid, ct, found, depth + 1);
+			} else if ((was = folder_of_inode(c, f, n, (int64_t)st.st_ino)) != NULL) {
+				renamed_directory(c, was, sub, de->d_name, parent, found->modified);
+			} else if (holds_folders(f, n, sub)) {
+				look_for_new(c, f, n, sub, parent, CT_FOLDER, found, depth + 1);
 			} else if (ct != CT_FOLDER || (ct = directory_content(sub_full)) != CT_FOLDER) {
 				char hash[65];
 				json_t *x = json_object();
@@ -260,7 +330,7 @@ look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *pa
 				(void)json_object_set_new(x, "module", json_string(model_content(ct)->ox_module));
 				if (parent != NULL)
 					(void)json_object_set_new(x, "parent", json_string(parent));
-				(void)json_array_append_new(created, x);
+				(void)json_array_append_new(found->created, x);
 			}
 		}
 		mem_free(sub);
@@ -272,14 +342,15 @@ look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *pa
 }
 
 enum rc
-scan_new_folders(struct client *c, json_t *created, struct err *e)
+scan_new_folders(struct client *c, json_t *created, json_t *modified, struct err *e)
 {
+	struct found found = { .created = created, .modified = modified };
 	struct cfolder *f;
 	size_t n;
 	enum rc rc = state_folders(c, &f, &n, e);
 
 	if (rc == RC_OK)
-		look_for_new(c, f, n, "", NULL, CT_FOLDER, created, 0);
+		look_for_new(c, f, n, "", NULL, CT_FOLDER, &found, 0);
 	cfolder_free(f, n);
 	return rc;
 }
@@ -301,6 +372,21 @@ tree_made(json_t *tree, const json_t *body, const json_t *result)
 			(void)json_object_set_new(tree, uuid, json_deep_copy(json_array_get(sent, i)));
 }
 
+/* Likewise a folder renamed here. */
+static void
+tree_renamed(json_t *tree, const json_t *body, const json_t *result)
+{
+	const char *uuid = json_string_value(json_object_get(result, "uuid")), *status = json_string_value(json_object_get(result, "status"));
+	const json_t *sent = json_object_get(body, "modified");
+	json_t *folder = uuid != NULL ? json_object_get(tree, uuid) : NULL;
+
+	if (folder == NULL || status == NULL || strcmp(status, "ok") != 0 || json_object_get(result, "clientId") != NULL)
+		return;
+	for (size_t i = 0; i < json_array_size(sent); i++)
+		if (strcmp(json_string_value(json_object_get(json_array_get(sent, i), "uuid")), uuid) == 0)
+			(void)json_object_update(folder, json_array_get(sent, i));
+}
+
 static void
 tree_apply(struct client *c, json_t *tree, const json_t *body, const json_t *data)
 {
@@ -310,8 +396,10 @@ tree_apply(struct client *c, json_t *tree, const json_t *body, const json_t *dat
 	const char *name;
 	json_t *v;
 
-	for (size_t i = 0; i < json_array_size(results); i++)
+	for (size_t i = 0; i < json_array_size(results); i++) {
 		tree_made(tree, body, json_array_get(results, i));
+		tree_renamed(tree, body, json_array_get(results, i));
+	}
 	for (size_t i = 0; i < json_array_size(list); i++)
 		(void)json_object_del(tree, json_string_value(json_array_get(list, i)));
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
@@ -335,14 +423,14 @@ tree_apply(struct client *c, json_t *tree, const json_t *body, const json_t *dat
 		const json_t *r = json_array_get(results, i), *x = json_object_get(r, "error");
 
 		if (json_string_value(json_object_get(x, "message")) != NULL)
-			complain(c, "new folder: %s", json_string_value(json_object_get(x, "message")));
+			complain(c, "folder: %s", json_string_value(json_object_get(x, "message")));
 	}
 }
 
 static enum rc
 hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, struct err *e)
 {
-	json_t *body = json_object(), *data = NULL, *created = json_array(), *pairs, *v;
+	json_t *body = json_object(), *data = NULL, *created = json_array(), *modified = json_array(), *pairs, *v;
 	const char *command = "syncUpdate", *uuid;
 	enum rc rc = RC_OK;
 	char *text;
@@ -352,9 +440,11 @@ hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, st
 		(void)json_object_set_new(body, "syncid", json_string(h->syncid));
 		(void)json_object_set_new(body, "request", json_integer(++h->k));
 		if (first)
-			rc = scan_new_folders(c, created, e);
+			rc = scan_new_folders(c, created, modified, e);
 		if (json_array_size(created) != 0)
 			(void)json_object_set(body, "created", created);
+		if (json_array_size(modified) != 0)
+			(void)json_object_set(body, "modified", modified);
 	} else if (h->reconcile) {
 		command = "reconcile";
 		pairs = json_array();
@@ -380,7 +470,7 @@ hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, st
 			(void)snprintf(h->syncid, sizeof(h->syncid), "%s", json_string_value(json_object_get(data, "syncid")));
 			h->reconcile = false;
 		}
-		h->more = json_is_true(json_object_get(data, "more")) || json_array_size(created) != 0;
+		h->more = json_is_true(json_object_get(data, "more")) || json_array_size(created) + json_array_size(modified) != 0;
 		text = json_dumps(tree, JSON_COMPACT | JSON_SORT_KEYS);
 		rc = state_begin(c, e);
 		if (rc == RC_OK)
@@ -393,6 +483,7 @@ hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, st
 	}
 	json_decref(body);
 	json_decref(created);
+	json_decref(modified);
 	json_decref(data);
 	return rc;
 }

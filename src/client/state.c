@@ -15,7 +15,7 @@ static const char schema[] =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS folder(id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, ct INTEGER NOT NULL, path TEXT NOT NULL,"
-    " syncid TEXT NOT NULL DEFAULT '', reconcile INTEGER NOT NULL DEFAULT 0, more INTEGER NOT NULL DEFAULT 1, k INTEGER NOT NULL DEFAULT 0);"
+    " syncid TEXT NOT NULL DEFAULT '', reconcile INTEGER NOT NULL DEFAULT 0, more INTEGER NOT NULL DEFAULT 1, k INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE IF NOT EXISTS object(id INTEGER PRIMARY KEY, folder INTEGER NOT NULL REFERENCES folder(id) ON DELETE CASCADE, uuid TEXT NOT NULL,"
     " client_id TEXT NOT NULL, rev TEXT NOT NULL, file TEXT NOT NULL, base TEXT NOT NULL, shadow TEXT NOT NULL, sent TEXT NOT NULL, blind TEXT NOT NULL,"
     " doubt INTEGER NOT NULL, gone INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash TEXT NOT NULL);"
@@ -145,7 +145,7 @@ state_folders(struct client *c, struct cfolder **out, size_t *n, struct err *e)
 	struct cfolder *f = NULL;
 	sqlite3_stmt *st;
 	size_t cap = 0;
-	enum rc rc = prepare(c, "SELECT id, uuid, ct, path, syncid, reconcile, more, k FROM folder ORDER BY id", &st, e);
+	enum rc rc = prepare(c, "SELECT id, uuid, ct, path, syncid, reconcile, more, k, inode FROM folder ORDER BY id", &st, e);
 
 	*out = NULL;
 	*n = 0;
@@ -173,6 +173,7 @@ state_folders(struct client *c, struct cfolder **out, size_t *n, struct err *e)
 		x->reconcile = sqlite3_column_int(st, 5) != 0;
 		x->more = sqlite3_column_int(st, 6) != 0;
 		x->k = sqlite3_column_int64(st, 7);
+		x->inode = sqlite3_column_int64(st, 8);
 	}
 	(void)sqlite3_finalize(st);
 	*out = f;
@@ -208,13 +209,15 @@ enum rc
 state_folder_put(struct client *c, struct cfolder *f, struct err *e)
 {
 	sqlite3_stmt *st;
-	enum rc rc = prepare(c, "INSERT INTO folder(uuid, ct, path) VALUES (?, ?, ?) ON CONFLICT(uuid) DO UPDATE SET path = excluded.path RETURNING id", &st, e);
+	enum rc rc = prepare(c, "INSERT INTO folder(uuid, ct, path, inode) VALUES (?, ?, ?, ?)"
+	    " ON CONFLICT(uuid) DO UPDATE SET path = excluded.path, inode = excluded.inode RETURNING id", &st, e);
 
 	if (rc != RC_OK)
 		return rc;
 	(void)sqlite3_bind_text(st, 1, f->uuid, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int(st, 2, (int)f->ct);
 	(void)sqlite3_bind_text(st, 3, f->path, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(st, 4, f->inode);
 	if (sqlite3_step(st) == SQLITE_ROW)
 		f->id = sqlite3_column_int64(st, 0);
 	else

@@ -150,6 +150,29 @@ START_TEST(rename_into_another_directory)
 }
 END_TEST
 
+/* A person renames a directory: the folder is renamed, nothing is made twice. A mail folder's directory is put back. */
+START_TEST(renamed_directory)
+{
+	size_t n;
+
+	ck_assert_int_eq(usmsync("dirs"), 0);
+	shell("mkdir dirs/Contacts/Old && cp \"$(find dirs/Contacts -name '*.vcf' | sort | head -n 1)\" dirs/Contacts/Old/x.vcf");
+	ck_assert_int_eq(usmsync("dirs"), 0);
+	n = files("dirs/Contacts");
+	shell("mv dirs/Contacts/Old dirs/Contacts/New");
+	ck_assert_int_eq(usmsync("dirs"), 0);
+	ck_assert_int_eq(usmsync("dirs2"), 0);
+	ck_assert_uint_eq(files("dirs2/Contacts"), n);
+	ck_assert_uint_eq(files("dirs2/Contacts/New"), 1);
+	ck_assert_uint_eq(files("dirs/Contacts/New"), 1);
+	shell("test ! -e dirs2/Contacts/Old && test ! -e dirs/Contacts/Old");
+	shell("mv dirs/E-Mail/Inbox dirs/E-Mail/Elsewhere");
+	ck_assert_int_eq(usmsync("dirs"), 1); /* named as a problem */
+	shell("test -d dirs/E-Mail/Inbox && test ! -e dirs/E-Mail/Elsewhere");
+	ck_assert_int_eq(usmsync("dirs"), 0);
+}
+END_TEST
+
 START_TEST(second_one_is_told)
 {
 	pid_t pid;
@@ -179,6 +202,7 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, vanished_directory);
 	tcase_add_test(t, rename_into_another_directory);
+	tcase_add_test(t, renamed_directory);
 	tcase_add_test(t, second_one_is_told);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
