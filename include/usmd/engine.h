@@ -140,6 +140,7 @@ struct answer_result {
 	enum change_status status;
 	bool has_uuid;           /* creates: the object's uuid (clientId -> uuid), moves: the new uuid */
 	struct uuid uuid;
+	struct fmask lost;       /* conflict: the client's values of these lost; they are kept for a while and can be restored */
 	bool failed;             /* OX or a rule refused it; ERR says why; nothing was changed by it */
 	struct err err;
 };

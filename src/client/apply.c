@@ -175,6 +175,17 @@ edited_since(struct apply *a, struct cobject *o)
 	return !o->gone && look_again(a, o) && o->asked != NULL && o->cur != NULL && !json_equal(o->cur, o->asked);
 }
 
+/* A person whose words lost should hear of it. */
+static void
+tell_lost(struct apply *a, const struct cobject *o, const json_t *lost)
+{
+	for (size_t i = 0; i < json_array_size(lost); i++) {
+		say(a->c, "%s/%s: conflict: %s was changed elsewhere too and the other value won; yours is kept on the server for a while", a->f->path,
+		    o->file, json_string_value(json_array_get(lost, i)));
+		a->c->t.conflicts++;
+	}
+}
+
 static enum rc
 one_result(struct apply *a, const json_t *r, struct err *e)
 {
@@ -187,6 +198,7 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 
 	if (o == NULL || status == NULL || strcmp(status, "retry") == 0)
 		return RC_OK;
+	tell_lost(a, o, json_object_get(r, "lost"));
 	sent = cid != NULL ? sent_of(a, "clientId", cid) : sent_of(a, "uuid", o->uuid);
 	if (strcmp(status, "ok") == 0) {
 		if (cid != NULL && uuid != NULL) {

@@ -167,7 +167,8 @@ wanted_folders(const json_t *tree, struct cfolder **out, size_t *n, struct err *
 			return err_set(e, RC_NOMEM, "out of memory");
 		(*n)++;
 	}
-	qsort(w, *n, sizeof(*w), by_path);
+	if (*n > 1)
+		qsort(w, *n, sizeof(*w), by_path);
 	return RC_OK;
 }
 

@@ -491,7 +491,8 @@ keep_newest(struct op *op, struct row *const *rows, size_t n, struct err *e)
 	sorted = arena_memdup(op->a, rows, n * sizeof(struct row *));
 	if (sorted == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for the comparison");
-	qsort(sorted, n, sizeof(struct row *), newest_first);
+	if (n > 1)
+		qsort(sorted, n, sizeof(struct row *), newest_first);
 	v->edge_sk = sorted[max - 1]->sk;
 	v->edge_id = sorted[max - 1]->id;
 	v->n_filled = max;
@@ -523,7 +524,8 @@ op_reconcile(struct op *op, struct err *e)
 		if (len < sizeof(p->rev))
 			memcpy(p->rev, req->pair_rev[i], len + 1);
 	}
-	qsort(pairs, req->n_pairs, sizeof(*pairs), pair_by_id);
+	if (req->n_pairs > 1)
+		qsort(pairs, req->n_pairs, sizeof(*pairs), pair_by_id);
 	rc = store_rows_all(op->c, op->a, &op->t.f, true, &rows, &n, e);
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
 		if (sync_in_window(rows[i], op->w0, op->w1))

@@ -235,6 +235,9 @@ work_record_lost(struct work *w, const struct fmask *lose, struct err *e)
 {
 	struct uuid u = w->cc->uuid;
 
+	for (unsigned i = 0; i < MODEL_MAX_FIELDS; i++)
+		if (fmask_has(lose, i))
+			fmask_set(&w->res->lost, i);
 	if (w->row != NULL)
 		uuid_make(w->op->g->keys, w->op->t.tag, w->row->id, &u);
 	return conflict_record(w->op, &u, w->cc->object, lose, "client", e);
@@ -323,6 +326,7 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 		goto out;
 	}
 	uuid_make(op->g->keys, tag_of_folder(op->g, op->s->n->account, op->t.ct, o->folder), o->id, &there);
+	w->res->lost = lose;
 	rc = conflict_record(op, &there, w->cc->object, &lose, "client", e);
 	if (rc == RC_OK)
 		rc = conflict_record(op, &there, o, &win, "server", e);

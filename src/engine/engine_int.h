@@ -135,6 +135,7 @@ struct ox_session *account_ox(struct engine *g, struct account *a);
 struct engine_session *session_dup(struct engine_session *s);
 enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
 void session_forget_all(struct engine *g);
+void session_sweep(struct engine *g);
 void config_parse(const struct engine *g, const char *text, struct device_config *out);
 
 /* folder.c */

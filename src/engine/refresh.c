@@ -307,7 +307,8 @@ op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expe
 		rc = rows_by_id(op, expect, n_expect, &rows, &at, e);
 	if (rc != RC_OK)
 		return rc;
-	qsort(o, n, sizeof(struct object *), by_lm);
+	if (n > 1)
+		qsort(o, n, sizeof(struct object *), by_lm);
 	for (size_t k = 0; k < n && rc == RC_OK; k++) {
 		struct sighting s;
 
@@ -432,7 +433,8 @@ merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e)
 	stale_row = arena_array(op->a, const struct row *, n + 1);
 	if (stale == NULL || stale_row == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a listing");
-	qsort(s, n, sizeof(*s), by_id);
+	if (n > 1)
+		qsort(s, n, sizeof(*s), by_id);
 	for (size_t k = 0; k < n && rc == RC_OK; k++) {
 		const struct row *old = NULL;
 
@@ -507,7 +509,7 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 		ids[n + k] = deleted[k];
 	if (rc == RC_OK)
 		rc = rows_by_id(op, ids, n + n_deleted, &rows, &at, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK && n > 1)
 		qsort(o, n, sizeof(struct object *), by_lm);
 	for (size_t k = 0; rc == RC_OK && k < n; k++) {
 		struct sighting s;
@@ -541,13 +543,37 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 	return rc;
 }
 
+/*
+ * A folder that went takes its index along.  Whoever works on it now fails at the fence; when it comes back (rights that were taken
+ * and given again) it gets a new epoch, and its clients reconcile.
+ */
+static enum rc
+drop_indexes(struct op *op, struct row *const *gone, size_t n, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < n && rc == RC_OK; i++) {
+		const struct row *r = gone[i];
+		const char *oxid = r->oxid != NULL ? r->oxid : arena_printf(op->a, "%lld", (long long)r->id);
+		struct store_folder f;
+
+		if (oxid == NULL)
+			return err_set(e, RC_NOMEM, "out of memory for the hierarchy");
+		if (r->sk <= CT_FOLDER || r->sk >= CT_COUNT)
+			continue;
+		rc = store_folder_open(op->c, op->a, op->s->n->account_id, (enum content)r->sk, oxid, false, 0, &f, e);
+		rc = rc == RC_NOTFOUND ? RC_OK : rc == RC_OK ? store_folder_drop(op->c, f.id, e) : rc;
+	}
+	return rc;
+}
+
 static enum rc
 refresh_hierarchy(struct op *op, msec_t now, struct err *e)
 {
 	struct row **rows;
 	struct merge m;
 	struct imap *here, *old;
-	size_t n_rows, i;
+	size_t n_rows, n_gone = 0, i;
 	enum rc rc = hierarchy_load(op, e);
 
 	if (rc == RC_OK)
@@ -572,9 +598,13 @@ refresh_hierarchy(struct op *op, msec_t now, struct err *e)
 		if (rc == RC_OK)
 			rc = merge_sighting(&m, imap_get(old, s.id, &i) ? rows[i] : NULL, &s, NULL, e);
 	}
-	for (size_t k = 0; k < n_rows && rc == RC_OK; k++)
-		if (!imap_get(here, rows[k]->id, &i))
-			rc = merge_kill(&m, rows[k], e);
+	for (size_t k = 0; k < n_rows && rc == RC_OK; k++) {
+		if (imap_get(here, rows[k]->id, &i))
+			continue;
+		rc = merge_kill(&m, rows[k], e);
+		if (!rows[k]->dead)
+			rows[n_gone++] = rows[k];
+	}
 	if (rc != RC_OK)
 		return rc;
 	if (!m.f.init || m.n > 0) {
@@ -582,7 +612,8 @@ refresh_hierarchy(struct op *op, msec_t now, struct err *e)
 		m.f.seen_at = m.f.listed_at = now;
 		m.head_changed = true;
 	}
-	return merge_end(&m, e);
+	rc = merge_end(&m, e);
+	return rc == RC_OK ? drop_indexes(op, rows, n_gone, e) : rc;
 }
 
 /* FORCE: OX just refused something or the client sends changes: a fresh index is not fresh enough. */

@@ -480,6 +480,46 @@ out:
 	return rc;
 }
 
+static bool
+session_expired(struct engine *g, const struct node_session *n)
+{
+	bool expired;
+
+	(void)pthread_mutex_lock(&g->lock); /* expires moves with use */
+	expired = n->expires <= now_ms();
+	(void)pthread_mutex_unlock(&g->lock);
+	return expired;
+}
+
+/* Sessions whose clients never came back leave this node's memory, and with the last one of an account its OX session. */
+void
+session_sweep(struct engine *g)
+{
+	msec_t now = now_ms();
+
+	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
+		struct node_session *n;
+
+		do { /* removing unlocks: look at the bucket from its beginning again */
+			(void)pthread_mutex_lock(&g->lock);
+			for (n = g->session[i]; n != NULL && n->expires > now; n = n->next)
+				;
+			if (n != NULL)
+				n->refs++;
+			(void)pthread_mutex_unlock(&g->lock);
+			if (n != NULL) {
+				struct ox_session *end;
+
+				session_remove(g, n);
+				(void)pthread_mutex_lock(&g->lock);
+				session_unref_locked(g, n, &end);
+				(void)pthread_mutex_unlock(&g->lock);
+				ox_end(end);
+			}
+		} while (n != NULL);
+	}
+}
+
 enum rc
 engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e)
 {
@@ -517,7 +557,7 @@ engine_session_open(struct engine *g, const char *token, struct engine_session *
 	s->ox = account_ox(g, n->account);
 	log_ctx()->account = n->account_id;
 	log_ctx()->device = n->device_id;
-	if (s->ox == NULL || n->expires <= now_ms()) {
+	if (s->ox == NULL || session_expired(g, n)) {
 		session_remove(g, n);
 		engine_session_close(s);
 		return err_set(e, RC_DENIED, "the session has expired: log in again");
@@ -558,6 +598,24 @@ session_dup(struct engine_session *s)
 	return d;
 }
 
+/* A session in use goes on; noted once a day (of a short life at half of it), so that an unchanged sync writes nothing. */
+static enum rc
+session_prolong(struct engine_session *s, struct store_conn *c, msec_t expires, struct err *e)
+{
+	struct engine *g = s->g;
+	msec_t life = g->o.session_lifetime_ms, step = life / 2 < DAY_MS ? life / 2 : DAY_MS, now = now_ms();
+	enum rc rc;
+
+	if (expires - now > life - step)
+		return RC_OK;
+	rc = store_session_put(c, s->n->hash, s->n->account_id, s->n->device_id, now + life, e);
+	(void)pthread_mutex_lock(&g->lock);
+	if (rc == RC_OK)
+		s->n->expires = now + life;
+	(void)pthread_mutex_unlock(&g->lock);
+	return rc;
+}
+
 /* The database has the last word on every request that works: a logout at another node, a database restored or made new. */
 enum rc
 session_verify(struct engine_session *s, struct store_conn *c, struct err *e)
@@ -573,6 +631,8 @@ session_verify(struct engine_session *s, struct store_conn *c, struct err *e)
 		session_remove(s->g, s->n);
 		rc = err_set(e, RC_DENIED, "the session is unknown or has ended: log in again");
 	}
+	if (rc == RC_OK)
+		rc = session_prolong(s, c, row.expires, e);
 	arena_free(a);
 	return rc;
 }

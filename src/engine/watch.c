@@ -418,6 +418,7 @@ care(struct engine *g)
 	if (rc != RC_OK)
 		log_warn("expire", "failed=%s %s", rc_name(rc), e.text);
 	store_release(c);
+	session_sweep(g);
 }
 
 /* Sleeps until DUE or until something changes; the lock is held before and after. */

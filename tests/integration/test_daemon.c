@@ -397,6 +397,7 @@ START_TEST(a_waiting_client_is_answered_at_the_stop)
 		ck_assert(ask("admin.sock", "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text, 65536));
 	} while (strstr(text, "\nusmd_waiters 1\n") == NULL);
 	ck_assert_int_eq(kill(pid, SIGTERM), 0);
+	await_notify(notify, "STOPPING=1"); /* the watchdog's messages may have filled the socket: usmd would wait for us */
 	answer_of(fd, text, 65536);
 	ck_assert_ptr_nonnull(strstr(text, "\"changed\":[]"));
 	ck_assert_int_eq(finish(pid, log), 0);

@@ -5,15 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* "own" or "lost": names of fields; nothing when there are none. */
 static void
-write_own(struct buf *b, const struct content_type *t, const struct fmask *own)
+write_names(struct buf *b, const char *key, const struct content_type *t, const struct fmask *fields)
 {
-	if (fmask_empty(own))
+	if (fmask_empty(fields))
 		return;
-	js_key(b, "own");
+	js_key(b, key);
 	buf_addc(b, '[');
 	for (unsigned i = 0; i < t->n_fields; i++) {
-		if (!fmask_has(own, i) || (t->fields[i].flags & FF_NODELIVER) != 0)
+		if (!fmask_has(fields, i) || (t->fields[i].flags & FF_NODELIVER) != 0)
 			continue;
 		if (b->p != NULL && b->p[b->len - 1] != '[')
 			buf_addc(b, ',');
@@ -62,7 +63,7 @@ write_item(struct buf *b, enum content ct, const struct answer_item *it)
 		js_key(b, "clientId");
 		js_str(b, it->client_id);
 	}
-	write_own(b, t, &it->own);
+	write_names(b, "own", t, &it->own);
 	only = it->fields;
 	if (it->whole)
 		set_fields(it->object, &only);
@@ -136,7 +137,7 @@ result_status(const struct answer_result *r)
 }
 
 static void
-write_result(struct buf *b, const struct sync_request *req, const struct answer_result *r)
+write_result(struct buf *b, const struct sync_request *req, enum content ct, const struct answer_result *r)
 {
 	const struct client_change *ch = &req->changes[r->change];
 	char where[40];
@@ -156,6 +157,7 @@ write_result(struct buf *b, const struct sync_request *req, const struct answer_
 		js_key(b, ch->op != OP_CREATE && ch->has_uuid ? "newUuid" : "uuid");
 		js_uuid(b, &r->uuid);
 	}
+	write_names(b, "lost", model_content(ct), &r->lost);
 	if (r->failed) {
 		change_path(req, r->change, where, sizeof(where));
 		js_key(b, "error");
@@ -177,7 +179,7 @@ answer_write_results(struct buf *b, const struct sync_request *req, const struct
 		if (!first)
 			buf_addc(b, ',');
 		first = false;
-		write_result(b, req, &a->results[i]);
+		write_result(b, req, a->ct, &a->results[i]);
 	}
 	buf_addc(b, ']');
 }

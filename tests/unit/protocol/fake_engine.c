@@ -271,6 +271,7 @@ fill_results(struct arena *a, const struct sync_request *req, struct sync_answer
 		r->status = cycle[i % ARRAY_LEN(cycle)];
 		r->has_uuid = req->changes[i].op != OP_DELETE && (req->changes[i].op == OP_CREATE || req->changes[i].has_move);
 		r->uuid = uuid_of(200 + (unsigned)(i % 50));
+		r->lost = req->changes[i].blind;
 		r->failed = i % 8 == 6;
 		if (r->failed) {
 			(void)err_set_path(&r->err, RC_PROTO, "email1", "Die E-Mail-Adresse ist ung\xc3\xbcltig.");
