@@ -4,6 +4,7 @@
  * save the new cursor with everything that the answer acknowledges, in one transaction.
  */
 #include "engine/engine_int.h"
+#include "engine/refresh_int.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -348,13 +349,51 @@ same_child(struct answer *an, struct err *e)
 	return false;
 }
 
+/* Rows that were read together. */
+struct read_rows {
+	struct row **rows;
+	struct imap *at; /* id -> index in rows */
+};
+
+static enum rc
+read_by_id(void *self, int64_t id, struct row **row, struct err *e)
+{
+	const struct read_rows *r = self;
+	size_t i;
+
+	(void)e;
+	*row = imap_get(r->at, id, &i) ? r->rows[i] : NULL;
+	return RC_OK;
+}
+
+/* sync_prune asks for the row of every entry, a page of a first fill has one for each of its objects: one statement reads them all. */
+static enum rc
+prune(struct answer *an, struct err *e)
+{
+	struct op *op = an->op;
+	struct cursor *c = &an->next;
+	struct read_rows r;
+	const struct row_source src = { .self = &r, .by_id = read_by_id };
+	int64_t *ids;
+	enum rc rc;
+
+	if (c->pos != c->lo || c->n_have == 0)
+		return RC_OK;
+	ids = arena_array(op->a, int64_t, c->n_have);
+	if (ids == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the answer");
+	for (size_t i = 0; i < c->n_have; i++)
+		ids[i] = c->have[i].id;
+	rc = rows_by_id(op, ids, c->n_have, &r.rows, &r.at, e);
+	return rc == RC_OK ? sync_prune(op->a, c, &src, e) : rc;
+}
+
 static enum rc
 answer_save(struct answer *an, struct err *e)
 {
 	struct op *op = an->op;
 	struct sync_answer *out = op->out;
-	const struct row_source src = source_of(op);
-	enum rc rc = sync_prune(op->a, &an->next, &src, e);
+	enum rc rc = prune(an, e);
 
 	if (rc != RC_OK)
 		return rc;
