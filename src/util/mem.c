@@ -89,7 +89,10 @@ arena_grow(struct arena *a, size_t need)
 	size_t size = a->next_size > need ? a->next_size : need;
 	struct block *b;
 
-	if (size > a->max || a->total > a->max - size)
+	/* near the limit a block is as small as it can be: the limit is about what is asked for, not about block sizes */
+	if (size > a->max - a->total)
+		size = need;
+	if (size > a->max - a->total)
 		return NULL;
 	b = malloc(sizeof(*b) + size);
 	if (b == NULL)

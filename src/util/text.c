@@ -115,6 +115,19 @@ base64_encode(struct buf *b, const void *p, size_t n)
 	b->len += (size_t)EVP_EncodeBlock((unsigned char *)q, p, (int)n);
 }
 
+/* libcrypto skips white space at both ends and takes '=' anywhere: neither is base64 of ours. */
+static bool
+base64_plain(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char c = s[i];
+
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/'))
+			return false;
+	}
+	return true;
+}
+
 bool
 base64_decode(struct buf *b, const char *s, size_t n)
 {
@@ -128,6 +141,8 @@ base64_decode(struct buf *b, const char *s, size_t n)
 		return false;
 	if (s[n - 1] == '=')
 		pad += s[n - 2] == '=' ? 2 : 1;
+	if (!base64_plain(s, n - pad))
+		return false;
 	q = buf_reserve(b, n / 4 * 3);
 	if (q == NULL)
 		return false;
