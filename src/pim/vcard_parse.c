@@ -651,6 +651,7 @@ pim_vcard_parse(const char *text, size_t len, const struct pim_options *opt, jso
 	else
 		rc = pim_file_text(&text, &len, &owned) ? pim_lines_read(&c, &mem, text, len, &root) : PIM_NOMEM;
 	if (rc == PIM_OK) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): pim_fail returns what it is given, and OK means a root */
 		for (card = root->kids; card != NULL && strcmp(card->name, "VCARD") != 0; card = card->next)
 			;
 		rc = card != NULL ? vcard_card_parse(&c, card, root, object, &is_list) :

@@ -123,7 +123,7 @@ derive_key(const unsigned char master[KEY_BYTES], const char *label, unsigned ch
 		size_t take = n - done < sizeof(t) ? n - done : sizeof(t);
 
 		memcpy(block, t, tl);
-		memcpy(block + tl, label, ll);
+		memcpy(block + tl, label, ll); /* NOLINT(bugprone-not-null-terminated-result): the counter follows, not a text's end */
 		block[tl + ll] = counter++;
 		hmac_sha256(prk, sizeof(prk), block, tl + ll + 1, t);
 		tl = sizeof(t);
