@@ -457,6 +457,66 @@ merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e)
 	return rc == RC_OK ? merge_contents(m, stale_row, stale, n_stale, e) : rc;
 }
 
+/* Newest first, as the first fill goes. */
+static int
+by_fill(const void *x, const void *y)
+{
+	const struct row *a = *(struct row *const *)x, *b = *(struct row *const *)y;
+
+	if (a->sk != b->sk)
+		return a->sk > b->sk ? -1 : 1;
+	return a->id > b->id ? -1 : a->id < b->id;
+}
+
+/*
+ * A folder that is listed for the first time because a client begins with it: the contents of its first page are wanted next, so
+ * they are merged together with the listing.  Each of these rows is then written once, not twice.
+ */
+static enum rc
+merge_first_page(struct merge *m, struct err *e)
+{
+	struct op *op = m->op;
+	struct row **page = arena_array(op->a, struct row *, m->n + 1);
+	int64_t *ids = arena_array(op->a, int64_t, m->n + 1);
+	const char **oxids = arena_array(op->a, const char *, m->n + 1);
+	struct object **o;
+	size_t n = 0, got;
+	enum rc rc;
+
+	if (page == NULL || ids == NULL || oxids == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a listing");
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->put[i]->known && sync_in_window(m->put[i], op->w0, op->w1))
+			page[n++] = m->put[i];
+	if (n > 1)
+		qsort(page, n, sizeof(struct row *), by_fill);
+	n = n < op->req->limit ? n : op->req->limit;
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = page[i]->id;
+		oxids[i] = page[i]->oxid;
+	}
+	rc = op_fetch(op, ids, oxids, n, &o, &got, e);
+	if (rc != RC_OK)
+		return rc;
+	got = set_broken_aside(op, o, got);
+	for (size_t i = 0; i < got; i++) {
+		struct sighting s;
+
+		if (rc == RC_OK)
+			rc = op_sight(op, o[i], &s, e);
+		if (rc == RC_OK)
+			rc = merge_sighting(m, NULL, &s, NULL, e);
+		if (rc == RC_OK && stash_put(op, o[i]) == RC_OK)
+			continue;
+		object_drop(o[i]);
+		rc = rc != RC_OK ? rc : err_set(e, RC_NOMEM, "out of memory for objects");
+	}
+	for (size_t i = 0; i < n && rc == RC_OK; i++)
+		if (stash_get(op, ids[i]) == NULL)
+			rc = is_broken(op, ids[i]) ? merge_unknown(m, page[i], e) : merge_kill(m, page[i], e);
+	return rc;
+}
+
 static enum rc
 refresh_listing(struct op *op, msec_t now, struct err *e)
 {
@@ -469,6 +529,8 @@ refresh_listing(struct op *op, msec_t now, struct err *e)
 		rc = merge_begin(op, &m, op->t.f.init ? 64 : n, e);
 	if (rc == RC_OK)
 		rc = merge_listing(&m, s, n, e);
+	if (rc == RC_OK && !op->t.f.init && op->req != NULL && op->req->mode == SYNC_INIT)
+		rc = merge_first_page(&m, e);
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; i < n; i++)
