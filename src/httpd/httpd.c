@@ -191,7 +191,8 @@ httpd_drain(struct httpd *h, msec_t deadline_ms)
 		return 0;
 	if (!atomic_exchange(&h->draining, true)) {
 		(void)MHD_quiesce_daemon(h->daemon);
-		listener_close(&h->client);
+		/* not closed before MHD_stop_daemon: its threads may still use the number (microhttpd.h says so) */
+		listener_refuse(&h->client);
 	}
 	hub_shutdown(h->hub);
 	refuse_queued(h);

@@ -95,6 +95,8 @@ struct httpd {
 
 /* listen.c */
 MUST_CHECK enum rc listener_open(const char *what, const char *address, unsigned mode, struct listener *l, struct err *e);
+/* listener_refuse - from now on connecting fails at once; the descriptor stays, for threads that still know its number. */
+void listener_refuse(struct listener *l);
 void listener_close(struct listener *l);
 
 /* proxy.c */

@@ -135,14 +135,33 @@ listener_open(const char *what, const char *address, unsigned mode, struct liste
 	return address[0] == '/' ? open_unix(what, address, mode, l, e) : open_tcp(what, address, l, e);
 }
 
+/* The name goes with the right to it: a successor may take the path from now on. */
+static void
+drop_path(struct listener *l)
+{
+	if (l->path != NULL)
+		(void)unlink(l->path);
+	mem_free(l->path);
+	l->path = NULL;
+}
+
+void
+listener_refuse(struct listener *l)
+{
+	int fd;
+
+	(void)shutdown(l->fd, SHUT_RDWR);
+	/* who was connected but not accepted yet: of a unix socket they would wait until the close */
+	while ((fd = accept(l->fd, NULL, NULL)) >= 0)
+		(void)close(fd);
+	drop_path(l);
+}
+
 void
 listener_close(struct listener *l)
 {
 	if (l->fd >= 0)
 		(void)close(l->fd);
 	l->fd = -1;
-	if (l->path != NULL)
-		(void)unlink(l->path);
-	mem_free(l->path);
-	l->path = NULL;
+	drop_path(l);
 }
