@@ -64,6 +64,14 @@ bag_add(struct bag *b, char *s)
 	b->s[b->n++] = s;
 }
 
+static void
+bag_fini(struct bag *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		mem_free(b->s[i]);
+	mem_free(b->s);
+}
+
 static int
 by_text(const void *a, const void *b)
 {
@@ -329,6 +337,12 @@ main(int argc, char **argv)
 		k++;
 	}
 	status = table(f, k, argv + 4, argc - 4);
+	while (k-- > 0) {
+		bag_fini(&f[k].server);
+		for (int d = 0; d < argc - 4; d++)
+			bag_fini(&f[k].dir[d]);
+		mem_free(f[k].path);
+	}
 	ox_session_end(s);
 	ox_session_unref(s);
 	backend_free(b);

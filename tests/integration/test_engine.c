@@ -961,7 +961,7 @@ main(void)
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
 	tcase_add_unchecked_fixture(t, world_up, world_down);
-	tcase_add_checked_fixture(t, no_faults, NULL);
+	tcase_add_checked_fixture(t, no_faults, forget_devices);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, repeated_create);
 	tcase_add_test(t, repeated_modify_and_delete);

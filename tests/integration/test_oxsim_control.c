@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[] = "/tmp/oxsim-control-XXXXXX";
+static char dir[32];
 static char port_file[64], data_file[64], session[64];
 static pid_t server;
 static long port;
@@ -129,14 +129,10 @@ stop(void)
 static void
 setup(void)
 {
-	static bool made;
-
-	if (!made)
-		ck_assert_ptr_nonnull(mkdtemp(dir));
-	made = true;
+	(void)snprintf(dir, sizeof(dir), "/tmp/oxsim-control-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
 	(void)snprintf(port_file, sizeof(port_file), "%s/port", dir);
 	(void)snprintf(data_file, sizeof(data_file), "%s/data", dir);
-	(void)unlink(data_file);
 	start();
 }
 

@@ -17,7 +17,7 @@
 #include "harness/schema.h"
 #include "usmd/util.h"
 
-/** A device, and the folder that it works on. */
+/** A device, and the folder that it works on. What it holds belongs to `held` and lives until forget_devices. */
 struct dev {
 	char token[64], folder[40], syncid[40];
 	json_int_t k;
@@ -26,6 +26,15 @@ struct dev {
 };
 
 static struct world w;
+static json_t *held;
+
+/* After each test, also one that failed: else the sanitizer's report of leaks is about devices. */
+static void
+forget_devices(void)
+{
+	json_decref(held);
+	held = NULL;
+}
 
 static void
 http(const char *url, const char *token, const char *body, struct buf *out, long *status)
@@ -132,6 +141,10 @@ login(struct dev *d, const char *user, const char *device)
 	(void)snprintf(d->token, sizeof(d->token), "%s", str(data, "token"));
 	d->defaults = json_deep_copy(json_object_get(data, "defaultFolders"));
 	d->have = json_object();
+	if (held == NULL)
+		held = json_array();
+	(void)json_array_append_new(held, d->defaults);
+	(void)json_array_append_new(held, d->have);
 	json_decref(body);
 	json_decref(data);
 }
