@@ -109,6 +109,7 @@ struct op {
 	struct folder_ref ref;        /* what T is, as the client names it */
 	struct ox_digest digest;      /* of OX's answer that the index agrees with, asked for since digest_since */
 	msec_t digest_since;
+	msec_t alive_ts;              /* contacts: a last_modified that the folder surely still holds, 0 = not known (see refresh_updates) */
 	msec_t refreshed_at;          /* when OX was asked in this operation, 0 = it was not */
 	struct sync_request *req;
 	struct sync_answer *out;
@@ -187,6 +188,7 @@ bool quick_unchanged(struct engine_session *s, const struct sync_request *req, e
 void quick_note(struct op *op, const struct store_cursor *cur, bool complete);
 void quick_forget(struct op *op);
 bool quick_fresh(struct op *op);
+msec_t quick_alive(struct op *op);
 
 /* watch.c */
 void watch_stop(struct engine *g);

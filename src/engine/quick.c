@@ -37,9 +37,10 @@ struct quick_folder {
 	msec_t since;       /* of the question to OX */
 	unsigned char digest[32];
 	char oxid[24];      /* numbers: PIM folders only */
+	msec_t alive;       /* op.alive_ts */
 };
 
-#define QUICK_V 2
+#define QUICK_V 3
 #define ASK_MS (10 * INT64_C(60000)) /* as long as fresh_for can be at most */
 
 static void
@@ -139,6 +140,23 @@ quick_fresh(struct op *op)
 	return fresh;
 }
 
+/* What an earlier look noted as alive_ts, 0 = nothing. */
+msec_t
+quick_alive(struct op *op)
+{
+	char fk[64];
+	const char *key = fk;
+	struct cache_value v = { 0 };
+	struct quick_folder f;
+	msec_t alive;
+
+	folder_key(op->s, &op->ref, fk, sizeof(fk));
+	cache_mget(op->g->cache, &key, 1, &v);
+	alive = value_is(&v, &f, sizeof(f)) && f.epoch == op->t.f.epoch ? f.alive : 0;
+	cache_values_free(&v, 1);
+	return alive;
+}
+
 void
 quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 {
@@ -156,7 +174,8 @@ quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 		memcpy(f.digest, op->digest.b, sizeof(f.digest));
 		memcpy(f.oxid, op->t.oxid, strlen(op->t.oxid));
 	}
-	if (op->g->o.fresh_ms <= 0 && f.has_digest == 0) {
+	f.alive = op->alive_ts;
+	if (op->g->o.fresh_ms <= 0 && f.has_digest == 0 && f.alive == 0) {
 		quick_forget(op);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define BERTA_CONTACTS "42"
+#define DORA_CONTACTS "62"
 #define ANTON_CONTACTS "32"
 #define NAME "1,502" /* columns id, last_name */
 #define NOW "9007199254740992" /* timestamp of a write that nothing is newer than */
@@ -538,6 +539,51 @@ START_TEST(upstream_failures)
 }
 END_TEST
 
+/* How often OX was asked for ACTION ("contacts/all"). */
+static long
+asked(const char *action)
+{
+	static char text[1 << 16];
+	json_t *root;
+	long n;
+
+	world_control(&w, "counters", NULL, text, sizeof(text));
+	root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	n = (long)json_integer_value(json_object_get(json_object_get(root, "actions"), action));
+	json_decref(root);
+	return n;
+}
+
+/* OX's `updates` of contacts fails while only deletions lie in the interval: one listing helps, not one with every sync. */
+START_TEST(only_deletions_of_contacts)
+{
+	struct dev d;
+	json_t *rows;
+	char id[24];
+	long before;
+
+	login(&d, "dora", "deletions");
+	open_folder(&d, str(d.defaults, "contact"));
+	json_decref(ox_as("dora", "contacts", "new", json_object(), json_pack("{s:s,s:s}", "folder_id", DORA_CONTACTS, "last_name", "Older")));
+	world_control(&w, "clock", "{\"advance\":60000}", NULL, 0);
+	json_decref(ox_as("dora", "contacts", "new", json_object(), json_pack("{s:s,s:s}", "folder_id", DORA_CONTACTS, "last_name", "Newest")));
+	(void)pull(&d);
+	ck_assert_uint_eq(ox_rows("dora", "contacts", DORA_CONTACTS, "1,502", "Newest", id, sizeof(id)), 1);
+	rows = ox_as("dora", "contacts", "delete", json_pack("{s:s}", "timestamp", "9007199254740992"), json_pack("[{s:s,s:s}]", "id", id, "folder", DORA_CONTACTS));
+	json_decref(rows);
+	before = asked("contacts/all");
+	for (int i = 0; i < 4; i++)
+		(void)pull(&d);
+	ck_assert_ptr_null(find(&d, "last_name", "Newest", NULL));
+	ck_assert_ptr_nonnull(find(&d, "last_name", "Older", NULL));
+	ck_assert_int_eq(asked("contacts/all") - before, 1);
+	json_decref(ox_as("dora", "contacts", "new", json_object(), json_pack("{s:s,s:s}", "folder_id", DORA_CONTACTS, "last_name", "After")));
+	(void)pull(&d);
+	ck_assert_ptr_nonnull(find(&d, "last_name", "After", NULL));
+	ck_assert_int_eq(asked("contacts/all") - before, 1);
+}
+END_TEST
+
 /* ---- other people ---- */
 
 START_TEST(others_are_out_of_reach)
@@ -942,6 +988,7 @@ main(void)
 	tcase_add_test(t, ping_by_another_device);
 	tcase_add_test(t, ping_by_polling);
 	tcase_add_test(t, ping_of_a_folder_that_goes);
+	tcase_add_test(t, only_deletions_of_contacts); /* moves OX's clock on: last */
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);
