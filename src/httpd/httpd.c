@@ -214,13 +214,14 @@ httpd_free(struct httpd *h)
 		return false;
 	for (size_t i = 0; i < h->n_workers; i++)
 		(void)pthread_join(h->workers[i].thread, NULL);
-	if (h->daemon != NULL)
-		MHD_stop_daemon(h->daemon);
+	/* first, because /metrics asks the other daemon for its connections */
 	if (h->admin_daemon != NULL) {
 		/* MHD closes the socket that it was given */
 		MHD_stop_daemon(h->admin_daemon);
 		h->admin.fd = -1;
 	}
+	if (h->daemon != NULL)
+		MHD_stop_daemon(h->daemon);
 	httpd_destroy(h);
 	return true;
 }
