@@ -495,6 +495,8 @@ merge_first_page(struct merge *m, struct err *e)
 		ids[i] = page[i]->id;
 		oxids[i] = page[i]->oxid;
 	}
+	if (n == 0)
+		return RC_OK;
 	rc = op_fetch(op, ids, oxids, n, &o, &got, e);
 	if (rc != RC_OK)
 		return rc;
