@@ -2,6 +2,7 @@
 /* The rounds: hierarchy first, then every folder until neither side has anything more; and the waiting of --watch. */
 #include "client/client_int.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -91,6 +92,17 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 	return rc;
 }
 
+/* Contacts, appointments and tasks first: they are few and wanted at once; mail takes its time. */
+static int
+by_type(const void *x, const void *y)
+{
+	const struct cfolder *a = x, *b = y;
+
+	if (a->ct != b->ct)
+		return a->ct < b->ct ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
 enum rc
 run_once(struct client *c, struct err *e)
 {
@@ -100,6 +112,8 @@ run_once(struct client *c, struct err *e)
 
 	if (rc == RC_OK)
 		rc = state_folders(c, &f, &n, e);
+	if (n > 1)
+		qsort(f, n, sizeof(*f), by_type);
 	for (size_t i = 0; i < n && rc == RC_OK && !client_stop; i++) {
 		if (f[i].id == 0)
 			continue;
