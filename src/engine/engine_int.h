@@ -153,6 +153,8 @@ bool uuid_is_zero(const struct uuid *u);
 
 /* refresh.c */
 enum rc op_refresh(struct op *op, bool force, struct err *e);
+
+/* merge.c */
 enum rc op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expect, size_t n_expect, struct err *e);
 enum rc op_fetch(struct op *op, const int64_t *ids, const char *const *oxids, size_t n, struct object ***out, size_t *n_out, struct err *e);
 enum rc op_ensure_known(struct op *op, struct row **rows, size_t n, struct err *e);

@@ -16,13 +16,22 @@ struct merge {
 	struct store_folder saved;
 };
 
+#define KNOW_CHUNK 500 /* contents read at once where they are not kept */
+
+/* merge.c */
 enum rc merge_begin(struct op *op, struct merge *m, size_t expected, struct err *e);
 enum rc merge_sighting(struct merge *m, const struct row *old, const struct sighting *s, struct row **now, struct err *e);
 enum rc merge_kill(struct merge *m, const struct row *old, struct err *e);
 enum rc merge_end(struct merge *m, struct err *e);
-enum rc merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e);
+enum rc merge_unknown(struct merge *m, const struct row *old, struct err *e);
+bool is_broken(const struct op *op, int64_t id);
+size_t set_broken_aside(struct op *op, struct object **o, size_t n);
+int object_by_lm(const void *x, const void *y);
 enum rc rows_by_id(struct op *op, const int64_t *ids, size_t n, struct row ***rows, struct imap **at, struct err *e);
 enum rc op_sight(struct op *op, const struct object *o, struct sighting *s, struct err *e);
+
+/* refresh.c */
+enum rc merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e);
 
 /* refresh_mail.c */
 enum rc refresh_mail(struct op *op, msec_t now, struct err *e);
