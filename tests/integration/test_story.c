@@ -156,7 +156,53 @@ START_TEST(killed)
 }
 END_TEST
 
+static pid_t
+redis_start(const char *sock)
+{
+	char *argv[] = { "redis-server", "--port", "0", "--unixsocket", (char *)(size_t)sock, "--save", "", "--appendonly", "no", NULL };
+
+	return run_start(argv, "/dev/null");
+}
+
+static void
+redis_stop(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+/* A Redis of its own, killed again and again while the story runs; at the end it stays away. */
 START_TEST(redis_killed)
+{
+	struct world w;
+	pid_t story, redis;
+	char sock[200], url[220], shared[256];
+	int st = 0, kills = 0;
+
+	(void)snprintf(sock, sizeof(sock), "%s/own-redis.sock", getenv("USMD_TEST_DIR"));
+	(void)snprintf(url, sizeof(url), "unix:%s", sock);
+	(void)snprintf(shared, sizeof(shared), "%s", getenv("USMD_TEST_REDIS"));
+	(void)setenv("USMD_TEST_REDIS", url, 1);
+	redis = redis_start(sock);
+	world_begin(&w, "tests/data/demo", no_windows);
+	(void)setenv("USMD_TEST_REDIS", shared, 1);
+	story = story_start(&w, "20", "");
+	while (waitpid(story, &st, WNOHANG) == 0) {
+		sleep_ms(60);
+		redis_stop(redis);
+		kills++;
+		sleep_ms(60);
+		redis = redis_start(sock);
+	}
+	ck_assert_msg(WIFEXITED(st) && WEXITSTATUS(st) == 0 && kills > 0, "the story ended with %d after %d kills", st, kills);
+	redis_stop(redis);
+	check_equal(&w);
+	world_end(&w);
+}
+END_TEST
+
+/* One that hangs is worse than one that is gone. */
+START_TEST(redis_hangs)
 {
 	struct world w;
 	pid_t story;
@@ -165,14 +211,14 @@ START_TEST(redis_killed)
 	FILE *f;
 
 	world_begin(&w, "tests/data/demo", no_windows);
-	story = story_start(&w, "20", "");
 	(void)snprintf(path, sizeof(path), "%s/redis.pid", getenv("USMD_TEST_DIR"));
 	f = fopen(path, "r");
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_eq(fscanf(f, "%ld", &pid), 1);
 	(void)fclose(f);
+	story = story_start(&w, "20", "");
 	sleep_ms(300);
-	ck_assert_int_eq(kill((pid_t)pid, SIGSTOP), 0); /* hangs: worse than gone */
+	ck_assert_int_eq(kill((pid_t)pid, SIGSTOP), 0);
 	sleep_ms(1500);
 	ck_assert_int_eq(kill((pid_t)pid, SIGCONT), 0);
 	ck_assert_int_eq(story_wait(story), 0);
@@ -304,6 +350,7 @@ main(void)
 	tcase_add_test(t, unchanged_writes_nothing);
 	tcase_add_test(t, database_lost);
 	tcase_add_test(t, redis_killed);
+	tcase_add_test(t, redis_hangs);
 	tcase_add_test(t, ox_answers_dropped);
 	tcase_set_timeout(k, 900);
 	tcase_add_test(k, killed);
