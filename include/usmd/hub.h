@@ -61,10 +61,4 @@ size_t hub_wake_all(struct hub *h);
 /** hub_count - parked waiters now. */
 size_t hub_count(struct hub *h);
 
-/**
- * hub_topics_each - call FN for every topic that has at least one waiter (for adaptive polling: none waits, none polled).
- * FN runs with no hub lock held on a snapshot.
- */
-enum rc hub_topics_each(struct hub *h, void (*fn)(void *arg, uint64_t topic), void *arg);
-
 #endif

@@ -204,11 +204,4 @@ int64_t metric_get(enum metric m);
 const char *metric_name(enum metric m);
 const char *metric_help(enum metric m);
 
-/** fault_hit - named crash/fault point for tests; compiled to 0 unless USM_FAULTS (see ARCHITECTURE.md). */
-#ifdef USM_FAULTS
-bool fault_hit(const char *name);
-#else
-#define fault_hit(name) false
-#endif
-
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static struct columns first[CT_COUNT], listed[CT_COUNT];
-/* What is asked for now.  It changes only where this OX turns out not to know a column: a new set then takes the old one's place, and the old
+/* The columns that are asked for.  They change only where this OX turns out not to know a column: a new set then takes the old one's place, and the old
  * one stays for those who are using it.  There is one OX to a process. */
 static struct columns *_Atomic all[CT_COUNT];
 static pthread_mutex_t forget_lock = PTHREAD_MUTEX_INITIALIZER;

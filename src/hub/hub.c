@@ -434,33 +434,3 @@ hub_count(struct hub *h)
 	(void)pthread_mutex_unlock(&h->lock);
 	return n;
 }
-
-static int
-topic_cmp(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-enum rc
-hub_topics_each(struct hub *h, void (*fn)(void *arg, uint64_t topic), void *arg)
-{
-	uint64_t *all;
-	size_t n = 0;
-
-	(void)pthread_mutex_lock(&h->lock);
-	all = mem_alloc(h->links * sizeof(*all));
-	for (size_t i = 0; all != NULL && i < (size_t)1 << h->bucket_bits; i++)
-		for (const struct link *l = h->buckets[i]; l != NULL; l = l->next)
-			all[n++] = l->topic;
-	(void)pthread_mutex_unlock(&h->lock);
-	if (all == NULL)
-		return RC_NOMEM;
-	qsort(all, n, sizeof(*all), topic_cmp);
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || all[i] != all[i - 1])
-			fn(arg, all[i]);
-	mem_free(all);
-	return RC_OK;
-}

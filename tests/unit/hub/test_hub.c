@@ -293,40 +293,6 @@ START_TEST(limit_of_waiters)
 }
 END_TEST
 
-struct topics {
-	size_t n;
-	uint64_t last, sum;
-};
-
-static void
-add_topic(void *arg, uint64_t topic)
-{
-	struct topics *t = arg;
-
-	ck_assert(t->n == 0 || topic > t->last); /* ascending, so each only once */
-	t->n++;
-	t->last = topic;
-	t->sum += topic;
-}
-
-START_TEST(topics_are_listed_once)
-{
-	uint64_t a[] = { 10, 20, 30 }, b[] = { 30, 10 };
-	struct hub_waiter *wa, *wb;
-	struct topics t = { 0 };
-
-	ck_assert_int_eq(hub_topics_each(hub, add_topic, &t), RC_OK);
-	ck_assert_uint_eq(t.n, 0);
-	ck_assert_int_eq(hub_subscribe(hub, a, 3, &wa), RC_OK);
-	ck_assert_int_eq(hub_subscribe(hub, b, 2, &wb), RC_OK);
-	ck_assert_int_eq(hub_topics_each(hub, add_topic, &t), RC_OK);
-	ck_assert_uint_eq(t.n, 3);
-	ck_assert_uint_eq(t.sum, 60);
-	hub_waiter_free(wa);
-	hub_waiter_free(wb);
-}
-END_TEST
-
 #define MANY 50000
 
 START_TEST(many_waiters)
@@ -471,7 +437,6 @@ main(void)
 	tcase_add_test(tc, shutdown_ends_all_and_stops_parking);
 	tcase_add_test(tc, free_ends_the_parked);
 	tcase_add_test(tc, limit_of_waiters);
-	tcase_add_test(tc, topics_are_listed_once);
 	tcase_add_test(tc, many_waiters);
 	tcase_add_test(tc, stress);
 	suite_add_tcase(s, tc);
