@@ -69,9 +69,33 @@ sync_device(struct world *w, const char *name, const char *device, const char *o
 	return run_wait(argv, log);
 }
 
+/* How many objects the server's folders hold after the story, whatever went wrong on the way: one more is one doubled. */
+static const struct count {
+	const char *folder;
+	unsigned n;
+} after_story[] = { { "Contacts", 27 }, { "Calendar", 24 }, { "Calendar/Project", 1 }, { "Tasks", 9 }, { "E-Mail/Inbox", 25 }, { NULL, 0 } },
+  untouched[] = { { "Contacts", 27 }, { "Calendar", 23 }, { "Tasks", 10 }, { "E-Mail/Inbox", 25 }, { NULL, 0 } };
+
+static void
+check_counts(const char *log, const struct count *want)
+{
+	for (; want->folder != NULL; want++) {
+		char line[512], name[100];
+		unsigned n = 0, got = 0;
+		FILE *f = fopen(log, "r");
+
+		ck_assert_ptr_nonnull(f);
+		while (fgets(line, sizeof(line), f) != NULL)
+			if (sscanf(line, "%99s %u", name, &n) == 2 && strcmp(name, want->folder) == 0)
+				got = n;
+		(void)fclose(f);
+		ck_assert_msg(got == want->n, "%s: %u objects instead of %u (seed %u)", want->folder, got, want->n, seed);
+	}
+}
+
 /* Both devices once more until nothing moves, then: all the same? */
 static void
-check_equal(struct world *w)
+check_equal(struct world *w, const struct count *want)
 {
 	char prog[160], url[80], a[160], b[160], log[160];
 	char *argv[] = { prog, url, "berta", "secret", a, b, NULL };
@@ -94,6 +118,7 @@ check_equal(struct world *w)
 		show(log);
 	}
 	ck_assert_msg(rc == 0, "server and devices differ (seed %u)", seed);
+	check_counts(log, want);
 }
 
 START_TEST(plain)
@@ -102,7 +127,7 @@ START_TEST(plain)
 
 	world_begin(&w, "tests/data/demo", no_windows);
 	ck_assert_int_eq(story_wait(story_start(&w, "0", "")), 0);
-	check_equal(&w);
+	check_equal(&w, after_story);
 	world_end(&w);
 }
 END_TEST
@@ -116,7 +141,7 @@ START_TEST(lost_answers)
 
 	world_begin(&w, "tests/data/demo", no_windows);
 	ck_assert_int_eq(story_wait(story_start(&w, "0", pages[_i])), 0);
-	check_equal(&w);
+	check_equal(&w, after_story);
 	world_end(&w);
 }
 END_TEST
@@ -148,7 +173,7 @@ START_TEST(killed)
 			show(log);
 		}
 		ck_assert_msg(WIFEXITED(st) && WEXITSTATUS(st) == 0, "the story ended with %d (seed %u)", st, seed);
-		check_equal(&w);
+		check_equal(&w, after_story);
 		world_end(&w);
 		stories++;
 	}
@@ -196,7 +221,7 @@ START_TEST(redis_killed)
 	}
 	ck_assert_msg(WIFEXITED(st) && WEXITSTATUS(st) == 0 && kills > 0, "the story ended with %d after %d kills", st, kills);
 	redis_stop(redis);
-	check_equal(&w);
+	check_equal(&w, after_story);
 	world_end(&w);
 }
 END_TEST
@@ -222,7 +247,7 @@ START_TEST(redis_hangs)
 	sleep_ms(1500);
 	ck_assert_int_eq(kill((pid_t)pid, SIGCONT), 0);
 	ck_assert_int_eq(story_wait(story), 0);
-	check_equal(&w);
+	check_equal(&w, after_story);
 	world_end(&w);
 }
 END_TEST
@@ -245,7 +270,41 @@ START_TEST(ox_answers_dropped)
 		}
 	}
 	ck_assert_int_eq(story_wait(story_start(&w, "60", "")), 0);
-	check_equal(&w);
+	check_equal(&w, after_story);
+	world_end(&w);
+}
+END_TEST
+
+/* usmsync itself killed at random moments, in its first fill and with changes of its own: the next run goes on. */
+START_TEST(client_killed)
+{
+	struct world w;
+	char prog[160], dir[160], log[160], edit[900];
+	char *sync[] = { prog, "--server", w.server, "--user", "berta", "--dir", dir, "--device", "laptop", "--limit", "20", NULL };
+	char *sh[] = { "sh", "-c", edit, NULL };
+
+	srandom(seed);
+	world_begin(&w, "tests/data/demo", no_windows);
+	(void)setenv("USMSYNC_PASSWORD", "secret", 1);
+	(void)snprintf(prog, sizeof(prog), "%s/usmsync", w.build);
+	(void)snprintf(dir, sizeof(dir), "%s/A", w.dir);
+	(void)snprintf(log, sizeof(log), "%s/story.log", w.dir);
+	for (int i = 0; i < 60; i++) {
+		pid_t pid;
+
+		if (i % 20 == 19) { /* by now it has something to edit: a change, a new file, a deletion */
+			ck_assert_int_eq(run_wait(sync, log), 0);
+			(void)snprintf(edit, sizeof(edit), "cd '%s/Contacts' && f=$(ls *.vcf | sed -n %dp) && sed -i 's/^END:VCARD/NICKNAME:n%d\\nEND:VCARD/' \"$f\" &&"
+			    " printf 'BEGIN:VCARD\\nVERSION:3.0\\nFN:New %d\\nN:New;%d;;;\\nEND:VCARD\\n' >new%d.vcf && rm \"$(ls *.vcf | sed -n %dp)\"",
+			    dir, 2 + i / 20, i, i, i, i, 6 + i / 20);
+			ck_assert_int_eq(run_wait(sh, log), 0);
+		}
+		pid = run_start(sync, log);
+		sleep_ms((unsigned)(random() % 70));
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+	}
+	check_equal(&w, untouched); /* three made, three deleted */
 	world_end(&w);
 }
 END_TEST
@@ -311,7 +370,7 @@ START_TEST(database_lost)
 
 	world_begin(&w, "tests/data/demo", no_windows);
 	ck_assert_int_eq(story_wait(story_start(&w, "0", "")), 0);
-	check_equal(&w);
+	check_equal(&w, after_story);
 	world_usmd_kill(&w);
 	world_new_database(&w);
 	world_usmd_start(&w);
@@ -323,7 +382,7 @@ START_TEST(database_lost)
 	text[n] = '\0';
 	(void)fclose(f);
 	ck_assert_msg(strstr(text, "0 objects received, 0 sent, 0 removed") != NULL, "after the database was lost: %s", text);
-	check_equal(&w);
+	check_equal(&w, after_story);
 	world_end(&w);
 }
 END_TEST
@@ -349,6 +408,7 @@ main(void)
 	tcase_add_loop_test(t, lost_answers, 0, 3);
 	tcase_add_test(t, unchanged_writes_nothing);
 	tcase_add_test(t, database_lost);
+	tcase_add_test(t, client_killed);
 	tcase_add_test(t, redis_killed);
 	tcase_add_test(t, redis_hangs);
 	tcase_add_test(t, ox_answers_dropped);
