@@ -95,7 +95,7 @@ plan(struct work *w, bool moved_checked)
 				mine[n++] = op->writes[i];
 		in.writes = mine;
 		in.n_writes = n;
-		row_rev(op->g->keys, op->t.ct, w->row, rev);
+		row_rev(op->g->keys, op->t.ct, w->row, &op->cur.c.seen.hidden, rev);
 		in.row_rev = rev;
 	}
 	sync_plan_change(&in, &w->p);

@@ -225,7 +225,7 @@ row_unpack(struct arena *a, const void *p, size_t n, struct row *r)
 }
 
 void
-row_rev(const struct model_keys *k, enum content ct, const struct row *r, char out[REV_TEXT])
+row_rev(const struct model_keys *k, enum content ct, const struct row *r, const struct fmask *hidden, char out[REV_TEXT])
 {
 	unsigned char b[2 + MODEL_MAX_FIELDS * 9], sum[8];
 	size_t n = 0;
@@ -237,7 +237,7 @@ row_rev(const struct model_keys *k, enum content ct, const struct row *r, char o
 	b[n++] = MODEL_FIELDS_VERSION;
 	b[n++] = (unsigned char)ct;
 	for (unsigned i = 0; i < r->nf && i < MODEL_MAX_FIELDS; i++) {
-		if (r->f[i].fp == 0)
+		if (r->f[i].fp == 0 || (hidden != NULL && fmask_has(hidden, r->f[i].i)))
 			continue; /* unset later or never set: the same content */
 		b[n++] = r->f[i].i;
 		for (unsigned s = 0; s < 64; s += 8)

@@ -26,6 +26,8 @@ client_init(struct sim *s, int i)
 	c->limit = limits[rnd(s, 5)];
 	c->policy = (enum sync_policy)rnd(s, s->v.error_policy ? 3 : 2);
 	c->ws = s->v.windows ? sizes[rnd(s, 3)] : INT64_C(1) << 40;
+	if (s->v.filters)
+		c->hidden = (unsigned)rnd(s, 1 << NF);
 	for (int f = 0; f < MAX_FOLD; f++)
 		c->more[f] = true;
 }
@@ -187,6 +189,7 @@ client_build(struct sim *s, struct client *c, int folder, struct req *q)
 	q->limit = c->limit;
 	q->policy = c->policy;
 	q->ws = c->ws;
+	q->hidden = c->hidden;
 	q->reconcile = q->sid == 0 && c->need[folder];
 	for (int i = 0; i < c->n_obj; i++) {
 		struct local *l = &c->obj[i];
