@@ -196,6 +196,7 @@ answered(struct sim *s, struct task *t)
 	if (t->kind == TASK_LOGIN && t->rc == RC_OK) {
 		memcpy(c->token, t->login.token, sizeof(c->token));
 		c->logged_in = true;
+		c->window_told = c->days < 0; /* the server may have forgotten it */
 	}
 	if (t->kind == TASK_CONFIG && t->rc == RC_OK)
 		c->window_told = true;
@@ -337,6 +338,8 @@ database_back(struct sim *s)
 	s->snap = NULL;
 	/* a stopped daemon has no request waiting; a late copy of a first create would be made again (limit, ARCHITECTURE.md) */
 	pool_clear(s);
+	for (unsigned i = 0; i < s->v.devs; i++)
+		s->cl[i].window_told = false;
 	s->fig->rollbacks++;
 	tell(s, "the database is set back");
 }
