@@ -99,6 +99,7 @@ MUST_CHECK enum rc engine_folder_type(struct engine_session *s, const struct fol
 /** A change as the protocol read it. */
 struct client_change {
 	enum sync_op op;
+	const struct err *refused; /* what the protocol found wrong with it, or NULL: nothing of it is applied, this is its result */
 	bool has_uuid;
 	struct uuid uuid;
 	const char *client_id;   /* <= 64 bytes of [A-Za-z0-9._:-], or re.<uuid>.<device>; creates, and deletes of unanswered creates */

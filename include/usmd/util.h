@@ -41,6 +41,9 @@ struct err {
 	char code[24];    /* upstream's code such as "CON-0119", or "" */
 	int category;     /* upstream's category number, 0 = none */
 	int retry_after_s;/* seconds to wait before a retry, 0 = unknown */
+	char field[40];   /* OX's name of the field whose value is wrong, or "" */
+	char label[40];   /* that field in a person's words */
+	int64_t length, max_length; /* how long its value is and may be (characters; octets where TEXT says so); 0 = its length is not the matter */
 	char text[256];
 };
 
@@ -51,6 +54,8 @@ struct err {
 enum rc err_set(struct err *e, enum rc rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** err_set_path - as err_set, and names where the fault is (JSON path, file:line). */
 enum rc err_set_path(struct err *e, enum rc rc, const char *path, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/** err_set_length - E, filled before, is about a value of LENGTH where MAX is possible.  E may be NULL. */
+void err_set_length(struct err *e, int64_t length, int64_t max);
 #ifdef __clang_analyzer__
 /* The analyzer sees one file at a time and would take an error for RC_OK: what goes in comes out. */
 #define err_set(e, rc, ...) ((void)err_set(e, rc, __VA_ARGS__), (rc))

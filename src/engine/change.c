@@ -484,9 +484,12 @@ one_change(struct op *op, size_t i, struct err *e)
 	struct client_change *cc = &op->req->changes[i];
 	struct work w = { .op = op, .cc = cc, .res = &op->out->results[i] };
 	bool again = true;
-	enum rc rc = parent_as_field(op, cc, e);
+	enum rc rc;
 
 	w.res->change = i;
+	if (cc->refused != NULL)
+		*e = *cc->refused;
+	rc = cc->refused != NULL ? cc->refused->rc : parent_as_field(op, cc, e);
 	if (rc == RC_OK)
 		rc = move_possible(op, cc, e);
 	if (rc != RC_OK)

@@ -411,8 +411,11 @@ mail_prepare(struct work *w, struct err *e)
 
 	if (w->cc->raw == NULL || w->cc->raw_len == 0)
 		return err_set_path(e, RC_PROTO, "raw", "a new mail needs its RFC 822 octets in `raw`");
-	if (w->cc->raw_len > op->g->o.max_mail_bytes)
-		return err_set_path(e, RC_LIMIT, "raw", "a mail may have at most %zu bytes here", op->g->o.max_mail_bytes);
+	if (w->cc->raw_len > op->g->o.max_mail_bytes) {
+		(void)err_set_path(e, RC_LIMIT, "raw", "The mail has %zu bytes, %zu are possible", w->cc->raw_len, op->g->o.max_mail_bytes);
+		err_set_length(e, (int64_t)w->cc->raw_len, (int64_t)op->g->o.max_mail_bytes);
+		return RC_LIMIT;
+	}
 	v = header_value(w->cc->raw, w->cc->raw_len, "message-id:", &len);
 	open = v != NULL ? memchr(v, '<', len) : NULL;
 	if (open != NULL)
