@@ -53,7 +53,11 @@ struct engine_options {
 /** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */
 MUST_CHECK enum rc engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES], struct store *store,
     struct cache *cache, struct backend *backend, struct hub *hub, struct engine **out, struct err *e);
-/** engine_free - stops polling, logs out of OX. */
+/** engine_start - from now on, in a thread of its own: polling where somebody waits, engine_care every five minutes.  Once.  RC_NOMEM. */
+MUST_CHECK enum rc engine_start(struct engine *g, struct err *e);
+/** engine_care - what has expired goes: sessions, conflict records, tombstones; a bounded piece a call.  Failures are logged.  Threads: any. */
+void engine_care(struct engine *g);
+/** engine_free - stops the thread, logs out of OX. */
 void engine_free(struct engine *g);
 /** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
 enum rc engine_check(struct engine *g, char *text, size_t size);

@@ -196,7 +196,7 @@ struct sync_plan_in {
 	const struct cursor *cursor;
 	const struct row *row;         /* index row addressed by id; by client_id: intent.id's row unless the intent is pending, else the
 	                                * row with that client_id (live ones first, then the lowest id); NULL = none */
-	const char *row_rev;           /* its rev text without what cursor->seen hides, or NULL */
+	const char *row_rev;           /* its rev text without sync_hidden_of, or NULL */
 	const struct write_entry *writes; /* of this device and folder for this id with seq > cursor's seq or 0 */
 	size_t n_writes;
 	const struct intent *intent;   /* of change.client_id, or NULL */

@@ -149,6 +149,8 @@ int64_t now_mono_us(void);
 void clock_override(msec_t (*fn)(void));
 /** random_bytes - from the kernel; aborts when the kernel has none (never seen after boot). */
 void random_bytes(void *p, size_t n);
+/** random_override - tests only: FN gives the bytes instead (NULL restores). Call before threads start. */
+void random_override(void (*fn)(void *p, size_t n));
 
 /* ---- keyed hashes and secrets ---- */
 #define KEY_BYTES 32

@@ -144,12 +144,11 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.max_mail_bytes = (size_t)c->max_mail,
 		.login_attempts = (unsigned)c->login_attempts,
 	};
-
 	enum rc rc = default_modes(c->default_modes, o.mode, e);
 
-	if (rc != RC_OK)
-		return rc;
-	return engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
+	if (rc == RC_OK)
+		rc = engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
+	return rc == RC_OK ? engine_start(w->engine, e) : rc;
 }
 
 static enum rc

@@ -157,13 +157,18 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	struct row *r = now_row(op, planned);
 	struct object *o = stash_get(op, r->id);
 	struct answer_item *it;
+	struct fmask holds;
 	struct uuid uuid;
 	size_t at, own = strlen(op->s->n->owner);
 	enum rc rc;
 
 	uuid_make(op->g->keys, op->t.tag, r->id, &uuid);
-	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at)) /* it must not block its folder, nor be taken for deleted */
+	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at)) {
+		/* OX has it and cannot show it: it must not block its folder, nor be taken for deleted - nor for delivered */
+		if (cursor_have(&op->cur.c, r->id) == 0)
+			cursor_have_drop(&an->next, r->id);
 		return notice_add(op, NOTICE_UNREADABLE, &uuid, 0, 0, e);
+	}
 	if (o == NULL || r->dead)
 		return give_gone(an, r->id, e); /* a delete of what the client never had is no harm to it */
 	if (!sync_in_window(r, an->next.view.w0, an->next.view.w1)) /* moved out of the filter since, or written outside it */
@@ -176,7 +181,11 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	it->whole = whole;
 	it->object = o;
 	it->uuid = uuid;
-	row_rev(op->g->keys, op->t.ct, r, &an->next.seen.hidden, it->rev);
+	/* of what the client holds: of a row that the sweep has yet to reach less than it is to get */
+	holds = an->next.seen.hidden;
+	if (!whole && !(sent != NULL && an->d.swept))
+		sync_hidden_of(&an->next, r, &holds);
+	row_rev(op->g->keys, op->t.ct, r, &holds, it->rev);
 	if (r->client_id != NULL && strncmp(r->client_id, op->s->n->owner, own) == 0 && r->client_id[own] == '/')
 		it->client_id = r->client_id + own + 1;
 	if (op->t.ct == CT_FOLDER)

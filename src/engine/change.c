@@ -85,6 +85,7 @@ plan(struct work *w, bool moved_checked)
 		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
 	};
 	struct write_entry *mine;
+	struct fmask hidden;
 	char rev[REV_TEXT];
 	size_t n = 0;
 
@@ -95,7 +96,8 @@ plan(struct work *w, bool moved_checked)
 				mine[n++] = op->writes[i];
 		in.writes = mine;
 		in.n_writes = n;
-		row_rev(op->g->keys, op->t.ct, w->row, &op->cur.c.seen.hidden, rev);
+		sync_hidden_of(&op->cur.c, w->row, &hidden);
+		row_rev(op->g->keys, op->t.ct, w->row, &hidden, rev);
 		in.row_rev = rev;
 	}
 	sync_plan_change(&in, &w->p);
@@ -196,7 +198,8 @@ plan_side_effects(struct work *w, struct err *e)
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
 		w->intent.at = now_ms();
-		w->intent.id = op->t.ct == CT_MAIL ? (int64_t)op->t.f.uidnext : 0; /* a lost import lies at or above this uid */
+		/* a lost import lies at or above this uid; of one that was sent before, and forgotten here since, nothing is known */
+		w->intent.id = op->t.ct == CT_MAIL && !w->ch.again ? (int64_t)op->t.f.uidnext : 0;
 		w->intent.f = work_sent(w, NULL, &w->intent.nf);
 		rc = work_intent_put(w, e);
 	} else if (p->intent_set) {
@@ -268,6 +271,8 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			w->intent.state = INTENT_DONE;
 			w->intent.id = id;
 			w->intent.id_known = true;
+			op->made_id = id;
+			op->made_key = w->key;
 			*again = true;
 			return work_intent_put(w, e);
 		}

@@ -31,9 +31,6 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 		rc = err_set(e, RC_NOMEM, "out of memory for the engine's keys");
 		goto fail;
 	}
-	rc = watch_start(g, e);
-	if (rc != RC_OK)
-		goto fail;
 	*out = g;
 	return RC_OK;
 

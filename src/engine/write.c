@@ -98,6 +98,17 @@ create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 	return ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
 }
 
+/* Made, and moved or deleted before it could be read: that is the answer, and the intent has done its work with it (F10). */
+static enum rc
+created_and_gone(struct work *w, int64_t id, struct err *e)
+{
+	w->intent.state = INTENT_DONE;
+	w->res->status = ST_GONE;
+	w->res->has_uuid = true;
+	uuid_make(w->op->g->keys, w->op->t.tag, id, &w->res->uuid);
+	return work_intent_put(w, e);
+}
+
 enum rc
 write_create(struct work *w, bool *again, struct err *e)
 {
@@ -126,8 +137,11 @@ write_create(struct work *w, bool *again, struct err *e)
 	w->intent.id = id;
 	w->intent.id_known = true;
 	w->intent.at = 0;
-	if (op->t.ct == CT_MAIL)
+	if (op->t.ct == CT_MAIL) {
 		w->intent.state = INTENT_DONE; /* no uid in the row would lead back to the intent */
+		op->made_id = id;
+		op->made_key = w->key;
+	}
 	rc = work_intent_put(w, e);
 	if (rc == RC_OK)
 		rc = op_fetch(op, &id, &oxid, 1, &o, &n, e);
@@ -137,7 +151,9 @@ write_create(struct work *w, bool *again, struct err *e)
 		rc = op_row(op, id, &w->row, e);
 	if (rc != RC_OK)
 		return rc;
-	if (w->row == NULL || w->row->dead) { /* moved or deleted already: the repeat will see */
+	if (n == 0 || (w->row != NULL && w->row->dead))
+		return created_and_gone(w, id, e);
+	if (w->row == NULL) { /* OX cannot show it: the repeat will see */
 		w->res->status = ST_RETRY;
 		return RC_OK;
 	}

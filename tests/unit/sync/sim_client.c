@@ -303,8 +303,13 @@ take(struct local *l, const struct given *g)
 	for (int k = 0; k < NF; k++) {
 		int64_t v = g->f[k];
 
-		if (!has(g->mask, k))
+		if (!has(g->mask, k)) {
+			if (g->put && !has(l->dirty, k)) { /* a whole object replaces: what it does not bring is not kept */
+				l->cur[k] = 0;
+				l->has_base &= ~(1U << k);
+			}
 			continue;
+		}
 		if ((has(l->dirty, k) || l->gone) && v != l->cur[k] && !(has(l->has_base, k) && v == l->base[k]) && !has(g->own, k) && !was_sent(l, k, v))
 			l->blind |= 1U << k;
 		if (!has(l->dirty, k))

@@ -842,6 +842,7 @@ plan(struct run *x, struct one *o, struct change *c, struct row *row, struct syn
 	struct intent intent;
 	char rev[REV_TEXT] = "";
 	struct cursor blind = x->c;
+	struct fmask holds;
 	struct sync_plan_in in = { .change = c, .cursor = x->s->off == BREAK_F21 ? &blind : &x->c, .row = row, .row_rev = rev, .cursor_seq = x->cseq,
 		.now = x->s->ox.now, .late_max = x->s->off == BREAK_F9 ? 0 : LATE_MAX + 8, .started = x->s->started, .moved_checked = o->moved_checked,
 		.may_move = x->s->v.moves && x->s->off != BREAK_F15 };
@@ -866,7 +867,8 @@ plan(struct run *x, struct one *o, struct change *c, struct row *row, struct syn
 		in.intent = &intent;
 	}
 	if (row != NULL) {
-		row_rev(x->s->keys, CT_CONTACT, row, &x->c.seen.hidden, rev);
+		sync_hidden_of(&x->c, row, &holds);
+		row_rev(x->s->keys, CT_CONTACT, row, &holds, rev);
 		in.n_writes = x->s->off == BREAK_F5 ? 0 : writes_of(x, row->id, &writes);
 		in.writes = writes;
 	}
@@ -975,7 +977,7 @@ give(struct run *x, struct cursor *n, const struct contents *cont, bool put, int
 	struct row *r = row_get(x, id);
 	int64_t uuid = id * 8 + x->folder;
 	uint64_t keycn = r->keycn;
-	struct fmask fields, own = { { 0 } };
+	struct fmask fields, holds, own = { { 0 } };
 	struct write_entry *w;
 	struct given *g;
 	size_t nw;
@@ -998,7 +1000,11 @@ give(struct run *x, struct cursor *n, const struct contents *cont, bool put, int
 	must(x->s, cursor_have_set(x->a, n, id, r->cn), "cursor_have_set");
 	g = answer_give(&x->t->ans, uuid);
 	memcpy(g->f, o->f, sizeof(g->f));
-	row_rev(x->s->keys, CT_CONTACT, r, &n->seen.hidden, g->rev);
+	/* the rev is of what the client holds: of a row that the sweep has yet to reach less than it is to get */
+	holds = n->seen.hidden;
+	if (!put && !(sent != NULL && x->swept))
+		sync_hidden_of(n, r, &holds);
+	row_rev(x->s->keys, CT_CONTACT, r, &holds, g->rev);
 	g->put = put;
 	if (put) {
 		g->mask = ((1U << NF) - 1) & ~mask_of(&n->seen.hidden);
