@@ -41,6 +41,7 @@ struct err {
 	char code[24];    /* upstream's code such as "CON-0119", or "" */
 	int category;     /* upstream's category number, 0 = none */
 	int retry_after_s;/* seconds to wait before a retry, 0 = unknown */
+	const char *right;/* RC_FORBIDDEN: name of the right that is missing ("create", "write", ...), a constant; NULL = not known */
 	char text[256];
 };
 

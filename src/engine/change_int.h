@@ -27,6 +27,11 @@ struct write_field *work_sent(struct work *w, const struct fmask *mask, unsigned
 enum rc work_adopt(struct work *w, msec_t lm, struct err *e);
 enum rc work_record_lost(struct work *w, const struct fmask *lose, struct err *e);
 
+/* refused.c */
+enum rc err_set_right(struct err *e, const char *right, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* refused_right - names the right whose lack made OX refuse, and has the server's object sent again, so that both sides agree. */
+enum rc refused_right(struct work *w, struct err *e);
+
 /* write.c: RC_OK sets W->res->status, or *again */
 enum rc write_create(struct work *w, bool *again, struct err *e);
 enum rc write_update(struct work *w, bool *again, struct err *e);
