@@ -257,7 +257,8 @@ ask_uid(struct work *w, bool *again, struct err *e)
 	enum rc rc;
 
 	*again = false;
-	if (op->unreadable) /* what was created cannot be found again: at most once, and the person decides */
+	/* what was created here cannot be found again: at most once, and the person decides.  at 0: OX refused it, surely nothing is there */
+	if (op->unreadable && (!w->has_intent || w->intent.at != 0))
 		return err_set_right(e, "read", "It is not known whether this was created before, and this folder does not let you look; ask its owner");
 	w->kept_intent = true; /* asked and elsewhere are for this attempt, not for the database */
 	if (!w->has_intent) { /* a re-creation whose intent is acknowledged: the next plan says what to save */
@@ -274,7 +275,7 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			*again = true;
 			return work_intent_put(w, e);
 		}
-	} else if (op->t.ct == CT_FOLDER) {
+	} else if (op->t.ct == CT_FOLDER || op->unreadable) {
 		rc = RC_NOTFOUND; /* a folder is found by parent and title when it is created (write.c) */
 	} else {
 		rc = ox_find_uid(op->s->ox, op->a, op->t.ct, client_uid_format(op->a, op->s->n->owner, w->ch.client_id), &o, e);
@@ -317,7 +318,10 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (o->folder == NULL || strcmp(o->folder, op->t.oxid) == 0) {
-		*again = true;
+		/* a second time, after a refresh: it is there, but not for this user (OX shows single tasks to who may read his own only) */
+		*gone = w->still_here;
+		*again = !w->still_here;
+		w->still_here = true;
 		goto out;
 	}
 	w->res->status = ST_GONE;

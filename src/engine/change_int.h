@@ -14,6 +14,7 @@ struct work {
 	struct row *row;
 	struct intent intent;
 	bool has_intent;
+	bool still_here;         /* OX answered before that the object, a tombstone here, is in this very folder */
 	bool kept_intent;        /* intent holds answers of OX for this attempt: do not read it again */
 	struct sync_plan_out p;
 	const char *message_id;  /* mail create */

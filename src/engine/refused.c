@@ -4,6 +4,7 @@
  * of it.  Nothing was written.
  */
 #include "engine/change_int.h"
+#include "engine/tree.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,16 +51,41 @@ by_change(const struct work *w)
 	case OP_MODIFY:
 		break;
 	}
-	if (folder)
-		return "administer";
-	return w->cc->has_move && fmask_empty(&w->cc->fields) ? "create" : "write"; /* of a move, the code tells when it is the deletion here */
+	return folder ? "administer" : "write";
+}
+
+/* OX's codes do not tell whether a move failed here or there: the rights do. */
+static const char *
+by_move(const struct work *w)
+{
+	struct op *op = w->op;
+	const struct object *here, *there;
+	struct rights r;
+	enum content ct;
+	const char *to;
+	struct err e;
+
+	if (!folder_uuid_oxid(op, &w->cc->move_to, &to, &ct) || hierarchy_load(op, &e) != RC_OK)
+		return NULL;
+	here = tree_find(op, op->t.oxid);
+	there = tree_find(op, to);
+	if (here == NULL || there == NULL)
+		return NULL;
+	if (rights_unpack(tree_own_rights(there)).folder < 2)
+		return "create";
+	r = rights_unpack(tree_own_rights(here));
+	return r.write <= r.remove ? "write" : "delete";
 }
 
 static const char *
 right_of(const struct work *w, const struct err *e)
 {
+	bool move = w->op->t.ct != CT_FOLDER && w->cc->has_move;
+
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
-		if (strcmp(e->code, codes[i].code) == 0)
+		if (strcmp(e->code, codes[i].code) == 0 && move)
+			return by_move(w);
+		else if (strcmp(e->code, codes[i].code) == 0)
 			return codes[i].right != NULL ? codes[i].right : by_change(w);
 	return w->op->t.ct == CT_MAIL ? by_change(w) : NULL; /* the mail server's ACL: codes of many kinds */
 }

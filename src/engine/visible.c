@@ -97,6 +97,19 @@ refresh_refused(struct op *op, msec_t now, enum rc why, struct err *e)
 	return why;
 }
 
+/* May the user put something into the folder without seeing it?  Some OX modules refuse to list it, others list nothing. */
+bool
+folder_unreadable(struct op *op)
+{
+	const struct object *f;
+	struct err e;
+
+	if (op->unreadable || hierarchy_load(op, &e) != RC_OK)
+		return op->unreadable;
+	f = tree_find(op, op->t.oxid);
+	return f != NULL && (tree_own_rights(f) >> READ_SHIFT & LEVEL_MASK) == 0;
+}
+
 /* The index of the folder R of the hierarchy; F->id 0 = it has none. */
 static enum rc
 index_of(struct op *op, const struct row *r, struct store_folder *f, uint64_t *topic, struct err *e)

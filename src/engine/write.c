@@ -5,6 +5,7 @@
  * to send the change again, nothing is repeated here, F9).
  */
 #include "engine/change_int.h"
+#include "engine/refresh_int.h"
 #include "engine/tree.h"
 
 #include <stdio.h>
@@ -134,11 +135,13 @@ write_create(struct work *w, bool *again, struct err *e)
 	w->intent.at = 0;
 	if (op->t.ct == CT_MAIL)
 		w->intent.state = INTENT_DONE; /* no uid in the row would lead back to the intent */
-	if (op->unreadable)
-		return created_unseen(w, id, e);
 	rc = work_intent_put(w, e);
+	if (rc == RC_OK && op->unreadable)
+		return created_unseen(w, id, e);
 	if (rc == RC_OK)
 		rc = op_fetch(op, &id, &oxid, 1, &o, &n, e);
+	if (rc == RC_OK && n == 0 && op->t.ct != CT_FOLDER && folder_unreadable(op))
+		return created_unseen(w, id, e);
 	if (rc == RC_OK && n > 0)
 		rc = op_merge_objects(op, o, n, &id, 1, e);
 	if (rc == RC_OK)
