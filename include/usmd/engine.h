@@ -138,7 +138,11 @@ struct answer_item {
 	const struct object *object;
 	struct fmask fields;     /* !whole: fields to deliver (v[] NULL = cleared) */
 	struct fmask own;        /* fields whose value is this device's own (not foreign, F8) */
-	struct uuid parent;      /* folders only: uuid of the parent, zero = top */
+	/* folders only */
+	struct uuid parent;      /* uuid of the parent, zero = top */
+	int64_t owner;           /* shared folders: number and name of the user whose folder it is; 0 = no shared folder */
+	const char *owner_name;
+	const char *display_name;/* "<owner's name> - <title>" */
 };
 struct answer_result {
 	size_t change;           /* index in the request */
@@ -176,6 +180,44 @@ void engine_sync_done(struct sync_answer *out);
 
 /** engine_mail_raw - the octets of one mail of FOLDER into OUT. */
 MUST_CHECK enum rc engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e);
+
+/* ---- permissions ---- */
+
+/** One entry of a folder's permissions; strings live in the arena. */
+struct permission {
+	int64_t entity;   /* OX's number of the user or group */
+	bool group;
+	const char *type; /* "user", "group", "guest" or "anonymous" (a link) */
+	const char *name;
+	int64_t bits;     /* see rights_unpack */
+};
+struct permissions_answer {
+	bool applied;     /* set: the folder's permissions are as wanted; false = they were changed meanwhile, these are the present ones */
+	int64_t own;      /* what this user may, all his groups included */
+	char rev[REV_TEXT];
+	struct permission *entries;
+	size_t n;
+};
+struct permission_change {
+	int64_t entity;
+	const char *name; /* not NULL: display name, mail address or login name instead of ENTITY */
+	bool group;
+	bool remove;      /* else BITS is what the entry allows from now on */
+	int64_t bits;
+};
+struct permissions_request {
+	struct uuid folder;
+	const char *rev;  /* of the permissions that the person saw */
+	struct permission_change *changes;
+	size_t n;
+};
+/** engine_permissions_get - of FOLDER, with names.  RC_NOTFOUND; RC_FORBIDDEN; those of OX. */
+MUST_CHECK enum rc engine_permissions_get(struct engine_session *s, struct arena *a, const struct uuid *folder, struct permissions_answer *out, struct err *e);
+/**
+ * engine_permissions_set - adds, changes and removes the entries named in REQ and no other ones; OUT as they are then.  May be repeated.
+ * Errors: RC_FORBIDDEN the user may not administer the folder; RC_PROTO a name that nobody or several have, nobody left to administer; RC_TIMEOUT unknown.
+ */
+MUST_CHECK enum rc engine_permissions_set(struct engine_session *s, struct arena *a, struct permissions_request *req, struct permissions_answer *out, struct err *e);
 
 /* ---- ping ---- */
 

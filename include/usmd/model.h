@@ -95,6 +95,24 @@ static inline bool fmask_has(const struct fmask *m, unsigned i) { return (m->w[i
 static inline void fmask_clear(struct fmask *m, unsigned i) { m->w[i / 64] &= ~(UINT64_C(1) << (i % 64)); }
 bool fmask_empty(const struct fmask *m);
 
+/* ---- rights on a folder ---- */
+
+/** What a permission entry allows, as OX numbers it (ox-http-api.md 3.3): folder 0 none, 1 see, 2 create objects, 4 and more create subfolders; the
+ * others 0 none, 1 own objects, 2 and more all. */
+struct rights {
+	int64_t folder, read, write, remove;
+	bool administer;
+};
+/** rights_unpack, rights_pack - OX's permission bits. */
+struct rights rights_unpack(int64_t bits);
+int64_t rights_pack(const struct rights *r);
+/** rights_level - the level ("Author", ...) that allows exactly what BITS do, or "Custom"; a constant.  rights_of_level - the reverse, letter case aside. */
+const char *rights_level(int64_t bits);
+bool rights_of_level(const char *name, int64_t *bits);
+/** rights_word - "none", "see", "create", "subfolders" of a FOLDER number, else "none", "own", "all"; rights_of_word - the reverse. */
+const char *rights_word(int64_t v, bool folder);
+bool rights_of_word(const char *word, bool folder, int64_t *v);
+
 /* ---- objects: content in flight, never stored ------------------------------------------------------------ */
 
 /** An object as OX returned it or a client sent it.  Values are jansson values, one reference each owned here. */
@@ -270,6 +288,7 @@ struct sighting {
 	int64_t sk;
 	msec_t t0, t1;
 	bool known;          /* f is filled: content was read; false = from a listing */
+	bool closed;         /* of a listing: somebody else's, and private */
 	const char *client_id;
 	unsigned nf;
 	struct sighting_field *f; /* set fields only, ascending by i */

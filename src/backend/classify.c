@@ -28,7 +28,7 @@ static const struct meaning meanings[] = {
 	{ "CAL-4040", 0, false, RC_NOTFOUND }, { "CAL-4041", 0, false, RC_NOTFOUND }, { "CAL-4042", 0, false, RC_NOTFOUND },
 	{ "CAL-4045", 0, false, RC_NOTFOUND }, { "OX-0001", CAT_USER_INPUT, false, RC_NOTFOUND }, { "FLD-0003", 0, false, RC_NOTFOUND },
 	{ "FLD-0008", 0, false, RC_NOTFOUND }, { "FLD-1004", 0, false, RC_NOTFOUND }, { "MSG-0032", 0, false, RC_NOTFOUND },
-	{ "MSG-0066", 0, false, RC_NOTFOUND }, { "MSG-0123", 0, false, RC_NOTFOUND }, { "IMAP-1002", 0, false, RC_NOTFOUND },
+	{ "USR-0010", 0, false, RC_NOTFOUND }, { "GRP-0017", 0, false, RC_NOTFOUND }, { "MSG-0066", 0, false, RC_NOTFOUND }, { "MSG-0123", 0, false, RC_NOTFOUND }, { "IMAP-1002", 0, false, RC_NOTFOUND },
 	/* changed meanwhile; an uid in use is the object that an earlier, unanswered create made */
 	{ "CON-0119", 0, false, RC_CONFLICT }, { "TSK-0007", 0, false, RC_CONFLICT }, { "CAL-4120", 0, false, RC_CONFLICT },
 	{ "FLD-1022", 0, false, RC_CONFLICT }, { "CAL-4090", 0, false, RC_CONFLICT }, { "APP-0100", 0, false, RC_CONFLICT },

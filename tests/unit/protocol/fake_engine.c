@@ -347,6 +347,53 @@ engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *fo
 	return fails("mail", e);
 }
 
+/* ---- permissions ---- */
+
+static void
+fake_permissions(struct arena *a, struct permissions_answer *out)
+{
+	struct permission *p = arena_array(a, struct permission, 3);
+
+	memset(out, 0, sizeof(*out));
+	if (p == NULL)
+		return;
+	p[0] = (struct permission){ .entity = 3, .type = "user", .name = "Anton Anders", .bits = 403710016 };
+	p[1] = (struct permission){ .entity = 0, .group = true, .type = "group", .name = "All users", .bits = 2113794 };
+	p[2] = (struct permission){ .entity = 12, .type = "guest", .name = "g@example.org", .bits = 129 };
+	out->entries = p;
+	out->n = 3;
+	out->own = 4227332;
+	(void)snprintf(out->rev, sizeof(out->rev), "00112233445566aa");
+}
+
+enum rc
+engine_permissions_get(struct engine_session *s, struct arena *a, const struct uuid *folder, struct permissions_answer *out, struct err *e)
+{
+	(void)s;
+	(void)folder;
+	note("permissions;");
+	fake_permissions(a, out);
+	return fails("permissions", e);
+}
+
+enum rc
+engine_permissions_set(struct engine_session *s, struct arena *a, struct permissions_request *req, struct permissions_answer *out, struct err *e)
+{
+	enum rc rc = fails("permit", e);
+
+	(void)s;
+	note("permit %s", req->rev);
+	for (size_t i = 0; i < req->n; i++)
+		note(" %s%lld%s%s=%lld", req->changes[i].group ? "g" : "", (long long)req->changes[i].entity, req->changes[i].name != NULL ? req->changes[i].name : "",
+		    req->changes[i].remove ? "-" : "", (long long)req->changes[i].bits);
+	note(";");
+	fake_permissions(a, out);
+	out->applied = true;
+	if (rc == RC_FORBIDDEN && e != NULL)
+		e->right = "administer";
+	return rc;
+}
+
 /* ---- ping ---- */
 
 enum rc

@@ -16,6 +16,7 @@ struct bad {
 };
 
 #define UP "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,"
+#define PERMIT "{\"folder\":\"" U1 "\",\"rev\":\"" R1 "\","
 static const struct bad rows[] = {
 	/* the body */
 	{ "/ping", "", "bad-request", "" },
@@ -101,6 +102,20 @@ static const struct bad rows[] = {
 	/* getMail */
 	{ "/getMail", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
 	{ "/getMail", "{\"folder\":null,\"uuid\":\"" U1 "\"}", "bad-request", "folder" },
+	/* permissions */
+	{ "/getPermissions", "{\"folder\":null}", "bad-request", "folder" },
+	{ "/setPermissions", "{\"folder\":\"" U1 "\",\"set\":[]}", "bad-request", "rev" },
+	{ "/setPermissions", PERMIT "\"set\":[],\"remove\":[]}", "bad-request", "" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4}]}", "bad-request", "set[0]" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"level\":\"Author\"}]}", "bad-request", "set[0]" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"name\":\"b\",\"level\":\"Author\"}]}", "bad-request", "set[0]" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"level\":\"Custom\"}]}", "bad-request", "set[0].level" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"level\":\"Author\",\"rights\":{}}]}", "bad-request", "set[0]" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"rights\":{\"folder\":\"see\"}}]}", "bad-request", "set[0].rights.read" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"rights\":{\"folder\":\"see\",\"read\":\"some\",\"write\":\"own\",\"delete\":\"own\",\"administer\":false}}]}",
+	    "bad-request", "set[0].rights.read" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":-1,\"level\":\"Author\"}]}", "bad-request", "set[0].entity" },
+	{ "/setPermissions", PERMIT "\"remove\":[{\"entity\":4,\"level\":\"Author\"}]}", "bad-request", "remove[0].level" },
 };
 
 START_TEST(bad_request)
@@ -113,7 +128,7 @@ START_TEST(bad_request)
 	(void)snprintf(what, sizeof(what), "%s %s", b->path, b->body);
 	post(b->path, b->body, &rep);
 	check_error(what, b->path + 1, &rep, 400, limit ? 11 : 2, b->code, b->where);
-	ck_assert_msg(strstr(fake.log, "sync") == NULL && strstr(fake.log, "login") == NULL && strstr(fake.log, "watch") == NULL, "%s reached the engine", what);
+	ck_assert_msg(strstr(fake.log, "sync") == NULL && strstr(fake.log, "login") == NULL && strstr(fake.log, "watch") == NULL && strstr(fake.log, "permi") == NULL, "%s reached the engine", what);
 }
 END_TEST
 
@@ -158,6 +173,9 @@ static const struct typed_row typed[] = {
 	{ CT_CONTACT, true, "\"created\":[{\"clientId\":\"c1\",\"title\":\"x\",\"folder_id\":\"1\"}]", "created[0].folder_id" },
 	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"folder\":\"" U1 "\"}]", "modified[0].folder" },
 	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"own_rights\":1}]", "modified[0].own_rights" },
+	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"type\":2}]", "modified[0].type" },
+	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"module\":\"tasks\"}]", "modified[0].module" },
+	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"permissions\":[]}]", "modified[0].permissions" },
 };
 
 /* A change that names its object is refused alone: the request is carried out, and the result of this change is the error. */
