@@ -180,6 +180,10 @@ enum rc conflict_record(struct op *op, const struct uuid *uuid, const struct obj
 enum rc op_answer(struct op *op, struct err *e);
 enum rc op_reconcile(struct op *op, struct err *e);
 
+/* object.c */
+enum rc op_object(struct op *op, struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct row **row,
+    struct err *e);
+
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);

@@ -11,6 +11,8 @@
 #define TIME_LIMIT INT64_C(253402300800000) /* year 10000: OX answers a database error from there on */
 #define TIME_FLOOR (-INT64_C(62135596800000))
 
+#define DAY_MS INT64_C(86400000)
+
 /* Characters that OX refuses in every module (CON-0168, TSK-0047, CAL-5071, FLD-0076), measured on 8.19. */
 static bool
 char_ok(uint32_t c)
@@ -60,6 +62,24 @@ wrong_type(const char *path, const char *want, struct err *e)
 	return err_set_path(e, RC_PROTO, path, "has the wrong type: %s or null is expected", want);
 }
 
+/* QUIRK(OX, 8.19): what is no base64 is taken for "no picture" without a word; what is no picture is refused in terms of an upload. */
+static enum rc
+check_picture(const json_t *v, const char *path, struct err *e)
+{
+	struct buf octets;
+	bool read, kind;
+
+	buf_init(&octets, 0);
+	read = base64_decode(&octets, json_string_value(v), json_string_length(v));
+	kind = read && model_picture_type(octets.p, octets.len) != NULL;
+	buf_fini(&octets);
+	if (!read)
+		return err_set_path(e, RC_PROTO, path, "is no base64 text: send the octets of a picture, without line breaks, or null for none");
+	if (!kind)
+		return err_set_path(e, RC_PROTO, path, "is no picture that is stored: send a JPEG, PNG, GIF or BMP file");
+	return RC_OK;
+}
+
 static enum rc
 check_value(const struct field *f, const json_t *v, const char *path, struct err *e)
 {
@@ -75,7 +95,7 @@ check_value(const struct field *f, const json_t *v, const char *path, struct err
 			return check_string(f, v, path, e);
 		return json_is_integer(v) ? RC_OK : wrong_type(path, "an id (string)", e);
 	case FT_BINARY:
-		return json_is_string(v) ? RC_OK : wrong_type(path, "base64 text", e);
+		return json_is_string(v) ? check_picture(v, path, e) : wrong_type(path, "base64 text", e);
 	case FT_INT:
 		if (!json_is_integer(v))
 			return wrong_type(path, "a whole number", e);
@@ -128,9 +148,27 @@ read_member(struct object *o, const char *name, json_t *v, const char *path, boo
 	rc = check_value(&t->fields[i], v, where, e);
 	if (rc != RC_OK)
 		return rc;
+	/* OX cuts a birthday to the day in UTC: midnight of a zone east of it would become the day before */
+	if (t->ct == CT_CONTACT && t->fields[i].type == FT_DATE && json_integer_value(v) % DAY_MS != 0)
+		return err_set_path(e, RC_PROTO, where, "is no day: send the milliseconds at 00:00 UTC of the day");
 	fmask_set(given, (unsigned)i);
 	object_set(o, (unsigned)i, json_incref(v));
 	return RC_OK;
+}
+
+/* OX sets file_as to display_name whenever that is set: another value beside it would be gone without a word. */
+static enum rc
+check_names(const struct object *o, const char *path, const struct fmask *given, struct err *e)
+{
+	const struct content_type *t = model_content(o->ct);
+	int name = model_field(t, "display_name"), as = model_field(t, "file_as");
+	char where[96];
+
+	if (name < 0 || as < 0 || !fmask_has(given, (unsigned)name) || !fmask_has(given, (unsigned)as) || json_equal(o->v[name], o->v[as]) ||
+	    o->v[name] == o->v[as])
+		return RC_OK;
+	(void)snprintf(where, sizeof(where), "%s.file_as", path);
+	return err_set_path(e, RC_PROTO, where, "differs from display_name, and the server keeps them equal: send display_name alone");
 }
 
 enum rc
@@ -156,6 +194,8 @@ object_read(struct arena *a, enum content ct, const json_t *in, const char *path
 		if (rc != RC_OK)
 			break;
 	}
+	if (rc == RC_OK)
+		rc = check_names(o, path, given, e);
 	if (rc == RC_OK)
 		*out = o;
 	else

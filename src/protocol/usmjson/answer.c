@@ -75,7 +75,7 @@ write_item(struct buf *b, enum content ct, const struct answer_item *it)
 			write_parent(b, &it->parent);
 		fmask_clear(&only, (unsigned)parent);
 	}
-	(void)object_text(b, it->object, &only, FF_NODELIVER, false);
+	(void)object_text(b, it->object, &only, FF_NODELIVER | FF_APART, false);
 	buf_addc(b, '}');
 }
 

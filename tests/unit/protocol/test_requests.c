@@ -12,6 +12,7 @@ struct bad {
 };
 
 #define UP "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,"
+#define NEW "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"filename\":"
 static const struct bad rows[] = {
 	/* the body */
 	{ "/ping", "", "bad-request", "" },
@@ -122,6 +123,30 @@ static const struct bad rows[] = {
 	/* getMail */
 	{ "/getMail", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
 	{ "/getMail", "{\"folder\":null,\"uuid\":\"" U1 "\"}", "bad-request", "folder" },
+	/* pictures */
+	{ "/getPhoto", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
+	{ "/getPhoto", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"size\":1}", "bad-request", "size" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"image1\":\"no base64\"}]}", "bad-request", "created[0].image1" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"image1\":\"aGVsbG8=\"}]}", "bad-request", "created[0].image1" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"image_last_modified\":1}]}", "bad-request", "created[0].image_last_modified" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"birthday\":3600000}]}", "bad-request", "created[0].birthday" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"display_name\":\"a\",\"file_as\":\"b\"}]}", "bad-request", "created[0].file_as" },
+	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"display_name\":\"a\",\"file_as\":null}]}", "bad-request", "modified[0].file_as" },
+	/* attachments */
+	{ "/getAttachments", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
+	{ "/getAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\"}", "bad-request", "id" },
+	{ "/getAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"id\":7}", "bad-request", "id" },
+	{ "/addAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"a/b\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"a\\nb\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"a\"}", "bad-request", "data" },
+	{ "/addAttachment", NEW "\"a\",\"data\":7}", "bad-request", "data" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJ\"}", "bad-request", "data" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"contentType\":\"text\"}", "bad-request", "contentType" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"contentType\":\"text/plain; charset=x\"}", "bad-request", "contentType" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"id\":\"" U1 "\"}", "bad-request", "id" },
+	{ "/deleteAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\"}", "bad-request", "id" },
 };
 
 START_TEST(bad_request)
