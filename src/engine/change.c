@@ -503,6 +503,12 @@ one_change(struct op *op, size_t i, struct err *e)
 	w.res->change = i;
 	if (rc == RC_OK)
 		rc = move_possible(op, cc, e);
+	if (rc == RC_OK)
+		rc = members_for_ox(op, cc, e);
+	if (rc == RC_BUSY) { /* a member of this list is in doubt: both are sent again */
+		w.res->status = ST_RETRY;
+		return RC_OK;
+	}
 	if (rc != RC_OK)
 		goto refused;
 	rc = change_build(op, cc, &w.ch, e);
@@ -550,10 +556,12 @@ op_changes(struct op *op, struct err *e)
 	op->out->results = arena_array(op->a, struct answer_result, op->req->n_changes);
 	if (rc == RC_OK && op->out->results == NULL)
 		rc = err_set(e, RC_NOMEM, "out of memory for the results");
-	for (size_t i = 0; i < op->req->n_changes && rc == RC_OK; i++) {
-		rc = one_change(op, i, e);
-		if (rc == RC_OK)
-			op->out->n_results++;
-	}
+	/* lists go last: their members may be among the contacts before or behind them */
+	for (int last = 0; last < 2; last++)
+		for (size_t i = 0; i < op->req->n_changes && rc == RC_OK; i++)
+			if (members_need_others(op, &op->req->changes[i]) == (last == 1))
+				rc = one_change(op, i, e);
+	if (rc == RC_OK)
+		op->out->n_results = op->req->n_changes;
 	return rc;
 }
