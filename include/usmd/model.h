@@ -47,6 +47,8 @@ enum field_type {
 #define FF_HEADERS   0x20u /* part of the `headers` mode of a folder */
 #define FF_LISTED    0x40u /* also asked for in the cheap listing (time range and sort key come from these) */
 #define FF_ZERO      0x80u /* 0 and false mean "not set" (fp 0): OX sends them in rows and leaves them out of objects */
+#define FF_APART    0x100u /* OX gives its content apart: never in an answer; the index knows it by the FF_STAMP field's value */
+#define FF_STAMP    0x200u /* set while the FF_APART field is, and with another value whenever that has other content */
 
 /** One row of the table of fields: adding a field is adding one of these. */
 struct field {
@@ -85,6 +87,13 @@ int model_field_column(const struct content_type *t, int column);
 void model_field_label(const struct content_type *t, unsigned i, char *out, size_t size);
 /** model_err_field - E, filled before, is about the value of the field I of T: sets e->field and e->label.  E may be NULL. */
 void model_err_field(struct err *e, const struct content_type *t, unsigned i);
+/** model_field_flagged - number of the first field with one of FLAGS (FF_*), or -1. */
+int model_field_flagged(const struct content_type *t, unsigned flags);
+/**
+ * model_picture_type - MIME type of the picture in N octets at P by how it begins: image/jpeg, image/png, image/gif or image/bmp, the kinds
+ * that OX stores (SVL-0022); NULL for anything else.  Constant text.   Threads: any.
+ */
+const char *model_picture_type(const void *p, size_t n);
 
 /** Set of fields of one content type. */
 struct fmask {
@@ -98,6 +107,24 @@ bool fmask_equal(const struct fmask *a, const struct fmask *b);
 /** fmask_or - add B to M.  fmask_minus - take B out of M. */
 void fmask_or(struct fmask *m, const struct fmask *b);
 void fmask_minus(struct fmask *m, const struct fmask *b);
+
+/* ---- rights on a folder ---- */
+
+/** What a permission entry allows, as OX numbers it (ox-http-api.md 3.3): folder 0 none, 1 see, 2 create objects, 4 and more create subfolders; the
+ * others 0 none, 1 own objects, 2 and more all. */
+struct rights {
+	int64_t folder, read, write, remove;
+	bool administer;
+};
+/** rights_unpack, rights_pack - OX's permission bits. */
+struct rights rights_unpack(int64_t bits);
+int64_t rights_pack(const struct rights *r);
+/** rights_level - the level ("Author", ...) that allows exactly what BITS do, or "Custom"; a constant.  rights_of_level - the reverse, letter case aside. */
+const char *rights_level(int64_t bits);
+bool rights_of_level(const char *name, int64_t *bits);
+/** rights_word - "none", "see", "create", "subfolders" of a FOLDER number, else "none", "own", "all"; rights_of_word - the reverse. */
+const char *rights_word(int64_t v, bool folder);
+bool rights_of_word(const char *word, bool folder, int64_t *v);
 
 /* ---- objects: content in flight, never stored ------------------------------------------------------------ */
 
@@ -275,6 +302,7 @@ struct sighting {
 	int64_t sk;
 	msec_t t0, t1;
 	bool known;          /* f is filled: content was read; false = from a listing */
+	bool closed;         /* of a listing: somebody else's, and private */
 	const char *client_id;
 	unsigned nf;
 	struct sighting_field *f; /* set fields only, ascending by i */

@@ -44,6 +44,7 @@ struct err {
 	char field[40];   /* OX's name of the field whose value is wrong, or "" */
 	char label[40];   /* that field in a person's words */
 	int64_t length, max_length; /* how long its value is and may be (characters; octets where TEXT says so); 0 = its length is not the matter */
+	const char *right;/* RC_FORBIDDEN: name of the right that is missing ("create", "write", ...), a constant; NULL = not known */
 	char text[256];
 };
 

@@ -60,6 +60,7 @@ struct engine {
 	struct cache *cache;
 	struct backend *backend;
 	struct hub *hub;
+	struct principals *principals;       /* names of users and groups */
 
 	pthread_mutex_t lock;                /* everything below */
 	struct node_session *session[SESSION_BUCKETS];
@@ -77,6 +78,7 @@ struct target {
 	enum content ct;
 	const char *oxid;   /* OX folder id; "hierarchy" for the hierarchy */
 	uint64_t topic;     /* of the hub: equal for every reader of a shared folder */
+	bool shared;        /* another user's private folder */
 	uint64_t tag;       /* for uuids of its objects: the topic; of mail with the UIDVALIDITY, since uids begin anew with each */
 };
 
@@ -133,6 +135,7 @@ struct op {
 	struct imap *broken;          /* ids whose content OX fails to give */
 	int64_t made_id;              /* mail: the one that this client is known to have made, and its name as rows carry it; OX keeps none */
 	const char *made_key;
+	bool unreadable;              /* OX refuses to show the folder, which is nevertheless there: one may only put something into it */
 	bool wrote;                   /* some row or folder head was saved */
 };
 
@@ -199,6 +202,15 @@ enum rc op_begin_switched_off(struct op *op, struct err *e);
 enum rc notice_add(struct op *op, enum notice_code code, const struct uuid *uuid, int64_t count, int64_t limit, struct err *e);
 enum rc notice_of_item(struct op *op, struct answer_item *it, struct err *e);
 enum rc notice_of_fill(struct op *op, const struct cursor *before, const struct cursor *after, struct err *e);
+
+/* members.c */
+enum rc members_for_client(const struct op *op, struct object *o, struct err *e);
+enum rc members_for_ox(struct op *op, struct client_change *cc, struct err *e);
+bool members_need_others(const struct op *op, const struct client_change *cc);
+
+/* object.c */
+enum rc op_object(struct op *op, struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct row **row,
+    struct err *e);
 
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);

@@ -218,8 +218,12 @@ op_fetch(struct op *op, const int64_t *ids, const char *const *oxids, size_t n, 
 	*n_out = 0;
 	if (n == 0)
 		return RC_OK;
-	if (op->t.ct != CT_FOLDER)
-		return ox_list(op->s->ox, op->a, op->t.ct, op->t.oxid, ids, oxids, n, out, n_out, e);
+	if (op->t.ct != CT_FOLDER) {
+		rc = ox_list(op->s->ox, op->a, op->t.ct, op->t.oxid, ids, oxids, n, out, n_out, e);
+		if (rc == RC_OK)
+			*n_out = drop_closed(op, *out, *n_out, NULL, NULL);
+		return rc;
+	}
 	rc = hierarchy_load(op, e);
 	if (rc != RC_OK)
 		return rc;

@@ -134,6 +134,10 @@ status_write_error(struct buf *b, const struct status *s, const struct err *e, c
 		js_key(b, "ox");
 		js_str(b, e->code);
 	}
+	if (e->right != NULL) {
+		js_key(b, "right");
+		js_str(b, e->right);
+	}
 	if (wait_s > 0) {
 		js_key(b, "retryAfter");
 		buf_add_i64(b, wait_s);

@@ -728,8 +728,10 @@ END_TEST
 START_TEST(folders_are_all_or_nothing)
 {
 #define NO_ROWS "{\"data\":{\"private\":[]}}"
-	BEGIN({ .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"imap\",\"category\":5,\"code\":\"MSG-1016\"}]" },
-	      { .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"imap\",\"category\":3,\"code\":\"MSG-0013\"}]" }, { .json = "[" NO_ROWS "]" });
+#define NO_ROOTS "{\"data\":[]}"
+	BEGIN({ .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"imap\",\"category\":5,\"code\":\"MSG-1016\"}," NO_ROOTS "]" },
+	      { .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"imap\",\"category\":3,\"code\":\"MSG-0013\"}," NO_ROOTS "]" }, { .json = "[" NO_ROWS "]" },
+	      { .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"db\",\"category\":8,\"code\":\"FLD-9999\"}]" });
 	struct object **o;
 	size_t n;
 
@@ -737,6 +739,7 @@ START_TEST(folders_are_all_or_nothing)
 	RC(RC_OK, ox_folders(ses, mem, &o, &n, &e));
 	ck_assert_uint_eq(n, 0);
 	RC(RC_UPSTREAM, ox_folders(ses, mem, &o, &n, &e));
+	RC(RC_UPSTREAM, ox_folders(ses, mem, &o, &n, &e)); /* no roots: what hangs below them must not move to the top */
 }
 END_TEST
 

@@ -21,6 +21,7 @@ struct fake {
 	enum folder_mode mode;
 	struct fmask hidden;
 	bool notices;            /* one of each */
+	const char *octets, *type; /* of an attachment */
 	/* ping: the watch sees a change from this look on; 0 = never */
 	unsigned changed_at_look, looks;
 	msec_t spent_ms;         /* a look takes this long */
