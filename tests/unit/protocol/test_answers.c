@@ -62,6 +62,7 @@ static const struct good rows[] = {
 	    "folder=- k=1 limit=50 create cid=f1 to=" U1 " title=T module=contacts;", "" },
 	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"modified\":[{\"uuid\":\"" U2 "\",\"parent\":null,\"blind\":[\"parent\"]}]}", CT_CONTACT,
 	    "modify uuid=" U2 " to=00000000-0000-0000-0000-000000000000 !folder_id;", "" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"rejected\":[{\"uuid\":\"" U1 "\",\"reason\":\"no room\"}]}", CT_CONTACT, "limit=50 rejected=no room;", "" },
 	{ "reconcile", "{\"folder\":\"" U1 "\",\"pairs\":[[\"" U1 "\",\"" R1 "\"],[\"" U2 "\",\"\"]]}", CT_CONTACT, "sync reconcile folder=" U1 " k=0 limit=50 pairs=2,\"" R1 "\";", "\"more\":false" },
 	{ "reconcile", "{\"pairs\":[]}", CT_CONTACT, "sync reconcile folder=-", "\"syncid\":\"" S1 "\"" },
 };
