@@ -37,7 +37,11 @@ struct engine_options {
 /** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */
 MUST_CHECK enum rc engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES], struct store *store,
     struct cache *cache, struct backend *backend, struct hub *hub, struct engine **out, struct err *e);
-/** engine_free - stops polling, logs out of OX. */
+/** engine_start - from now on, in a thread of its own: polling where somebody waits, engine_care every five minutes.  Once.  RC_NOMEM. */
+MUST_CHECK enum rc engine_start(struct engine *g, struct err *e);
+/** engine_care - what has expired goes: sessions, conflict records, tombstones; a bounded piece a call.  Failures are logged.  Threads: any. */
+void engine_care(struct engine *g);
+/** engine_free - stops the thread, logs out of OX. */
 void engine_free(struct engine *g);
 /** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
 enum rc engine_check(struct engine *g, char *text, size_t size);
@@ -95,6 +99,7 @@ MUST_CHECK enum rc engine_folder_type(struct engine_session *s, const struct fol
 /** A change as the protocol read it. */
 struct client_change {
 	enum sync_op op;
+	const struct err *refused; /* what the protocol found wrong with it, or NULL: nothing of it is applied, this is its result */
 	bool has_uuid;
 	struct uuid uuid;
 	const char *client_id;   /* <= 64 bytes of [A-Za-z0-9._:-], or re.<uuid>.<device>; creates, and deletes of unanswered creates */

@@ -78,6 +78,14 @@ int model_field(const struct content_type *t, const char *name);
 /** model_field_column - number of the field with OX COLUMN, or -1. */
 int model_field_column(const struct content_type *t, int column);
 
+/**
+ * model_field_label - the field I of T in a person's words ("First name"): OX's own English label, else made from its name.
+ * Cut at SIZE.   Threads: any.
+ */
+void model_field_label(const struct content_type *t, unsigned i, char *out, size_t size);
+/** model_err_field - E, filled before, is about the value of the field I of T: sets e->field and e->label.  E may be NULL. */
+void model_err_field(struct err *e, const struct content_type *t, unsigned i);
+
 /** Set of fields of one content type. */
 struct fmask {
 	uint64_t w[(MODEL_MAX_FIELDS + 63) / 64];
@@ -217,12 +225,12 @@ MUST_CHECK enum rc model_json_parse(const char *text, size_t n, const struct jso
 /**
  * object_read - a client's JSON object as an object of type CT, every member checked against the table.
  *
- * @in        borrowed; @path  JSON path of IN, for errors ("$.data[3]")
+ * @in        borrowed; @path  JSON path of IN, for errors ("$.data[3]"), or ""
  * @envelope  NULL-terminated names of members that are not fields and are skipped here (uuid, rev, ...), or NULL
  * @create    true: fields with FF_ONCE may be given
  * @out       in A, values referenced: object_drop it;  @given  every field named by IN, those that are cleared (null) too
- * Errors: RC_PROTO with e->path naming the member: unknown or read-only field, wrong type, too long, a character that OX refuses.
- *         RC_NOMEM.   Threads: any.
+ * Errors: RC_PROTO with e->path naming the member: unknown or read-only field, wrong type, too long, a character that OX refuses; of
+ *         a known field e->field and e->label too, of one that is too long e->length and e->max_length.  RC_NOMEM.   Threads: any.
  */
 MUST_CHECK enum rc object_read(struct arena *a, enum content ct, const json_t *in, const char *path, const char *const *envelope, bool create,
     struct object **out, struct fmask *given, struct err *e);

@@ -137,8 +137,12 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	size_t at, own = strlen(op->s->n->owner);
 	enum rc rc;
 
-	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at))
-		return RC_OK; /* OX has it and cannot show it: it must not block its folder, nor be taken for deleted */
+	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at)) {
+		/* OX has it and cannot show it: it must not block its folder, nor be taken for deleted - nor for delivered */
+		if (cursor_have(&op->cur.c, r->id) == 0)
+			cursor_have_drop(&an->next, r->id);
+		return RC_OK;
+	}
 	if (o == NULL || r->dead)
 		return give_gone(an, r->id, e); /* a delete of what the client never had is no harm to it */
 	if (!sync_in_window(r, an->next.view.w0, an->next.view.w1)) /* moved out of the filter since, or written outside it */

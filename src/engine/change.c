@@ -197,7 +197,8 @@ plan_side_effects(struct work *w, struct err *e)
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
 		w->intent.at = now_ms();
-		w->intent.id = op->t.ct == CT_MAIL ? (int64_t)op->t.f.uidnext : 0; /* a lost import lies at or above this uid */
+		/* a lost import lies at or above this uid; of one that was sent before, and forgotten here since, nothing is known */
+		w->intent.id = op->t.ct == CT_MAIL && !w->ch.again ? (int64_t)op->t.f.uidnext : 0;
 		w->intent.f = work_sent(w, NULL, &w->intent.nf);
 		rc = work_intent_put(w, e);
 	} else if (p->intent_set) {
@@ -272,6 +273,8 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			w->intent.state = INTENT_DONE;
 			w->intent.id = id;
 			w->intent.id_known = true;
+			op->made_id = id;
+			op->made_key = w->key;
 			*again = true;
 			return work_intent_put(w, e);
 		}
@@ -503,9 +506,12 @@ one_change(struct op *op, size_t i, struct err *e)
 	struct work w = { .op = op, .cc = cc, .res = &op->out->results[i] };
 	const char *parent = NULL;
 	bool again = true;
-	enum rc rc = parent_as_field(op, cc, &parent, e);
+	enum rc rc;
 
 	w.res->change = i;
+	if (cc->refused != NULL)
+		*e = *cc->refused;
+	rc = cc->refused != NULL ? cc->refused->rc : parent_as_field(op, cc, &parent, e);
 	if (rc == RC_OK)
 		rc = folder_possible(op, cc, parent, e);
 	if (rc == RC_OK)

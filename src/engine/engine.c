@@ -32,8 +32,6 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 		goto fail;
 	}
 	rc = principals_new(&g->principals, e);
-	if (rc == RC_OK)
-		rc = watch_start(g, e);
 	if (rc != RC_OK)
 		goto fail;
 	*out = g;

@@ -130,6 +130,8 @@ struct op {
 	size_t n_now, cap_now;
 	uint64_t cn_at_start;         /* to see whether others have to be woken */
 	struct imap *broken;          /* ids whose content OX fails to give */
+	int64_t made_id;              /* mail: the one that this client is known to have made, and its name as rows carry it; OX keeps none */
+	const char *made_key;
 	bool unreadable;              /* OX refuses to show the folder, which is nevertheless there: one may only put something into it */
 	bool wrote;                   /* some row or folder head was saved */
 };
@@ -197,7 +199,6 @@ msec_t quick_alive(struct op *op);
 
 /* watch.c */
 void watch_stop(struct engine *g);
-enum rc watch_start(struct engine *g, struct err *e);
 void op_wake(struct op *op, uint64_t topic);
 
 #endif

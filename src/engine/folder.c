@@ -195,7 +195,10 @@ target_open(struct op *op, const struct folder_ref *ref, struct target *t, struc
 enum rc
 target_again(struct op *op, struct err *e)
 {
-	return store_folder_open(op->c, op->a, op->s->n->account_id, op->t.ct, op->t.oxid, true, random_epoch(), &op->t.f, e);
+	enum rc rc = store_folder_open(op->c, op->a, op->s->n->account_id, op->t.ct, op->t.oxid, true, random_epoch(), &op->t.f, e);
+
+	op->t.tag = tag_of_index(op->g, op->t.topic, &op->t.f); /* a mail folder's index may have been filled meanwhile: now its UIDVALIDITY is known */
+	return rc;
 }
 
 /* OX id and type of the folder U of this account; false when there is none. */

@@ -56,6 +56,7 @@ enum rc
 merge_sighting(struct merge *m, const struct row *old, const struct sighting *s, struct row **now, struct err *e)
 {
 	struct row *r = arena_alloc(m->op->a, sizeof(*r));
+	struct sighting made;
 	bool changed, touched;
 	size_t at;
 	enum rc rc;
@@ -64,6 +65,11 @@ merge_sighting(struct merge *m, const struct row *old, const struct sighting *s,
 		return err_set(e, RC_NOMEM, "out of memory while merging");
 	if (imap_get(m->at, s->id, &at))
 		old = m->put[at];
+	if (m->op->made_key != NULL && m->op->made_id == s->id) { /* found by this name for as long as the row lives, whatever becomes of the intent */
+		made = *s;
+		made.client_id = m->op->made_key;
+		s = &made;
+	}
 	rc = sync_merge(m->op->a, &m->head, old, s, r, &changed, &touched);
 	if (rc != RC_OK)
 		return rc == RC_BUSY ? rc : err_set(e, rc, "an object could not be merged");

@@ -90,6 +90,17 @@ create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 	return ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
 }
 
+/* Made, and moved or deleted before it could be read: that is the answer, and the intent has done its work with it (F10). */
+static enum rc
+created_and_gone(struct work *w, int64_t id, struct err *e)
+{
+	w->intent.state = INTENT_DONE;
+	w->res->status = ST_GONE;
+	w->res->has_uuid = true;
+	uuid_make(w->op->g->keys, w->op->t.tag, id, &w->res->uuid);
+	return work_intent_put(w, e);
+}
+
 /* Put into a folder that its user may not read: it is done, and gone from his sight. */
 static enum rc
 created_unseen(struct work *w, int64_t id, struct err *e)
@@ -133,8 +144,11 @@ write_create(struct work *w, bool *again, struct err *e)
 	w->intent.id = id;
 	w->intent.id_known = true;
 	w->intent.at = 0;
-	if (op->t.ct == CT_MAIL)
+	if (op->t.ct == CT_MAIL) {
 		w->intent.state = INTENT_DONE; /* no uid in the row would lead back to the intent */
+		op->made_id = id;
+		op->made_key = w->key;
+	}
 	rc = work_intent_put(w, e);
 	if (rc == RC_OK && op->unreadable)
 		return created_unseen(w, id, e);
@@ -148,7 +162,9 @@ write_create(struct work *w, bool *again, struct err *e)
 		rc = op_row(op, id, &w->row, e);
 	if (rc != RC_OK)
 		return rc;
-	if (w->row == NULL || w->row->dead) { /* moved or deleted already: the repeat will see */
+	if (n == 0 || (w->row != NULL && w->row->dead))
+		return created_and_gone(w, id, e);
+	if (w->row == NULL) { /* OX cannot show it: the repeat will see */
 		w->res->status = ST_RETRY;
 		return RC_OK;
 	}
@@ -406,8 +422,11 @@ mail_prepare(struct work *w, struct err *e)
 
 	if (w->cc->raw == NULL || w->cc->raw_len == 0)
 		return err_set_path(e, RC_PROTO, "raw", "a new mail needs its RFC 822 octets in `raw`");
-	if (w->cc->raw_len > op->g->o.max_mail_bytes)
-		return err_set_path(e, RC_LIMIT, "raw", "a mail may have at most %zu bytes here", op->g->o.max_mail_bytes);
+	if (w->cc->raw_len > op->g->o.max_mail_bytes) {
+		(void)err_set_path(e, RC_LIMIT, "raw", "The mail has %zu bytes, %zu are possible", w->cc->raw_len, op->g->o.max_mail_bytes);
+		err_set_length(e, (int64_t)w->cc->raw_len, (int64_t)op->g->o.max_mail_bytes);
+		return RC_LIMIT;
+	}
 	v = header_value(w->cc->raw, w->cc->raw_len, "message-id:", &len);
 	open = v != NULL ? memchr(v, '<', len) : NULL;
 	if (open != NULL)

@@ -210,6 +210,10 @@ note_change(const struct client_change *ch)
 	if (ch->rev != NULL)
 		note(" rev=%s", ch->rev);
 	note("%s%s", ch->again ? " again" : "", ch->blind_delete ? " blind" : "");
+	if (ch->refused != NULL) {
+		note(" refused");
+		return;
+	}
 	if (ch->has_move) {
 		uuid_format(&ch->move_to, text);
 		note(" to=%s", text);
@@ -272,7 +276,11 @@ fill_results(struct arena *a, const struct sync_request *req, struct sync_answer
 		r->has_uuid = req->changes[i].op != OP_DELETE && (req->changes[i].op == OP_CREATE || req->changes[i].has_move);
 		r->uuid = uuid_of(200 + (unsigned)(i % 50));
 		r->lost = req->changes[i].blind;
-		r->failed = i % 8 == 6;
+		r->failed = i % 8 == 6 || req->changes[i].refused != NULL;
+		if (req->changes[i].refused != NULL) {
+			r->err = *req->changes[i].refused;
+			continue;
+		}
 		if (r->failed) {
 			(void)err_set_path(&r->err, RC_PROTO, "email1", "Die E-Mail-Adresse ist ung\xc3\xbcltig.");
 			(void)snprintf(r->err.code, sizeof(r->err.code), "CON-0100");
