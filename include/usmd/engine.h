@@ -31,6 +31,8 @@ struct engine_options {
 	unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
 	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
 	size_t max_mail_bytes;        /* raw mail up and down */
+	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
+	unsigned max_attachments;     /* of one object; more are not added */
 	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
 };
 
@@ -218,6 +220,51 @@ MUST_CHECK enum rc engine_permissions_get(struct engine_session *s, struct arena
  * Errors: RC_FORBIDDEN the user may not administer the folder; RC_PROTO a name that nobody or several have, nobody left to administer; RC_TIMEOUT unknown.
  */
 MUST_CHECK enum rc engine_permissions_set(struct engine_session *s, struct arena *a, struct permissions_request *req, struct permissions_answer *out, struct err *e);
+/**
+ * engine_photo - the picture of CONTACT in FOLDER into OUT; *type its MIME type, a constant.
+ * Errors: RC_NOTFOUND no such contact, or one without a picture; RC_PROTO FOLDER holds no contacts; RC_LIMIT larger than OUT's maximum.
+ */
+MUST_CHECK enum rc engine_photo(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *contact, struct buf *out,
+    const char **type, struct err *e);
+
+/* ---- attachments of contacts, appointments and tasks ----
+ * Errors of all: RC_NOTFOUND no such folder, object or attachment; RC_PROTO a type without attachments; RC_FORBIDDEN, RC_UPSTREAM, RC_TIMEOUT,
+ * RC_DENIED as engine_sync. */
+
+struct engine_attachment {
+	struct uuid id;         /* stays the same when the object moves */
+	const char *name, *type;/* in the arena; type "" = unknown */
+	int64_t size;
+	msec_t created;
+};
+/** Which object, and which of its attachments. */
+struct attachment_ref {
+	struct uuid folder, object, attachment;
+};
+/** What an object says of its attachments after one was added or deleted. */
+struct engine_attached {
+	struct uuid id;         /* of the one that was added */
+	int64_t count;
+	msec_t newest;          /* 0 = none */
+};
+
+/** engine_attachments - those of REF's object, oldest first, in A. */
+MUST_CHECK enum rc engine_attachments(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attachment **out,
+    size_t *n, struct err *e);
+/** engine_attachment_get - its octets into OUT (RC_LIMIT: more than its maximum); *type in A. */
+MUST_CHECK enum rc engine_attachment_get(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct buf *out, const char **type,
+    struct err *e);
+/**
+ * engine_attachment_add - N octets at P as the file NAME of TYPE ("" = unknown) to REF's object.  An attachment with this name and these octets that
+ * the object has already is the answer: a repetition never adds a second one.
+ * RC_TIMEOUT: the outcome is unknown, repeat it.  RC_BUSY: an unanswered attempt may still be executed by OX (e->retry_after_s).
+ * RC_LIMIT: too large, or max_attachments reached.
+ */
+MUST_CHECK enum rc engine_attachment_add(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, const char *name, const char *type,
+    const void *p, size_t n, struct engine_attached *out, struct err *e);
+/** engine_attachment_delete - what is gone already is no error; RC_TIMEOUT: repeat it. */
+MUST_CHECK enum rc engine_attachment_delete(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attached *out,
+    struct err *e);
 
 /* ---- ping ---- */
 

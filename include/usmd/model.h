@@ -47,6 +47,8 @@ enum field_type {
 #define FF_HEADERS   0x20u /* part of the `headers` mode of a folder */
 #define FF_LISTED    0x40u /* also asked for in the cheap listing (time range and sort key come from these) */
 #define FF_ZERO      0x80u /* 0 and false mean "not set" (fp 0): OX sends them in rows and leaves them out of objects */
+#define FF_APART    0x100u /* OX gives its content apart: never in an answer; the index knows it by the FF_STAMP field's value */
+#define FF_STAMP    0x200u /* set while the FF_APART field is, and with another value whenever that has other content */
 
 /** One row of the table of fields: adding a field is adding one of these. */
 struct field {
@@ -85,6 +87,13 @@ int model_field_column(const struct content_type *t, int column);
 void model_field_label(const struct content_type *t, unsigned i, char *out, size_t size);
 /** model_err_field - E, filled before, is about the value of the field I of T: sets e->field and e->label.  E may be NULL. */
 void model_err_field(struct err *e, const struct content_type *t, unsigned i);
+/** model_field_flagged - number of the first field with one of FLAGS (FF_*), or -1. */
+int model_field_flagged(const struct content_type *t, unsigned flags);
+/**
+ * model_picture_type - MIME type of the picture in N octets at P by how it begins: image/jpeg, image/png, image/gif or image/bmp, the kinds
+ * that OX stores (SVL-0022); NULL for anything else.  Constant text.   Threads: any.
+ */
+const char *model_picture_type(const void *p, size_t n);
 
 /** Set of fields of one content type. */
 struct fmask {

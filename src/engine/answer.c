@@ -148,6 +148,8 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	if (!sync_in_window(r, an->next.view.w0, an->next.view.w1)) /* moved out of the filter since, or written outside it */
 		return give_gone(an, r->id, e);
 	rc = cursor_have_set(op->a, &an->next, r->id, r->cn);
+	if (rc == RC_OK)
+		rc = members_for_client(op, o, e);
 	it = rc == RC_OK ? item_add(an) : NULL;
 	if (it == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for the answer");

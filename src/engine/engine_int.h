@@ -185,6 +185,15 @@ enum rc conflict_record(struct op *op, const struct uuid *uuid, const struct obj
 enum rc op_answer(struct op *op, struct err *e);
 enum rc op_reconcile(struct op *op, struct err *e);
 
+/* members.c */
+enum rc members_for_client(const struct op *op, struct object *o, struct err *e);
+enum rc members_for_ox(struct op *op, struct client_change *cc, struct err *e);
+bool members_need_others(const struct op *op, const struct client_change *cc);
+
+/* object.c */
+enum rc op_object(struct op *op, struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct row **row,
+    struct err *e);
+
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);

@@ -93,7 +93,7 @@ write_item(struct buf *b, enum content ct, const struct answer_item *it)
 		fmask_clear(&only, (unsigned)parent);
 		write_owner(b, it);
 	}
-	(void)object_text(b, it->object, &only, FF_NODELIVER, false);
+	(void)object_text(b, it->object, &only, FF_NODELIVER | FF_APART, false);
 	buf_addc(b, '}');
 }
 

@@ -135,7 +135,7 @@ struct range {
 
 #define DAY INT64_C(86400000)
 static const struct range ranges[] = {
-	{ CT_CONTACT, "{\"birthday\":5}", 0, TIME_MIN, TIME_MAX },
+	{ CT_CONTACT, "{\"birthday\":-86400000}", 0, TIME_MIN, TIME_MAX },
 	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20}", 10, 10, 20 },
 	{ CT_CALENDAR, "{\"start_date\":-20,\"end_date\":-10}", -20, -20, -10 },
 	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":1,\"interval\":1}", 10, 10, TIME_MAX },

@@ -31,6 +31,7 @@ fake_reset(void)
 	memset(&fake, 0, sizeof(fake));
 	fake.ct = CT_CONTACT;
 	fake.items = 2;
+	fake.octets = fake.type = "";
 	for (int i = 0; i < CT_COUNT; i++)
 		fake.config.past_days[i] = fake.config.future_days[i] = -1;
 	fake_time = INT64_C(1795343426456);
@@ -392,6 +393,80 @@ engine_permissions_set(struct engine_session *s, struct arena *a, struct permiss
 	if (rc == RC_FORBIDDEN && e != NULL)
 		e->right = "administer";
 	return rc;
+}
+
+enum rc
+engine_photo(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *contact, struct buf *out,
+    const char **type, struct err *e)
+{
+	char f[UUID_TEXT], c[UUID_TEXT];
+
+	(void)s;
+	(void)a;
+	uuid_format(folder, f);
+	uuid_format(contact, c);
+	note("photo %s %s;", f, c);
+	buf_add(out, "\xff\xd8\xff\0picture", 11);
+	*type = "image/jpeg";
+	return fails("photo", e);
+}
+
+/* ---- attachments ---- */
+
+static void
+note_attachment(const char *what, const struct attachment_ref *ref)
+{
+	char f[UUID_TEXT], o[UUID_TEXT], id[UUID_TEXT];
+
+	uuid_format(&ref->folder, f);
+	uuid_format(&ref->object, o);
+	uuid_format(&ref->attachment, id);
+	note("%s %.4s %.4s %.4s;", what, f, o, id);
+}
+
+enum rc
+engine_attachments(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attachment **out, size_t *n, struct err *e)
+{
+	(void)s;
+	note_attachment("attachments", ref);
+	*out = arena_array(a, struct engine_attachment, 2);
+	(*out)[0] = (struct engine_attachment){ .id = uuid_of(1), .name = "a \"b\".txt", .type = "text/plain", .size = 3, .created = 5 };
+	(*out)[1] = (struct engine_attachment){ .id = uuid_of(2), .name = "\xc3\xbc", .type = "", .size = 0, .created = 6 };
+	*n = 2;
+	return fails("attachments", e);
+}
+
+enum rc
+engine_attachment_get(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct buf *out, const char **type, struct err *e)
+{
+	(void)s;
+	(void)a;
+	note_attachment("get", ref);
+	buf_add(out, fake.octets, strlen(fake.octets));
+	*type = fake.type;
+	return fails("attachment_get", e);
+}
+
+enum rc
+engine_attachment_add(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, const char *name, const char *type,
+    const void *p, size_t n, struct engine_attached *out, struct err *e)
+{
+	(void)s;
+	(void)a;
+	note_attachment("add", ref);
+	note("%s %s %zu %.*s;", name, type, n, (int)n, n > 0 ? (const char *)p : "");
+	*out = (struct engine_attached){ .id = uuid_of(3), .count = 4, .newest = 7 };
+	return fails("attachment_add", e);
+}
+
+enum rc
+engine_attachment_delete(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attached *out, struct err *e)
+{
+	(void)s;
+	(void)a;
+	note_attachment("delete", ref);
+	*out = (struct engine_attached){ .count = 0 };
+	return fails("attachment_delete", e);
 }
 
 /* ---- ping ---- */
