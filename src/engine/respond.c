@@ -101,6 +101,28 @@ look(struct respond *p, bool *same, struct err *e)
 	return RC_OK;
 }
 
+/* A repeat after a lost answer: what the first one changed is this device's own (F5). */
+static enum rc
+own_answer(struct respond *p, struct err *e)
+{
+	static const char *const holds[] = { "users", "participants" };
+	const struct content_type *t = model_content(p->op->t.ct);
+	struct write_entry entry = { .id = p->w.row->id, .done = true };
+
+	entry.f = arena_array(p->op->a, struct write_field, ARRAY_LEN(holds));
+	if (entry.f == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the writes log");
+	for (size_t i = 0; i < ARRAY_LEN(holds); i++) {
+		int n = t->ct == CT_TASK || i == 0 ? model_field(t, holds[i]) : -1;
+		const struct row_field *now = n >= 0 ? row_field_get(p->w.row, (unsigned)n) : NULL;
+
+		if (now != NULL)
+			entry.f[entry.nf++] = (struct write_field){ .i = now->i, .fp = now->fp };
+	}
+	sync_write_complete(&entry, p->w.row);
+	return work_log_write(&p->w, &entry, e);
+}
+
 static enum rc
 send(struct respond *p, struct err *e)
 {
@@ -147,7 +169,7 @@ run(struct respond *p, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	p->answered = p->w.row->id;
-	return same ? RC_OK : send(p, e);
+	return same ? own_answer(p, e) : send(p, e);
 }
 
 enum rc
