@@ -12,26 +12,25 @@
 struct apply {
 	struct client *c;
 	struct cfolder *f;
-	struct cobject ***list;
-	size_t *n;
+	struct objlist *l;
 	const json_t *body, *data;
 };
 
 static struct cobject *
 find_uuid(const struct apply *a, const char *uuid)
 {
-	for (size_t i = 0; uuid != NULL && i < *a->n; i++)
-		if ((*a->list)[i]->folder >= 0 && strcmp((*a->list)[i]->uuid, uuid) == 0)
-			return (*a->list)[i];
+	for (size_t i = 0; uuid != NULL && i < a->l->n; i++)
+		if (a->l->v[i]->folder >= 0 && strcmp(a->l->v[i]->uuid, uuid) == 0)
+			return a->l->v[i];
 	return NULL;
 }
 
 static struct cobject *
 find_client_id(const struct apply *a, const char *id)
 {
-	for (size_t i = 0; id != NULL && i < *a->n; i++)
-		if ((*a->list)[i]->folder >= 0 && (*a->list)[i]->uuid[0] == '\0' && strcmp((*a->list)[i]->client_id, id) == 0)
-			return (*a->list)[i];
+	for (size_t i = 0; id != NULL && i < a->l->n; i++)
+		if (a->l->v[i]->folder >= 0 && a->l->v[i]->uuid[0] == '\0' && strcmp(a->l->v[i]->client_id, id) == 0)
+			return a->l->v[i];
 	return NULL;
 }
 
@@ -55,7 +54,7 @@ look_again(struct apply *a, struct cobject *o)
 	bool missing = false;
 	struct err e;
 
-	if (!o->gone && object_reread(a->c, a->f, o, &missing, &e) != RC_OK)
+	if (!o->gone && object_reread(a->c, a->f, a->l, o, &missing, &e) != RC_OK)
 		complain(a->c, "%s/%s: %s", a->f->path, o->file, e.text);
 	return !missing;
 }
@@ -64,15 +63,19 @@ look_again(struct apply *a, struct cobject *o)
 static enum rc
 forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
 {
+	struct cobject *master;
 	char *path = object_path(a, o);
 	enum rc rc = RC_OK;
 
 	if (path == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
-	if (remove_file && !o->gone) {
-		rc = state_todo(a->c, o->id, path, NULL, 0, file_as_seen(o), e);
+	master = series_master(a->l, o);
+	if (master != NULL)
+		master->rewrite = true;
+	if (remove_file && !o->gone)
 		a->c->t.removed++;
-	}
+	if (remove_file && !o->gone && o->series == 0)
+		rc = state_todo(a->c, o->id, path, NULL, 0, file_as_seen(o), e);
 	if (rc == RC_OK && o->id != 0)
 		rc = state_object_drop(a->c, o->id, e);
 	o->folder = -1; /* stays in the list, no part of anything any more */
@@ -84,6 +87,7 @@ forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
 static enum rc
 make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *e)
 {
+	json_t *day = json_incref(json_object_get(o->base, "recurrence_date_position")); /* what its override in the file is known by */
 	unsigned char rnd[8];
 	char hex[17];
 
@@ -95,6 +99,9 @@ make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *
 	if (o->cur == NULL)
 		o->cur = json_deep_copy(o->shadow);
 	(void)json_object_clear(o->base);
+	if (o->series != 0 && day != NULL)
+		(void)json_object_set(o->base, "recurrence_date_position", day);
+	json_decref(day);
 	(void)json_object_clear(o->shadow);
 	(void)json_object_clear(o->sent);
 	(void)json_array_clear(o->blind);
@@ -345,8 +352,8 @@ free_name(const struct apply *a, const struct cobject *self, const char *title, 
 			buf_addf(&b, " (%u)", n);
 		buf_adds(&b, ext);
 		name = buf_take(&b, NULL);
-		for (size_t i = 0; name != NULL && i < *a->n && !taken; i++) {
-			struct cobject *o = (*a->list)[i];
+		for (size_t i = 0; name != NULL && i < a->l->n && !taken; i++) {
+			struct cobject *o = a->l->v[i];
 			char *stem = a->f->ct == CT_MAIL && o->file != NULL ? mail_name_with_flags(o->file, 0) : NULL;
 
 			taken = o != self && o->file != NULL && strcmp(stem != NULL ? stem : o->file, name) == 0;
@@ -370,7 +377,8 @@ free_name(const struct apply *a, const struct cobject *self, const char *title, 
 static enum rc
 write_later(struct apply *a, struct cobject *o, const json_t *dirty, struct err *e)
 {
-	json_t *merged = json_deep_copy(o->base), *v, *shadow = NULL, *says = NULL;
+	json_t *merged = json_deep_copy(o->base), *v, *shadow = NULL, *says = NULL, *over[2] = { NULL }, *shadows = NULL, *over_says = NULL;
+	bool differs = json_object_size(dirty) != 0 || series_dirty(a->f->ct, a->l, o);
 	char *text = NULL, *plain = NULL, *path = NULL;
 	size_t n = 0, n_plain = 0;
 	const char *name;
@@ -383,13 +391,17 @@ write_later(struct apply *a, struct cobject *o, const json_t *dirty, struct err 
 		else
 			(void)json_object_set(merged, name, v);
 	}
-	rc = object_to_text(a->f->ct, merged, &text, &n, e);
+	rc = series_overrides(a->f->ct, a->l, o, false, &over[0], e);
 	if (rc == RC_OK)
-		rc = object_to_text(a->f->ct, o->base, &plain, &n_plain, e);
+		rc = series_overrides(a->f->ct, a->l, o, true, &over[1], e);
 	if (rc == RC_OK)
-		rc = text_to_object(a->f->ct, o->file, plain, n_plain, &shadow, e);
-	if (rc == RC_OK && json_object_size(dirty) != 0)
-		rc = text_to_object(a->f->ct, o->file, text, n, &says, e);
+		rc = object_to_text(a->f->ct, merged, over[0], &text, &n, e);
+	if (rc == RC_OK)
+		rc = object_to_text(a->f->ct, o->base, over[1], &plain, &n_plain, e);
+	if (rc == RC_OK)
+		rc = text_to_object(a->f->ct, o->file, plain, n_plain, &shadow, &shadows, e);
+	if (rc == RC_OK && differs)
+		rc = text_to_object(a->f->ct, o->file, text, n, &says, &over_says, e);
 	if (rc != RC_OK) { /* a server object that no file can hold: kept in the state, named to the person */
 		complain(a->c, "%s/%s: %s", a->f->path, o->file, e->text);
 		rc = state_object_save(a->c, o, e);
@@ -399,8 +411,11 @@ write_later(struct apply *a, struct cobject *o, const json_t *dirty, struct err 
 	o->shadow = json_incref(shadow);
 	json_decref(o->cur);
 	o->cur = json_incref(says);
+	series_agreed(a->l, o, shadows, over_says);
 	path = object_path(a, o);
 	rc = path != NULL ? state_object_save(a->c, o, e) : err_set(e, RC_NOMEM, "out of memory");
+	for (size_t i = series_next(a->l, o, 0); i < a->l->n && rc == RC_OK; i = series_next(a->l, o, i + 1))
+		rc = state_object_save(a->c, a->l->v[i], e);
 	file_hash(text, n, hash);
 	if (rc == RC_OK)
 		rc = state_todo(a->c, o->id, path, text, n, file_as_seen(o), e); /* also notes that the file is as agreed */
@@ -412,6 +427,10 @@ out:
 	json_decref(merged);
 	json_decref(shadow);
 	json_decref(says);
+	json_decref(over[0]);
+	json_decref(over[1]);
+	json_decref(shadows);
+	json_decref(over_says);
 	free(text); /* pim's own allocation */
 	free(plain);
 	mem_free(path);
@@ -478,45 +497,132 @@ out:
 }
 
 static enum rc
-list_append(struct apply *a, struct cobject *o, struct err *e)
+file_name(const struct apply *a, struct cobject *o, const json_t *in, struct err *e)
 {
-	struct cobject **p = mem_realloc(*a->list, (*a->n + 1) * sizeof(struct cobject *));
+	char *title = object_title(a->f->ct, in);
 
-	if (p == NULL) {
-		cobject_free(o);
-		return err_set(e, RC_NOMEM, "out of memory");
-	}
-	*a->list = p;
-	p[(*a->n)++] = o;
-	return RC_OK;
+	mem_free(o->file);
+	o->file = title != NULL ? free_name(a, o, title, type_extension(a->f->ct)) : NULL;
+	mem_free(title);
+	return o->file != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
 }
 
 static enum rc
 object_begin(struct apply *a, const json_t *in, const char *uuid, struct cobject **out, struct err *e)
 {
-	struct cobject *o = mem_alloc(sizeof(*o));
-	char *title;
-	enum rc rc;
+	const char *series = json_string_value(json_object_get(in, "recurrence_id"));
+	struct cobject *o = cobject_new(a->f, ""), *master = NULL;
+	enum rc rc = RC_OK;
 
+	*out = NULL;
 	if (o == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
-	o->folder = a->f->id;
 	(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+	mem_free(o->client_id);
 	o->client_id = mem_dup_str("");
-	o->base = json_object();
-	o->shadow = json_object();
-	o->sent = json_object();
-	o->blind = json_array();
-	title = object_title(a->f->ct, in);
-	o->file = title != NULL ? free_name(a, o, title, type_extension(a->f->ct)) : NULL;
-	mem_free(title);
-	if (o->file == NULL) {
+	if (series != NULL && strcmp(series, uuid) != 0)
+		master = series_of_uuid(a->l, series);
+	if (master != NULL) /* an exception, and its series' file is here */
+		o->series = master->id;
+	else
+		rc = file_name(a, o, in, e);
+	if (rc != RC_OK) {
 		cobject_free(o);
-		return err_set(e, RC_NOMEM, "out of memory");
+		return rc;
 	}
-	rc = list_append(a, o, e);
+	rc = objlist_add(a->l, o, e);
 	*out = rc == RC_OK ? o : NULL;
 	return rc == RC_OK ? state_object_save(a->c, o, e) : rc;
+}
+
+/* A series that comes after its exceptions: they move from files of their own into its file. */
+static enum rc
+gather(struct apply *a, struct cobject *master, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < a->l->n && rc == RC_OK; i++) {
+		struct cobject *o = a->l->v[i];
+		const char *series = json_string_value(json_object_get(o->base, "recurrence_id"));
+		char *path;
+
+		if (o == master || o->folder < 0 || o->series != 0 || series == NULL || strcmp(series, master->uuid) != 0)
+			continue;
+		path = object_path(a, o);
+		rc = path != NULL ? state_todo(a->c, o->id, path, NULL, 0, file_as_seen(o), e) : err_set(e, RC_NOMEM, "out of memory");
+		mem_free(path);
+		o->series = master->id;
+		o->file[0] = o->hash[0] = o->seen[0] = '\0';
+		o->rewrite = false;
+		if (rc == RC_OK)
+			rc = state_object_save(a->c, o, e);
+	}
+	return rc;
+}
+
+/* Exceptions whose series left: each gets a file of its own, unless the server never heard of it. */
+static enum rc
+scatter(struct apply *a, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < a->l->n && rc == RC_OK; i++) {
+		struct cobject *o = a->l->v[i];
+
+		if (o->folder < 0 || o->series == 0 || series_master(a->l, o) != NULL)
+			continue;
+		if (o->gone || o->uuid[0] == '\0') {
+			o->folder = -1;
+			rc = state_object_drop(a->c, o->id, e);
+			continue;
+		}
+		o->series = 0;
+		o->rewrite = true;
+		rc = file_name(a, o, o->base, e);
+	}
+	return rc;
+}
+
+static enum rc
+write_files(struct apply *a, struct err *e)
+{
+	enum rc rc = scatter(a, e);
+
+	for (size_t i = 0; i < a->l->n && rc == RC_OK; i++) {
+		struct cobject *o = a->l->v[i];
+		json_t *dirty;
+
+		if (!o->rewrite || o->folder < 0 || o->gone || o->uuid[0] == '\0') /* what the server does not know, the file alone says */
+			continue;
+		o->rewrite = false;
+		dirty = object_dirty(a->f->ct, o);
+		rc = write_later(a, o, dirty, e);
+		json_decref(dirty);
+	}
+	return rc;
+}
+
+/* Our own exception whose answer was lost: it has the uid of its series, so that only series and day tell (F16). */
+static struct cobject *
+own_exception(const struct apply *a, const json_t *in)
+{
+	const struct cobject *master = series_of_uuid(a->l, json_string_value(json_object_get(in, "recurrence_id")));
+	struct cobject *o = master != NULL ? series_at(a->l, master, in) : NULL;
+
+	return o != NULL && o->uuid[0] == '\0' ? o : NULL;
+}
+
+/* An appointment is written when the whole answer is known: a series and its exceptions are one file, in whatever order they come. */
+static enum rc
+write_with_answer(struct apply *a, struct cobject *o, bool fresh, struct err *e)
+{
+	const char *series = json_string_value(json_object_get(o->base, "recurrence_id"));
+	struct cobject *master = series_master(a->l, o);
+
+	(master != NULL ? master : o)->rewrite = true;
+	if (fresh && master == NULL && series != NULL && strcmp(series, o->uuid) == 0)
+		return gather(a, o, e);
+	return state_object_save(a->c, o, e);
 }
 
 static enum rc
@@ -534,6 +640,8 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 		return err_set(e, RC_UPSTREAM, "the server sent an object without uuid");
 	/* Our own, whose answer was lost.  Only what is new here: the object that a re-creation (re.*) replaced may be back under its uuid. */
 	if (o == NULL && cid != NULL && (o = find_client_id(a, cid)) != NULL)
+		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+	if (o == NULL && (o = own_exception(a, in)) != NULL)
 		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
 	if (o == NULL && !whole)
 		return RC_OK; /* told of nothing that we have: gone in the same answer */
@@ -561,6 +669,8 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 		rc = state_object_save(a->c, o, e);
 	else if (a->f->ct == CT_MAIL)
 		rc = write_mail(a, o, dirty, fresh, e);
+	else if (a->f->ct == CT_CALENDAR)
+		rc = write_with_answer(a, o, fresh, e);
 	else
 		rc = write_later(a, o, dirty, e);
 	json_decref(dirty);
@@ -588,6 +698,8 @@ apply_all(struct apply *a, struct err *e)
 	list = json_object_get(data, "modified");
 	for (size_t i = 0; i < json_array_size(list) && rc == RC_OK; i++)
 		rc = one_object(a, json_array_get(list, i), false, e);
+	if (rc == RC_OK && a->f->ct == CT_CALENDAR)
+		rc = write_files(a, e);
 	if (rc != RC_OK)
 		return rc;
 	if (syncid != NULL) {
@@ -599,9 +711,9 @@ apply_all(struct apply *a, struct err *e)
 }
 
 enum rc
-apply_answer(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n, const json_t *body, const json_t *data, struct err *e)
+apply_answer(struct client *c, struct cfolder *f, struct objlist *l, const json_t *body, const json_t *data, struct err *e)
 {
-	struct apply a = { .c = c, .f = f, .list = o, .n = n, .body = body, .data = data };
+	struct apply a = { .c = c, .f = f, .l = l, .body = body, .data = data };
 	enum rc rc = state_begin(c, e);
 
 	if (rc != RC_OK)
@@ -611,5 +723,24 @@ apply_answer(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n
 		rc = state_commit(c, e);
 	else
 		state_rollback(c);
+	return rc == RC_OK ? state_todo_run(c, e) : rc;
+}
+
+enum rc
+write_again(struct client *c, struct cfolder *f, struct objlist *l, struct cobject *master, struct err *e)
+{
+	struct apply a = { .c = c, .f = f, .l = l };
+	json_t *dirty = object_dirty(f->ct, master);
+	enum rc rc = state_begin(c, e);
+
+	master->rewrite = false;
+	if (rc == RC_OK) {
+		rc = write_later(&a, master, dirty, e);
+		if (rc == RC_OK)
+			rc = state_commit(c, e);
+		else
+			state_rollback(c);
+	}
+	json_decref(dirty);
 	return rc == RC_OK ? state_todo_run(c, e) : rc;
 }

@@ -28,7 +28,7 @@ from_pim(enum pim_rc prc, const struct pim_error *pe, struct err *e)
 }
 
 enum rc
-object_to_text(enum content ct, const json_t *object, char **text, size_t *n, struct err *e)
+object_to_text(enum content ct, const json_t *object, const json_t *overrides, char **text, size_t *n, struct err *e)
 {
 	struct pim_options opt;
 	struct pim_error pe = { "" };
@@ -41,7 +41,7 @@ object_to_text(enum content ct, const json_t *object, char **text, size_t *n, st
 	if (ct == CT_CONTACT)
 		prc = pim_vcard_format(object, &opt, text, &pe);
 	else if (ct == CT_CALENDAR)
-		prc = pim_ical_event_format(object, NULL, &opt, text, &pe);
+		prc = pim_ical_event_format(object, overrides, &opt, text, &pe);
 	else if (ct == CT_TASK)
 		prc = pim_ical_task_format(object, &opt, text, &pe);
 	rc = from_pim(prc, &pe, e);
@@ -51,7 +51,7 @@ object_to_text(enum content ct, const json_t *object, char **text, size_t *n, st
 }
 
 enum rc
-text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, struct err *e)
+text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, json_t **overrides, struct err *e)
 {
 	struct pim_options opt;
 	struct pim_error pe = { "" };
@@ -59,6 +59,8 @@ text_to_object(enum content ct, const char *name, const void *p, size_t n, json_
 	enum pim_rc prc = PIM_OK;
 
 	*out = NULL;
+	if (overrides != NULL)
+		*overrides = NULL;
 	pim_options_init(&opt);
 	if (ct == CT_MAIL) {
 		*out = json_pack("{s:I}", "flags", (json_int_t)mail_flags_of_name(name));
@@ -70,7 +72,10 @@ text_to_object(enum content ct, const char *name, const void *p, size_t n, json_
 		prc = pim_ical_event_parse(p, n, &opt, out, &exceptions, NULL, &pe);
 	else
 		prc = pim_ical_task_parse(p, n, &opt, out, NULL, &pe);
-	json_decref(exceptions);
+	if (overrides != NULL)
+		*overrides = exceptions;
+	else
+		json_decref(exceptions);
 	return from_pim(prc, &pe, e);
 }
 
