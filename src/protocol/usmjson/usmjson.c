@@ -24,6 +24,8 @@ static const struct command commands[] = {
 	{ "ping", cmd_ping, true, "POST" },
 	{ "getMail", cmd_get_mail, true, "POST" },
 	{ "respondToInvitation", cmd_respond_to_invitation, true, "POST" },
+	{ "getPermissions", cmd_get_permissions, true, "POST" },
+	{ "setPermissions", cmd_set_permissions, true, "POST" },
 };
 
 const struct command *
