@@ -163,6 +163,8 @@ bool object_blind_all(const struct cobject *o);
 MUST_CHECK enum rc request_build(struct client *c, struct cfolder *f, const struct objlist *l, json_t **body, bool *sends, struct err *e);
 MUST_CHECK enum rc reconcile_build(struct client *c, const struct cfolder *f, const struct objlist *l, json_t **body, struct err *e);
 MUST_CHECK enum rc apply_answer(struct client *c, struct cfolder *f, struct objlist *l, const json_t *body, const json_t *data, struct err *e);
+
+/* output.c, besides apply_int.h */
 /** write_again - the file of MASTER with what the server has, where a person took out what the server keeps. */
 MUST_CHECK enum rc write_again(struct client *c, struct cfolder *f, struct objlist *l, struct cobject *master, struct err *e);
 
