@@ -235,6 +235,32 @@ MUST_CHECK enum rc ox_principal_name(struct ox_session *s, struct arena *a, int6
  * Errors: RC_NOTFOUND nobody; RC_PROTO several.   Cost: reads all users of the context.
  */
 MUST_CHECK enum rc ox_principal_find(struct ox_session *s, const char *name, bool group, int64_t *id, struct err *e);
+/* ---- pictures and attachments ---- */
+
+/** ox_photo - the octets of the picture of contact ID, appended to OUT.  RC_NOTFOUND: no contact or no picture; RC_LIMIT: more than OUT's maximum. */
+MUST_CHECK enum rc ox_photo(struct ox_session *s, const char *folder, int64_t id, struct buf *out, struct err *e);
+
+/** A file that is attached to a contact, an appointment or a task. */
+struct ox_attachment {
+	int64_t id;
+	const char *name, *type; /* in the arena; type is OX's MIME type, "" = none */
+	int64_t size;            /* octets */
+	msec_t created;
+};
+/** ox_attachments - those of object ID, by id; RC_NOTFOUND: no such object (for this user). */
+MUST_CHECK enum rc ox_attachments(struct ox_session *s, struct arena *a, enum content ct, const char *folder, int64_t id, struct ox_attachment **out,
+    size_t *n, struct err *e);
+/** ox_attachment_octets - of ATTACHMENT, appended to OUT.  RC_NOTFOUND: no such attachment; RC_LIMIT: more than OUT's maximum. */
+MUST_CHECK enum rc ox_attachment_octets(struct ox_session *s, enum content ct, const char *folder, int64_t id, int64_t attachment, struct buf *out,
+    struct err *e);
+/**
+ * ox_attach - N octets at P as the file NAME of TYPE ("" = OX guesses by the name); *attachment its id, *lm the object's new last_modified.
+ * Not idempotent: OX attaches the same again as often as it is told to.   Errors: RC_LIMIT the quota, RC_PROTO too large for OX.
+ */
+MUST_CHECK enum rc ox_attach(struct ox_session *s, enum content ct, const char *folder, int64_t id, const char *name, const char *type, const void *p,
+    size_t n, int64_t *attachment, msec_t *lm, struct err *e);
+/** ox_detach - what is not there is no error. */
+MUST_CHECK enum rc ox_detach(struct ox_session *s, enum content ct, const char *folder, int64_t id, int64_t attachment, msec_t *lm, struct err *e);
 
 /* ---- mail ---- */
 

@@ -37,7 +37,9 @@ struct http {
 	const char *body;           /* NULL = GET */
 	size_t body_len;
 	bool post;                  /* BODY by POST, else PUT */
-	bool multipart;             /* BODY as the one file of a form */
+	bool multipart;             /* BODY as the one file of a form, named FILE_NAME in the field FILE_FIELD */
+	const char *file_field, *file_name;
+	const char *form_field, *form_text; /* with multipart: a text field that goes before the file, or NULL */
 	bool write;                 /* an exchange that may have had an effect is never repeated */
 	/* out */
 	size_t body_out;            /* octets of BODY handed to the connection */
@@ -98,8 +100,9 @@ struct ox_req {
 	struct buf query;            /* "&name=value..." */
 	struct buf body;             /* what is sent when has_body */
 	bool has_body;
-	const void *file;            /* with multipart: borrowed, sent instead of body */
+	const void *file;            /* with multipart: borrowed, sent instead of body; with has_body the body is the form's field json_0 before it */
 	size_t file_len;
+	const char *file_type;       /* with multipart: MIME type of FILE */
 	struct buf *raw;             /* binary answers go here instead of being parsed */
 	struct ox_digest *digest;    /* NULL, or taken of the answer's text */
 	bool digest_only;            /* the text is not read beyond that */

@@ -26,7 +26,7 @@ static const struct meaning meanings[] = {
 	{ "CON-0125", 0, false, RC_NOTFOUND }, { "CON-0174", 0, false, RC_NOTFOUND }, { "TSK-0006", 0, false, RC_NOTFOUND },
 	{ "TSK-0019", 0, false, RC_NOTFOUND }, { "TSK-0046", 0, false, RC_NOTFOUND }, { "TSK-0048", 0, false, RC_NOTFOUND },
 	{ "CAL-4040", 0, false, RC_NOTFOUND }, { "CAL-4041", 0, false, RC_NOTFOUND }, { "CAL-4042", 0, false, RC_NOTFOUND },
-	{ "CAL-4045", 0, false, RC_NOTFOUND }, { "OX-0001", CAT_USER_INPUT, false, RC_NOTFOUND }, { "FLD-0003", 0, false, RC_NOTFOUND },
+	{ "CAL-4045", 0, false, RC_NOTFOUND }, { "ATT-0405", 0, false, RC_NOTFOUND }, { "OX-0001", CAT_USER_INPUT, false, RC_NOTFOUND }, { "FLD-0003", 0, false, RC_NOTFOUND },
 	{ "FLD-0008", 0, false, RC_NOTFOUND }, { "FLD-1004", 0, false, RC_NOTFOUND }, { "MSG-0032", 0, false, RC_NOTFOUND },
 	{ "USR-0010", 0, false, RC_NOTFOUND }, { "GRP-0017", 0, false, RC_NOTFOUND }, { "MSG-0066", 0, false, RC_NOTFOUND }, { "MSG-0123", 0, false, RC_NOTFOUND }, { "IMAP-1002", 0, false, RC_NOTFOUND },
 	/* changed meanwhile; an uid in use is the object that an earlier, unanswered create made */
@@ -37,6 +37,8 @@ static const struct meaning meanings[] = {
 	/* a name that is taken is the client's to change, though OX calls it a missing permission */
 	{ "FLD-1014", 0, false, RC_PROTO }, { "FLD-0012", 0, false, RC_PROTO }, { "FLD-1033", 0, false, RC_PROTO },
 	{ "FLD-1034", 0, false, RC_PROTO }, { "MSG-0063", 0, false, RC_PROTO },
+	/* a picture that cannot be read, for OX a reason to try again */
+	{ "CON-0158", 0, true, RC_PROTO },
 	/* too much */
 	{ "CAL-5072", 0, false, RC_LIMIT },
 	/* data that OX fails on instead of refusing it: the same request would fail for ever */
@@ -94,6 +96,18 @@ by_label(const struct content_type *t, const json_t *params)
 	return -1;
 }
 
+/* Faults of a picture name no field: broken, no image, too large, not of a kind that is stored, unusable upload. */
+static bool
+is_picture_fault(const char *code)
+{
+	static const char *const codes[] = { "CON-0136", "CON-0158", "CON-0172", "SVL-0022", "UPL-0011" };
+
+	for (size_t i = 0; code != NULL && i < ARRAY_LEN(codes); i++)
+		if (strcmp(code, codes[i]) == 0)
+			return true;
+	return false;
+}
+
 /*
  * QUIRK(OX, 8.19): tasks and folders name the column of what is too long; contacts and appointments say column 0 and name only
  * the field's English label, as the first of error_params.  All tell both lengths in `problematic`.
@@ -107,7 +121,10 @@ ox_blame(const struct content_type *t, const json_t *env, struct err *e)
 
 	if (t == NULL || e == NULL)
 		return;
-	i = by_column(t, json_array_get(json_object_get(env, "truncated"), 0));
+	if (t->ct == CT_CONTACT && is_picture_fault(json_string_value(json_object_get(env, "code"))))
+		i = model_field(t, "image1");
+	else
+		i = by_column(t, json_array_get(json_object_get(env, "truncated"), 0));
 	if (i < 0)
 		i = by_column(t, json_object_get(problem, "id"));
 	name = i < 0 ? json_string_value(json_object_get(problem, "name")) : NULL;

@@ -77,31 +77,40 @@ work_load(struct work *w, struct err *e)
 	return rc;
 }
 
-static void
-plan(struct work *w, bool moved_checked)
+static enum rc
+plan(struct work *w, bool moved_checked, struct err *e)
 {
 	struct op *op = w->op;
+	struct intent intent = w->intent;
 	struct sync_plan_in in = {
-		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &w->intent : NULL,
+		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &intent : NULL,
 		.cursor_seq = op->cur.seq, .policy = op->req->policy, .delete_policy = op->req->delete_policy,
 		.now = now_ms(), .late_max = op->g->o.late_max_ms, .started = op->g->started, .moved_checked = moved_checked,
 		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
 	};
 	struct write_entry *mine;
+	struct fmask hidden;
 	char rev[REV_TEXT];
 	size_t n = 0;
+	enum rc rc;
 
 	if (w->row != NULL) {
 		mine = arena_array(op->a, struct write_entry, op->n_writes + 1);
 		for (size_t i = 0; mine != NULL && i < op->n_writes; i++)
 			if (op->writes[i].id == w->row->id && (op->writes[i].seq == 0 || op->writes[i].seq > op->cur.seq))
 				mine[n++] = op->writes[i];
+		rc = photo_align(w, mine, n, e);
+		if (rc != RC_OK)
+			return rc;
+		intent.f = photo_as_known(w, intent.f, intent.nf);
 		in.writes = mine;
 		in.n_writes = n;
-		row_rev(op->g->keys, op->t.ct, w->row, rev);
+		sync_hidden_of(&op->cur.c, w->row, &hidden);
+		row_rev(op->g->keys, op->t.ct, w->row, &hidden, rev);
 		in.row_rev = rev;
 	}
 	sync_plan_change(&in, &w->p);
+	return RC_OK;
 }
 
 /* ---- notes in the database ---- */
@@ -163,16 +172,18 @@ work_withdraw(struct work *w, int64_t wid, struct err *e)
 	return store_write_delete(op->c, wid, e);
 }
 
-/* The fields as sent, for intents and the writes log; only those of MASK unless it is NULL. */
+/* The fields as sent, for intents and the writes log; only those of MASK unless it is NULL.  A picture brings its stamp along. */
 struct write_field *
 work_sent(struct work *w, const struct fmask *mask, unsigned *n)
 {
-	struct write_field *f = arena_array(w->op->a, struct write_field, w->ch.nf + 1);
+	struct write_field *f = arena_array(w->op->a, struct write_field, w->ch.nf + 2);
 
 	*n = 0;
 	for (unsigned i = 0; f != NULL && i < w->ch.nf; i++)
 		if (mask == NULL || fmask_has(mask, w->ch.f[i].i))
 			f[(*n)++] = (struct write_field){ .i = w->ch.f[i].i, .fp = w->ch.f[i].fp };
+	if (f != NULL)
+		*n = photo_stamp_sent(w, f, *n);
 	return f;
 }
 
@@ -180,7 +191,7 @@ work_sent(struct work *w, const struct fmask *mask, unsigned *n)
 enum rc
 work_adopt(struct work *w, msec_t lm, struct err *e)
 {
-	struct write_entry entry = { .id = w->row->id, .done = true, .lm = lm, .f = w->intent.f, .nf = w->intent.nf };
+	struct write_entry entry = { .id = w->row->id, .done = true, .lm = lm, .f = photo_as_known(w, w->intent.f, w->intent.nf), .nf = w->intent.nf };
 
 	sync_write_complete(&entry, w->row);
 	return work_log_write(w, &entry, e);
@@ -327,6 +338,7 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	struct fmask send = { { 0 } }, lose = { { 0 } }, win = { { 0 } };
 	struct sighting s;
 	struct uuid there;
+	json_t *photo = NULL;
 	msec_t lm;
 	enum rc rc = ox_get_any(op->s->ox, op->a, op->t.ct, op->t.oxid, w->row->id, &o, e);
 
@@ -355,6 +367,9 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	uuid_make(op->g->keys, tag_of_folder(op->g, op->s->n->account, op->t.ct, o->folder), o->id, &there);
 	w->res->lost = lose;
 	rc = conflict_record(op, &there, w->cc->object, &lose, "client", e);
+	if (rc == RC_OK)
+		rc = photo_overwritten(op, o->folder, o->id, &win, &photo, e);
+	photo_set(o, photo);
 	if (rc == RC_OK)
 		rc = conflict_record(op, &there, o, &win, "server", e);
 	if (rc == RC_OK && !fmask_empty(&send)) {
@@ -397,7 +412,11 @@ attempt(struct work *w, bool *again, struct err *e)
 		rc = work_load(w, e);
 		if (rc != RC_OK)
 			return rc;
-		plan(w, moved_checked);
+		rc = plan(w, moved_checked, e);
+		if (rc == RC_TIMEOUT)
+			return unanswered(w);
+		if (rc != RC_OK)
+			return rc;
 		if (w->p.kind == PLAN_FIND_UID) {
 			rc = ask_uid(w, again, e);
 			if (rc == RC_TIMEOUT)
@@ -535,6 +554,12 @@ one_change(struct op *op, size_t i, struct err *e)
 		rc = move_possible(op, cc, e);
 	if (rc == RC_OK)
 		rc = series_as_field(&w, cc, e);
+	if (rc == RC_OK)
+		rc = members_for_ox(op, cc, e);
+	if (rc == RC_BUSY) { /* a member of this list is in doubt: both are sent again */
+		w.res->status = ST_RETRY;
+		return RC_OK;
+	}
 	if (rc != RC_OK)
 		goto refused;
 	if (cc->object != NULL) {
@@ -591,10 +616,12 @@ op_changes(struct op *op, struct err *e)
 	op->out->results = arena_array(op->a, struct answer_result, op->req->n_changes);
 	if (rc == RC_OK && op->out->results == NULL)
 		rc = err_set(e, RC_NOMEM, "out of memory for the results");
-	for (size_t i = 0; i < op->req->n_changes && rc == RC_OK; i++) {
-		rc = one_change(op, i, e);
-		if (rc == RC_OK)
-			op->out->n_results++;
-	}
+	/* lists go last: their members may be among the contacts before or behind them */
+	for (int last = 0; last < 2; last++)
+		for (size_t i = 0; i < op->req->n_changes && rc == RC_OK; i++)
+			if (members_need_others(op, &op->req->changes[i]) == (last == 1))
+				rc = one_change(op, i, e);
+	if (rc == RC_OK)
+		op->out->n_results = op->req->n_changes;
 	return rc;
 }

@@ -200,20 +200,23 @@ static enum rc
 record_overwritten(struct work *w, bool *again, struct err *e)
 {
 	struct op *op = w->op;
-	struct object **o;
+	struct object **o = NULL;
 	struct uuid u;
-	size_t n;
+	json_t *photo = NULL;
+	size_t n = 0;
 	enum rc rc;
 
 	*again = false;
 	if (fmask_empty(&w->p.win))
 		return RC_OK;
-	rc = op_fetch(op, &w->row->id, &w->row->oxid, 1, &o, &n, e);
-	if (rc != RC_OK)
-		return rc;
-	if (n == 0 || o[0]->lm != w->row->lm) {
-		*again = true;
+	rc = photo_overwritten(op, op->t.oxid, w->row->id, &w->p.win, &photo, e);
+	if (rc == RC_OK)
+		rc = op_fetch(op, &w->row->id, &w->row->oxid, 1, &o, &n, e);
+	if (rc != RC_OK || n == 0 || o[0]->lm != w->row->lm) {
+		*again = rc == RC_OK;
+		json_decref(photo);
 	} else {
+		photo_set(o[0], photo);
 		uuid_make(op->g->keys, op->t.tag, w->row->id, &u);
 		rc = conflict_record(op, &u, o[0], &w->p.win, "server", e);
 	}

@@ -41,6 +41,30 @@ model_field(const struct content_type *t, const char *name)
 }
 
 int
+model_field_flagged(const struct content_type *t, unsigned flags)
+{
+	for (size_t i = 0; i < t->n_fields; i++)
+		if ((t->fields[i].flags & flags) != 0)
+			return (int)i;
+	return -1;
+}
+
+const char *
+model_picture_type(const void *p, size_t n)
+{
+	static const struct {
+		const char *begin, *type;
+	} kinds[] = {
+		{ "\xff\xd8\xff", "image/jpeg" }, { "\x89PNG\r\n\x1a\n", "image/png" }, { "GIF87a", "image/gif" }, { "GIF89a", "image/gif" }, { "BM", "image/bmp" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (n > strlen(kinds[i].begin) && memcmp(p, kinds[i].begin, strlen(kinds[i].begin)) == 0)
+			return kinds[i].type;
+	return NULL;
+}
+
+int
 model_field_column(const struct content_type *t, int column)
 {
 	for (size_t i = 0; i < t->n_fields; i++)

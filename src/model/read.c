@@ -12,6 +12,8 @@
 #define TIME_LIMIT INT64_C(253402300800000) /* year 10000: OX answers a database error from there on */
 #define TIME_FLOOR (-INT64_C(62135596800000))
 
+#define DAY_MS INT64_C(86400000)
+
 /* Characters that OX refuses in every module (CON-0168, TSK-0047, CAL-5071, FLD-0076), measured on 8.19. */
 static bool
 char_ok(uint32_t c)
@@ -95,6 +97,24 @@ wrong_type(const struct check *c, const char *want)
 	return refuse(c, "has the wrong type: %s or null is expected", want);
 }
 
+/* QUIRK(OX, 8.19): what is no base64 is taken for "no picture" without a word; what is no picture is refused in terms of an upload. */
+static enum rc
+check_picture(const struct check *c, const json_t *v)
+{
+	struct buf octets;
+	bool read, kind;
+
+	buf_init(&octets, 0);
+	read = base64_decode(&octets, json_string_value(v), json_string_length(v));
+	kind = read && model_picture_type(octets.p, octets.len) != NULL;
+	buf_fini(&octets);
+	if (!read)
+		return refuse(c, "is no base64 text: send the octets of a picture, without line breaks, or null for none");
+	if (!kind)
+		return refuse(c, "is no picture that is stored: send a JPEG, PNG, GIF or BMP file");
+	return RC_OK;
+}
+
 static enum rc
 check_value(const struct check *c, const json_t *v)
 {
@@ -110,7 +130,7 @@ check_value(const struct check *c, const json_t *v)
 			return check_string(c, v);
 		return json_is_integer(v) ? RC_OK : wrong_type(c, "an id (string)");
 	case FT_BINARY:
-		return json_is_string(v) ? RC_OK : wrong_type(c, "base64 text");
+		return json_is_string(v) ? check_picture(c, v) : wrong_type(c, "base64 text");
 	case FT_INT:
 		if (!json_is_integer(v))
 			return wrong_type(c, "a whole number");
@@ -160,9 +180,29 @@ read_member(struct object *o, const char *name, json_t *v, const char *path, boo
 	rc = check_value(&c, v);
 	if (rc != RC_OK)
 		return rc;
+	/* OX cuts a birthday to the day in UTC: midnight of a zone east of it would become the day before */
+	if (t->ct == CT_CONTACT && t->fields[i].type == FT_DATE && json_integer_value(v) % DAY_MS != 0)
+		return refuse(&c, "is no day: send the milliseconds at 00:00 UTC of the day");
 	fmask_set(given, (unsigned)i);
 	object_set(o, (unsigned)i, json_incref(v));
 	return RC_OK;
+}
+
+/* OX sets file_as to display_name whenever that is set: another value beside it would be gone without a word. */
+static enum rc
+check_names(const struct object *o, const char *path, const struct fmask *given, struct err *e)
+{
+	const struct content_type *t = model_content(o->ct);
+	int name = model_field(t, "display_name"), as = model_field(t, "file_as");
+	char where[96];
+
+	if (name < 0 || as < 0 || !fmask_has(given, (unsigned)name) || !fmask_has(given, (unsigned)as) || json_equal(o->v[name], o->v[as]) ||
+	    o->v[name] == o->v[as])
+		return RC_OK;
+	(void)snprintf(where, sizeof(where), "%s%sfile_as", path, path[0] != '\0' ? "." : "");
+	(void)err_set_path(e, RC_PROTO, where, "File as differs from the display name, and the server keeps them equal: send display_name alone");
+	model_err_field(e, t, (unsigned)as);
+	return RC_PROTO;
 }
 
 enum rc
@@ -188,6 +228,8 @@ object_read(struct arena *a, enum content ct, const json_t *in, const char *path
 		if (rc != RC_OK)
 			break;
 	}
+	if (rc == RC_OK)
+		rc = check_names(o, path, given, e);
 	if (rc == RC_OK)
 		*out = o;
 	else

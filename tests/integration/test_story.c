@@ -89,6 +89,8 @@ check_counts(const char *log, const struct count *want)
 			if (sscanf(line, "%99s %u", name, &n) == 2 && strcmp(name, want->folder) == 0)
 				got = n;
 		(void)fclose(f);
+		if (got != want->n)
+			show(log);
 		ck_assert_msg(got == want->n, "%s: %u objects instead of %u (seed %u)", want->folder, got, want->n, seed);
 	}
 }

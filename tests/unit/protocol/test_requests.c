@@ -17,6 +17,7 @@ struct bad {
 
 #define UP "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,"
 #define PERMIT "{\"folder\":\"" U1 "\",\"rev\":\"" R1 "\","
+#define NEW "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"filename\":"
 static const struct bad rows[] = {
 	/* the body */
 	{ "/ping", "", "bad-request", "" },
@@ -56,6 +57,14 @@ static const struct bad rows[] = {
 	{ "/setConfig", "{\"window\":{\"task\":{\"pastDays\":\"1\"}}}", "bad-request", "window.task.pastDays" },
 	{ "/setConfig", "{\"window\":{\"mail\":{\"futureDays\":1}}}", "bad-request", "window.mail.futureDays" },
 	{ "/setConfig", "{\"window\":{\"appointment\":{\"futureDays\":99999}}}", "bad-request", "window.appointment.futureDays" },
+	{ "/setConfig", "{\"modes\":{\"inbox\":\"all\"}}", "bad-request", "modes.inbox" },
+	{ "/setConfig", "{\"modes\":{\"notes\":\"full\"}}", "bad-request", "modes.notes" },
+	{ "/setConfig", "{\"folders\":{\"x\":\"full\"}}", "bad-request", "folders.x" },
+	{ "/setConfig", "{\"folders\":{\"" U1 "\":1}}", "bad-request", "folders." U1 },
+	{ "/setConfig", "{\"types\":{\"folder\":{}}}", "bad-request", "types.folder" },
+	{ "/setConfig", "{\"types\":{\"task\":{\"sync\":1}}}", "bad-request", "types.task.sync" },
+	{ "/setConfig", "{\"types\":{\"task\":{\"exclude\":[\"note\",\"first_name\"]}}}", "bad-request", "types.task.exclude[1]" },
+	{ "/setConfig", "{\"types\":{\"task\":{\"exclude\":[\"id\"]}}}", "bad-request", "types.task.exclude[0]" },
 	/* syncInit, syncEstimate */
 	{ "/syncInit", "{\"folder\":\"x\"}", "bad-request", "folder" },
 	{ "/syncInit", "{\"folder\":7}", "bad-request", "folder" },
@@ -121,6 +130,24 @@ static const struct bad rows[] = {
 	    "bad-request", "set[0].rights.read" },
 	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":-1,\"level\":\"Author\"}]}", "bad-request", "set[0].entity" },
 	{ "/setPermissions", PERMIT "\"remove\":[{\"entity\":4,\"level\":\"Author\"}]}", "bad-request", "remove[0].level" },
+	/* pictures */
+	{ "/getPhoto", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
+	{ "/getPhoto", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"size\":1}", "bad-request", "size" },
+	/* attachments */
+	{ "/getAttachments", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
+	{ "/getAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\"}", "bad-request", "id" },
+	{ "/getAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"id\":7}", "bad-request", "id" },
+	{ "/addAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"a/b\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"a\\nb\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"a\"}", "bad-request", "data" },
+	{ "/addAttachment", NEW "\"a\",\"data\":7}", "bad-request", "data" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJ\"}", "bad-request", "data" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"contentType\":\"text\"}", "bad-request", "contentType" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"contentType\":\"text/plain; charset=x\"}", "bad-request", "contentType" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"id\":\"" U1 "\"}", "bad-request", "id" },
+	{ "/deleteAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\"}", "bad-request", "id" },
 };
 
 START_TEST(bad_request)
@@ -174,6 +201,12 @@ static const struct typed_row typed[] = {
 	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"folder\":null}]", "modified[0].folder" },
 	{ CT_CONTACT, false, "\"deleted\":[{\"uuid\":\"" U1 "\",\"first_name\":\"c\"}]", "deleted[0].first_name" },
 	{ CT_CONTACT, false, "\"deleted\":[{\"uuid\":\"" U1 "\",\"blind\":[\"first_name\"]}]", "deleted[0].blind" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image1\":\"no base64\"}]", "created[0].image1" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image1\":\"aGVsbG8=\"}]", "created[0].image1" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image_last_modified\":1}]", "created[0].image_last_modified" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"birthday\":3600000}]", "created[0].birthday" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"display_name\":\"a\",\"file_as\":\"b\"}]", "created[0].file_as" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"display_name\":\"a\",\"file_as\":null}]", "modified[0].file_as" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"flags\":32}]", "created[0].raw" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"****\"}]", "created[0].raw" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"\"}]", "created[0].raw" },
@@ -201,14 +234,14 @@ START_TEST(bad_change)
 	fake.ct = t->ct;
 	(void)snprintf(body, sizeof(body), "{%s%s\"syncid\":\"" S1 "\",\"request\":3,%s}", t->hierarchy ? "" : "\"folder\":\"" U2 "\"", t->hierarchy ? "" : ",", t->changes);
 	post("/syncUpdate", body, &rep);
-	ck_assert_msg(rep.status == 200, "%s: %s", body, rep.body);
+	ck_assert_msg(rep.status == 200, "%s: %.1000s", body, rep.body);
 	ck_assert_ptr_null(schema_check("syncUpdate", rep.body, rep.body_len));
 	j = answer_json(&rep);
 	result = json_object_get(json_object_get(j, "data"), "results");
 	result = json_array_get(result, json_array_size(result) - 1);
 	ck_assert_str_eq(json_string_value(json_object_get(result, "status")), "error");
 	details = json_object_get(json_object_get(result, "error"), "details");
-	ck_assert_msg(strcmp(json_string_value(json_object_get(details, "path")), t->where) == 0, "%s: %s", body, rep.body);
+	ck_assert_msg(strcmp(json_string_value(json_object_get(details, "path")), t->where) == 0, "%s: %.1000s", body, json_string_value(json_object_get(details, "path")));
 	ck_assert_ptr_nonnull(strstr(fake.log, " refused"));
 	json_decref(j);
 	reply_fini(&rep);
@@ -278,7 +311,7 @@ check_refused(struct reply *rep, const char *message, int length, int max)
 
 START_TEST(limits)
 {
-	struct usmjson_options o = { .max_objects = 2, .max_pairs = 1, .max_ping_folders = 1, .max_string_bytes = 40, .max_mail_bytes = 6, .max_body_bytes = 500, .max_values = 40 };
+	struct usmjson_options o = { .max_objects = 2, .max_pairs = 1, .max_ping_folders = 1, .max_string_bytes = 40, .max_mail_bytes = 6, .max_attachment_bytes = 6, .max_body_bytes = 500, .max_values = 40 };
 	struct reply rep;
 	struct err e;
 	char big[600];
