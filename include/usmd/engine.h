@@ -127,6 +127,8 @@ struct sync_request {
 	enum sync_policy policy, delete_policy;
 	struct client_change *changes;
 	size_t n_changes;        /* UPDATE only */
+	bool has_formerly;       /* RECONCILE of a mail folder that was renamed or moved: */
+	struct uuid formerly;    /* the uuid that it had; pairs may have the uuids of then */
 	struct uuid *pair_uuid;  /* RECONCILE */
 	const char **pair_rev;
 	size_t n_pairs;
@@ -155,6 +157,10 @@ struct answer_result {
 	bool failed;             /* OX or a rule refused it; ERR says why; nothing was changed by it */
 	struct err err;
 };
+/** A mail whose uuid is another one since its folder was renamed. */
+struct renamed_uuid {
+	struct uuid from, to;
+};
 struct sync_answer {
 	bool has_syncid;
 	struct syncid syncid;
@@ -163,6 +169,8 @@ struct sync_answer {
 	size_t n;
 	struct uuid *deleted;
 	size_t n_deleted;
+	struct renamed_uuid *renamed; /* RECONCILE with formerly: mails that the client has under a former uuid */
+	size_t n_renamed;
 	struct answer_result *results;
 	size_t n_results;
 	size_t estimate;         /* ESTIMATE: entries that a complete sync would deliver now */

@@ -202,6 +202,7 @@ const char *policy_name(enum sync_policy p);
 /** answer_write_* - parts of the answer to a sync, as members of an object that is open in B. */
 void answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key);
 void answer_write_deleted(struct buf *b, const struct sync_answer *a);
+void answer_write_renamed(struct buf *b, const struct sync_answer *a);
 void answer_write_results(struct buf *b, const struct sync_request *req, const struct sync_answer *a);
 
 #endif

@@ -104,6 +104,7 @@ static const struct bad rows[] = {
 	{ "/getMail", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
 	{ "/getMail", "{\"folder\":null,\"uuid\":\"" U1 "\"}", "bad-request", "folder" },
 	/* permissions */
+	{ "/reconcile", "{\"pairs\":[],\"formerly\":null}", "bad-request", "formerly" },
 	{ "/getPermissions", "{\"folder\":null}", "bad-request", "folder" },
 	{ "/setPermissions", "{\"folder\":\"" U1 "\",\"set\":[]}", "bad-request", "rev" },
 	{ "/setPermissions", PERMIT "\"set\":[],\"remove\":[]}", "bad-request", "" },
