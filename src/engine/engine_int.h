@@ -212,6 +212,10 @@ bool members_need_others(const struct op *op, const struct client_change *cc);
 enum rc op_object(struct op *op, struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct row **row,
     struct err *e);
 
+/* renamed.c */
+bool former_tag(struct op *op, uint64_t *tag);
+enum rc renamed_list(struct op *op, const struct pair *pairs, size_t n, struct row *const *live, size_t n_live, struct err *e);
+
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);
