@@ -156,6 +156,21 @@ skip_in_this_run(struct client *c, const struct cobject *o)
 	(void)json_object_set_new(c->skip, key, json_true());
 }
 
+/*
+ * The same file would be refused again: it waits until it says something else (request.c).  What somebody may allow (rights) or the server
+ * may manage tomorrow is tried in every run.
+ */
+static enum rc
+refused_note(struct client *c, const struct cobject *o, const char *code, struct err *e)
+{
+	char key[40];
+
+	if (o->gone || code == NULL || (strcmp(code, "bad-request") != 0 && strcmp(code, "limit") != 0))
+		return RC_OK;
+	(void)snprintf(key, sizeof(key), "refused:%lld", (long long)o->id);
+	return state_set(c, key, o->seen[0] != '\0' ? o->seen : o->hash, e);
+}
+
 static bool
 edited_since(struct apply *a, struct cobject *o)
 {
@@ -270,7 +285,7 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 	if (strcmp(status, "conflict") == 0)
 		a->c->t.conflicts++;
 	skip_in_this_run(a->c, o);
-	return RC_OK;
+	return strcmp(status, "error") == 0 ? refused_note(a->c, o, json_string_value(json_object_get(x, "code")), e) : RC_OK;
 }
 
 /* ---- deletions ---- */
@@ -458,6 +473,22 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 
 /* ---- the whole answer, in one transaction with its syncid ---- */
 
+/* What does not come, and why: for the person, no failure of the run. */
+static void
+tell_notices(const struct apply *a)
+{
+	const json_t *list = json_object_get(a->data, "notices");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *n = json_array_get(list, i);
+		const struct cobject *o = find_uuid(a, json_string_value(json_object_get(json_object_get(n, "details"), "uuid")));
+		const char *text = json_string_value(json_object_get(n, "message"));
+
+		if (text != NULL)
+			say(a->c, "%s%s%s: %s", a->f->path, o != NULL ? "/" : "", o != NULL ? o->file : "", text);
+	}
+}
+
 static enum rc
 apply_all(struct apply *a, struct err *e)
 {
@@ -481,6 +512,7 @@ apply_all(struct apply *a, struct err *e)
 		rc = write_files(a, e);
 	if (rc != RC_OK)
 		return rc;
+	tell_notices(a);
 	if (syncid != NULL) {
 		(void)snprintf(a->f->syncid, sizeof(a->f->syncid), "%s", syncid);
 		a->f->reconcile = false;

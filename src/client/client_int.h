@@ -17,12 +17,15 @@
 
 #define STATE_DIR ".usmsync"
 #define PAGE_CHANGES 50 /* changes sent in one request */
+#define MAX_CHOICES 64
 #define MAX_LOST 20     /* answers of one folder that may get lost before a run gives up */
 
 struct options {
 	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy;
 	unsigned limit;       /* objects a page */
 	bool watch, quiet, json;
+	const char *modes[MAX_CHOICES], *first[MAX_CHOICES]; /* "FOLDER=MODE"; folders in the order in which they go before all others */
+	unsigned n_modes, n_first;
 	char *const *command; /* what follows the options: folders, or rights FOLDER ...; none = keep in step */
 	int n_command;
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
@@ -53,6 +56,7 @@ struct cfolder {
 	bool reconcile;           /* the last syncid was refused: pairs first */
 	bool more;
 	int64_t k;                /* number of the last request */
+	unsigned rank;            /* not stored: place in the order of the run */
 	int64_t inode;            /* of its directory: knows it again under another name; 0 = not noted */
 };
 
@@ -197,6 +201,12 @@ MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
 /* rights.c */
 bool command_known(const char *name);
 MUST_CHECK enum rc command_run(struct client *c, struct err *e);
+
+/* modes.c */
+bool mode_valid(const char *option);
+bool folder_is_off(const struct client *c, const struct cfolder *f);
+unsigned folder_rank(const struct client *c, const struct cfolder *f);
+MUST_CHECK enum rc modes_tell(struct client *c, const struct cfolder *f, size_t n, struct err *e);
 
 /* run.c */
 MUST_CHECK enum rc folder_sync(struct client *c, struct cfolder *f, struct err *e);

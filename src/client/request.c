@@ -138,6 +138,25 @@ skipped(const struct client *c, const struct cobject *o)
 	return json_object_get(c->skip, key) != NULL;
 }
 
+/* Was this very file refused in an earlier run?  The person hears of it in each run, until the file says something else. */
+static bool
+refused_before(struct client *c, const struct cfolder *f, const struct cobject *o)
+{
+	char key[40], *hash;
+	bool same;
+
+	(void)snprintf(key, sizeof(key), "refused:%lld", (long long)o->id);
+	hash = state_get(c, key);
+	same = hash != NULL && strcmp(hash, o->seen[0] != '\0' ? o->seen : o->hash) == 0;
+	mem_free(hash);
+	if (!same)
+		return false;
+	complain(c, "%s/%s: the server refused it and it has not been changed since", f->path, o->file);
+	(void)snprintf(key, sizeof(key), "%lld", (long long)o->id);
+	(void)json_object_set_new(c->skip, key, json_true());
+	return true;
+}
+
 static enum rc
 add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, json_t *body, bool *sends, struct err *e)
 {
@@ -156,10 +175,12 @@ add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, 
 		if (o[i]->gone) {
 			entry_delete(o[i], deleted);
 		} else if (o[i]->uuid[0] == '\0') {
+			if (refused_before(c, f, o[i]))
+				continue;
 			rc = entry_create(c, f, l, o[i], created, &raw, e);
 		} else {
 			fields = object_dirty(f->ct, o[i]);
-			if (json_object_size(fields) == 0) {
+			if (json_object_size(fields) == 0 || refused_before(c, f, o[i])) {
 				json_decref(fields);
 				continue;
 			}

@@ -302,6 +302,59 @@ START_TEST(series_with_lost_answers)
 }
 END_TEST
 
+/* A file that the server refuses is named, sent again only when it says something else, and keeps nothing else from being sent. */
+START_TEST(refused_file_waits)
+{
+	size_t n = contacts_at_ox();
+
+	ck_assert_int_eq(usmsync("refused"), 0);
+	shell("printf 'BEGIN:VCARD\\r\\nVERSION:3.0\\r\\nFN:Refused\\r\\nN:Refused;;;;\\r\\nEND:VCARD\\r\\n' >refused/Contacts/bad.vcf");
+	world_control(&w, "faults", "{\"match\":{\"module\":\"contacts\",\"action\":\"new\",\"user\":\"berta\",\"count\":1},\"effect\":{\"error\":\"CON-0168\",\"category\":1}}", NULL, 0);
+	ck_assert_int_eq(usmsync("refused"), 1);
+	ck_assert_uint_eq(contacts_at_ox(), n);
+	/* OX would take it now, but nobody has changed it */
+	shell(": >client.log");
+	shell("printf 'BEGIN:VCARD\\r\\nVERSION:3.0\\r\\nFN:Good one\\r\\nN:Good;;;;\\r\\nEND:VCARD\\r\\n' >refused/Contacts/good.vcf");
+	ck_assert_int_eq(usmsync("refused"), 1);
+	shell("grep -q 'bad.vcf: the server refused it and it has not been changed since' client.log");
+	ck_assert_uint_eq(contacts_at_ox(), n + 1);
+	shell("sed -i 's/Refused/Accepted/' refused/Contacts/bad.vcf");
+	ck_assert_int_eq(usmsync("refused"), 0);
+	ck_assert_uint_eq(contacts_at_ox(), n + 2);
+}
+END_TEST
+
+static int
+usmsync_with(const char *name, const char *option)
+{
+	int st = 0;
+
+	ck_assert_int_gt(waitpid(usmsync_start(name, option), &st, 0), 0);
+	return WIFEXITED(st) ? WEXITSTATUS(st) : 128;
+}
+
+/* A folder that is off stays as it is on both sides; on again, it gets what it missed. */
+START_TEST(folder_switched_off)
+{
+	size_t n = contacts_at_ox();
+
+	ck_assert_int_eq(usmsync("modes"), 0);
+	ck_assert_uint_eq(files("modes/Contacts"), n);
+	ck_assert_int_eq(usmsync_with("modes", "--mode=Contacts=off"), 0);
+	world_control(&w, "fill", "{\"user\":\"berta\",\"folder\":42,\"count\":3}", NULL, 0);
+	shell("cp \"$(ls -d modes/Contacts/*.vcf | head -n 1)\" kept.vcf && sed -i 's/^UID.*//' kept.vcf && cp kept.vcf modes/Contacts/mine.vcf");
+	ck_assert_int_eq(usmsync_with("modes", "--mode=Contacts=off"), 0);
+	ck_assert_uint_eq(files("modes/Contacts"), n + 1);
+	ck_assert_uint_eq(contacts_at_ox(), n + 3);
+	ck_assert_int_eq(usmsync("modes"), 0);
+	ck_assert_uint_eq(files("modes/Contacts"), n + 4);
+	ck_assert_uint_eq(contacts_at_ox(), n + 4);
+	ck_assert_int_eq(usmsync_with("modes", "--mode=Kontacts=off"), 1);
+	ck_assert_int_eq(usmsync_with("modes", "--mode=Contacts=of"), 2);
+	ck_assert_int_eq(usmsync_with("modes", "--first=Contacts"), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -318,6 +371,8 @@ main(void)
 	tcase_add_test(t, rename_into_another_directory);
 	tcase_add_test(t, renamed_directory);
 	tcase_add_test(t, second_one_is_told);
+	tcase_add_test(t, refused_file_waits);
+	tcase_add_test(t, folder_switched_off);
 	tcase_add_test(t, series_in_one_file);
 	tcase_add_test(t, series_with_lost_answers);
 	suite_add_tcase(suite, t);
