@@ -106,7 +106,83 @@ canonical(enum content ct, const char *name, const void *p, size_t n)
 	return s;
 }
 
+/* LINE (of an object) and HERE (a line for each of its attachments), both freed. */
+static char *
+with_attachments(char *line, struct bag *here)
+{
+	struct buf b;
+	char *all;
+
+	if (line == NULL)
+		die("an object", NULL);
+	buf_init(&b, 0);
+	buf_adds(&b, line);
+	if (here->n > 1)
+		qsort(here->s, here->n, sizeof(char *), by_text);
+	for (size_t i = 0; i < here->n; i++)
+		buf_addf(&b, " attachment %s", here->s[i]);
+	all = buf_take(&b, NULL);
+	mem_free(line);
+	bag_fini(here);
+	memset(here, 0, sizeof(*here));
+	return all;
+}
+
+/* An attachment by name and octets. */
+static char *
+attachment_line(const char *name, const void *p, size_t n)
+{
+	struct buf b;
+	char hash[65];
+
+	file_hash(p != NULL ? p : "", n, hash);
+	buf_init(&b, 0);
+	buf_addf(&b, "%s %s", name, hash);
+	return buf_take(&b, NULL);
+}
+
 /* ---- the server ---- */
+
+static void
+server_photo(struct ox_session *s, const struct folder_cmp *f, const struct object *o, json_t *j)
+{
+	struct buf octets, text;
+	struct err e;
+
+	buf_init(&octets, 0);
+	buf_init(&text, 0);
+	if (ox_photo(s, f->oxid, o->id, &octets, &e) != RC_OK)
+		die("a picture", &e);
+	base64_encode(&text, octets.p, octets.len);
+	(void)json_object_set_new(j, "image1", json_string(text.p));
+	buf_fini(&octets);
+	buf_fini(&text);
+}
+
+static struct bag *
+server_attachments(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
+{
+	static struct bag bag;
+	struct arena *a = arena_new(0);
+	struct ox_attachment *list = NULL;
+	struct err e;
+	size_t n = 0;
+
+	if (a == NULL || (object_get_i64(o, (unsigned)model_field(model_content(f->ct), "number_of_attachments"), 0) > 0 &&
+	    ox_attachments(s, a, f->ct, f->oxid, o->id, &list, &n, &e) != RC_OK))
+		die("attachments", &e);
+	for (size_t i = 0; i < n; i++) {
+		struct buf octets;
+
+		buf_init(&octets, 0);
+		if (ox_attachment_octets(s, f->ct, f->oxid, o->id, list[i].id, &octets, &e) != RC_OK)
+			die("an attachment", &e);
+		bag_add(&bag, attachment_line(list[i].name, octets.p, octets.len));
+		buf_fini(&octets);
+	}
+	arena_free(a);
+	return &bag;
+}
 
 static char *
 server_object(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
@@ -134,9 +210,11 @@ server_object(struct ox_session *s, const struct folder_cmp *f, const struct obj
 		if (o->v[i] != NULL && (t->fields[i].flags & FF_NODELIVER) == 0 &&
 		    ((t->fields[i].flags & FF_ZERO) == 0 || !(json_is_false(o->v[i]) || (json_is_integer(o->v[i]) && json_integer_value(o->v[i]) == 0))))
 			(void)json_object_set(j, t->fields[i].name, o->v[i]);
+	if (json_object_get(j, "image_last_modified") != NULL)
+		server_photo(s, f, o, j);
 	if (object_to_text(f->ct, j, &text, &n, &e) != RC_OK)
 		die("an object of the server", &e);
-	line = canonical(f->ct, "server", text, n);
+	line = with_attachments(canonical(f->ct, "server", text, n), server_attachments(s, f, o));
 	json_decref(j);
 	free(text); /* pim's own allocation */
 	return line;
@@ -194,6 +272,38 @@ path_of(struct object *const *o, size_t n, const char *oxid)
 
 /* ---- a directory ---- */
 
+/* The files beside that of an object. */
+static struct bag *
+dir_attachments(const struct client *c, const char *object)
+{
+	static struct bag bag;
+	char dir[4096], *full;
+	struct dirent *de;
+	DIR *d;
+
+	(void)snprintf(dir, sizeof(dir), "%s" ATTACHMENTS, object);
+	full = full_path(c, dir);
+	d = full != NULL ? opendir(full) : NULL;
+	while (d != NULL && (de = readdir(d)) != NULL) {
+		char *path = de->d_name[0] != '.' ? path_join(dir, de->d_name) : NULL;
+		struct buf b;
+		struct err e;
+
+		if (path == NULL)
+			continue;
+		buf_init(&b, 0);
+		if (file_read(c, path, &b, &e) != RC_OK)
+			die(path, &e);
+		bag_add(&bag, attachment_line(de->d_name, b.p, b.len));
+		buf_fini(&b);
+		mem_free(path);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	mem_free(full);
+	return &bag;
+}
+
 static void
 read_dir(const char *root, const struct folder_cmp *f, struct bag *out)
 {
@@ -215,7 +325,7 @@ read_dir(const char *root, const struct folder_cmp *f, struct bag *out)
 		path = path_join(f->path, de->d_name);
 		if (path == NULL || file_read(&c, path, &b, &e) != RC_OK)
 			die(de->d_name, &e);
-		bag_add(out, canonical(f->ct, de->d_name, b.p != NULL ? b.p : "", b.len));
+		bag_add(out, with_attachments(canonical(f->ct, de->d_name, b.p != NULL ? b.p : "", b.len), dir_attachments(&c, path)));
 		buf_fini(&b);
 		mem_free(path);
 	}

@@ -269,6 +269,13 @@ START_TEST(ox_answers_dropped)
 			world_control(&w, "faults", rule, NULL, 0);
 		}
 	}
+	for (size_t k = 0; k < 3; k++) {
+		static const char *const actions[] = { "attach", "detach", "document" };
+		char rule[256];
+
+		(void)snprintf(rule, sizeof(rule), "[{\"match\":{\"module\":\"attachment\",\"action\":\"%s\",\"count\":2},\"effect\":{\"drop_after\":true}}]", actions[k]);
+		world_control(&w, "faults", rule, NULL, 0);
+	}
 	ck_assert_int_eq(story_wait(story_start(&w, "60", "")), 0);
 	check_equal(&w, after_story);
 	world_end(&w);
