@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
- * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, folders.c, mail.c.
+ * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, folders.c, share.c, mail.c.
  */
 #ifndef USMD_BACKEND_INT_H
 #define USMD_BACKEND_INT_H
@@ -128,8 +128,8 @@ MUST_CHECK enum rc ox_exchange(struct backend *b, struct http *h, const struct o
 
 /** ox_classify - what CODE with CATEGORY means for the caller. */
 enum rc ox_classify(const char *code, int category, bool write);
-/** ox_blame - name of the field that the error envelope complains about, or NULL. */
-const char *ox_blame(const struct content_type *t, const json_t *env);
+/** ox_blame - into E, filled before: the field of T that the error envelope ENV complains about, as path too, and the lengths. */
+void ox_blame(const struct content_type *t, const json_t *env, struct err *e);
 
 /* ---- rows.c ---- */
 

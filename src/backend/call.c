@@ -72,15 +72,15 @@ complaint(const json_t *env, const struct content_type *t, bool write, struct er
 	const char *code = json_string_value(json_object_get(env, "code"));
 	const char *text = json_string_value(json_object_get(env, "error"));
 	int category = (int)json_integer_value(json_object_get(env, "category"));
-	const char *field;
 	enum rc rc;
 
 	if (code == NULL)
 		code = "";
 	learn_columns(env, code);
 	rc = ox_classify(code, category, write);
-	field = rc == RC_PROTO || rc == RC_LIMIT ? ox_blame(t, env) : NULL;
-	(void)err_set_path(e, rc, field != NULL ? field : "", "%s", text != NULL && text[0] != '\0' ? text : code);
+	(void)err_set(e, rc, "%s", text != NULL && text[0] != '\0' ? text : code);
+	if (rc == RC_PROTO || rc == RC_LIMIT)
+		ox_blame(t, env, e);
 	if (e != NULL) {
 		(void)snprintf(e->code, sizeof(e->code), "%s", code);
 		e->category = category;

@@ -119,7 +119,9 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.login_attempts = (unsigned)c->login_attempts,
 	};
 
-	return engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
+	enum rc rc = engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
+
+	return rc == RC_OK ? engine_start(w->engine, e) : rc;
 }
 
 static enum rc

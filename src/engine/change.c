@@ -5,6 +5,7 @@
  * (ARCHITECTURE.md "One sync, step by step").  How each type is written is in write.c.
  */
 #include "engine/change_int.h"
+#include "engine/tree.h"
 
 #include <string.h>
 
@@ -205,7 +206,8 @@ plan_side_effects(struct work *w, struct err *e)
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
 		w->intent.at = now_ms();
-		w->intent.id = op->t.ct == CT_MAIL ? (int64_t)op->t.f.uidnext : 0; /* a lost import lies at or above this uid */
+		/* a lost import lies at or above this uid; of one that was sent before, and forgotten here since, nothing is known */
+		w->intent.id = op->t.ct == CT_MAIL && !w->ch.again ? (int64_t)op->t.f.uidnext : 0;
 		w->intent.f = work_sent(w, NULL, &w->intent.nf);
 		rc = work_intent_put(w, e);
 	} else if (p->intent_set) {
@@ -265,6 +267,9 @@ ask_uid(struct work *w, bool *again, struct err *e)
 	enum rc rc;
 
 	*again = false;
+	/* what was created here cannot be found again: at most once, and the person decides.  at 0: OX refused it, surely nothing is there */
+	if (op->unreadable && (!w->has_intent || w->intent.at != 0))
+		return err_set_right(e, "read", "It is not known whether this was created before, and this folder does not let you look; ask its owner");
 	w->kept_intent = true; /* asked and elsewhere are for this attempt, not for the database */
 	if (!w->has_intent) { /* a re-creation whose intent is acknowledged: the next plan says what to save */
 		memset(&w->intent, 0, sizeof(w->intent));
@@ -277,10 +282,12 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			w->intent.state = INTENT_DONE;
 			w->intent.id = id;
 			w->intent.id_known = true;
+			op->made_id = id;
+			op->made_key = w->key;
 			*again = true;
 			return work_intent_put(w, e);
 		}
-	} else if (op->t.ct == CT_FOLDER) {
+	} else if (op->t.ct == CT_FOLDER || op->unreadable) {
 		rc = RC_NOTFOUND; /* a folder is found by parent and title when it is created (write.c) */
 	} else {
 		rc = ox_find_uid(op->s->ox, op->a, op->t.ct, client_uid_format(op->a, op->s->n->owner, w->ch.client_id), &o, e);
@@ -324,7 +331,10 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (o->folder == NULL || strcmp(o->folder, op->t.oxid) == 0) {
-		*again = true;
+		/* a second time, after a refresh: it is there, but not for this user (OX shows single tasks to who may read his own only) */
+		*gone = w->still_here;
+		*again = !w->still_here;
+		w->still_here = true;
 		goto out;
 	}
 	w->res->status = ST_GONE;
@@ -457,10 +467,10 @@ belongs_to_change(enum rc rc, const struct err *e)
 
 /* A folder is moved by its parent's id like any other field. */
 static enum rc
-parent_as_field(struct op *op, struct client_change *cc, struct err *e)
+parent_as_field(struct op *op, struct client_change *cc, const char **to, struct err *e)
 {
 	int i = model_field(model_content(CT_FOLDER), "folder_id");
-	const char *parent = "1", *self;
+	const char *parent = OX_PRIVATE_ROOT, *self;
 	enum content ct;
 
 	if (op->t.ct != CT_FOLDER || cc->op != OP_MODIFY || !cc->has_move || i < 0)
@@ -468,12 +478,26 @@ parent_as_field(struct op *op, struct client_change *cc, struct err *e)
 	if (!uuid_is_zero(&cc->move_to) && !folder_uuid_oxid(op, &cc->move_to, &parent, &ct))
 		return err_set_path(e, RC_NOTFOUND, "parent", "the parent folder does not exist (any more)");
 	if (uuid_is_zero(&cc->move_to) && folder_uuid_oxid(op, &cc->uuid, &self, &ct) && ct == CT_MAIL)
-		parent = "default0"; /* mail folders lie below their account's root (ox-http-api.md 3.2) */
+		parent = OX_MAIL_ROOT; /* mail folders lie below their account's root (ox-http-api.md 3.2) */
+	*to = parent;
 	if (cc->object == NULL && (cc->object = object_new(op->a, CT_FOLDER)) == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a change");
 	object_set(cc->object, (unsigned)i, json_string(parent));
 	fmask_set(&cc->fields, (unsigned)i);
 	return RC_OK;
+}
+
+/* OX's own protections, told before anything is written; the folder's content was read for this request's refresh. */
+static enum rc
+folder_possible(struct op *op, const struct client_change *cc, const char *parent, struct err *e)
+{
+	int64_t id;
+	enum rc rc;
+
+	if (op->t.ct != CT_FOLDER || !cc->has_uuid || !uuid_id(op->g->keys, op->t.tag, &cc->uuid, &id))
+		return RC_OK;
+	rc = hierarchy_load(op, e);
+	return rc == RC_OK ? tree_may_change(op, cc, id, parent, e) : rc;
 }
 
 /* A move that cannot be is refused before the change that comes with it is written. */
@@ -497,10 +521,16 @@ one_change(struct op *op, size_t i, struct err *e)
 {
 	struct client_change *cc = &op->req->changes[i];
 	struct work w = { .op = op, .cc = cc, .res = &op->out->results[i] };
+	const char *parent = NULL;
 	bool again = true;
-	enum rc rc = parent_as_field(op, cc, e);
+	enum rc rc;
 
 	w.res->change = i;
+	if (cc->refused != NULL)
+		*e = *cc->refused;
+	rc = cc->refused != NULL ? cc->refused->rc : parent_as_field(op, cc, &parent, e);
+	if (rc == RC_OK)
+		rc = folder_possible(op, cc, parent, e);
 	if (rc == RC_OK)
 		rc = move_possible(op, cc, e);
 	if (rc == RC_OK)
@@ -545,7 +575,7 @@ refused:
 		return rc;
 	w.res->failed = true;
 	w.res->err = *e;
-	return RC_OK;
+	return refused_right(&w, e);
 }
 
 enum rc

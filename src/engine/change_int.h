@@ -14,6 +14,7 @@ struct work {
 	struct row *row;
 	struct intent intent;
 	bool has_intent;
+	bool still_here;         /* OX answered before that the object, a tombstone here, is in this very folder */
 	bool kept_intent;        /* intent holds answers of OX for this attempt: do not read it again */
 	struct sync_plan_out p;
 	const char *message_id;  /* mail create */
@@ -29,6 +30,10 @@ struct write_field *work_sent(struct work *w, const struct fmask *mask, unsigned
 enum rc work_adopt(struct work *w, msec_t lm, struct err *e);
 enum rc work_record_lost(struct work *w, const struct fmask *lose, struct err *e);
 
+/* refused.c */
+enum rc err_set_right(struct err *e, const char *right, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* refused_right - names the right whose lack made OX refuse, and has the server's object sent again, so that both sides agree. */
+enum rc refused_right(struct work *w, struct err *e);
 /* photo.c */
 enum rc photo_align(struct work *w, struct write_entry *writes, size_t n, struct err *e);
 unsigned photo_stamp_sent(const struct work *w, struct write_field *f, unsigned n);

@@ -23,6 +23,8 @@ static const struct command commands[] = {
 	{ "reconcile", cmd_reconcile, true, "POST" },
 	{ "ping", cmd_ping, true, "POST" },
 	{ "getMail", cmd_get_mail, true, "POST" },
+	{ "getPermissions", cmd_get_permissions, true, "POST" },
+	{ "setPermissions", cmd_set_permissions, true, "POST" },
 	{ "getPhoto", cmd_get_photo, true, "POST" },
 	{ "getAttachments", cmd_get_attachments, true, "POST" },
 	{ "getAttachment", cmd_get_attachment, true, "POST" },

@@ -216,6 +216,33 @@ START_TEST(mail_octets)
 }
 END_TEST
 
+START_TEST(permissions)
+{
+	static const char entries[] = "\"rev\":\"00112233445566aa\",\"own\":{\"level\":\"Publishing Editor\",\"rights\":{\"folder\":\"subfolders\",\"read\":\"all\","
+	    "\"write\":\"all\",\"delete\":\"all\",\"administer\":false}},\"entries\":[{\"entity\":3,\"group\":false,\"type\":\"user\",\"name\":\"Anton Anders\",\"level\":\"Owner\",";
+	struct reply rep;
+
+	post("/getPermissions", "{\"folder\":\"" U1 "\"}", &rep);
+	ck_assert_int_eq(rep.status, 200);
+	ck_assert_ptr_null(schema_check("getPermissions", rep.body, rep.body_len));
+	ck_assert_ptr_nonnull(strstr(rep.body, entries));
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"type\":\"guest\",\"name\":\"g@example.org\",\"level\":\"Custom\",\"rights\":{\"folder\":\"see\",\"read\":\"own\",\"write\":\"none\""));
+	reply_fini(&rep);
+	fake.log[0] = '\0';
+	post("/setPermissions", "{\"folder\":\"" U1 "\",\"rev\":\"" R1 "\",\"set\":[{\"entity\":0,\"group\":true,\"level\":\"author\"},{\"name\":\"berta\",\"rights\":{\"folder\":\"create\","
+	    "\"read\":\"own\",\"write\":\"all\",\"delete\":\"none\",\"administer\":true}}],\"remove\":[{\"entity\":5}]}", &rep);
+	ck_assert_str_eq(fake.log, "permit " R1 " g0=2113794 0berta=268468354 5-=0;");
+	ck_assert_ptr_null(schema_check("setPermissions", rep.body, rep.body_len));
+	ck_assert_ptr_nonnull(strstr(rep.body, "{\"applied\":true,\"rev\""));
+	reply_fini(&rep);
+	fake.fail_in = "permit";
+	(void)err_set(&fake.err, RC_FORBIDDEN, "No right");
+	post("/setPermissions", "{\"folder\":\"" U1 "\",\"rev\":\"" R1 "\",\"remove\":[{\"entity\":5}]}", &rep);
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"right\":\"administer\""));
+	check_error("right", "setPermissions", &rep, 403, 4, "forbidden", "");
+}
+END_TEST
+
 START_TEST(photo_octets)
 {
 	struct reply rep;
@@ -304,7 +331,7 @@ END_TEST
 /* no field may be named like a member of the envelope, or one of them could not be said */
 START_TEST(no_field_hides_a_member)
 {
-	static const char *const members[] = { "uuid", "objectType", "rev", "clientId", "own", "parent", "again", "blind", "folder", "raw" };
+	static const char *const members[] = { "uuid", "objectType", "rev", "clientId", "own", "parent", "again", "blind", "folder", "raw", "owner", "displayName" };
 
 	for (int ct = 0; ct < CT_COUNT; ct++)
 		for (size_t i = 0; i < ARRAY_LEN(members); i++)
@@ -325,6 +352,7 @@ suite_answers(void)
 	tcase_add_test(t, reconcile_has_no_syncid_before_its_end);
 	tcase_add_test(t, cookies);
 	tcase_add_test(t, mail_octets);
+	tcase_add_test(t, permissions);
 	tcase_add_test(t, photo_octets);
 	tcase_add_test(t, attachments);
 	tcase_add_test(t, attachment_octets);

@@ -101,6 +101,10 @@ schema_envelope(struct buf *b, const struct content_type *t, enum shape shape)
 		schema_member(b, "folder", REF("uuid"));
 	if (t->ct == CT_FOLDER)
 		schema_member(b, "parent", REF("folder"));
+	if (t->ct == CT_FOLDER && (shape == WHOLE || shape == MODIFIED)) {
+		schema_member(b, "owner", REF("owner"));
+		schema_member(b, "displayName", "{\"type\": \"string\"}");
+	}
 }
 
 static void
