@@ -4,7 +4,7 @@
  * edited, removed files).  An edited file is added as another attachment before the old one is deleted, so it is never nowhere; adding is
  * repeatable, so an interruption between any two steps ends in the same state with the next run.
  */
-#include "client/client_int.h"
+#include "client/attach_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,18 +15,6 @@
 
 #define MAX_LOST_ADDS 5 /* answers to one attachment that may get lost before it waits for the next run */
 
-/* One object's attachments while they are compared. */
-struct side {
-	struct client *c;
-	const struct cfolder *f;
-	const struct cobject *o;
-	char *dir;              /* relative path of the directory, made when the first file comes */
-	struct cattach *rows;
-	size_t n;
-	char version[64];       /* what the server said last */
-	bool left_over;         /* something could not be done: asked again by the next run */
-};
-
 bool
 is_attachments_dir(const char *name)
 {
@@ -35,8 +23,8 @@ is_attachments_dir(const char *name)
 	return n > k && strcmp(name + n - k, ATTACHMENTS) == 0;
 }
 
-static char *
-dir_of(const struct cfolder *f, const char *file)
+char *
+side_dir(const struct cfolder *f, const char *file)
 {
 	char *path = path_join(f->path, file), *dir = NULL;
 	struct buf b;
@@ -72,8 +60,8 @@ version_of(const json_t *values, char *out, size_t size)
 }
 
 /* A fault that is this attachment's alone is told to the person; the rest goes on. */
-static enum rc
-tell(struct side *s, const char *name, enum rc rc, struct err *e)
+enum rc
+side_tell(struct side *s, const char *name, enum rc rc, struct err *e)
 {
 	if (rc != RC_PROTO && rc != RC_LIMIT && rc != RC_FORBIDDEN && rc != RC_NOTFOUND)
 		return rc;
@@ -82,8 +70,8 @@ tell(struct side *s, const char *name, enum rc rc, struct err *e)
 	return RC_OK;
 }
 
-static json_t *
-body_of(const struct side *s, const char *aid)
+json_t *
+side_body(const struct side *s, const char *aid)
 {
 	json_t *b = json_pack("{s:s, s:s}", "folder", s->f->uuid, "uuid", s->o->uuid);
 
@@ -94,8 +82,8 @@ body_of(const struct side *s, const char *aid)
 
 /* ---- rows ---- */
 
-static struct cattach *
-row_add(struct side *s, const char *aid, char *name)
+struct cattach *
+side_row_add(struct side *s, const char *aid, char *name)
 {
 	struct cattach *p = mem_realloc(s->rows, (s->n + 1) * sizeof(*p));
 
@@ -111,8 +99,8 @@ row_add(struct side *s, const char *aid, char *name)
 	return p;
 }
 
-static enum rc
-row_remove(struct side *s, size_t i, struct err *e)
+enum rc
+side_row_remove(struct side *s, size_t i, struct err *e)
 {
 	enum rc rc = attach_row_drop(s->c, s->rows[i].id, e);
 
@@ -122,8 +110,8 @@ row_remove(struct side *s, size_t i, struct err *e)
 	return rc;
 }
 
-static struct cattach *
-row_named(const struct side *s, const char *name)
+struct cattach *
+side_row_named(const struct side *s, const char *name)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (strcmp(s->rows[i].name, name) == 0)
@@ -132,195 +120,20 @@ row_named(const struct side *s, const char *name)
 }
 
 /* The file of A as it is now; false = not there. */
-static bool
-look(const struct side *s, const char *name, int64_t *size, int64_t *mtime_ns, char **path)
+bool
+side_look(const struct side *s, const char *name, int64_t *size, int64_t *mtime_ns, char **path)
 {
 	*path = path_join(s->dir, name);
 	return *path != NULL && file_stat(s->c, *path, size, mtime_ns);
 }
 
-static enum rc
-read_file(const struct side *s, const char *path, struct buf *out, char hash[65], struct err *e)
+enum rc
+side_read(const struct side *s, const char *path, struct buf *out, char hash[65], struct err *e)
 {
 	enum rc rc = file_read(s->c, path, out, e);
 
 	if (rc == RC_OK)
 		file_hash(out->p != NULL ? out->p : "", out->len, hash);
-	return rc;
-}
-
-/* ---- the server's side ---- */
-
-static bool
-is_taken(const struct side *s, const char *name)
-{
-	int64_t size, mtime;
-	char *path = NULL;
-	bool taken = row_named(s, name) != NULL || look(s, name, &size, &mtime, &path);
-
-	mem_free(path);
-	return taken;
-}
-
-/* A name in the directory that no file has, with the ending kept. */
-static char *
-free_name(const struct side *s, const char *filename)
-{
-	const char *dot = strrchr(filename, '.');
-	char stem[256], *clean, *ending, *name = NULL;
-
-	if (dot == NULL || dot == filename || strlen(dot) > 12)
-		dot = "";
-	(void)snprintf(stem, sizeof(stem), "%.*s", (int)(strlen(filename) - strlen(dot)), filename);
-	clean = name_clean(stem, "attachment");
-	ending = dot[0] != '\0' ? name_clean(dot + 1, "bin") : mem_dup_str("");
-	for (unsigned i = 1; clean != NULL && ending != NULL && i < 10000; i++) {
-		struct buf b;
-
-		buf_init(&b, 1024);
-		buf_adds(&b, clean);
-		if (i > 1)
-			buf_addf(&b, " (%u)", i);
-		if (ending[0] != '\0')
-			buf_addf(&b, ".%s", ending);
-		name = buf_take(&b, NULL);
-		if (name == NULL || !is_taken(s, name))
-			break;
-		mem_free(name);
-		name = NULL;
-	}
-	mem_free(clean);
-	mem_free(ending);
-	return name;
-}
-
-/* Is the file NAME, which no row knows, these very octets?  A run before this one wrote it and was interrupted, or a person has it already. */
-static bool
-is_same_file(const struct side *s, const char *name, const char *hash)
-{
-	int64_t size, mtime;
-	struct buf b;
-	char *path = NULL, h[65];
-	bool same = false;
-	struct err e;
-
-	buf_init(&b, 0);
-	if (strchr(name, '/') == NULL && name[0] != '.' && row_named(s, name) == NULL && look(s, name, &size, &mtime, &path))
-		same = read_file(s, path, &b, h, &e) == RC_OK && strcmp(h, hash) == 0;
-	buf_fini(&b);
-	mem_free(path);
-	return same;
-}
-
-static enum rc
-download(struct side *s, const json_t *a, struct err *e)
-{
-	const char *aid = json_string_value(json_object_get(a, "id")), *filename = json_string_value(json_object_get(a, "filename"));
-	json_t *body;
-	struct cattach *row;
-	struct buf octets;
-	char hash[65], *path = NULL, *name = NULL;
-	enum rc rc;
-
-	if (aid == NULL || filename == NULL)
-		return err_set(e, RC_UPSTREAM, "the server sent an attachment without id or name");
-	body = body_of(s, aid);
-	buf_init(&octets, (size_t)1024 * 1024 * 1024);
-	rc = net_octets(s->c->net, "getAttachment", body, &octets, e);
-	s->c->t.requests++;
-	if (rc != RC_OK) {
-		rc = tell(s, filename, rc, e);
-		goto out;
-	}
-	file_hash(octets.p != NULL ? octets.p : "", octets.len, hash);
-	name = is_same_file(s, filename, hash) ? mem_dup_str(filename) : free_name(s, filename);
-	path = name != NULL ? path_join(s->dir, name) : NULL;
-	rc = path != NULL ? dir_make(s->c, s->dir, e) : err_set(e, RC_NOMEM, "out of memory");
-	if (rc == RC_OK)
-		rc = file_write(s->c, path, octets.p != NULL ? octets.p : "", octets.len, e);
-	if (rc != RC_OK)
-		goto out;
-	row = row_add(s, aid, name);
-	name = NULL;
-	if (row == NULL) {
-		rc = err_set(e, RC_NOMEM, "out of memory");
-		goto out;
-	}
-	(void)snprintf(row->hash, sizeof(row->hash), "%s", hash);
-	(void)file_stat(s->c, path, &row->size, &row->mtime_ns);
-	rc = attach_row_put(s->c, s->o->id, row, e);
-	s->c->t.down++;
-out:
-	json_decref(body);
-	buf_fini(&octets);
-	mem_free(name);
-	mem_free(path);
-	return rc;
-}
-
-static bool
-lists(const json_t *list, const char *aid)
-{
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *x = json_string_value(json_object_get(json_array_get(list, i), "id"));
-
-		if (x != NULL && strcmp(x, aid) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Gone on the server: the file goes as well, unless it was edited here; then it is a new one. */
-static enum rc
-removed_there(struct side *s, size_t i, struct err *e)
-{
-	struct cattach *row = &s->rows[i];
-	int64_t size, mtime;
-	char hash[65], *path, *full;
-	struct buf b;
-	enum rc rc;
-
-	buf_init(&b, 0);
-	if (look(s, row->name, &size, &mtime, &path) && read_file(s, path, &b, hash, e) == RC_OK && strcmp(hash, row->hash) == 0) {
-		full = full_path(s->c, path);
-		if (full != NULL)
-			(void)unlink(full);
-		mem_free(full);
-		s->c->t.removed++;
-	}
-	rc = row_remove(s, i, e);
-	buf_fini(&b);
-	mem_free(path);
-	return rc;
-}
-
-static enum rc
-from_server(struct side *s, struct err *e)
-{
-	json_t *body = body_of(s, NULL), *data = NULL, *list, *a;
-	size_t k;
-	enum rc rc = net_call(s->c->net, "getAttachments", body, 300, &data, e);
-
-	s->c->t.requests++;
-	json_decref(body);
-	if (rc != RC_OK) {
-		rc = tell(s, "", rc, e);
-		goto out;
-	}
-	list = json_object_get(data, "attachments");
-	for (size_t i = s->n; i-- > 0 && rc == RC_OK; )
-		if (!lists(list, s->rows[i].aid))
-			rc = removed_there(s, i, e);
-	json_array_foreach (list, k, a) {
-		bool known = false;
-
-		for (size_t i = 0; i < s->n && !known; i++)
-			known = json_object_get(a, "id") != NULL && strcmp(s->rows[i].aid, json_string_value(json_object_get(a, "id"))) == 0;
-		if (!known && rc == RC_OK)
-			rc = download(s, a, e);
-	}
-out:
-	json_decref(data);
 	return rc;
 }
 
@@ -350,13 +163,13 @@ change(struct side *s, const char *command, const json_t *body, const char *name
 		s->left_over = true;
 		return RC_OK;
 	}
-	return tell(s, name, rc, e);
+	return side_tell(s, name, rc, e);
 }
 
 static enum rc
 delete_there(struct side *s, const char *aid, const char *name, bool *done, struct err *e)
 {
-	json_t *body = body_of(s, aid), *data;
+	json_t *body = side_body(s, aid), *data;
 	enum rc rc = change(s, "deleteAttachment", body, name, &data, e);
 
 	*done = data != NULL;
@@ -369,7 +182,7 @@ delete_there(struct side *s, const char *aid, const char *name, bool *done, stru
 static enum rc
 upload(struct side *s, const char *name, struct cattach *row, struct err *e)
 {
-	json_t *body = body_of(s, NULL), *data = NULL;
+	json_t *body = side_body(s, NULL), *data = NULL;
 	char *path = path_join(s->dir, name), old[UUID_TEXT] = "", hash[65];
 	struct buf octets, text;
 	const char *aid;
@@ -378,7 +191,7 @@ upload(struct side *s, const char *name, struct cattach *row, struct err *e)
 
 	buf_init(&octets, 0);
 	buf_init(&text, (size_t)256 * 1024 * 1024);
-	rc = path != NULL ? read_file(s, path, &octets, hash, e) : err_set(e, RC_NOMEM, "out of memory");
+	rc = path != NULL ? side_read(s, path, &octets, hash, e) : err_set(e, RC_NOMEM, "out of memory");
 	if (rc != RC_OK || (row != NULL && strcmp(hash, row->hash) == 0)) /* touched, not changed */
 		goto out;
 	base64_encode(&text, octets.p != NULL ? octets.p : "", octets.len);
@@ -391,7 +204,7 @@ upload(struct side *s, const char *name, struct cattach *row, struct err *e)
 	if (row != NULL)
 		(void)snprintf(old, sizeof(old), "%s", row->aid);
 	else
-		row = row_add(s, aid, mem_dup_str(name));
+		row = side_row_add(s, aid, mem_dup_str(name));
 	if (row == NULL) {
 		rc = err_set(e, RC_NOMEM, "out of memory");
 		goto out;
@@ -426,8 +239,8 @@ to_server(struct side *s, struct err *e)
 
 		if (de->d_name[0] == '.')
 			continue;
-		if (look(s, de->d_name, &size, &mtime, &path)) {
-			row = row_named(s, de->d_name);
+		if (side_look(s, de->d_name, &size, &mtime, &path)) {
+			row = side_row_named(s, de->d_name);
 			if (row == NULL || size != row->size || mtime != row->mtime_ns)
 				rc = upload(s, de->d_name, row, e);
 		}
@@ -436,14 +249,14 @@ to_server(struct side *s, struct err *e)
 	if (d != NULL)
 		(void)closedir(d);
 	for (size_t i = s->n; i-- > 0 && rc == RC_OK; ) {
-		bool there = look(s, s->rows[i].name, &size, &mtime, &path), done = false;
+		bool there = side_look(s, s->rows[i].name, &size, &mtime, &path), done = false;
 
 		mem_free(path);
 		if (there)
 			continue;
 		rc = delete_there(s, s->rows[i].aid, s->rows[i].name, &done, e);
 		if (rc == RC_OK && done)
-			rc = row_remove(s, i, e);
+			rc = side_row_remove(s, i, e);
 		s->c->t.up += done;
 	}
 	if (s->n == 0 && full != NULL)
@@ -470,7 +283,7 @@ follow(const struct side *s, const char *old)
 static enum rc
 one_object(struct client *c, const struct cfolder *f, const struct cobject *o, struct err *e)
 {
-	struct side s = { .c = c, .f = f, .o = o, .dir = dir_of(f, o->file) };
+	struct side s = { .c = c, .f = f, .o = o, .dir = side_dir(f, o->file) };
 	char *version = NULL, *old = NULL;
 	const char *name;
 	bool there;
@@ -487,7 +300,7 @@ one_object(struct client *c, const struct cfolder *f, const struct cobject *o, s
 		goto out;
 	rc = attach_rows(c, o->id, &s.rows, &s.n, e);
 	if (rc == RC_OK && (version == NULL || strcmp(version, s.version) != 0))
-		rc = from_server(&s, e);
+		rc = side_from_server(&s, e);
 	if (rc == RC_OK)
 		rc = to_server(&s, e);
 	/* what is left over is looked for again, whatever the server says then */
@@ -542,7 +355,7 @@ attach_sync(struct client *c, const struct cfolder *f, struct err *e)
 enum rc
 attach_forget(struct client *c, const struct cfolder *f, const struct cobject *o, struct err *e)
 {
-	char *dir = dir_of(f, o->file);
+	char *dir = side_dir(f, o->file);
 	struct cattach *rows = NULL;
 	size_t n = 0;
 	enum rc rc = dir != NULL ? attach_rows(c, o->id, &rows, &n, e) : err_set(e, RC_NOMEM, "out of memory");

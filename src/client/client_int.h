@@ -176,6 +176,8 @@ MUST_CHECK enum rc attach_row_drop(struct client *c, int64_t id, struct err *e);
 /** attach_listed - "count/newest" that the rows stand for, and the directory's name then; both mem_free; NULL = never listed. */
 MUST_CHECK enum rc attach_listed(struct client *c, int64_t object, char **version, char **dir, struct err *e);
 MUST_CHECK enum rc attach_listed_put(struct client *c, int64_t object, const char *version, const char *dir, struct err *e);
+/** attach_extract - what is attached inside the text of F's FILE becomes files in its directory, unless they are there. */
+MUST_CHECK enum rc attach_extract(struct client *c, const struct cfolder *f, const char *file, const void *text, size_t n, struct err *e);
 /** attach_any - has an object of FOLDER attachments, by what the server says or by what was agreed? */
 MUST_CHECK enum rc attach_any(struct client *c, int64_t folder, bool *any, struct err *e);
 /** attach_void - nothing is agreed about the attachments of OBJECT any more; their files stay. */

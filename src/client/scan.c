@@ -82,6 +82,7 @@ object_reread(struct client *c, const struct cfolder *f, struct cobject *o, bool
 		if (rc == RC_OK) {
 			json_decref(o->cur);
 			o->cur = now;
+			rc = attach_extract(c, f, o->file, b.p, b.len, e);
 		}
 	}
 out:
@@ -330,6 +331,8 @@ new_file(struct import *im, const char *name, struct err *e)
 	}
 	file_hash(b.p, b.len, o->hash);
 	(void)file_stat(c, path, &o->size, &o->mtime_ns);
+	if (rc == RC_OK && im->f->ct != CT_MAIL)
+		rc = attach_extract(c, im->f, name, b.p, b.len, e);
 	if (rc == RC_OK)
 		rc = state_object_save(c, o, e);
 	if (rc == RC_OK)
