@@ -190,6 +190,52 @@ tell_lost(struct apply *a, const struct cobject *o, const json_t *lost)
 	}
 }
 
+static bool
+in_created(const struct apply *a, const char *uuid)
+{
+	const json_t *list = json_object_get(a->data, "created");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *u = json_string_value(json_object_get(json_array_get(list, i), "uuid"));
+
+		if (u != NULL && strcmp(u, uuid) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A right is missing: the server's version, which is in this answer, takes the file's place, or a person would go on with what nobody else will
+ * ever see.  What he typed stays beside it, under a name that is no object's.
+ */
+static enum rc
+not_allowed(struct apply *a, struct cobject *o, const char *message, struct err *e)
+{
+	char *path = object_path(a, o);
+	struct buf b, keep;
+	bool kept = false;
+
+	if (o->gone) {
+		complain(a->c, "%s/%s: %s The file comes back.", a->f->path, o->file, message);
+		mem_free(path);
+		return forget(a, o, false, e);
+	}
+	buf_init(&b, 0);
+	buf_init(&keep, 4096);
+	buf_addf(&keep, "%s.refused", path != NULL ? path : "");
+	if (path != NULL && a->f->ct != CT_MAIL && keep.p != NULL && file_read(a->c, path, &b, e) == RC_OK)
+		kept = file_write(a->c, keep.p, b.p != NULL ? b.p : "", b.len, e) == RC_OK;
+	complain(a->c, "%s/%s: %s The server's version is back%s%s.", a->f->path, o->file, message, kept ? "; yours is in " : "", kept ? keep.p : "");
+	buf_fini(&b);
+	buf_fini(&keep);
+	mem_free(path);
+	o->yields = true;
+	o->doubt = false;
+	(void)json_object_clear(o->sent);
+	(void)json_array_clear(o->blind);
+	return state_object_save(a->c, o, e);
+}
+
 static enum rc
 one_result(struct apply *a, const json_t *r, struct err *e)
 {
@@ -232,6 +278,9 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 		(void)snprintf(re, sizeof(re), "re.%s.%s", o->uuid, a->c->o.device);
 		return make_new(a, o, re, e);
 	}
+	if (json_string_value(json_object_get(x, "code")) != NULL && strcmp(json_string_value(json_object_get(x, "code")), "forbidden") == 0 && uuid != NULL &&
+	    in_created(a, uuid))
+		return not_allowed(a, o, json_string_value(json_object_get(x, "message")), e);
 	complain(a->c, "%s/%s: %s", a->f->path, o->file,
 	    json_string_value(json_object_get(x, "message")) != NULL ? json_string_value(json_object_get(x, "message")) :
 	    strcmp(status, "conflict") == 0 ? "changed on both sides; edit it again or take the server's version" : status);
@@ -242,20 +291,6 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 }
 
 /* ---- deletions ---- */
-
-static bool
-in_created(const struct apply *a, const char *uuid)
-{
-	const json_t *list = json_object_get(a->data, "created");
-
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *u = json_string_value(json_object_get(json_array_get(list, i), "uuid"));
-
-		if (u != NULL && strcmp(u, uuid) == 0)
-			return true;
-	}
-	return false;
-}
 
 static enum rc
 one_delete(struct apply *a, const char *uuid, struct err *e)
@@ -552,7 +587,8 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 	in = with_photo;
 	if (!fresh)
 		(void)look_again(a, o);
-	dirty = object_dirty(a->f->ct, o);
+	dirty = o->yields ? json_object() : object_dirty(a->f->ct, o);
+	o->yields = false;
 	if (o->gone) { /* a delete that is still to be answered: what comes now was not seen by the person */
 		(void)json_array_clear(o->blind);
 		(void)json_array_append_new(o->blind, json_string("*"));

@@ -22,7 +22,9 @@
 struct options {
 	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy;
 	unsigned limit;       /* objects a page */
-	bool watch, quiet;
+	bool watch, quiet, json;
+	char *const *command; /* what follows the options: folders, or rights FOLDER ...; none = keep in step */
+	int n_command;
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
 };
 
@@ -64,6 +66,7 @@ struct cobject {
 	json_t *base, *shadow;    /* objects */
 	json_t *sent;             /* field -> array of values sent since the last answer to them */
 	json_t *blind;            /* array of field names; "*" alone: all, later edits too (deleted at the server and kept here, F8) */
+	bool yields;              /* not stored: a right is missing, the server's version takes the place of what was changed here */
 	bool doubt;               /* sent, not answered */
 	bool gone;                /* deleted here, not answered */
 	int64_t size, mtime_ns;
@@ -142,8 +145,8 @@ char *mail_name_with_flags(const char *name, int64_t flags);
 json_t *object_dirty(enum content ct, const struct cobject *o);
 MUST_CHECK enum rc object_reread(struct client *c, const struct cfolder *f, struct cobject *o, bool *missing, struct err *e);
 MUST_CHECK enum rc scan_folder(struct client *c, const struct cfolder *f, struct cobject ***objects, size_t *n, struct err *e);
-/** scan_new_folders - directories that are no folder yet, and folders whose directory has another name or place now. */
-MUST_CHECK enum rc scan_new_folders(struct client *c, json_t *created, json_t *modified, struct err *e);
+/** scan_new_folders - directories that are no folder yet, and folders whose directory has another name or place now (MOVED: uuid -> path). */
+MUST_CHECK enum rc scan_new_folders(struct client *c, const json_t *tree, json_t *created, json_t *modified, json_t *moved, struct err *e);
 uint64_t scan_fingerprint(struct client *c);
 
 /* request.c, apply.c */
@@ -187,6 +190,10 @@ MUST_CHECK enum rc attach_forget(struct client *c, const struct cfolder *f, cons
 
 /* folders.c */
 MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
+
+/* rights.c */
+bool command_known(const char *name);
+MUST_CHECK enum rc command_run(struct client *c, struct err *e);
 
 /* run.c */
 MUST_CHECK enum rc folder_sync(struct client *c, struct cfolder *f, struct err *e);

@@ -118,7 +118,7 @@ run_once(struct client *c, struct err *e)
 		if (f[i].id == 0)
 			continue;
 		rc = folder_sync(c, &f[i], e);
-		if (rc == RC_NOTFOUND) { /* gone since the hierarchy was read: the next run sees it */
+		if (rc == RC_NOTFOUND || rc == RC_FORBIDDEN) { /* gone or closed since the hierarchy was read: the next run sees it */
 			complain(c, "%s: %s", f[i].path, e->text);
 			rc = RC_OK;
 		}

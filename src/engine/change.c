@@ -87,6 +87,7 @@ plan(struct work *w, bool moved_checked, struct err *e)
 		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
 	};
 	struct write_entry *mine;
+	struct fmask hidden;
 	char rev[REV_TEXT];
 	size_t n = 0;
 	enum rc rc;
@@ -102,7 +103,8 @@ plan(struct work *w, bool moved_checked, struct err *e)
 		intent.f = photo_as_known(w, intent.f, intent.nf);
 		in.writes = mine;
 		in.n_writes = n;
-		row_rev(op->g->keys, op->t.ct, w->row, rev);
+		sync_hidden_of(&op->cur.c, w->row, &hidden);
+		row_rev(op->g->keys, op->t.ct, w->row, &hidden, rev);
 		in.row_rev = rev;
 	}
 	sync_plan_change(&in, &w->p);

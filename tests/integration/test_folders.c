@@ -194,8 +194,8 @@ START_TEST(life_of_a_folder)
 	size_t n;
 
 	hierarchy(&d, "dora", module);
-	(void)snprintf(a, sizeof(a), "%s", module);
-	hierarchy(&other, "dora", strcat(a, "-2"));
+	(void)snprintf(a, sizeof(a), "%s-2", module);
+	hierarchy(&other, "dora", a);
 	/* the answer is lost: the same folder again, once */
 	req = request(&d, one(json_pack("{s:s,s:s,s:s}", "clientId", "one", "title", "One", "module", module)), NULL, NULL);
 	json_decref(good(&d, "syncUpdate", req));
