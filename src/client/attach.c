@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_LOST_ADDS 5 /* answers to one attachment that may get lost before it waits for the next run */
@@ -24,14 +25,19 @@ is_attachments_dir(const char *name)
 }
 
 char *
-side_dir(const struct cfolder *f, const char *file)
+side_dir(const struct cfolder *f, const char *file, int64_t day_ms)
 {
-	char *path = path_join(f->path, file), *dir = NULL;
+	char *path = path_join(f->path, file), *dir = NULL, day[16] = "";
+	time_t t = (time_t)(day_ms / 1000);
+	struct tm tm;
 	struct buf b;
 
 	buf_init(&b, 8192);
+	if (day_ms != 0 && gmtime_r(&t, &tm) != NULL)
+		(void)strftime(day, sizeof(day), ".%Y%m%d", &tm);
 	if (path != NULL) {
 		buf_adds(&b, path);
+		buf_adds(&b, day);
 		buf_adds(&b, ATTACHMENTS);
 		dir = buf_take(&b, NULL);
 	}
@@ -280,10 +286,12 @@ follow(const struct side *s, const char *old)
 	mem_free(full_to);
 }
 
+/* MASTER: the object whose file says O; O itself but for exceptions of a series. */
 static enum rc
-one_object(struct client *c, const struct cfolder *f, const struct cobject *o, struct err *e)
+one_object(struct client *c, const struct cfolder *f, const struct cobject *o, const struct cobject *master, struct err *e)
 {
-	struct side s = { .c = c, .f = f, .o = o, .dir = side_dir(f, o->file) };
+	int64_t day = master != o ? json_integer_value(json_object_get(o->base, "recurrence_date_position")) : 0;
+	struct side s = { .c = c, .f = f, .o = o, .dir = side_dir(f, master->file, day) };
 	char *version = NULL, *old = NULL;
 	const char *name;
 	bool there;
@@ -298,7 +306,10 @@ one_object(struct client *c, const struct cfolder *f, const struct cobject *o, s
 	there = is_there(c, s.dir);
 	if (version == NULL && !there && strcmp(s.version, "0/0") == 0)
 		goto out;
-	rc = attach_rows(c, o->id, &s.rows, &s.n, e);
+	if (version == NULL) /* before the first file: who removes the object has to know where they are */
+		rc = attach_listed_put(c, o->id, "?", name, e);
+	if (rc == RC_OK)
+		rc = attach_rows(c, o->id, &s.rows, &s.n, e);
 	if (rc == RC_OK && (version == NULL || strcmp(version, s.version) != 0))
 		rc = side_from_server(&s, e);
 	if (rc == RC_OK)
@@ -334,8 +345,7 @@ any_directory(const struct client *c, const struct cfolder *f)
 enum rc
 attach_sync(struct client *c, const struct cfolder *f, struct err *e)
 {
-	struct cobject **o = NULL;
-	size_t n = 0;
+	struct objlist l = { 0 };
 	bool any;
 	enum rc rc;
 
@@ -344,22 +354,29 @@ attach_sync(struct client *c, const struct cfolder *f, struct err *e)
 	rc = attach_any(c, f->id, &any, e);
 	if (rc != RC_OK || (!any && !any_directory(c, f)))
 		return rc; /* a folder without attachments costs a query and a look into its directory */
-	rc = state_objects(c, f->id, &o, &n, e);
-	for (size_t i = 0; i < n && rc == RC_OK && !client_stop; i++)
-		if (o[i]->uuid[0] != '\0' && !o[i]->gone)
-			rc = one_object(c, f, o[i], e);
-	cobjects_free(o, n);
+	rc = state_objects(c, f->id, &l, e);
+	for (size_t i = 0; i < l.n && rc == RC_OK && !client_stop; i++) {
+		const struct cobject *o = l.v[i], *master = o->series != 0 ? series_master(&l, o) : o;
+
+		if (o->uuid[0] != '\0' && !o->gone && master != NULL && master->file[0] != '\0')
+			rc = one_object(c, f, o, master, e);
+	}
+	objlist_free(&l);
 	return rc;
 }
 
 enum rc
 attach_forget(struct client *c, const struct cfolder *f, const struct cobject *o, struct err *e)
 {
-	char *dir = side_dir(f, o->file);
 	struct cattach *rows = NULL;
+	char *version, *name, *dir = NULL;
 	size_t n = 0;
-	enum rc rc = dir != NULL ? attach_rows(c, o->id, &rows, &n, e) : err_set(e, RC_NOMEM, "out of memory");
+	enum rc rc = attach_listed(c, o->id, &version, &name, e);
 
+	if (rc == RC_OK && name != NULL) {
+		dir = path_join(f->path, name);
+		rc = dir != NULL ? attach_rows(c, o->id, &rows, &n, e) : err_set(e, RC_NOMEM, "out of memory");
+	}
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {
 		char *path = path_join(dir, rows[i].name);
 
@@ -368,5 +385,7 @@ attach_forget(struct client *c, const struct cfolder *f, const struct cobject *o
 	}
 	cattach_free(rows, n);
 	mem_free(dir);
+	mem_free(name);
+	mem_free(version);
 	return rc;
 }

@@ -17,7 +17,8 @@ struct side {
 };
 
 /* attach.c */
-char *side_dir(const struct cfolder *f, const char *file);
+/** side_dir - path of the directory beside FILE; DAY of an exception that is in its series' file, else 0. */
+char *side_dir(const struct cfolder *f, const char *file, int64_t day_ms);
 enum rc side_tell(struct side *s, const char *name, enum rc rc, struct err *e);
 json_t *side_body(const struct side *s, const char *aid);
 /** side_row_add - takes NAME; NULL = out of memory. */

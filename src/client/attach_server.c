@@ -211,7 +211,7 @@ on_attachment(void *arg, const char *name, const void *p, size_t n)
 enum rc
 attach_extract(struct client *c, const struct cfolder *f, const char *file, const void *text, size_t n, struct err *e)
 {
-	struct extract x = { .s = { .c = c, .f = f, .dir = side_dir(f, file) }, .e = e };
+	struct extract x = { .s = { .c = c, .f = f, .dir = side_dir(f, file, 0) }, .e = e };
 
 	if (x.s.dir == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");

@@ -107,6 +107,17 @@ give_gone(struct answer *an, int64_t id, struct err *e)
 	return deleted_add(an, id, e);
 }
 
+/* OX's id of the series stays here: a client gets the uuid that the series has in this folder. */
+static void
+item_series(struct op *op, struct answer_item *it)
+{
+	int i = model_field(model_content(CT_CALENDAR), "recurrence_id");
+	const char *series = i >= 0 ? object_get_str(it->object, (unsigned)i) : NULL;
+
+	if (series != NULL)
+		uuid_make(op->g->keys, op->t.tag, model_id(op->g->keys, series), &it->series);
+}
+
 /* What of R a modification brings: ALSO (may be NULL) are fields that the device gets from now on. */
 static void
 item_fields(struct answer *an, struct answer_item *it, const struct row *r, const struct touched *sent, const struct fmask *also)
@@ -176,6 +187,8 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	row_rev(op->g->keys, op->t.ct, r, &holds, it->rev);
 	if (r->client_id != NULL && strncmp(r->client_id, op->s->n->owner, own) == 0 && r->client_id[own] == '/')
 		it->client_id = r->client_id + own + 1;
+	if (op->t.ct == CT_CALENDAR)
+		item_series(op, it);
 	if (!whole)
 		item_fields(an, it, r, sent, also);
 	return op->t.ct == CT_FOLDER ? tree_item(op, it, e) : notice_of_item(op, it, e);
@@ -564,6 +577,8 @@ op_reconcile(struct op *op, struct err *e)
 	struct row **rows;
 	struct uuid u;
 	size_t n, live = 0;
+	uint64_t former = 0;
+	bool renamed = former_tag(op, &former);
 	enum rc rc;
 
 	if (pairs == NULL)
@@ -573,7 +588,7 @@ op_reconcile(struct op *op, struct err *e)
 		size_t len = strlen(req->pair_rev[i]);
 
 		p->uuid = req->pair_uuid[i];
-		p->valid = uuid_id(op->g->keys, op->t.tag, &p->uuid, &p->id);
+		p->valid = uuid_id(op->g->keys, op->t.tag, &p->uuid, &p->id) || (renamed && uuid_id(op->g->keys, former, &p->uuid, &p->id));
 		if (!p->valid)
 			p->id = INT64_MIN;
 		if (len < sizeof(p->rev))
@@ -596,6 +611,10 @@ op_reconcile(struct op *op, struct err *e)
 			rows[live++] = rows[i];
 	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, &op->hidden); /* reading contents may have moved the index on */
 	rc = keep_newest(op, rows, live, e);
+	if (rc != RC_OK)
+		return rc;
+	if (renamed)
+		rc = renamed_list(op, pairs, req->n_pairs, rows, live, e);
 	if (rc != RC_OK)
 		return rc;
 	/* what OX cannot show is not compared: it is not gone, and would fill every page */

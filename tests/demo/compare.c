@@ -78,11 +78,30 @@ by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* What a text says, in one canonical line: the fields that a file can hold. */
+/* The exceptions of a series in the order of their days: a file may have them in any. */
+static void
+sort_by_day(json_t *list)
+{
+	static const char day[] = "recurrence_date_position";
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		for (size_t k = json_array_size(list) - 1; k > i; k--) {
+			json_t *a = json_incref(json_array_get(list, k - 1)), *b = json_incref(json_array_get(list, k));
+
+			if (json_integer_value(json_object_get(a, day)) > json_integer_value(json_object_get(b, day))) {
+				(void)json_array_set(list, k - 1, b);
+				(void)json_array_set(list, k, a);
+			}
+			json_decref(a);
+			json_decref(b);
+		}
+}
+
+/* What a text says, in one canonical line: the fields that a file can hold; of a series with its exceptions. */
 static char *
 canonical(enum content ct, const char *name, const void *p, size_t n)
 {
-	json_t *o;
+	json_t *o, *overrides;
 	struct err e;
 	char *s, hash[65];
 
@@ -94,15 +113,19 @@ canonical(enum content ct, const char *name, const void *p, size_t n)
 		buf_addf(&b, "flags %lld octets %s", (long long)mail_flags_of_name(name), hash);
 		return buf_take(&b, NULL);
 	}
-	if (text_to_object(ct, name, p, n, &o, &e) != RC_OK) {
+	if (text_to_object(ct, name, p, n, &o, &overrides, &e) != RC_OK) {
 		struct buf b;
 
 		buf_init(&b, 0);
 		buf_addf(&b, "unreadable %s: %s", name, e.text);
 		return buf_take(&b, NULL);
 	}
+	sort_by_day(overrides);
+	if (json_array_size(overrides) > 0)
+		(void)json_object_set(o, "exceptions", overrides);
 	s = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(o);
+	json_decref(overrides);
 	return s;
 }
 
@@ -159,52 +182,59 @@ server_photo(struct ox_session *s, const struct folder_cmp *f, const struct obje
 	buf_fini(&text);
 }
 
-static struct bag *
-server_attachments(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
-{
-	static struct bag bag;
-	struct arena *a = arena_new(0);
-	struct ox_attachment *list = NULL;
-	struct err e;
-	size_t n = 0;
+/* What is no field of an object, for this comparison alone. */
+#define ATTACHED "attached files"
 
-	if (a == NULL || (object_get_i64(o, (unsigned)model_field(model_content(f->ct), "number_of_attachments"), 0) > 0 &&
-	    ox_attachments(s, a, f->ct, f->oxid, o->id, &list, &n, &e) != RC_OK))
+static void
+server_attachments(struct ox_session *s, const struct folder_cmp *f, const struct object *o, json_t *j)
+{
+	struct arena *a = arena_new(0);
+	struct ox_attachment *list;
+	json_t *lines = json_array();
+	struct err e;
+	size_t n;
+
+	if (a == NULL || ox_attachments(s, a, f->ct, f->oxid, o->id, &list, &n, &e) != RC_OK)
 		die("attachments", &e);
 	for (size_t i = 0; i < n; i++) {
 		struct buf octets;
+		char *line;
 
 		buf_init(&octets, 0);
 		if (ox_attachment_octets(s, f->ct, f->oxid, o->id, list[i].id, &octets, &e) != RC_OK)
 			die("an attachment", &e);
-		bag_add(&bag, attachment_line(list[i].name, octets.p, octets.len));
+		line = attachment_line(list[i].name, octets.p, octets.len);
+		(void)json_array_append_new(lines, json_string(line));
+		mem_free(line);
 		buf_fini(&octets);
 	}
+	(void)json_object_set_new(j, ATTACHED, lines);
 	arena_free(a);
-	return &bag;
 }
 
 static char *
+server_mail(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
+{
+	struct buf b;
+	char *name, *line;
+	struct err e;
+
+	buf_init(&b, 0);
+	if (ox_mail_raw(s, f->oxid, o->id, o->oxid, &b, &e) != RC_OK)
+		die("a mail", &e);
+	name = mail_name_with_flags("m.eml", object_get_i64(o, (unsigned)model_field(model_content(CT_MAIL), "flags"), 0));
+	line = canonical(CT_MAIL, name, b.p != NULL ? b.p : "", b.len);
+	mem_free(name);
+	buf_fini(&b);
+	return line;
+}
+
+static json_t *
 server_object(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
 {
 	const struct content_type *t = model_content(f->ct);
-	struct buf b;
-	json_t *j;
-	char *text = NULL, *name, *line;
-	struct err e;
-	size_t n;
+	json_t *j = json_object();
 
-	buf_init(&b, 0);
-	if (f->ct == CT_MAIL) {
-		if (ox_mail_raw(s, f->oxid, o->id, o->oxid, &b, &e) != RC_OK)
-			die("a mail", &e);
-		name = mail_name_with_flags("m.eml", object_get_i64(o, (unsigned)model_field(t, "flags"), 0));
-		line = canonical(CT_MAIL, name, b.p != NULL ? b.p : "", b.len);
-		mem_free(name);
-		buf_fini(&b);
-		return line;
-	}
-	j = json_object();
 	for (size_t i = 0; i < t->n_fields; i++)
 		/* 0 and false of these say "not set" in a row of OX */
 		if (o->v[i] != NULL && (t->fields[i].flags & FF_NODELIVER) == 0 &&
@@ -212,12 +242,60 @@ server_object(struct ox_session *s, const struct folder_cmp *f, const struct obj
 			(void)json_object_set(j, t->fields[i].name, o->v[i]);
 	if (json_object_get(j, "image_last_modified") != NULL)
 		server_photo(s, f, o, j);
-	if (object_to_text(f->ct, j, &text, &n, &e) != RC_OK)
-		die("an object of the server", &e);
-	line = with_attachments(canonical(f->ct, "server", text, n), server_attachments(s, f, o));
-	json_decref(j);
-	free(text); /* pim's own allocation */
-	return line;
+	if (json_object_get(j, "number_of_attachments") != NULL)
+		server_attachments(s, f, o, j);
+	return j;
+}
+
+static struct bag *
+bag_of(const json_t *lines)
+{
+	static struct bag bag;
+
+	for (size_t i = 0; i < json_array_size(lines); i++)
+		bag_add(&bag, mem_dup_str(json_string_value(json_array_get(lines, i))));
+	return &bag;
+}
+
+static bool
+is_series(const json_t *o)
+{
+	return json_integer_value(json_object_get(o, "recurrence_type")) > 0;
+}
+
+static bool
+same_series(const json_t *a, const json_t *b)
+{
+	const char *x = json_string_value(json_object_get(a, "recurrence_id")), *y = json_string_value(json_object_get(b, "recurrence_id"));
+
+	return x != NULL && y != NULL && strcmp(x, y) == 0;
+}
+
+/* One line an object; an exception is part of its series' line where that is in the folder. */
+static void
+server_lines(struct folder_cmp *f, const json_t *all)
+{
+	const json_t *o, *x;
+	size_t i, k, n;
+
+	json_array_foreach(all, i, o) {
+		json_t *exceptions = json_array();
+		bool part = false;
+		char *text = NULL;
+		struct err e;
+
+		json_array_foreach(f->ct == CT_CALENDAR && json_object_get(o, "recurrence_id") != NULL ? all : NULL, k, x) {
+			part = part || (!is_series(o) && is_series(x) && same_series(o, x));
+			if (is_series(o) && !is_series(x) && same_series(o, x))
+				(void)json_array_append(exceptions, (json_t *)(uintptr_t)x);
+		}
+		if (!part && object_to_text(f->ct, o, exceptions, &text, &n, &e) != RC_OK)
+			die("an object of the server", &e);
+		if (!part)
+			bag_add(&f->server, with_attachments(canonical(f->ct, "server", text, n), bag_of(json_object_get(o, ATTACHED))));
+		free(text); /* pim's own allocation */
+		json_decref(exceptions);
+	}
 }
 
 static void
@@ -225,6 +303,7 @@ read_server_folder(struct ox_session *s, const struct model_keys *keys, struct f
 {
 	struct arena *a = arena_new(0);
 	struct sighting *rows;
+	json_t *all = json_array();
 	struct err e;
 	size_t n;
 
@@ -243,9 +322,14 @@ read_server_folder(struct ox_session *s, const struct model_keys *keys, struct f
 		if (ox_list(s, a, f->ct, f->oxid, ids, oxids, k, &o, &got, &e) != RC_OK)
 			die(f->path, &e);
 		for (size_t j = 0; j < got; j++)
-			bag_add(&f->server, server_object(s, f, o[j]));
+			if (f->ct == CT_MAIL)
+				bag_add(&f->server, server_mail(s, f, o[j]));
+			else
+				(void)json_array_append_new(all, server_object(s, f, o[j]));
 		object_drop_all(o, got);
 	}
+	server_lines(f, all);
+	json_decref(all);
 	arena_free(a);
 }
 

@@ -45,9 +45,10 @@ const struct status *status_of_http(int http);
 const struct status *status_of(enum rc rc, const struct err *e);
 /**
  * status_write_error - append the error object {code, message, details} of S and E to B.
- * @where  prefix of E's path ("created[3]"), or "".
+ * @where      prefix of E's path ("created[3]"), or "".
+ * @conflicts  what an appointment collides with (struct write_how), or NULL
  */
-void status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where);
+void status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where, const json_t *conflicts);
 
 /* ---- one request in work ---- */
 
@@ -90,6 +91,7 @@ enum rc cmd_sync_estimate(struct call *c);
 enum rc cmd_reconcile(struct call *c);
 enum rc cmd_ping(struct call *c);
 enum rc cmd_get_mail(struct call *c);
+enum rc cmd_respond_to_invitation(struct call *c);
 enum rc cmd_get_permissions(struct call *c);
 enum rc cmd_set_permissions(struct call *c);
 enum rc cmd_get_photo(struct call *c);
@@ -204,6 +206,7 @@ const char *policy_name(enum sync_policy p);
 /** answer_write_* - parts of the answer to a sync, as members of an object that is open in B. */
 void answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key);
 void answer_write_deleted(struct buf *b, const struct sync_answer *a);
+void answer_write_renamed(struct buf *b, const struct sync_answer *a);
 /** answer_write_notices - what of FOLDER the client does not get; no member when there is nothing to tell. */
 void answer_write_notices(struct buf *b, const struct folder_ref *folder, const struct sync_answer *a);
 void answer_write_results(struct buf *b, const struct sync_request *req, const struct sync_answer *a);
