@@ -136,6 +136,10 @@ struct client_change {
 	struct fmask blind;
 	const void *raw;         /* mail create: the RFC 822 octets */
 	size_t raw_len;
+	bool ignore_conflicts;   /* appointments: store it although it collides */
+	bool silent;             /* appointments, tasks: no mail to the participants */
+	bool has_series;         /* appointment create: an exception of SERIES, in the place of FF_ONCE field recurrence_id */
+	struct uuid series;
 	bool has_move;           /* move into another folder of the same type; folders: `parent` was sent (also on create) */
 	struct uuid move_to;     /* folders: the new parent, all zero = top */
 };
@@ -166,6 +170,7 @@ struct answer_item {
 	const struct object *object;
 	struct fmask fields;     /* !whole: fields to deliver (v[] NULL = cleared) */
 	struct fmask own;        /* fields whose value is this device's own (not foreign, F8) */
+	struct uuid series;      /* appointments with recurrence_id: uuid of the series, which may be out of this client's sight */
 	bool truncated;          /* a mail too large to be fetched unasked */
 	/* folders only */
 	struct uuid parent;      /* uuid of the parent, zero = top */
@@ -181,6 +186,7 @@ struct answer_result {
 	struct fmask lost;       /* conflict: the client's values of these lost; they are kept for a while and can be restored */
 	bool failed;             /* OX or a rule refused it; ERR says why; nothing was changed by it */
 	struct err err;
+	json_t *conflicts;       /* failed with code OX_CONFLICTS: what it collides with (struct write_how); engine_sync_done drops it */
 };
 /** A mail whose uuid is another one since its folder was renamed. */
 struct renamed_uuid {
@@ -232,6 +238,21 @@ void engine_sync_done(struct sync_answer *out);
 /** engine_mail_raw - the octets of one mail of FOLDER into OUT. */
 MUST_CHECK enum rc engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e);
 
+/** An answer to an invitation. */
+struct respond_request {
+	struct uuid folder, uuid;
+	struct ox_response response; /* occurrence: a day of the series UUID, -1 = all of it */
+};
+/**
+ * engine_respond - answer the invitation UUID, an appointment or a task that the user takes part in, for him.
+ *
+ * Any number of times: the last one counts, and one that is there already is not sent to OX again.  Other devices of everybody
+ * concerned are woken; to this one it is no foreign change.
+ * @uuid  what holds the answer now: the object, or the exception that OX made of the occurrence
+ * Errors: RC_NOTFOUND object or occurrence; RC_FORBIDDEN the user is no participant; RC_PROTO neither appointment nor task; RC_TIMEOUT it may
+ * have arrived: ask again; and those of engine_sync.
+ */
+MUST_CHECK enum rc engine_respond(struct engine_session *s, struct arena *a, const struct respond_request *req, struct uuid *uuid, struct err *e);
 /* ---- permissions ---- */
 
 /** One entry of a folder's permissions; strings live in the arena. */

@@ -83,8 +83,7 @@ folder_path(const json_t *tree, const char *uuid, unsigned depth)
 static enum rc
 folder_gone(struct client *c, struct cfolder *f, struct err *e)
 {
-	struct cobject **o;
-	size_t n;
+	struct objlist l = { 0 };
 	char *full = full_path(c, f->path);
 	enum rc rc = state_begin(c, e);
 
@@ -93,14 +92,17 @@ folder_gone(struct client *c, struct cfolder *f, struct err *e)
 		return rc;
 	}
 	/* files and folder in one: files removed of a folder that the state still has would look like deletions made here */
-	rc = state_objects(c, f->id, &o, &n, e);
-	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		char *path = path_join(f->path, o[i]->file);
+	rc = state_objects(c, f->id, &l, e);
+	for (size_t i = 0; i < l.n && rc == RC_OK; i++) {
+		char *path;
 
-		rc = path != NULL ? state_todo(c, o[i]->id, path, NULL, 0, o[i]->hash, e) : err_set(e, RC_NOMEM, "out of memory");
+		if (l.v[i]->series != 0)
+			continue; /* said in its series' file */
+		path = path_join(f->path, l.v[i]->file);
+		rc = path != NULL ? state_todo(c, l.v[i]->id, path, NULL, 0, l.v[i]->hash, e) : err_set(e, RC_NOMEM, "out of memory");
 		mem_free(path);
 	}
-	cobjects_free(o, n);
+	objlist_free(&l);
 	if (rc == RC_OK)
 		rc = state_folder_drop(c, f->id, e);
 	if (rc == RC_OK)

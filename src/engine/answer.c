@@ -107,6 +107,17 @@ give_gone(struct answer *an, int64_t id, struct err *e)
 	return deleted_add(an, id, e);
 }
 
+/* OX's id of the series stays here: a client gets the uuid that the series has in this folder. */
+static void
+item_series(struct op *op, struct answer_item *it)
+{
+	int i = model_field(model_content(CT_CALENDAR), "recurrence_id");
+	const char *series = i >= 0 ? object_get_str(it->object, (unsigned)i) : NULL;
+
+	if (series != NULL)
+		uuid_make(op->g->keys, op->t.tag, model_id(op->g->keys, series), &it->series);
+}
+
 /* What of R a modification brings: ALSO (may be NULL) are fields that the device gets from now on. */
 static void
 item_fields(struct answer *an, struct answer_item *it, const struct row *r, const struct touched *sent, const struct fmask *also)
@@ -176,6 +187,8 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	row_rev(op->g->keys, op->t.ct, r, &holds, it->rev);
 	if (r->client_id != NULL && strncmp(r->client_id, op->s->n->owner, own) == 0 && r->client_id[own] == '/')
 		it->client_id = r->client_id + own + 1;
+	if (op->t.ct == CT_CALENDAR)
+		item_series(op, it);
 	if (!whole)
 		item_fields(an, it, r, sent, also);
 	return op->t.ct == CT_FOLDER ? tree_item(op, it, e) : notice_of_item(op, it, e);

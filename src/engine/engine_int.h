@@ -226,6 +226,7 @@ void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);
 bool quick_unchanged(struct engine_session *s, const struct sync_request *req, enum content *ct);
 void quick_note(struct op *op, const struct store_cursor *cur, bool complete);
 void quick_forget(struct op *op);
+enum rc quick_forget_device(struct engine_session *s, struct store_conn *c, struct err *e);
 bool quick_fresh(struct op *op);
 msec_t quick_alive(struct op *op);
 

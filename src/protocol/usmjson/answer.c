@@ -61,6 +61,19 @@ set_fields(const struct object *o, struct fmask *out)
 			fmask_set(out, i);
 }
 
+/* an exception, or the series itself, names the series by its uuid; OX's id of it stays here */
+static void
+write_series(struct buf *b, const struct answer_item *it, struct fmask *only)
+{
+	int i = model_field(model_content(CT_CALENDAR), "recurrence_id");
+
+	if (i < 0 || !fmask_has(only, (unsigned)i) || it->object->v[i] == NULL)
+		return;
+	fmask_clear(only, (unsigned)i);
+	js_key(b, "recurrence_id");
+	js_uuid(b, &it->series);
+}
+
 static void
 write_item(struct buf *b, const struct sync_answer *a, const struct answer_item *it)
 {
@@ -99,6 +112,8 @@ write_item(struct buf *b, const struct sync_answer *a, const struct answer_item 
 		fmask_clear(&only, (unsigned)parent);
 		write_owner(b, it);
 	}
+	if (a->ct == CT_CALENDAR)
+		write_series(b, it, &only);
 	(void)object_text(b, it->object, &only, FF_NODELIVER | FF_APART, false);
 	buf_addc(b, '}');
 }
@@ -258,7 +273,7 @@ write_result(struct buf *b, const struct sync_request *req, enum content ct, con
 	if (r->failed) {
 		change_path(req, r->change, where, sizeof(where));
 		js_key(b, "error");
-		status_write_error(b, status_of(r->err.rc, &r->err), &r->err, where);
+		status_write_error(b, status_of(r->err.rc, &r->err), &r->err, where, r->conflicts);
 	}
 	buf_addc(b, '}');
 }

@@ -111,6 +111,11 @@ static const struct bad rows[] = {
 	/* getMail */
 	{ "/getMail", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
 	{ "/getMail", "{\"folder\":null,\"uuid\":\"" U1 "\"}", "bad-request", "folder" },
+	/* respondToInvitation */
+	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}", "bad-request", "response" },
+	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"yes\"}", "bad-request", "response" },
+	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\",\"occurrence\":1}", "bad-request", "occurrence" },
+	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\",\"message\":7}", "bad-request", "message" },
 	/* permissions */
 	{ "/reconcile", "{\"pairs\":[],\"formerly\":null}", "bad-request", "formerly" },
 	{ "/getPermissions", "{\"folder\":null}", "bad-request", "folder" },
@@ -171,6 +176,12 @@ static const struct typed_row typed[] = {
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"rev\":\"" R1 "\"}]", "created[0].rev" },
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"folder\":\"" U1 "\"}]", "created[0].folder" },
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"parent\":\"" U1 "\"}]", "created[0].parent" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"ignoreConflicts\":true}]", "created[0].ignoreConflicts" },
+	{ CT_TASK, false, "\"created\":[{\"clientId\":\"c1\",\"title\":\"a\",\"ignoreConflicts\":true}]", "created[0].ignoreConflicts" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"notify\":false}]", "created[0].notify" },
+	{ CT_TASK, false, "\"created\":[{\"clientId\":\"c1\",\"title\":\"a\",\"recurrence_id\":\"" U1 "\"}]", "created[0].recurrence_id" },
+	{ CT_CALENDAR, false, "\"created\":[{\"clientId\":\"c1\",\"title\":\"a\",\"recurrence_id\":\"17\"}]", "created[0].recurrence_id" },
+	{ CT_TASK, false, "\"created\":[{\"clientId\":\"c1\",\"title\":\"a\",\"start_date\":0}]", "created[0].start_date" },
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"raw\":\"QUJD\"}]", "created[0].raw" },
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"objectType\":\"task\"}]", "created[0].objectType" },
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"nonsense\":\"a\"}]", "created[0].nonsense" },
