@@ -102,6 +102,14 @@ setup(void)
 	keys = model_keys_new(master);
 }
 
+/* A server that has no legacy calendar any more. */
+static void
+setup_chronos(void)
+{
+	setup();
+	control("modules", "{\"without\":[\"calendar\"]}");
+}
+
 static void
 teardown(void)
 {
@@ -566,7 +574,7 @@ main(void)
 {
 	SRunner *r;
 	Suite *s = suite_create("backend against oxsim");
-	TCase *t = tcase_create("all");
+	TCase *t = tcase_create("all"), *c = tcase_create("without the legacy calendar");
 	int failed;
 
 	if (access(sim_path(), X_OK) != 0) {
@@ -591,6 +599,14 @@ main(void)
 	tcase_add_test(t, times_are_utc_whatever_the_users_zone);
 	tcase_add_test(t, others_folders_are_not_there);
 	tcase_add_test(t, faults_of_every_kind);
+	suite_add_tcase(s, c);
+	tcase_add_checked_fixture(c, setup_chronos, teardown);
+	tcase_set_timeout(c, 20);
+	tcase_add_test(c, series_exceptions_and_conflicts);
+	tcase_add_test(c, many_updates_in_one_request);
+	tcase_add_test(c, times_are_utc_whatever_the_users_zone);
+	tcase_add_test(c, others_folders_are_not_there);
+	tcase_add_test(c, faults_of_every_kind);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

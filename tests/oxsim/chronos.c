@@ -207,7 +207,7 @@ put_flags(struct req *r, const struct ent *e, const struct occ *occ)
 	sb_ch(b, '[');
 	if (o->nat > 0)
 		sb_str(b, "\"attachments\",");
-	if (a != NULL && a->alarm >= 0)
+	if (a != NULL && (a->alarm >= 0 || a->alarms != NULL))
 		sb_str(b, "\"alarms\",");
 	if (scheduled)
 		sb_str(b, "\"scheduled\",");
@@ -252,7 +252,7 @@ put_alarms(struct req *r, const struct ent *e)
 	const struct attendee *a = viewer(r, e);
 	char *uid;
 
-	if (a == NULL || a->alarm < 0)
+	if (a == NULL || (a->alarm < 0 && a->alarms == NULL))
 		return false;
 	if (a->alarms != NULL) {
 		sb_str(r->out, a->alarms);
