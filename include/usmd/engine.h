@@ -105,6 +105,10 @@ struct client_change {
 	struct fmask blind;
 	const void *raw;         /* mail create: the RFC 822 octets */
 	size_t raw_len;
+	bool ignore_conflicts;   /* appointments: store it although it collides */
+	bool silent;             /* appointments, tasks: no mail to the participants */
+	bool has_series;         /* appointment create: an exception of SERIES, in the place of FF_ONCE field recurrence_id */
+	struct uuid series;
 	bool has_move;           /* move into another folder of the same type; folders: `parent` was sent (also on create) */
 	struct uuid move_to;     /* folders: the new parent, all zero = top */
 };
@@ -134,6 +138,7 @@ struct answer_item {
 	struct fmask fields;     /* !whole: fields to deliver (v[] NULL = cleared) */
 	struct fmask own;        /* fields whose value is this device's own (not foreign, F8) */
 	struct uuid parent;      /* folders only: uuid of the parent, zero = top */
+	struct uuid series;      /* appointments with recurrence_id: uuid of the series, which may be out of this client's sight */
 };
 struct answer_result {
 	size_t change;           /* index in the request */
@@ -143,6 +148,7 @@ struct answer_result {
 	struct fmask lost;       /* conflict: the client's values of these lost; they are kept for a while and can be restored */
 	bool failed;             /* OX or a rule refused it; ERR says why; nothing was changed by it */
 	struct err err;
+	json_t *conflicts;       /* failed with code OX_CONFLICTS: what it collides with (struct write_how); engine_sync_done drops it */
 };
 struct sync_answer {
 	bool has_syncid;
@@ -171,6 +177,22 @@ void engine_sync_done(struct sync_answer *out);
 
 /** engine_mail_raw - the octets of one mail of FOLDER into OUT. */
 MUST_CHECK enum rc engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e);
+
+/** An answer to an invitation. */
+struct respond_request {
+	struct uuid folder, uuid;
+	struct ox_response response; /* occurrence: a day of the series UUID, -1 = all of it */
+};
+/**
+ * engine_respond - answer the invitation UUID, an appointment or a task that the user takes part in, for him.
+ *
+ * Any number of times: the last one counts, and one that is there already is not sent to OX again.  Other devices of everybody
+ * concerned are woken; to this one it is no foreign change.
+ * @uuid  what holds the answer now: the object, or the exception that OX made of the occurrence
+ * Errors: RC_NOTFOUND object or occurrence; RC_FORBIDDEN the user is no participant; RC_PROTO neither appointment nor task; RC_TIMEOUT it may
+ * have arrived: ask again; and those of engine_sync.
+ */
+MUST_CHECK enum rc engine_respond(struct engine_session *s, struct arena *a, const struct respond_request *req, struct uuid *uuid, struct err *e);
 
 /* ---- ping ---- */
 

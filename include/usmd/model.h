@@ -89,6 +89,14 @@ bool fmask_empty(const struct fmask *m);
 
 /* ---- objects: content in flight, never stored ------------------------------------------------------------ */
 
+/** How an object is to be written, beside its values, and what stood in its way.  All zero = as always. */
+struct write_how {
+	bool ignore_conflicts; /* appointments: stored although participants are busy; a resource that is taken stays a refusal */
+	bool silent;           /* appointments, tasks: OX sends the participants no mail about it */
+	json_t *conflicts;     /* out: array of {title?, start_date, end_date, full_time?, shown_as, participants?, hard}: what it collides
+	                        * with, as far as the user may know; the caller's to json_decref */
+};
+
 /** An object as OX returned it or a client sent it.  Values are jansson values, one reference each owned here. */
 struct object {
 	enum content ct;
@@ -96,6 +104,7 @@ struct object {
 	const char *oxid;  /* OX's id as text, in the arena */
 	const char *folder;/* OX id of its folder, in the arena, or NULL */
 	msec_t lm;         /* last_modified_utc of OX; 0 = none (mail) */
+	struct write_how *how; /* borrowed, NULL = as always; of objects that are written */
 	bool broken;       /* OX names it, but fails whenever its content is asked for: only id, oxid and folder are set */
 	json_t **v;        /* one per field number, NULL = not set (or not asked for) */
 };

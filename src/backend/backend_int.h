@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
- * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, folders.c, mail.c.
+ * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, appointment.c, folders.c, mail.c.
  */
 #ifndef USMD_BACKEND_INT_H
 #define USMD_BACKEND_INT_H
@@ -222,6 +222,8 @@ struct pim_ops {
 	enum rc (*create)(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e);
 	enum rc (*update)(struct ox_session *s, const char *folder, const char *id, const struct object *o, const struct fmask *fields, msec_t lm, msec_t *new_lm, struct err *e);
 	enum rc (*remove)(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, struct err *e);
+	enum rc (*exception_find)(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e);
+	enum rc (*confirm)(struct ox_session *s, enum content ct, const char *folder, const char *id, const struct ox_response *response, msec_t *lm, struct err *e);
 	enum rc (*move)(struct ox_session *s, enum content ct, const char *folder, const char *id, const char *to, msec_t lm, msec_t *new_lm, struct err *e);
 };
 extern const struct pim_ops classic_ops, chronos_ops;
@@ -245,7 +247,7 @@ void listing_clear(struct listing *l);
 /** broken_object - an object that OX names and that cannot be read (WHY: a code for the log), with its id only. */
 MUST_CHECK enum rc broken_object(struct arena *a, enum content ct, const char *folder, int64_t id, const char *oxid, const char *why, struct object **out, struct err *e);
 
-/* the parts of classic_ops: read.c, listing.c, find.c, write.c */
+/* the parts of classic_ops: read.c, listing.c, find.c, write.c, appointment.c */
 void classic_updates_req(struct ox_req *r, enum content ct, const char *folder, msec_t since, const struct columns *c);
 void classic_updates_part(struct buf *b, enum content ct, const char *folder, msec_t since, const struct columns *c);
 void classic_list_req(struct ox_req *r, const struct wanted *w, size_t from, size_t n, const struct columns *c);
@@ -255,9 +257,31 @@ enum rc classic_find_uid(struct ox_session *s, struct arena *a, enum content ct,
 enum rc classic_create(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e);
 enum rc classic_update(struct ox_session *s, const char *folder, const char *id, const struct object *o, const struct fmask *fields, msec_t lm, msec_t *new_lm, struct err *e);
 enum rc classic_remove(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, struct err *e);
+enum rc classic_exception_find(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e);
+enum rc classic_confirm(struct ox_session *s, enum content ct, const char *folder, const char *id, const struct ox_response *response, msec_t *lm, struct err *e);
 enum rc classic_move(struct ox_session *s, enum content ct, const char *folder, const char *id, const char *to, msec_t lm, msec_t *new_lm, struct err *e);
-/** check_conflicts - RC_PROTO "CONFLICTS" when DATA lists appointments that are in the way; in the legacy module's words. */
-MUST_CHECK enum rc check_conflicts(const json_t *data, struct err *e);
+/* ---- write.c: shared with appointment.c ---- */
+
+/** write_params - what every write of CT needs: its field names for complaints, UTC. */
+void write_params(struct ox_req *r, enum content ct);
+/** write_fields - the FIELDS of O as members, null for one that is not set; returns WRITTEN and how many it added. */
+size_t write_fields(struct buf *b, const struct object *o, const struct fmask *fields, bool create, size_t written);
+/** write_how - the members that say how O is to be written, behind WRITTEN others. */
+void write_how(struct buf *b, const struct object *o, size_t written);
+void mask_drop(struct fmask *m, enum content ct, const char *name);
+/** send_create - sends R, which creates O; *ID and *LM of OX's answer. */
+MUST_CHECK enum rc send_create(struct ox_session *s, struct ox_req *r, const struct object *o, int64_t *id, msec_t *lm, struct err *e);
+/** send_delete - one object, or with POS > 0 one occurrence of it. */
+MUST_CHECK enum rc send_delete(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, int64_t pos, msec_t *new_lm, struct err *e);
+
+/* ---- appointment.c ---- */
+
+/** ox_check_conflicts - QUIRK(OX, all): a collision is no error: nothing is stored, and the DATA of the answer lists what is in the way of O. */
+MUST_CHECK enum rc ox_check_conflicts(const json_t *data, const struct object *o, struct err *e);
+/** ox_exception_create - an exception of SERIES: made by updating the series at one of its days; OX answers the new object's id. */
+MUST_CHECK enum rc ox_exception_create(struct ox_session *s, const char *folder, const struct object *o, const char *series, int64_t *id, msec_t *lm, struct err *e);
+/** ox_delete_occurrences - those of DAYS that still have an occurrence.  DONE: a part of this update is stored already, so a failure leaves it half done. */
+MUST_CHECK enum rc ox_delete_occurrences(struct ox_session *s, const char *folder, const char *id, const json_t *days, msec_t lm, bool done, msec_t *new_lm, struct err *e);
 
 /* ---- read.c: shared by the other operations ---- */
 

@@ -2,7 +2,7 @@
 /*
  * Inside the backend: appointments by OX's `chronos` module.  The mapping is pure - zones and times (chronos_zone.c), rules
  * (chronos_rule.c), event to appointment (chronos_event.c), appointment to event (chronos_body.c, chronos_people.c) - and the
- * calls (chronos_read.c, chronos_write.c) do nothing else than to send and to choose.
+ * calls (chronos_read.c, chronos_write.c, chronos_occurrence.c) do nothing else than to send and to choose.
  *
  * The mapping is that of OX's own legacy module on top of chronos, so that an appointment is the same object, with the
  * same fingerprints, by whichever module it is read.
@@ -119,9 +119,18 @@ void folder_text(struct buf *b, const char *folder);
 void folder_param(struct ox_req *r, const char *name, const char *folder);
 /** chronos_event - one event; on RC_OK its data is an object, and A is the caller's to free. */
 MUST_CHECK enum rc chronos_event(struct ox_session *s, const char *folder, const char *id, struct ox_answer *a, struct err *e);
+/** chronos_write_req - begin a write; FOLDER NULL = it is in the body.  chronos_guard - LM as its guard, 0 = none. */
+void chronos_write_req(struct ox_req *r, const char *action, const char *folder);
+void chronos_guard(struct ox_req *r, msec_t lm);
+/** chronos_delete_days - the occurrences on DAYS that the series MASTER still has.  *LM: guard, then OX's timestamp of the last deletion.
+ * DONE: a part of this update is stored already, so a failure leaves it half done (RC_TIMEOUT). */
+MUST_CHECK enum rc chronos_delete_days(struct ox_session *s, struct arena *a, const char *folder, const char *id, const json_t *days, const json_t *master, bool done,
+    msec_t *lm, struct err *e);
 enum rc chronos_create(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e);
 enum rc chronos_update(struct ox_session *s, const char *folder, const char *id, const struct object *o, const struct fmask *fields, msec_t lm, msec_t *new_lm, struct err *e);
 enum rc chronos_remove(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, struct err *e);
+enum rc chronos_exception_find(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e);
+enum rc chronos_confirm(struct ox_session *s, enum content ct, const char *folder, const char *id, const struct ox_response *response, msec_t *lm, struct err *e);
 enum rc chronos_move(struct ox_session *s, enum content ct, const char *folder, const char *id, const char *to, msec_t lm, msec_t *new_lm, struct err *e);
 
 #endif

@@ -429,5 +429,6 @@ chronos_find_uid(struct ox_session *s, struct arena *a, enum content ct, const c
 const struct pim_ops chronos_ops = {
 	.updates_req = chronos_updates_req, .updates_part = chronos_updates_part, .list_req = chronos_list_req, .list_part = chronos_list_part,
 	.call = events_call, .read = events_read, .listing = chronos_listing, .find_uid = chronos_find_uid,
-	.create = chronos_create, .update = chronos_update, .remove = chronos_remove, .move = chronos_move,
+	.create = chronos_create, .update = chronos_update, .remove = chronos_remove, .exception_find = chronos_exception_find,
+	.confirm = chronos_confirm, .move = chronos_move,
 };

@@ -9,8 +9,8 @@
 #include <string.h>
 
 /* `timestamp` guards; collisions are told, not stored over, as the legacy module does it. */
-static void
-write_req(struct ox_req *r, const char *action, const char *folder)
+void
+chronos_write_req(struct ox_req *r, const char *action, const char *folder)
 {
 	ox_req_init(r, "chronos", action);
 	r->t = model_content(CT_CALENDAR);
@@ -20,15 +20,26 @@ write_req(struct ox_req *r, const char *action, const char *folder)
 	ox_param(r, "timezone", "UTC");
 }
 
-static void
-guard(struct ox_req *r, msec_t lm)
+void
+chronos_guard(struct ox_req *r, msec_t lm)
 {
 	ox_param_i64(r, "timestamp", lm != 0 ? lm : FAR_FUTURE);
 }
 
+/* How O is to be written: whether it may collide, and whether OX tells the participants by mail (the first name is that of 7.10's first releases). */
+static void
+how_params(struct ox_req *r, const struct object *o)
+{
+	bool silent = o->how != NULL && o->how->silent;
+
+	ox_param(r, "checkConflicts", o->how != NULL && o->how->ignore_conflicts ? "false" : "true");
+	ox_param(r, "sendInternalNotifications", silent ? "false" : "true");
+	ox_param(r, "scheduling", silent ? "none" : "all");
+}
+
 /* ---- what is in the way ---- */
 
-/* In the words of the legacy module, which check_conflicts and clients know. */
+/* In the words of the legacy module, which ox_check_conflicts and clients know. */
 static json_t *
 conflict_of(struct arena *a, const json_t *c)
 {
@@ -54,7 +65,7 @@ conflict_of(struct arena *a, const json_t *c)
 }
 
 static enum rc
-collisions(const json_t *data, struct err *e)
+collisions(const json_t *data, const struct object *o, struct err *e)
 {
 	const json_t *list = json_object_get(data, "conflicts");
 	struct arena *a;
@@ -69,7 +80,7 @@ collisions(const json_t *data, struct err *e)
 	if (a != NULL)
 		json_array_foreach (list, i, c)
 			(void)json_array_append_new(json_object_get(all, "conflicts"), conflict_of(a, c));
-	rc = json_array_size(json_object_get(all, "conflicts")) > 0 ? check_conflicts(all, e) : err_set(e, RC_NOMEM, "out of memory");
+	rc = json_array_size(json_object_get(all, "conflicts")) > 0 ? ox_check_conflicts(all, o, e) : err_set(e, RC_NOMEM, "out of memory");
 	json_decref(all);
 	arena_free(a);
 	return rc;
@@ -97,13 +108,13 @@ made_id(const json_t *data, const char *series, int64_t *id)
 }
 
 static enum rc
-send_made(struct ox_session *s, struct ox_req *r, const char *series, int64_t *id, msec_t *lm, struct err *e)
+send_made(struct ox_session *s, struct ox_req *r, const struct object *o, const char *series, int64_t *id, msec_t *lm, struct err *e)
 {
 	struct ox_answer a;
 	enum rc rc = ox_call(s, r, &a, e);
 
 	if (rc == RC_OK)
-		rc = collisions(a.data, e);
+		rc = collisions(a.data, o, e);
 	if (rc == RC_OK && !made_id(a.data, series, id))
 		rc = err_set(e, RC_TIMEOUT, "OX created an appointment without naming it");
 	*lm = rc == RC_OK ? a.ts : 0;
@@ -144,16 +155,16 @@ send_exception(struct ox_session *s, const char *folder, const struct object *o,
 	struct ox_req r;
 	enum rc rc;
 
-	write_req(&r, "update", folder);
+	chronos_write_req(&r, "update", folder);
 	ox_param(&r, "id", series);
 	ox_param(&r, "recurrenceId", at);
-	ox_param(&r, "checkConflicts", "true");
-	guard(&r, o->lm);
+	how_params(&r, o);
+	chronos_guard(&r, o->lm);
 	buf_adds(&r.body, "{\"event\":{");
 	buf_add(&r.body, body, n);
 	buf_adds(&r.body, "}}");
 	r.has_body = true;
-	rc = send_made(s, &r, series, id, lm, e);
+	rc = send_made(s, &r, o, series, id, lm, e);
 	ox_req_fini(&r);
 	return rc;
 }
@@ -198,8 +209,8 @@ create_new(struct ox_session *s, struct arena *a, const char *folder, const stru
 	enum rc rc;
 
 	set_fields(o, &m);
-	write_req(&r, "new", folder);
-	ox_param(&r, "checkConflicts", "true");
+	chronos_write_req(&r, "new", folder);
+	how_params(&r, o);
 	buf_addc(&r.body, '{');
 	if (uid != NULL) {
 		drop(&m, CF_uid);
@@ -211,7 +222,7 @@ create_new(struct ox_session *s, struct arena *a, const char *folder, const stru
 		r.body.len--;
 	buf_addc(&r.body, '}');
 	r.has_body = true;
-	rc = send_made(s, &r, NULL, id, lm, e);
+	rc = send_made(s, &r, o, NULL, id, lm, e);
 	ox_req_fini(&r);
 	return rc;
 }
@@ -231,138 +242,33 @@ chronos_create(struct ox_session *s, const char *folder, const struct object *o,
 	return rc;
 }
 
-/* ---- delete ---- */
-
-/* One result an event; the error of one is in it. */
-static enum rc
-delete_result(const json_t *data, msec_t *lm, struct err *e)
-{
-	const json_t *one = json_array_get(data, 0), *error = json_object_get(one, "error");
-	json_t *none;
-	msec_t ts;
-
-	if (!json_is_array(data))
-		return err_set(e, RC_TIMEOUT, "OX answered a deletion with something else: the outcome is unknown");
-	if (error != NULL)
-		return ox_envelope(error, model_content(CT_CALENDAR), true, &none, &ts, e);
-	*lm = json_integer_value(json_object_get(one, "timestamp"));
-	return RC_OK;
-}
-
-static enum rc
-send_delete(struct ox_session *s, const char *folder, const char *id, const char *at, msec_t lm, msec_t *new_lm, struct err *e)
-{
-	struct ox_answer a;
-	struct ox_req r;
-	enum rc rc;
-
-	write_req(&r, "delete", NULL);
-	guard(&r, lm);
-	buf_adds(&r.body, "[{\"id\":");
-	json_text_string(&r.body, id, strlen(id));
-	buf_adds(&r.body, ",\"folder\":\"");
-	folder_text(&r.body, folder);
-	buf_addc(&r.body, '"');
-	if (at != NULL)
-		buf_addf(&r.body, ",\"recurrenceId\":\"%s\"", at);
-	buf_adds(&r.body, "}]");
-	r.has_body = true;
-	rc = ox_call(s, &r, &a, e);
-	ox_req_fini(&r);
-	if (rc == RC_OK)
-		rc = delete_result(a.data, new_lm, e);
-	ox_answer_fini(&a);
-	return rc;
-}
-
-enum rc
-chronos_remove(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, struct err *e)
-{
-	msec_t none = 0;
-
-	(void)ct;
-	e->code[0] = '\0';
-	return send_delete(s, folder, id, NULL, lm, &none, e);
-}
-
-/* The occurrence on DAY; one that is not there (any more) is no error. */
-static enum rc
-delete_day(struct ox_session *s, const char *folder, const char *id, const json_t *master, int64_t day, msec_t *lm, bool *done, struct err *e)
-{
-	char at[2][20];
-	size_t n = occurrence_ids(master, day, at);
-	enum rc rc = RC_OK;
-
-	for (size_t i = 0; i < n; i++) {
-		e->code[0] = '\0';
-		rc = send_delete(s, folder, id, at[i], *lm, lm, e);
-		*done = *done || rc == RC_OK;
-		if (rc == RC_OK || strcmp(e->code, NO_OCCURRENCE) != 0)
-			return rc;
-		rc = RC_OK;
-	}
-	return rc;
-}
-
-static bool
-day_in(const json_t *days, int64_t day)
-{
-	json_t *v;
-	size_t i;
-
-	json_array_foreach (days, i, v)
-		if (json_is_integer(v) && day_floor(json_integer_value(v)) == day)
-			return true;
-	return false;
-}
-
-/* DONE: a part of this update is stored already, so a failure leaves it half done. */
-static enum rc
-delete_days(struct ox_session *s, struct arena *a, const char *folder, const char *id, const json_t *days, const json_t *master, bool done, msec_t *lm, struct err *e)
-{
-	struct object *was = object_new(a, CT_CALENDAR);
-	enum rc rc = was != NULL ? event_read(a, master, was, e) : err_set(e, RC_NOMEM, "out of memory");
-	json_t *v;
-	size_t i;
-
-	json_array_foreach (rc == RC_OK ? days : NULL, i, v)
-		if (rc == RC_OK && json_is_integer(v) && !day_in(was->v[cf(CF_delete_exceptions)], day_floor(json_integer_value(v))))
-			rc = delete_day(s, folder, id, master, json_integer_value(v), lm, &done, e);
-	object_drop(was);
-	if (rc != RC_OK && done)
-		rc = e->rc = RC_TIMEOUT;
-	return rc;
-}
-
 /* ---- update, move ---- */
 
+/* O: what is written, NULL where nothing can collide. */
 static enum rc
-send_update(struct ox_session *s, struct ox_req *r, msec_t *new_lm, struct err *e)
+send_update(struct ox_session *s, struct ox_req *r, const struct object *o, msec_t *new_lm, struct err *e)
 {
 	struct ox_answer a;
 	enum rc rc = ox_call(s, r, &a, e);
 
-	if (rc == RC_OK)
-		rc = collisions(a.data, e);
+	if (rc == RC_OK && o != NULL)
+		rc = collisions(a.data, o, e);
 	if (rc == RC_OK && a.ts < FAR_FUTURE)
 		*new_lm = a.ts;
 	ox_answer_fini(&a);
 	return rc;
 }
 
-/* Start, end and whole day are checked as one: where the caller has the rest, it goes along. */
+/* What OX checks together: where the caller has the rest, it goes along. */
 static struct fmask
 complete(const struct object *o, const struct fmask *fields)
 {
-	static const enum cf group[] = { CF_start_date, CF_end_date, CF_full_time };
-	struct fmask m = *fields;
-	bool any = false;
+	struct fmask m = *fields, together;
 
-	for (size_t i = 0; i < ARRAY_LEN(group); i++)
-		any = any || fmask_has(fields, cf(group[i]));
-	for (size_t i = 0; any && i < ARRAY_LEN(group); i++)
-		if (o->v[cf(group[i])] != NULL)
-			fmask_set(&m, cf(group[i]));
+	ox_update_together(CT_CALENDAR, fields, &together);
+	for (unsigned i = 0; i < model_content(CT_CALENDAR)->n_fields; i++)
+		if (fmask_has(&together, i) && o->v[i] != NULL)
+			fmask_set(&m, i);
 	drop(&m, CF_delete_exceptions);
 	return m;
 }
@@ -377,10 +283,10 @@ update_on(struct ox_session *s, struct arena *a, const char *folder, const char 
 	bool any;
 	enum rc rc = RC_OK;
 
-	write_req(&r, "update", folder);
+	chronos_write_req(&r, "update", folder);
 	ox_param(&r, "id", id);
-	ox_param(&r, "checkConflicts", "true");
-	guard(&r, lm);
+	how_params(&r, o);
+	chronos_guard(&r, lm);
 	buf_adds(&r.body, "{\"event\":{");
 	any = event_body(&r.body, a, o, &m, base) > 0;
 	buf_adds(&r.body, "}}");
@@ -388,12 +294,12 @@ update_on(struct ox_session *s, struct arena *a, const char *folder, const char 
 	if (r.body.failed)
 		rc = err_set(e, RC_LIMIT, "the object is too large");
 	else if (any)
-		rc = send_update(s, &r, new_lm, e);
+		rc = send_update(s, &r, o, new_lm, e);
 	ox_req_fini(&r);
 	if (rc != RC_OK || days == NULL)
 		return rc;
 	lm = any ? *new_lm : lm;
-	rc = delete_days(s, a, folder, id, days, base, any, &lm, e);
+	rc = chronos_delete_days(s, a, folder, id, days, base, any, &lm, e);
 	*new_lm = lm;
 	return rc;
 }
@@ -424,13 +330,13 @@ chronos_move(struct ox_session *s, enum content ct, const char *folder, const ch
 	enum rc rc;
 
 	(void)ct;
-	write_req(&r, "move", folder);
+	chronos_write_req(&r, "move", folder);
 	ox_param(&r, "id", id);
 	folder_param(&r, "targetFolder", to);
-	guard(&r, lm);
+	chronos_guard(&r, lm);
 	buf_adds(&r.body, "{}");
 	r.has_body = true;
-	rc = send_update(s, &r, new_lm, e);
+	rc = send_update(s, &r, NULL, new_lm, e);
 	ox_req_fini(&r);
 	return rc;
 }

@@ -21,7 +21,8 @@ classic_read(struct ox_session *s, const json_t *data, struct rows_want *w, stru
 const struct pim_ops classic_ops = {
 	.updates_req = classic_updates_req, .updates_part = classic_updates_part, .list_req = classic_list_req, .list_part = classic_list_part,
 	.call = rows_call, .read = classic_read, .listing = classic_listing, .find_uid = classic_find_uid,
-	.create = classic_create, .update = classic_update, .remove = classic_remove, .move = classic_move,
+	.create = classic_create, .update = classic_update, .remove = classic_remove, .exception_find = classic_exception_find,
+	.confirm = classic_confirm, .move = classic_move,
 };
 
 static const struct pim_ops *
@@ -186,6 +187,41 @@ ox_move(struct ox_session *s, enum content ct, const char *folder, int64_t id, c
 		return not_pim(ct, e);
 	do
 		rc = ops->move(s, ct, folder, id_text(id, oxid, tmp), to, lm, new_lm, e);
+	while (pim_ops_again(s, ct, &ops, rc, false, e));
+	return rc;
+}
+
+enum rc
+ox_exception_find(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e)
+{
+	const struct pim_ops *ops = pim_ops(s->b, CT_CALENDAR);
+	struct err local;
+	enum rc rc;
+
+	*id = 0;
+	if (e == NULL)
+		e = &local;
+	do
+		rc = ops->exception_find(s, folder, series, day, position, id, e);
+	while (pim_ops_again(s, CT_CALENDAR, &ops, rc, false, e));
+	return rc;
+}
+
+enum rc
+ox_confirm(struct ox_session *s, enum content ct, const char *folder, int64_t id, const struct ox_response *response, msec_t *lm, struct err *e)
+{
+	const struct pim_ops *ops = pim_ops(s->b, ct);
+	struct err local;
+	char tmp[24];
+	enum rc rc;
+
+	*lm = 0;
+	if (e == NULL)
+		e = &local;
+	if (ct != CT_CALENDAR && ct != CT_TASK)
+		return err_set(e, RC_INTERNAL, "a %s is no invitation", model_content(ct)->name);
+	do
+		rc = ops->confirm(s, ct, folder, id_text(id, NULL, tmp), response, lm, e);
 	while (pim_ops_again(s, ct, &ops, rc, false, e));
 	return rc;
 }

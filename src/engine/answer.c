@@ -121,6 +121,17 @@ item_parent(struct op *op, struct answer_item *it)
 		}
 }
 
+/* OX's id of the series stays here: a client gets the uuid that the series has in this folder. */
+static void
+item_series(struct op *op, struct answer_item *it)
+{
+	int i = model_field(model_content(CT_CALENDAR), "recurrence_id");
+	const char *series = i >= 0 ? object_get_str(it->object, (unsigned)i) : NULL;
+
+	if (series != NULL)
+		uuid_make(op->g->keys, op->t.tag, model_id(op->g->keys, series), &it->series);
+}
+
 static void
 item_fields(struct op *op, struct answer_item *it, const struct row *r, const struct touched *sent)
 {
@@ -170,6 +181,8 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 		it->client_id = r->client_id + own + 1;
 	if (op->t.ct == CT_FOLDER)
 		item_parent(op, it);
+	if (op->t.ct == CT_CALENDAR)
+		item_series(op, it);
 	if (!whole)
 		item_fields(op, it, r, sent);
 	return RC_OK;

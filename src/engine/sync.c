@@ -167,6 +167,10 @@ void
 engine_sync_done(struct sync_answer *out)
 {
 	object_drop_all(out->stash, out->n_stash);
+	for (size_t i = 0; i < out->n_results; i++) {
+		json_decref(out->results[i].conflicts);
+		out->results[i].conflicts = NULL;
+	}
 	out->stash = NULL;
 	out->n_stash = 0;
 }

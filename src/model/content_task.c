@@ -19,8 +19,8 @@ static const struct field fields[] = {
 	{ "number_of_attachments", 104, FT_INT, 0, FF_READONLY | FF_ZERO, NULL },
 	{ "lastModifiedOfNewestAttachmentUTC", 105, FT_TIME, 0, FF_READONLY, NULL },
 	{ "title", 200, FT_STRING, 256, FF_HEADERS, "title" },
-	{ "start_date", 201, FT_TIME, 0, FF_LISTED | FF_HEADERS, NULL }, /* a day in the documents, full seconds in fact */
-	{ "end_date", 202, FT_TIME, 0, FF_LISTED | FF_HEADERS, NULL },
+	{ "start_date", 201, FT_TIME, 0, OWN | FF_LISTED, NULL }, /* with timezone=UTC what start_time says, in full seconds: clients get one of the two */
+	{ "end_date", 202, FT_TIME, 0, OWN | FF_LISTED, NULL },
 	{ "note", 203, FT_STRING, 65535, 0, "description" },
 	{ "alarm", 204, FT_TIME, 0, 0, NULL }, /* absolute, not minutes */
 	{ "recurrence_type", 209, FT_INT, 0, FF_ZERO, "recurrence_type" },
@@ -45,9 +45,9 @@ static const struct field fields[] = {
 	{ "trip_meter", 313, FT_STRING, 255, 0, "trip_meter" },
 	{ "companies", 314, FT_STRING, 255, 0, "companies" },
 	{ "date_completed", 315, FT_TIME, 0, 0, NULL },
-	{ "start_time", 316, FT_TIME, 0, 0, NULL },
-	{ "end_time", 317, FT_TIME, 0, 0, NULL },
-	{ "full_time", 401, FT_BOOL, 0, 0, NULL },
+	{ "start_time", 316, FT_TIME, 0, FF_HEADERS, NULL }, /* a day (00:00 UTC) where full_time is set */
+	{ "end_time", 317, FT_TIME, 0, FF_HEADERS, NULL },
+	{ "full_time", 401, FT_BOOL, 0, FF_HEADERS, NULL },
 };
 
 const struct content_type content_task = {

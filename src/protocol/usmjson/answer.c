@@ -44,6 +44,19 @@ set_fields(const struct object *o, struct fmask *out)
 			fmask_set(out, i);
 }
 
+/* an exception, or the series itself, names the series by its uuid; OX's id of it stays here */
+static void
+write_series(struct buf *b, const struct answer_item *it, struct fmask *only)
+{
+	int i = model_field(model_content(CT_CALENDAR), "recurrence_id");
+
+	if (i < 0 || !fmask_has(only, (unsigned)i) || it->object->v[i] == NULL)
+		return;
+	fmask_clear(only, (unsigned)i);
+	js_key(b, "recurrence_id");
+	js_uuid(b, &it->series);
+}
+
 static void
 write_item(struct buf *b, enum content ct, const struct answer_item *it)
 {
@@ -75,6 +88,8 @@ write_item(struct buf *b, enum content ct, const struct answer_item *it)
 			write_parent(b, &it->parent);
 		fmask_clear(&only, (unsigned)parent);
 	}
+	if (ct == CT_CALENDAR)
+		write_series(b, it, &only);
 	(void)object_text(b, it->object, &only, FF_NODELIVER, false);
 	buf_addc(b, '}');
 }
@@ -161,7 +176,7 @@ write_result(struct buf *b, const struct sync_request *req, enum content ct, con
 	if (r->failed) {
 		change_path(req, r->change, where, sizeof(where));
 		js_key(b, "error");
-		status_write_error(b, status_of(r->err.rc, &r->err), &r->err, where);
+		status_write_error(b, status_of(r->err.rc, &r->err), &r->err, where, r->conflicts);
 	}
 	buf_addc(b, '}');
 }

@@ -45,9 +45,10 @@ const struct status *status_of_http(int http);
 const struct status *status_of(enum rc rc, const struct err *e);
 /**
  * status_write_error - append the error object {code, message, details} of S and E to B.
- * @where  prefix of E's path ("created[3]"), or "".
+ * @where      prefix of E's path ("created[3]"), or "".
+ * @conflicts  what an appointment collides with (struct write_how), or NULL
  */
-void status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where);
+void status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where, const json_t *conflicts);
 
 /* ---- one request in work ---- */
 
@@ -90,6 +91,7 @@ enum rc cmd_sync_estimate(struct call *c);
 enum rc cmd_reconcile(struct call *c);
 enum rc cmd_ping(struct call *c);
 enum rc cmd_get_mail(struct call *c);
+enum rc cmd_respond_to_invitation(struct call *c);
 
 /** ping_resume - answer or park again a request that was parked (REQ->parked). */
 void ping_resume(struct usmjson *u, const struct request *req, struct reply *rep);

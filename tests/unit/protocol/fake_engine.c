@@ -214,6 +214,11 @@ note_change(const struct client_change *ch)
 		uuid_format(&ch->move_to, text);
 		note(" to=%s", text);
 	}
+	if (ch->has_series) {
+		uuid_format(&ch->series, text);
+		note(" series=%s", text);
+	}
+	note("%s%s", ch->ignore_conflicts ? " ignore" : "", ch->silent ? " silent" : "");
 	if (ch->raw_len > 0)
 		note(" raw=%.*s", ch->raw_len < 40 ? (int)ch->raw_len : 40, (const char *)ch->raw);
 	if (ch->object == NULL)
@@ -241,6 +246,7 @@ fill_items(struct arena *a, struct sync_answer *out)
 		it->uuid = uuid_of(100 + i);
 		(void)snprintf(it->rev, sizeof(it->rev), "%016x", i);
 		it->client_id = i % 4 == 0 ? "local.1" : i == 2 ? "re.aa000000-0000-0000-0000-000000000001.some-device-with-a-long-name-of-forty" : NULL;
+		it->series = uuid_of(7);
 		it->parent = i % 4 == 0 ? uuid_of(0) : uuid_of(9);
 		if (i % 4 == 0)
 			memset(&it->parent, 0, sizeof(it->parent));
@@ -323,6 +329,20 @@ engine_sync_done(struct sync_answer *out)
 		/* the fake made it, so it may drop it */
 		object_drop((struct object *)(uintptr_t)out->items[i].object);
 	fake.answers--;
+}
+
+enum rc
+engine_respond(struct engine_session *s, struct arena *a, const struct respond_request *req, struct uuid *uuid, struct err *e)
+{
+	char folder[UUID_TEXT], object[UUID_TEXT];
+
+	(void)s;
+	(void)a;
+	uuid_format(&req->folder, folder);
+	uuid_format(&req->uuid, object);
+	note("respond %s %s %d \"%s\" %lld;", folder, object, (int)req->response.confirmation, req->response.message, (long long)req->response.occurrence);
+	*uuid = req->uuid;
+	return fails("respond", e);
 }
 
 enum rc

@@ -58,6 +58,12 @@ static const struct good rows[] = {
 	    "folder=- k=1 limit=50 create cid=f1 to=" U1 " title=T module=contacts;", "" },
 	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"modified\":[{\"uuid\":\"" U2 "\",\"parent\":null,\"blind\":[\"parent\"]}]}", CT_CONTACT,
 	    "modify uuid=" U2 " to=00000000-0000-0000-0000-000000000000 !folder_id;", "" },
+	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"tentative\",\"message\":\"late\",\"occurrence\":86400000}", CT_CALENDAR,
+	    "respond " U1 " " U2 " 3 \"late\" 86400000;", "\"data\":{\"uuid\":\"" U2 "\"}}" },
+	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"decline\",\"message\":null}", CT_TASK, "respond " U1 " " U2 " 2 \"\" -1;", "" },
+	{ "syncUpdate", UP "\"created\":[{\"clientId\":\"x\",\"recurrence_id\":\"" U1 "\",\"recurrence_date_position\":86400000,\"title\":\"T\",\"ignoreConflicts\":true,\"notify\":false}]}",
+	    CT_CALENDAR, "create cid=x series=" U1 " ignore silent title=T recurrence_date_position=set;", "" },
+	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"title\":\"T\",\"ignoreConflicts\":false,\"notify\":false}]}", CT_CALENDAR, "modify uuid=" U2 " silent title=T;", "" },
 	{ "reconcile", "{\"folder\":\"" U1 "\",\"pairs\":[[\"" U1 "\",\"" R1 "\"],[\"" U2 "\",\"\"]]}", CT_CONTACT, "sync reconcile folder=" U1 " k=0 limit=50 pairs=2,\"" R1 "\";", "\"more\":false" },
 	{ "reconcile", "{\"pairs\":[]}", CT_CONTACT, "sync reconcile folder=-", "\"syncid\":\"" S1 "\"" },
 };
@@ -224,6 +230,7 @@ START_TEST(failing_calls)
 		{ "sync", "/syncEstimate", "{\"syncid\":\"" S1 "\"}" }, { "sync", "/reconcile", "{\"pairs\":[]}" },
 		{ "folder_type", "/syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"deleted\":[{\"clientId\":\"c\"}]}" },
 		{ "sync", "/syncUpdate", "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"c\",\"note\":\"x\"}]}" },
+		{ "respond", "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\"}" },
 		{ "watch_new", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
 		{ "watch_check", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
 	};

@@ -93,6 +93,10 @@ schema_envelope(struct buf *b, const struct content_type *t, enum shape shape)
 		schema_member(b, "own", "{\"type\": \"array\", \"items\": {\"type\": \"string\"}}");
 	if (shape == CREATE)
 		schema_member(b, "again", "{\"type\": \"boolean\"}");
+	if ((shape == CREATE || shape == CHANGE) && t->ct == CT_CALENDAR)
+		schema_member(b, "ignoreConflicts", "{\"type\": \"boolean\"}");
+	if ((shape == CREATE || shape == CHANGE) && (t->ct == CT_CALENDAR || t->ct == CT_TASK))
+		schema_member(b, "notify", "{\"type\": \"boolean\"}");
 	if (shape == CREATE && t->ct == CT_MAIL)
 		schema_member(b, "raw", "{\"type\": \"string\", \"minLength\": 4}");
 	if (shape == CHANGE)
@@ -164,7 +168,7 @@ man_fields(struct buf *b, const struct content_type *t)
 {
 	static const char *const types[] = {
 		[FT_STRING] = "string", [FT_INT] = "integer", [FT_NUMBER] = "number", [FT_BOOL] = "boolean", [FT_DATE] = "date",
-		[FT_TIME] = "time", [FT_ID] = "id", [FT_BINARY] = "base64", [FT_JSON] = "structure",
+		[FT_TIME] = "time", [FT_ID] = "uuid", [FT_BINARY] = "base64", [FT_JSON] = "structure",
 	};
 
 	buf_adds(b, ".TS\nlb lb lb lb\nl l l l.\nfield\ttype\tlength\tset by\n");

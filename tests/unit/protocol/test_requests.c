@@ -122,6 +122,15 @@ static const struct bad rows[] = {
 	/* getMail */
 	{ "/getMail", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
 	{ "/getMail", "{\"folder\":null,\"uuid\":\"" U1 "\"}", "bad-request", "folder" },
+	/* respondToInvitation */
+	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}", "bad-request", "response" },
+	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"yes\"}", "bad-request", "response" },
+	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\",\"occurrence\":1}", "bad-request", "occurrence" },
+	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\",\"message\":7}", "bad-request", "message" },
+	/* what only appointments, or only appointments and tasks, know */
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"ignoreConflicts\":true}]}", "bad-request", "created[0].ignoreConflicts" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"notify\":false}]}", "bad-request", "created[0].notify" },
+	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"recurrence_id\":\"" U1 "\"}]}", "bad-request", "created[0].recurrence_id" },
 };
 
 START_TEST(bad_request)
