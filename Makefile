@@ -215,6 +215,7 @@ INT_OBJ_test_oxsim_replay  := $(filter-out %/replay.o,$(REPLAY_OBJ))
 INT_RUN_test_oxsim_replay  := $(B)/oxsim
 PROGRAMS := $(addprefix $(B)/,usmd usmctl usmsync oxsim)
 INT_RUN_test_daemon        := $(PROGRAMS)
+INT_RUN_test_calendar_switch := $(PROGRAMS)
 INT_RUN_test_oxsim_control := $(B)/oxsim
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))

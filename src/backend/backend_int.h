@@ -28,7 +28,7 @@ struct backend {
 	_Atomic int64_t blocked_until; /* now_ms before which OX asked not to be called (429) */
 	unsigned char seal[KEY_BYTES]; /* of the passwords in memory */
 	_Atomic bool chronos;          /* appointments come from `chronos`; of OX_CALENDAR_AUTO only */
-	_Atomic int64_t chosen_at;     /* now_mono_us, in ms, of the last choice; 0 = none yet */
+	_Atomic int64_t chosen_at, neither_at; /* when that was last changed, and when neither module was there: now_mono_us in ms, 0 = never */
 };
 
 /* ---- http.c: one HTTP exchange, no meaning ---- */
@@ -232,7 +232,7 @@ extern const struct pim_ops classic_ops, chronos_ops;
 const struct pim_ops *pim_ops(struct backend *b, enum content ct);
 /**
  * pim_ops_again - a call by OPS ended with RC: is it to be made again, by *OPS?  When OX turns out not to have the module (any more), but the
- * other one; nothing was done then, so a write may be repeated, too.  At most once.   Blocking: up to two requests, in that case only.
+ * other one; nothing was done then, so a write may be repeated, too.   Blocking: up to two requests, in that case only.
  * @many  the call was a part of a `multiple`, which has no status of its own
  */
 bool pim_ops_again(struct ox_session *s, enum content ct, const struct pim_ops **ops, enum rc rc, bool many, const struct err *e);

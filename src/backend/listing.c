@@ -175,9 +175,11 @@ ox_listing(struct ox_session *s, struct arena *a, const struct model_keys *keys,
 	rc = listing_init(&l, a, keys, ct, e);
 	if (rc != RC_OK)
 		return rc;
-	do
+	do {
+		l.n = 0; /* of a module that went in the middle nothing counts */
+		l.seen = NULL;
 		rc = ct == CT_CALENDAR ? listing_calendar(s, ops, &l, folder, RANGE_START, RANGE_END, e) : ops->listing(s, &l, folder, 0, 0, e);
-	while (pim_ops_again(s, ct, &ops, rc, false, e));
+	} while (pim_ops_again(s, ct, &ops, rc, false, e));
 	object_drop(l.scratch);
 	if (rc != RC_OK)
 		return rc;

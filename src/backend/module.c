@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define RECONSIDER_MS (INT64_C(3600) * 1000) /* after a login; an upgrade of OX ends all sessions */
-#define CHOICE_MS 1000                       /* a choice is not made again at once: OX may just be starting, a part at a time */
+#define NEITHER_MS 1000                      /* OX offers neither, it may just be starting: not looked for again so soon */
 
 /* rows hold all that there is to know; events may need a further request */
 static enum rc
@@ -37,13 +37,13 @@ pim_ops(struct backend *b, enum content ct)
 	return calendar_ops(ct == CT_CALENDAR && atomic_load(&b->chronos));
 }
 
-/* Has the last choice been made less than MS ago? */
+/* Was that less than MS ago? */
 static bool
-chosen_within(struct backend *b, int64_t ms)
+within(_Atomic int64_t *at, int64_t ms)
 {
-	int64_t at = atomic_load(&b->chosen_at);
+	int64_t then = atomic_load(at);
 
-	return at != 0 && now_mono_us() / 1000 - at < ms;
+	return then != 0 && now_mono_us() / 1000 - then < ms;
 }
 
 /* Any answer in OX's form, an error as well, is one of a module that is there.  The parameters name nothing. */
@@ -72,11 +72,13 @@ pim_ops_again(struct ox_session *s, enum content ct, const struct pim_ops **ops,
 	if (rc == RC_OK || e == NULL || ct != CT_CALENDAR || b->o.calendar != OX_CALENDAR_AUTO || strcmp(e->code, many ? NO_MODULE_PART : NO_MODULE) != 0)
 		return false;
 	if (atomic_load(&b->chronos) == chronos) {
-		if (chosen_within(b, CHOICE_MS))
+		if (within(&b->neither_at, NEITHER_MS))
 			return false;
+		if (module_answers(s, chronos) || !module_answers(s, !chronos)) {
+			atomic_store(&b->neither_at, now_mono_us() / 1000);
+			return false;
+		}
 		atomic_store(&b->chosen_at, now_mono_us() / 1000);
-		if (module_answers(s, chronos) || !module_answers(s, !chronos))
-			return false;
 		atomic_store(&b->chronos, !chronos);
 		log_info("ox-calendar", "module=%s: OX does not offer %s", chronos ? "calendar" : "chronos", chronos ? "chronos" : "calendar");
 	}
@@ -87,7 +89,7 @@ pim_ops_again(struct ox_session *s, enum content ct, const struct pim_ops **ops,
 void
 pim_ops_reconsider(struct backend *b)
 {
-	if (b->o.calendar != OX_CALENDAR_AUTO || !atomic_load(&b->chronos) || chosen_within(b, RECONSIDER_MS))
+	if (b->o.calendar != OX_CALENDAR_AUTO || !atomic_load(&b->chronos) || within(&b->chosen_at, RECONSIDER_MS))
 		return;
 	atomic_store(&b->chosen_at, 0);
 	atomic_store(&b->chronos, false); /* the next use of it tells */
