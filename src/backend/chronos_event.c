@@ -352,7 +352,7 @@ read_times(const json_t *event, struct object *o, struct err *e)
 {
 	const char *rule = json_string_value(get(event, "rrule")), *series = json_string_value(get(event, "seriesId"));
 	const char *at = json_string_value(get(event, "recurrenceId"));
-	struct event_time start, end;
+	struct event_time start, end = { 0 };
 	int64_t utc, local, shift = 0;
 
 	if (!event_time_read(get(event, "startDate"), &start) || (get(event, "endDate") != NULL && !event_time_read(get(event, "endDate"), &end)))
