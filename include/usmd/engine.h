@@ -15,6 +15,19 @@
 
 struct engine;
 
+/** How much of a folder a device gets. */
+enum folder_mode {
+	MODE_FULL,    /* every field */
+	MODE_HEADERS, /* fields with FF_HEADERS; of a mail the text, too, when it is asked for */
+	MODE_OFF      /* nothing in either direction; the device keeps what it has */
+};
+/** Folders that share a default mode. */
+enum folder_kind { KIND_INBOX, KIND_MAIL, KIND_CONTACT, KIND_APPOINTMENT, KIND_TASK, KIND_COUNT };
+/** folder_kind_name, folder_mode_name - words of settings and protocol ("inbox", "headers"); folder_mode_parse the reverse, -1 = no such word. */
+const char *folder_kind_name(enum folder_kind k);
+const char *folder_mode_name(enum folder_mode m);
+int folder_mode_parse(const char *s);
+
 /** Settings of the engine; all times in the unit of their name. */
 struct engine_options {
 	msec_t session_lifetime_ms, password_lifetime_ms;
@@ -26,18 +39,26 @@ struct engine_options {
 	msec_t conflict_keep_ms;
 	int64_t past_days[CT_COUNT], future_days[CT_COUNT]; /* time windows; 0,0 = no window for the type */
 	size_t max_objects;           /* per folder */
+	enum folder_mode mode[KIND_COUNT]; /* of folders for which a device wants nothing else */
+	size_t stub_bytes;            /* a larger mail is told as one that is fetched on demand; 0 = no limit */
 	size_t mail_window;           /* newest mails whose flags are looked at in every refresh */
 	msec_t mail_flags_ms;         /* flags of all mails of a folder are compared at least this often */
 	unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
 	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
 	size_t max_mail_bytes;        /* raw mail up and down */
+	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
+	unsigned max_attachments;     /* of one object; more are neither added nor shown, 0 = no limit on what is shown */
 	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
 };
 
 /** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */
 MUST_CHECK enum rc engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES], struct store *store,
     struct cache *cache, struct backend *backend, struct hub *hub, struct engine **out, struct err *e);
-/** engine_free - stops polling, logs out of OX. */
+/** engine_start - from now on, in a thread of its own: polling where somebody waits, engine_care every five minutes.  Once.  RC_NOMEM. */
+MUST_CHECK enum rc engine_start(struct engine *g, struct err *e);
+/** engine_care - what has expired goes: sessions, conflict records, tombstones; a bounded piece a call.  Failures are logged.  Threads: any. */
+void engine_care(struct engine *g);
+/** engine_free - stops the thread, logs out of OX. */
 void engine_free(struct engine *g);
 /** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
 enum rc engine_check(struct engine *g, char *text, size_t size);
@@ -66,13 +87,22 @@ void engine_session_close(struct engine_session *s);
 /** engine_logout - end the client's session (others of the account stay). */
 MUST_CHECK enum rc engine_logout(struct engine_session *s, struct err *e);
 
-/** A device's settings (getConfig, setConfig); -1 days = the server's default. */
+#define DEVICE_FOLDERS_MAX 1000 /* folders with a mode of their own */
+
+/** A device's settings (getConfig, setConfig); -1 days or mode = the server's default. */
 struct device_config {
 	enum sync_policy policy, delete_policy;
 	int64_t past_days[CT_COUNT], future_days[CT_COUNT];
+	int mode[KIND_COUNT];           /* enum folder_mode, or -1 */
+	bool type_off[CT_COUNT];        /* objects of this type are not wanted at all */
+	struct fmask exclude[CT_COUNT]; /* fields that are not wanted */
+	struct folder_setting { struct uuid uuid; enum folder_mode mode; } *folders;
+	size_t n_folders;
 };
-void engine_config_get(const struct engine_session *s, struct device_config *out);
-/** engine_config_set - RC_PROTO when a window is wider than the server allows. */
+/** engine_config_get - its folders are in A.  RC_NOMEM.  engine_config_defaults - the server's defaults in place of -1. */
+MUST_CHECK enum rc engine_config_get(const struct engine_session *s, struct arena *a, struct device_config *out, struct err *e);
+void engine_config_defaults(const struct engine_session *s, struct device_config *c);
+/** engine_config_set - C is copied.  RC_PROTO when a window is wider than the server allows; RC_LIMIT too many folders. */
 MUST_CHECK enum rc engine_config_set(struct engine_session *s, const struct device_config *c, struct err *e);
 
 /* ---- sync ---- */
@@ -95,6 +125,7 @@ MUST_CHECK enum rc engine_folder_type(struct engine_session *s, const struct fol
 /** A change as the protocol read it. */
 struct client_change {
 	enum sync_op op;
+	const struct err *refused; /* what the protocol found wrong with it, or NULL: nothing of it is applied, this is its result */
 	bool has_uuid;
 	struct uuid uuid;
 	const char *client_id;   /* <= 64 bytes of [A-Za-z0-9._:-], or re.<uuid>.<device>; creates, and deletes of unanswered creates */
@@ -137,8 +168,13 @@ struct answer_item {
 	const struct object *object;
 	struct fmask fields;     /* !whole: fields to deliver (v[] NULL = cleared) */
 	struct fmask own;        /* fields whose value is this device's own (not foreign, F8) */
-	struct uuid parent;      /* folders only: uuid of the parent, zero = top */
 	struct uuid series;      /* appointments with recurrence_id: uuid of the series, which may be out of this client's sight */
+	bool truncated;          /* a mail too large to be fetched unasked */
+	/* folders only */
+	struct uuid parent;      /* uuid of the parent, zero = top */
+	int64_t owner;           /* shared folders: number and name of the user whose folder it is; 0 = no shared folder */
+	const char *owner_name;
+	const char *display_name;/* "<owner's name> - <title>" */
 };
 struct answer_result {
 	size_t change;           /* index in the request */
@@ -150,6 +186,17 @@ struct answer_result {
 	struct err err;
 	json_t *conflicts;       /* failed with code OX_CONFLICTS: what it collides with (struct write_how); engine_sync_done drops it */
 };
+/** Something that the client does not get, for its user to know. */
+enum notice_code { NOTICE_OBJECTS, NOTICE_ATTACHMENTS, NOTICE_UNREADABLE, NOTICE_LARGE, NOTICE_REJECTED, NOTICE_COUNT };
+struct notice {
+	enum notice_code code;
+	bool has_uuid;           /* about one object; else about the folder */
+	struct uuid uuid;
+	int64_t count, limit;    /* how many or large, and how many or large is possible; 0 = not told */
+};
+/** notice_name - its code on the wire ("too-many-objects"). */
+const char *notice_name(enum notice_code c);
+
 struct sync_answer {
 	bool has_syncid;
 	struct syncid syncid;
@@ -162,6 +209,10 @@ struct sync_answer {
 	size_t n_results;
 	size_t estimate;         /* ESTIMATE: entries that a complete sync would deliver now */
 	enum content ct;
+	enum folder_mode mode;
+	struct fmask hidden;     /* fields that the device does not get; of whole items they are left out */
+	struct notice *notices;
+	size_t n_notices;
 	struct object **stash;   /* the engine's: contents that items borrow, dropped by engine_sync_done */
 	size_t n_stash;
 };
@@ -170,7 +221,8 @@ struct sync_answer {
  * engine_sync - syncInit, syncUpdate, reconcile, syncEstimate.
  * A: request's arena; all of OUT lives in it until engine_sync_done, which drops the json references.
  * Errors: RC_NOTFOUND unknown folder; RC_CONFLICT unknown or outdated syncid, or a request older than one already
- * seen (then e->code is ENGINE_OUTDATED; else 409: reconcile); RC_BUSY; RC_TIMEOUT/RC_UPSTREAM OX; RC_DENIED log in again; RC_LIMIT; RC_PROTO.
+ * seen (then e->code is ENGINE_OUTDATED; else 409: reconcile); RC_BUSY; RC_TIMEOUT/RC_UPSTREAM OX; RC_DENIED log in again; RC_LIMIT; RC_PROTO;
+ * RC_FORBIDDEN reconcile of a folder that is off at this device.
  */
 MUST_CHECK enum rc engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e);
 void engine_sync_done(struct sync_answer *out);
@@ -193,6 +245,88 @@ struct respond_request {
  * have arrived: ask again; and those of engine_sync.
  */
 MUST_CHECK enum rc engine_respond(struct engine_session *s, struct arena *a, const struct respond_request *req, struct uuid *uuid, struct err *e);
+/* ---- permissions ---- */
+
+/** One entry of a folder's permissions; strings live in the arena. */
+struct permission {
+	int64_t entity;   /* OX's number of the user or group */
+	bool group;
+	const char *type; /* "user", "group", "guest" or "anonymous" (a link) */
+	const char *name;
+	int64_t bits;     /* see rights_unpack */
+};
+struct permissions_answer {
+	bool applied;     /* set: the folder's permissions are as wanted; false = they were changed meanwhile, these are the present ones */
+	int64_t own;      /* what this user may, all his groups included */
+	char rev[REV_TEXT];
+	struct permission *entries;
+	size_t n;
+};
+struct permission_change {
+	int64_t entity;
+	const char *name; /* not NULL: display name, mail address or login name instead of ENTITY */
+	bool group;
+	bool remove;      /* else BITS is what the entry allows from now on */
+	int64_t bits;
+};
+struct permissions_request {
+	struct uuid folder;
+	const char *rev;  /* of the permissions that the person saw */
+	struct permission_change *changes;
+	size_t n;
+};
+/** engine_permissions_get - of FOLDER, with names.  RC_NOTFOUND; RC_FORBIDDEN; those of OX. */
+MUST_CHECK enum rc engine_permissions_get(struct engine_session *s, struct arena *a, const struct uuid *folder, struct permissions_answer *out, struct err *e);
+/**
+ * engine_permissions_set - adds, changes and removes the entries named in REQ and no other ones; OUT as they are then.  May be repeated.
+ * Errors: RC_FORBIDDEN the user may not administer the folder; RC_PROTO a name that nobody or several have, nobody left to administer; RC_TIMEOUT unknown.
+ */
+MUST_CHECK enum rc engine_permissions_set(struct engine_session *s, struct arena *a, struct permissions_request *req, struct permissions_answer *out, struct err *e);
+/**
+ * engine_photo - the picture of CONTACT in FOLDER into OUT; *type its MIME type, a constant.
+ * Errors: RC_NOTFOUND no such contact, or one without a picture; RC_PROTO FOLDER holds no contacts; RC_LIMIT larger than OUT's maximum.
+ */
+MUST_CHECK enum rc engine_photo(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *contact, struct buf *out,
+    const char **type, struct err *e);
+
+/* ---- attachments of contacts, appointments and tasks ----
+ * Errors of all: RC_NOTFOUND no such folder, object or attachment; RC_PROTO a type without attachments; RC_FORBIDDEN, RC_UPSTREAM, RC_TIMEOUT,
+ * RC_DENIED as engine_sync. */
+
+struct engine_attachment {
+	struct uuid id;         /* stays the same when the object moves */
+	const char *name, *type;/* in the arena; type "" = unknown */
+	int64_t size;
+	msec_t created;
+};
+/** Which object, and which of its attachments. */
+struct attachment_ref {
+	struct uuid folder, object, attachment;
+};
+/** What an object says of its attachments after one was added or deleted. */
+struct engine_attached {
+	struct uuid id;         /* of the one that was added */
+	int64_t count;
+	msec_t newest;          /* 0 = none */
+};
+
+/** engine_attachments - those of REF's object, oldest first, in A. */
+MUST_CHECK enum rc engine_attachments(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attachment **out,
+    size_t *n, struct err *e);
+/** engine_attachment_get - its octets into OUT (RC_LIMIT: more than its maximum); *type in A. */
+MUST_CHECK enum rc engine_attachment_get(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct buf *out, const char **type,
+    struct err *e);
+/**
+ * engine_attachment_add - N octets at P as the file NAME of TYPE ("" = unknown) to REF's object.  An attachment with this name and these octets that
+ * the object has already is the answer: a repetition never adds a second one.
+ * RC_TIMEOUT: the outcome is unknown, repeat it.  RC_BUSY: an unanswered attempt may still be executed by OX (e->retry_after_s).
+ * RC_LIMIT: too large, or max_attachments reached.
+ */
+MUST_CHECK enum rc engine_attachment_add(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, const char *name, const char *type,
+    const void *p, size_t n, struct engine_attached *out, struct err *e);
+/** engine_attachment_delete - what is gone already is no error; RC_TIMEOUT: repeat it. */
+MUST_CHECK enum rc engine_attachment_delete(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attached *out,
+    struct err *e);
 
 /* ---- ping ---- */
 

@@ -8,7 +8,7 @@
 /* what event_read looks at; without a list OX sends more than twice as much */
 #define FIELDS "id,folder,seriesId,recurrenceId,uid,timestamp,created,createdBy,lastModified,modifiedBy,sequence,summary,location,description," \
 	"categories,color,class,transp,startDate,endDate,rrule,changeExceptionDates,deleteExceptionDates,organizer,attendees,alarms,attachments"
-#define LISTED "id,seriesId,timestamp,lastModified,uid,startDate,endDate,rrule"
+#define LISTED "id,seriesId,timestamp,lastModified,uid,startDate,endDate,rrule,class,createdBy"
 #define MASTER "id,startDate,rrule"
 
 void

@@ -27,6 +27,7 @@ struct quick_cursor {
 	struct uuid folder;
 	uint64_t epoch, cn;
 	msec_t w0, w1;
+	struct fmask hidden;
 };
 
 struct quick_folder {
@@ -40,7 +41,7 @@ struct quick_folder {
 	msec_t alive;       /* op.alive_ts */
 };
 
-#define QUICK_V 3
+#define QUICK_V 4
 #define ASK_MS (10 * INT64_C(60000)) /* as long as fresh_for can be at most */
 
 static void
@@ -103,6 +104,7 @@ quick_unchanged(struct engine_session *s, const struct sync_request *req, enum c
 	struct op op = { .g = s->g, .s = s };
 	struct quick_cursor c;
 	struct quick_folder f;
+	struct fmask hidden;
 	msec_t w0, w1;
 	bool same = false;
 
@@ -113,7 +115,8 @@ quick_unchanged(struct engine_session *s, const struct sync_request *req, enum c
 	cache_mget(s->g->cache, keys, 2, v);
 	if (value_is(&v[0], &c, sizeof(c)) && value_is(&v[1], &f, sizeof(f)) && c.ct < CT_COUNT) {
 		op_window(&op, (enum content)c.ct, &w0, &w1);
-		same = c.device == s->n->device_id && c.epoch == f.epoch && c.cn == f.cn && c.w0 == w0 && c.w1 == w1 &&
+		same = config_filter(s, &req->folder, (enum content)c.ct, &hidden) != MODE_OFF && fmask_equal(&hidden, &c.hidden) &&
+		    c.device == s->n->device_id && c.epoch == f.epoch && c.cn == f.cn && c.w0 == w0 && c.w1 == w1 &&
 		    (req->folder.hierarchy ? uuid_is_zero(&c.folder) : memcmp(&c.folder, &req->folder.uuid, sizeof(c.folder)) == 0);
 		*ct = (enum content)c.ct;
 	}
@@ -161,7 +164,7 @@ void
 quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 {
 	struct quick_cursor c = { .v = QUICK_V, .ct = op->t.ct, .device = op->s->n->device_id, .epoch = cur->c.epoch, .cn = cur->c.lo,
-		.w0 = cur->c.view.w0, .w1 = cur->c.view.w1 };
+		.w0 = cur->c.view.w0, .w1 = cur->c.view.w1, .hidden = cur->c.seen.hidden };
 	struct quick_folder f = { .v = QUICK_V, .epoch = op->t.f.epoch, .cn = op->t.f.cn, .asked_at = op->refreshed_at };
 	char ck[40], fk[64];
 	struct cache_pair pairs[2];
@@ -179,7 +182,7 @@ quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 		quick_forget(op);
 		return;
 	}
-	if (complete && cur->c.lo == op->t.f.cn) {
+	if (complete && !cur->c.seen.sweeping && cur->c.lo == op->t.f.cn) {
 		if (!op->ref.hierarchy)
 			c.folder = op->ref.uuid;
 		cursor_key(&cur->syncid, ck, sizeof(ck));

@@ -348,7 +348,7 @@ START_TEST(patterns_round_trip)
 {
 	struct dev a, b;
 	char uuid[40], id[16];
-	json_t *pattern = json_loads(patterns[_i], 0, NULL), *o, *v;
+	json_t *pattern = json_loads(patterns[_i], JSON_REJECT_DUPLICATES, NULL), *o, *v;
 	const char *name;
 
 	(void)snprintf(id, sizeof(id), "pattern-%d", _i);
@@ -483,7 +483,7 @@ confirms(const char *key)
 	json_int_t n;
 
 	world_control(&w, "counters", "{}", text, sizeof(text));
-	root = json_loads(text, 0, NULL);
+	root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	n = num(json_object_get(root, "actions"), key);
 	json_decref(root);
 	return n;
@@ -616,7 +616,7 @@ ox_folder(const char *user, const char *parent, const char *module, const char *
 	json_t *f = json_pack("{s:s,s:s}", "title", title, "module", module), *data;
 
 	if (permissions != NULL)
-		(void)json_object_set_new(f, "permissions", json_loads(permissions, 0, NULL));
+		(void)json_object_set_new(f, "permissions", json_loads(permissions, JSON_REJECT_DUPLICATES, NULL));
 	data = ox_as(user, "folders", "new", json_pack("{s:s}", "folder_id", parent), f);
 	(void)snprintf(id, 24, "%s", json_string_value(data));
 	json_decref(data);
@@ -758,8 +758,10 @@ END_TEST
 START_TEST(rules_of_tasks)
 {
 	struct dev a;
-	char uuid[40];
+	char uuid[40], id[24];
 
+	ox_folder("berta", "1", "tasks", "Tasks of us",
+	    "[{\"entity\":4,\"bits\":403710016,\"group\":false},{\"entity\":3,\"bits\":4227330,\"group\":false}]", id);
 	device(&a, "anton", "task-3", "task");
 	make(&a, json_pack("{s:s,s:s}", "clientId", "t1", "title", "Ruled"), uuid);
 	refused(&a, "modified", json_pack("{s:s,s:i,s:i}", "uuid", uuid, "status", 1, "percent_completed", 50), "TSK-0031");
@@ -767,6 +769,10 @@ START_TEST(rules_of_tasks)
 	refused(&a, "modified", json_pack("{s:s,s:I,s:I}", "uuid", uuid, "start_time", (json_int_t)MONDAY, "end_time", (json_int_t)(MONDAY - DAY)), "TSK-0040");
 	refused(&a, "created", json_pack("{s:s,s:s,s:b,s:[{s:i,s:i}]}", "clientId", "t2", "title", "Secret", "private_flag", 1, "participants", "id", 4, "type", 1), "TSK-0028");
 	refused(&a, "created", json_pack("{s:s,s:s,s:[{s:i,s:s}]}", "clientId", "t3", "title", "No mail", "participants", "type", 5, "display_name", "Ext"), "TSK-0044");
+	folder_by_title(&a, "Tasks of us", uuid);
+	open_folder(&a, uuid);
+	refused(&a, "created", json_pack("{s:s,s:s,s:b}", "clientId", "t4", "title", "Private at hers", "private_flag", 1), "TSK-0008"); /* only the owner's are (T-06) */
+	make(&a, json_pack("{s:s,s:s}", "clientId", "t5", "title", "At hers"), uuid);
 }
 END_TEST
 

@@ -258,7 +258,7 @@ result(const json_t *data, size_t i)
 }
 
 /* The object of D whose FIELD is VALUE, or NULL; *N how many. */
-static const json_t *
+static inline const json_t *
 find(const struct dev *d, const char *field, const char *value, size_t *n)
 {
 	const json_t *found = NULL;

@@ -303,6 +303,10 @@ cal_update(struct req *r)
 			fail(r, "CAL-4031", json_pack("[i]", dest->id));
 			return;
 		}
+		if (dest != f && !may_delete(r->c, f, r->u->id, e->o->created_by)) {
+			fail(r, "CAL-4032", json_pack("[i]", f->id));
+			return;
+		}
 		if (dest != f && !cal_may_move(r, e, dest))
 			return;
 	}

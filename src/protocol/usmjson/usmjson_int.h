@@ -92,6 +92,13 @@ enum rc cmd_reconcile(struct call *c);
 enum rc cmd_ping(struct call *c);
 enum rc cmd_get_mail(struct call *c);
 enum rc cmd_respond_to_invitation(struct call *c);
+enum rc cmd_get_permissions(struct call *c);
+enum rc cmd_set_permissions(struct call *c);
+enum rc cmd_get_photo(struct call *c);
+enum rc cmd_get_attachments(struct call *c);
+enum rc cmd_get_attachment(struct call *c);
+enum rc cmd_add_attachment(struct call *c);
+enum rc cmd_delete_attachment(struct call *c);
 
 /** ping_resume - answer or park again a request that was parked (REQ->parked). */
 void ping_resume(struct usmjson *u, const struct request *req, struct reply *rep);
@@ -158,6 +165,8 @@ MUST_CHECK enum rc rd_value(struct rd *r, const struct rd_member *m, const json_
 MUST_CHECK enum rc rd_object(struct rd *r, const json_t *j, const struct rd_member *m, size_t n, json_t **out);
 /** rd_required - error for the first required member of M that is absent in OUT. */
 MUST_CHECK enum rc rd_required(struct rd *r, const struct rd_member *m, size_t n, json_t *const *out);
+/** no_members - the request of a command that takes none. */
+MUST_CHECK enum rc no_members(struct call *c);
 /** rd_member_find - index of NAME in M or N. */
 size_t rd_member_find(const struct rd_member *m, size_t n, const char *name);
 
@@ -197,6 +206,8 @@ const char *policy_name(enum sync_policy p);
 /** answer_write_* - parts of the answer to a sync, as members of an object that is open in B. */
 void answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key);
 void answer_write_deleted(struct buf *b, const struct sync_answer *a);
+/** answer_write_notices - what of FOLDER the client does not get; no member when there is nothing to tell. */
+void answer_write_notices(struct buf *b, const struct folder_ref *folder, const struct sync_answer *a);
 void answer_write_results(struct buf *b, const struct sync_request *req, const struct sync_answer *a);
 
 #endif

@@ -91,6 +91,8 @@ schema_envelope(struct buf *b, const struct content_type *t, enum shape shape)
 		schema_member(b, "rev", REF("rev"));
 	if (shape == WHOLE || shape == MODIFIED)
 		schema_member(b, "own", "{\"type\": \"array\", \"items\": {\"type\": \"string\"}}");
+	if ((shape == WHOLE || shape == MODIFIED) && t->ct == CT_MAIL)
+		schema_member(b, "truncated", "{\"const\": true}");
 	if (shape == CREATE)
 		schema_member(b, "again", "{\"type\": \"boolean\"}");
 	if ((shape == CREATE || shape == CHANGE) && t->ct == CT_CALENDAR)
@@ -105,6 +107,10 @@ schema_envelope(struct buf *b, const struct content_type *t, enum shape shape)
 		schema_member(b, "folder", REF("uuid"));
 	if (t->ct == CT_FOLDER)
 		schema_member(b, "parent", REF("folder"));
+	if (t->ct == CT_FOLDER && (shape == WHOLE || shape == MODIFIED)) {
+		schema_member(b, "owner", REF("owner"));
+		schema_member(b, "displayName", "{\"type\": \"string\"}");
+	}
 }
 
 static void
@@ -120,6 +126,8 @@ schema_object(struct buf *b, const struct content_type *t, enum shape shape)
 	for (size_t i = 0; i < t->n_fields; i++) {
 		const struct field *f = &t->fields[i];
 
+		if ((shape == WHOLE || shape == MODIFIED) && (f->flags & FF_APART) != 0)
+			continue;
 		if (!delivered(t, f) || ((shape == CREATE || shape == CHANGE) && (f->flags & FF_READONLY) != 0) || (shape == CHANGE && (f->flags & FF_ONCE) != 0))
 			continue;
 		schema_type(b, f, shape);
@@ -171,7 +179,7 @@ man_fields(struct buf *b, const struct content_type *t)
 		[FT_TIME] = "time", [FT_ID] = "uuid", [FT_BINARY] = "base64", [FT_JSON] = "structure",
 	};
 
-	buf_adds(b, ".TS\nlb lb lb lb\nl l l l.\nfield\ttype\tlength\tset by\n");
+	buf_adds(b, ".TS\nlb lb lb lb lb\nl l l l l.\nfield\ttype\tlength\tset by\tlist\n");
 	for (size_t i = 0; i < t->n_fields; i++) {
 		const struct field *f = &t->fields[i];
 
@@ -182,7 +190,8 @@ man_fields(struct buf *b, const struct content_type *t)
 			buf_addf(b, "%u", f->max_len);
 		else
 			buf_addc(b, '-');
-		buf_addf(b, "\t%s\n", (f->flags & FF_READONLY) != 0 ? "server" : (f->flags & FF_ONCE) != 0 ? "client, once" : "both");
+		buf_addf(b, "\t%s\t%s\n", (f->flags & FF_READONLY) != 0 ? "server" : (f->flags & FF_ONCE) != 0 ? "client, once" : "both",
+		    (f->flags & FF_HEADERS) != 0 ? "yes" : "-");
 	}
 	buf_adds(b, ".TE\n");
 }
