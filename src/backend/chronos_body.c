@@ -149,7 +149,8 @@ time_of(const struct body *w, const char *name, int64_t t)
 		out.floating = is.floating;
 		zone = is.zone;
 	}
-	if (zone_known(zone) && strcmp(zone, "UTC") != 0) {
+	/* of an hour that its clock has twice a zone can say the second one only: then UTC, since the moment counts more than its name */
+	if (zone_known(zone) && strcmp(zone, "UTC") != 0 && zone_to_utc(zone, zone_to_local(zone, t)) == t) {
 		out.zone = zone;
 		out.local = zone_to_local(zone, t);
 	}

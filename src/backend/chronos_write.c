@@ -172,6 +172,7 @@ send_exception(struct ox_session *s, const char *folder, const struct object *o,
 static enum rc
 create_exception(struct ox_session *s, struct arena *a, const char *folder, const struct object *o, const char *series, int64_t *id, msec_t *lm, struct err *e)
 {
+	static const enum cf of_series[] = { CF_uid, CF_recurrence_type, CF_interval, CF_days, CF_day_in_month, CF_month, CF_until, CF_occurrences };
 	struct ox_answer master;
 	struct fmask m;
 	struct buf body;
@@ -182,8 +183,8 @@ create_exception(struct ox_session *s, struct arena *a, const char *folder, cons
 	if (rc != RC_OK)
 		return rc;
 	set_fields(o, &m);
-	drop(&m, CF_recurrence_type);
-	drop(&m, CF_uid); /* it is the series' */
+	for (size_t i = 0; i < ARRAY_LEN(of_series); i++)
+		drop(&m, of_series[i]);
 	buf_init(&body, 0);
 	(void)event_body(&body, a, o, &m, master.data);
 	n = occurrences_of(o, master.data, at);

@@ -501,6 +501,9 @@ START_TEST(a_new_event)
 	body_is("{\"start_date\":1796630400000,\"end_date\":1796634000000,\"timezone\":\"Europe/Berlin\",\"recurrence_type\":2,\"interval\":1,\"days\":2,\"until\":1798761600000}", NULL,
 	    "{\"startDate\":{\"value\":\"20261207T090000\",\"tzid\":\"Europe/Berlin\"},\"endDate\":{\"value\":\"20261207T100000\",\"tzid\":\"Europe/Berlin\"},"
 	    "\"rrule\":\"FREQ=WEEKLY;BYDAY=MO;UNTIL=20270101T080000Z\"}");
+	/* 02:45 of the first time, 02:15 of the second */
+	body_is("{\"start_date\":1824943500000,\"end_date\":1824945300000,\"timezone\":\"Europe/Berlin\"}", NULL,
+	    "{\"startDate\":{\"value\":\"20271031T004500Z\"},\"endDate\":{\"value\":\"20271031T021500\",\"tzid\":\"Europe/Berlin\"}}");
 	body_is("{\"start_date\":1796630400000,\"end_date\":1796716800000,\"full_time\":true,\"alarm\":-1}", NULL, "{\"startDate\":{\"value\":\"20261207\"},\"endDate\":{\"value\":\"20261208\"}}");
 }
 END_TEST
