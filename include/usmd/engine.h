@@ -155,6 +155,8 @@ struct sync_request {
 	enum sync_policy policy, delete_policy;
 	struct client_change *changes;
 	size_t n_changes;        /* UPDATE only */
+	bool has_formerly;       /* RECONCILE of a mail folder that was renamed or moved: */
+	struct uuid formerly;    /* the uuid that it had; pairs may have the uuids of then */
 	struct uuid *pair_uuid;  /* RECONCILE */
 	const char **pair_rev;
 	size_t n_pairs;
@@ -186,6 +188,10 @@ struct answer_result {
 	struct err err;
 	json_t *conflicts;       /* failed with code OX_CONFLICTS: what it collides with (struct write_how); engine_sync_done drops it */
 };
+/** A mail whose uuid is another one since its folder was renamed. */
+struct renamed_uuid {
+	struct uuid from, to;
+};
 /** Something that the client does not get, for its user to know. */
 enum notice_code { NOTICE_OBJECTS, NOTICE_ATTACHMENTS, NOTICE_UNREADABLE, NOTICE_LARGE, NOTICE_REJECTED, NOTICE_COUNT };
 struct notice {
@@ -205,6 +211,8 @@ struct sync_answer {
 	size_t n;
 	struct uuid *deleted;
 	size_t n_deleted;
+	struct renamed_uuid *renamed; /* RECONCILE with formerly: mails that the client has under a former uuid */
+	size_t n_renamed;
 	struct answer_result *results;
 	size_t n_results;
 	size_t estimate;         /* ESTIMATE: entries that a complete sync would deliver now */

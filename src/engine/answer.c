@@ -577,6 +577,8 @@ op_reconcile(struct op *op, struct err *e)
 	struct row **rows;
 	struct uuid u;
 	size_t n, live = 0;
+	uint64_t former = 0;
+	bool renamed = former_tag(op, &former);
 	enum rc rc;
 
 	if (pairs == NULL)
@@ -586,7 +588,7 @@ op_reconcile(struct op *op, struct err *e)
 		size_t len = strlen(req->pair_rev[i]);
 
 		p->uuid = req->pair_uuid[i];
-		p->valid = uuid_id(op->g->keys, op->t.tag, &p->uuid, &p->id);
+		p->valid = uuid_id(op->g->keys, op->t.tag, &p->uuid, &p->id) || (renamed && uuid_id(op->g->keys, former, &p->uuid, &p->id));
 		if (!p->valid)
 			p->id = INT64_MIN;
 		if (len < sizeof(p->rev))
@@ -609,6 +611,10 @@ op_reconcile(struct op *op, struct err *e)
 			rows[live++] = rows[i];
 	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, &op->hidden); /* reading contents may have moved the index on */
 	rc = keep_newest(op, rows, live, e);
+	if (rc != RC_OK)
+		return rc;
+	if (renamed)
+		rc = renamed_list(op, pairs, req->n_pairs, rows, live, e);
 	if (rc != RC_OK)
 		return rc;
 	/* what OX cannot show is not compared: it is not gone, and would fill every page */

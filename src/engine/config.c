@@ -300,6 +300,8 @@ engine_config_set(struct engine_session *s, const struct device_config *c, struc
 		rc = session_verify(s, conn, e);
 	if (rc == RC_OK)
 		rc = store_device_config(conn, s->n->device_id, text, e);
+	if (rc == RC_OK)
+		rc = quick_forget_device(s, conn, e);
 	store_release(conn);
 	if (rc == RC_OK) {
 		(void)pthread_mutex_lock(&g->lock);

@@ -212,6 +212,10 @@ bool members_need_others(const struct op *op, const struct client_change *cc);
 enum rc op_object(struct op *op, struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct row **row,
     struct err *e);
 
+/* renamed.c */
+bool former_tag(struct op *op, uint64_t *tag);
+enum rc renamed_list(struct op *op, const struct pair *pairs, size_t n, struct row *const *live, size_t n_live, struct err *e);
+
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);
@@ -222,6 +226,7 @@ void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);
 bool quick_unchanged(struct engine_session *s, const struct sync_request *req, enum content *ct);
 void quick_note(struct op *op, const struct store_cursor *cur, bool complete);
 void quick_forget(struct op *op);
+enum rc quick_forget_device(struct engine_session *s, struct store_conn *c, struct err *e);
 bool quick_fresh(struct op *op);
 msec_t quick_alive(struct op *op);
 

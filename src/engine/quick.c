@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define CURSOR_TTL_S 3600
+#define CURSOR_KEY 40
 
 /* Fixed binary values: the cache is read by the same version of the program (V changes with the layout). */
 struct quick_cursor {
@@ -98,7 +99,7 @@ ox_says_same(struct engine_session *s, const struct quick_cursor *c, const struc
 bool
 quick_unchanged(struct engine_session *s, const struct sync_request *req, enum content *ct)
 {
-	char ck[40], fk[64];
+	char ck[CURSOR_KEY], fk[64];
 	const char *keys[2] = { ck, fk };
 	struct cache_value v[2] = { { 0 } };
 	struct op op = { .g = s->g, .s = s };
@@ -166,7 +167,7 @@ quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 	struct quick_cursor c = { .v = QUICK_V, .ct = op->t.ct, .device = op->s->n->device_id, .epoch = cur->c.epoch, .cn = cur->c.lo,
 		.w0 = cur->c.view.w0, .w1 = cur->c.view.w1, .hidden = cur->c.seen.hidden };
 	struct quick_folder f = { .v = QUICK_V, .epoch = op->t.f.epoch, .cn = op->t.f.cn, .asked_at = op->refreshed_at };
-	char ck[40], fk[64];
+	char ck[CURSOR_KEY], fk[64];
 	struct cache_pair pairs[2];
 	size_t n = 0;
 
@@ -204,4 +205,31 @@ quick_forget(struct op *op)
 
 	folder_key(op->s, &op->ref, fk, sizeof(fk));
 	cache_del(op->g->cache, &key, 1);
+}
+
+/* A device's settings changed: what its syncids stand for was noted under the old ones, and other nodes may know no better. */
+enum rc
+quick_forget_device(struct engine_session *s, struct store_conn *c, struct err *e)
+{
+	struct arena *a = arena_new(0);
+	struct syncid *ids;
+	const char **keys = NULL;
+	size_t n = 0;
+	enum rc rc = a != NULL ? store_cursor_syncids(c, a, s->n->device_id, &ids, &n, e) : err_set(e, RC_NOMEM, "out of memory for the settings");
+
+	if (rc == RC_OK && (keys = arena_array(a, const char *, n)) == NULL)
+		rc = err_set(e, RC_NOMEM, "out of memory for the settings");
+	for (size_t i = 0; i < n && rc == RC_OK; i++) {
+		char *key = arena_alloc(a, CURSOR_KEY);
+
+		if (key == NULL)
+			rc = err_set(e, RC_NOMEM, "out of memory for the settings");
+		else
+			cursor_key(&ids[i], key, CURSOR_KEY);
+		keys[i] = key;
+	}
+	if (rc == RC_OK && n > 0)
+		cache_del(s->g->cache, keys, n);
+	arena_free(a);
+	return rc;
 }

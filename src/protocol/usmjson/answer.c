@@ -149,6 +149,21 @@ answer_write_deleted(struct buf *b, const struct sync_answer *a)
 	buf_addc(b, ']');
 }
 
+void
+answer_write_renamed(struct buf *b, const struct sync_answer *a)
+{
+	js_key(b, "renamed");
+	buf_addc(b, '[');
+	for (size_t i = 0; i < a->n_renamed; i++) {
+		buf_adds(b, i != 0 ? ",[" : "[");
+		js_uuid(b, &a->renamed[i].from);
+		buf_addc(b, ',');
+		js_uuid(b, &a->renamed[i].to);
+		buf_addc(b, ']');
+	}
+	buf_addc(b, ']');
+}
+
 static void
 notice_text(struct buf *b, const struct notice *n)
 {

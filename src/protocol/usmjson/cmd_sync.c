@@ -253,9 +253,10 @@ read_pairs(struct rd *r, const json_t *list, struct sync_request *req)
 enum rc
 cmd_reconcile(struct call *c)
 {
-	enum { FOLDER, LIMIT, PAIRS, N };
+	enum { FOLDER, FORMERLY, LIMIT, PAIRS, N };
 	const struct rd_member m[N] = {
 		[FOLDER] = { "folder", RD_UUID, RD_NULL, 0, 0 },
+		[FORMERLY] = { "formerly", RD_UUID, 0, 0, 0 },
 		[LIMIT] = { "limit", RD_INT, 0, 1, INT32_MAX },
 		[PAIRS] = { "pairs", RD_ARRAY, RD_REQUIRED, 0, (int64_t)c->u->o.max_pairs },
 	};
@@ -272,6 +273,9 @@ cmd_reconcile(struct call *c)
 	if (rc != RC_OK)
 		return rc;
 	rd_folder(v[FOLDER], &req.folder);
+	req.has_formerly = v[FORMERLY] != NULL;
+	if (req.has_formerly)
+		rd_uuid(v[FORMERLY], &req.formerly);
 	req.limit = page_limit(c, v[LIMIT]);
 	rc = engine_sync(c->session, c->arena, &req, &a, &c->err);
 	if (rc != RC_OK)
@@ -280,6 +284,8 @@ cmd_reconcile(struct call *c)
 	write_syncid(&c->out, &a);
 	answer_write_deleted(&c->out, &a);
 	answer_write_items(&c->out, &a, true, "created");
+	if (req.has_formerly)
+		answer_write_renamed(&c->out, &a);
 	answer_write_notices(&c->out, &req.folder, &a);
 	buf_addc(&c->out, '}');
 	engine_sync_done(&a);

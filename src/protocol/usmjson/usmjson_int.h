@@ -206,6 +206,7 @@ const char *policy_name(enum sync_policy p);
 /** answer_write_* - parts of the answer to a sync, as members of an object that is open in B. */
 void answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key);
 void answer_write_deleted(struct buf *b, const struct sync_answer *a);
+void answer_write_renamed(struct buf *b, const struct sync_answer *a);
 /** answer_write_notices - what of FOLDER the client does not get; no member when there is nothing to tell. */
 void answer_write_notices(struct buf *b, const struct folder_ref *folder, const struct sync_answer *a);
 void answer_write_results(struct buf *b, const struct sync_request *req, const struct sync_answer *a);

@@ -117,6 +117,7 @@ static const struct bad rows[] = {
 	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\",\"occurrence\":1}", "bad-request", "occurrence" },
 	{ "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\",\"message\":7}", "bad-request", "message" },
 	/* permissions */
+	{ "/reconcile", "{\"pairs\":[],\"formerly\":null}", "bad-request", "formerly" },
 	{ "/getPermissions", "{\"folder\":null}", "bad-request", "folder" },
 	{ "/setPermissions", "{\"folder\":\"" U1 "\",\"set\":[]}", "bad-request", "rev" },
 	{ "/setPermissions", PERMIT "\"set\":[],\"remove\":[]}", "bad-request", "" },
