@@ -151,6 +151,19 @@ END_TEST
 /* An answer thrown away by the client is a lost answer; at page sizes 1, 50 and 1000. */
 static const char *const pages[] = { "--limit 1 --drop-answers 7", "--limit 50 --drop-answers 5", "--limit 1000 --drop-answers 3" };
 
+/* The same where OX has no legacy calendar. */
+START_TEST(by_chronos)
+{
+	struct world w;
+
+	world_begin(&w, "tests/data/demo", no_windows);
+	world_control(&w, "modules", "{\"without\":[\"calendar\"]}", NULL, 0);
+	ck_assert_int_eq(story_wait(story_start(&w, "0", "")), 0);
+	check_equal(&w, after_story);
+	world_end(&w);
+}
+END_TEST
+
 START_TEST(lost_answers)
 {
 	struct world w;
@@ -428,6 +441,7 @@ main(void)
 	(void)fflush(stdout);
 	tcase_set_timeout(t, 900);
 	tcase_add_test(t, plain);
+	tcase_add_test(t, by_chronos);
 	tcase_add_loop_test(t, lost_answers, 0, 3);
 	tcase_add_test(t, unchanged_writes_nothing);
 	tcase_add_test(t, database_lost);
