@@ -54,6 +54,13 @@ open_backend(struct wire *w, const struct conf *c, struct err *e)
 		.rows_per_request = (unsigned)c->ox_rows_per_request,
 	};
 
+	if (strcmp(c->ox_calendar, "legacy") == 0)
+		o.calendar = OX_CALENDAR_LEGACY;
+	else if (strcmp(c->ox_calendar, "chronos") == 0)
+		o.calendar = OX_CALENDAR_CHRONOS;
+	else if (strcmp(c->ox_calendar, "auto") != 0)
+		return err_set(e, RC_PROTO, "ox_calendar: \"%.40s\" is none of auto, legacy, chronos", c->ox_calendar);
+
 	return backend_new(&o, &w->backend, e);
 }
 
