@@ -164,7 +164,7 @@ const char *object_get_str(const struct object *o, unsigned i);
 /**
  * object_range - sort key and time range of O, from its FF_LISTED fields alone (listings have no others).
  *
- * Appointments: by start; from the start to the end, or of a series to a bound that its last occurrence cannot pass, TIME_MAX
+ * Appointments: by start, a series by its end; from the start to the end, or of a series to a bound that its last occurrence cannot pass, TIME_MAX
  * when endless.  Tasks: by due date, else start; undated ones come first in a fill and are inside every window.  Mail: by id (sk 0), range
  * = the date received.  Everything else: sk 0, always inside.
  */

@@ -420,6 +420,70 @@ START_TEST(large_mail_is_a_stub)
 }
 END_TEST
 
+/* ---- windows ---- */
+
+#define DAY_MS INT64_C(86400000)
+
+static json_t *
+meeting(const char *id, const char *title, int64_t days_ago, int type, int64_t until_days_ago)
+{
+	int64_t start = (now_ms() / DAY_MS - days_ago) * DAY_MS + 36000000;
+	json_t *x = json_pack("{s:s,s:s,s:I,s:I}", "clientId", id, "title", title, "start_date", (json_int_t)start, "end_date", (json_int_t)(start + 3600000));
+
+	if (type != 0) {
+		(void)json_object_set_new(x, "recurrence_type", json_integer(type));
+		(void)json_object_set_new(x, "interval", json_integer(1));
+		if (until_days_ago != 0)
+			(void)json_object_set_new(x, "until", json_integer((now_ms() / DAY_MS - until_days_ago) * DAY_MS));
+	}
+	return x;
+}
+
+static bool
+holds(const struct dev *d, const char *title)
+{
+	return find(d, "title", title, NULL) != NULL;
+}
+
+/* Two years back and ahead; a series that reaches into that time is inside, and comes before what ended.  A device may want less, and more again. */
+START_TEST(windows_and_series)
+{
+	struct dev all, d;
+	json_t *created = json_array(), *data, *b;
+
+	berta(&all, "windows-all", "appointment");
+	(void)json_array_append_new(created, meeting("w-1", "W endless", 1100, 1, 0));
+	(void)json_array_append_new(created, meeting("w-2", "W ended", 1100, 1, 800));
+	(void)json_array_append_new(created, meeting("w-3", "W reaches in", 1100, 1, 100));
+	(void)json_array_append_new(created, meeting("w-4", "W old", 800, 0, 0));
+	(void)json_array_append_new(created, meeting("w-5", "W last month", 30, 0, 0));
+	(void)json_array_append_new(created, meeting("w-6", "W next year", -300, 0, 0));
+	(void)json_array_append_new(created, meeting("w-7", "W far", -800, 0, 0));
+	data = update(&all, request(&all, created, NULL, NULL));
+	for (size_t i = 0; i < 7; i++)
+		ck_assert_str_eq(str(result(data, i), "status"), "ok");
+	json_decref(data);
+	login(&d, "berta", "windows");
+	(void)snprintf(d.folder, sizeof(d.folder), "%s", str(d.defaults, "appointment"));
+	b = json_pack("{s:s}", "folder", d.folder);
+	data = good(&d, "syncInit", b);
+	ck_assert_str_eq(str(json_array_get(json_object_get(data, "created"), 0), "title"), "W endless");
+	apply(&d, data);
+	json_decref(data);
+	json_decref(b);
+	ck_assert(holds(&d, "W endless") && holds(&d, "W reaches in") && holds(&d, "W last month") && holds(&d, "W next year"));
+	ck_assert(!holds(&d, "W ended") && !holds(&d, "W old") && !holds(&d, "W far"));
+	set_config(&d, json_pack("{s:{s:{s:i,s:i}}}", "window", "appointment", "pastDays", 10, "futureDays", 10));
+	(void)pull(&d);
+	ck_assert(holds(&d, "W endless") && !holds(&d, "W reaches in") && !holds(&d, "W last month") && !holds(&d, "W next year"));
+	open_folder(&all, all.folder);
+	ck_assert(holds(&all, "W last month") && holds(&all, "W next year")); /* it left that client, not the server */
+	set_config(&d, json_pack("{s:{s:{s:n,s:n}}}", "window", "appointment", "pastDays", "futureDays"));
+	(void)pull(&d);
+	ck_assert(holds(&d, "W reaches in") && holds(&d, "W last month") && holds(&d, "W next year") && !holds(&d, "W old"));
+}
+END_TEST
+
 /* ---- objects that are set aside ---- */
 
 static json_t *
@@ -542,6 +606,7 @@ main(void)
 	tcase_add_test(t, headers_of_appointments);
 	tcase_add_test(t, too_many_objects);
 	tcase_add_test(t, large_mail_is_a_stub);
+	tcase_add_test(t, windows_and_series);
 	tcase_add_test(t, rejected_by_the_device);
 	tcase_add_test(t, unreadable_is_set_aside);
 	suite_add_tcase(suite, t);
