@@ -98,8 +98,8 @@ may_change(struct req *r, const struct ent *e, const json_t *body)
 	return true;
 }
 
-static void
-move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp)
+void
+cal_move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp)
 {
 	struct obj *o = e->o;
 	int user = e->user;
@@ -271,7 +271,7 @@ cal_update(struct req *r)
 	if (stamp == 0)
 		return;
 	if (dest != NULL && dest != f) {
-		move(r, e, dest, stamp);
+		cal_move(r, e, dest, stamp);
 		sb_str(r->out, "{}");
 	} else {
 		sb_printf(r->out, S.older ? "{\"id\":%lld}" : "{\"id\":\"%lld\"}", (long long)id);

@@ -7,8 +7,8 @@
 
 #include "oxsim/chronos.h"
 
-static bool
-conflicts(struct req *r, const struct obj *o, bool soft)
+bool
+event_conflicts(struct req *r, const struct obj *o, bool soft)
 {
 	struct clash hits[50];
 	int n = cal_clashes(r, o, !soft, hits, 50), i, k;
@@ -146,7 +146,7 @@ chronos_new(struct req *r)
 		fail(r, "CAL-4031", json_pack("[s]", fid));
 		return;
 	}
-	if ((fields = event_fields(r, ev, true)) == NULL)
+	if ((fields = event_fields(r, ev, NULL)) == NULL)
 		return;
 	if ((other = uid_taken(r, ev)) != NULL) {
 		(void)snprintf(id, sizeof(id), "%d", other->id);
@@ -159,7 +159,7 @@ chronos_new(struct req *r)
 	o->m = M_CALENDAR;
 	o->created_by = o->modified_by = r->u->id;
 	if (cal_apply(r, o, f, fields, true) && event_extra(r, o, f, ev, true) &&
-	    !conflicts(r, o, arg_true(r, "checkConflicts"))) {
+	    !event_conflicts(r, o, arg_true(r, "checkConflicts"))) {
 		cal_store(r, o, f, stamp_new(r->c));
 		event_attach(r, o);
 		result_one(r, "created", obj_in(o, f), arg_true(r, "expand") && cal_is_master(o));
@@ -310,7 +310,7 @@ chronos_update(struct req *r)
 		return;
 	if (rid != NULL && !cal_is_master(m))
 		rid = NULL;
-	if ((fields = event_fields(r, ev, false)) == NULL)
+	if ((fields = event_fields(r, ev, m)) == NULL)
 		return;
 	r->zone = tz_get("UTC");
 	if (rid != NULL && future) {
@@ -322,7 +322,8 @@ chronos_update(struct req *r)
 		if (made)
 			x = cal_exception(r, m, &at, stamp_new(r->c));
 	}
-	json_object_set_new(fields, "ignore_conflicts", json_true());
+	json_object_set_new(fields, "ignore_conflicts", json_boolean(!arg_true(r, "checkConflicts")));
+	r->as_event = true;
 	stamp = cal_change(r, rid ? x : m, f, fields, rid ? m : NULL);
 	json_decref(fields);
 	if (stamp == 0) {
@@ -474,4 +475,34 @@ chronos_delete(struct req *r)
 		delete_one(r, it, t);
 	}
 	sb_ch(r->out, ']');
+}
+
+/* by the API's description; not recorded */
+void
+chronos_move(struct req *r)
+{
+	const char *id, *to;
+	struct folder *f, *dest;
+	struct ent *e;
+	struct obj *o;
+	int64_t t, stamp;
+
+	if ((id = need(r, "id")) == NULL || need(r, "folder") == NULL || (to = need(r, "targetFolder")) == NULL ||
+	    !need_i64(r, "timestamp", &t) || (f = event_folder_arg(r)) == NULL || (e = event_by_id(r, id, f)) == NULL ||
+	    (dest = event_folder(r, to)) == NULL)
+		return;
+	o = e->o;
+	if (o->lm > t) {
+		fail(r, "CAL-4120", json_pack("[s,I,I]", id, (json_int_t)t, (json_int_t)o->lm));
+		return;
+	}
+	if (!may_delete(r->c, f, r->u->id, o->created_by) || !may_create(r->c, dest, r->u->id)) {
+		fail(r, "CAL-4031", json_pack("[s]", to));
+		return;
+	}
+	stamp = obj_touch(r->c, o, r->u->id, stamp_new(r->c));
+	if (dest != f)
+		cal_move(r, e, dest, stamp);
+	put_change(r, NULL, obj_in(o, dest));
+	set_ts(r, stamp);
 }

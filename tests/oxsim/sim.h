@@ -272,6 +272,7 @@ struct sim {
 	GHashTable *session;		/* id -> struct session */
 	GHashTable *session_alt;
 	bool older;
+	gchar **without;		/* modules that this server does not offer, NULL: it has all */
 	enum clock_mode clk;
 	int64_t clk_val;
 	int64_t session_ttl;		/* ms idle, 0: never */
@@ -368,6 +369,7 @@ struct occ { int64_t start, end, rdate; int pos; };
 struct req {
 	const struct occ *occ;	/* the row being written shows this occurrence */
 	bool veil;		/* ... and hides a private appointment */
+	bool as_event;		/* asked by chronos */
 	int as_user;		/* a contact is written as this user's entry, 0: no */
 	struct ctx *c;
 	struct user *u;
