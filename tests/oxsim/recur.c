@@ -40,10 +40,11 @@ from_ical(struct icaltimetype t)
 static int
 bit_days(struct icalrecurrencetype *rr, int days, int nth)
 {
-	int i, n = 0;
+	int i, k, n = 0;
 
-	for (i = 0; i < 7; i++)
-		if (days & (1 << i))
+	/* from Monday on, as the week begins: libical walks them as they stand, and loses some that are out of order */
+	for (k = 1; k <= 7; k++)
+		if (i = k % 7, days & (1 << i))
 			rr->by_day[n++] = (short)(nth == 0 ? i + 1 :
 			    nth < 0 ? -(8 * -nth + i + 1) : 8 * nth + i + 1);
 	rr->by_day[n] = ICAL_RECURRENCE_ARRAY_MAX;
