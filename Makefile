@@ -216,6 +216,7 @@ INT_RUN_test_daemon        := $(PROGRAMS)
 INT_RUN_test_oxsim_control := $(B)/oxsim
 INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_time          := $(B)/usmd $(B)/usmctl $(B)/oxsim
+INT_RUN_test_corpus        := $(PROGRAMS)
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))

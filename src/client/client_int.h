@@ -127,6 +127,8 @@ const char *type_extension(enum content ct);
 /** object_to_text - the file of an object; mail gives NULL (its octets come from the server). */
 MUST_CHECK enum rc object_to_text(enum content ct, const json_t *object, char **text, size_t *n, struct err *e);
 MUST_CHECK enum rc text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, struct err *e);
+/** series_alone - of a series that is new: the days of its changed occurrences, which are files of their own, are left out of it. */
+void series_alone(json_t *object);
 /** object_title - what a person would call it, for the file's name. */
 char *object_title(enum content ct, const json_t *object);
 bool field_writable(enum content ct, const char *name);

@@ -57,6 +57,7 @@ text_to_object(enum content ct, const char *name, const void *p, size_t n, json_
 	struct pim_error pe = { "" };
 	json_t *exceptions = NULL;
 	enum pim_rc prc = PIM_OK;
+	enum rc rc;
 
 	*out = NULL;
 	pim_options_init(&opt);
@@ -70,8 +71,32 @@ text_to_object(enum content ct, const char *name, const void *p, size_t n, json_
 		prc = pim_ical_event_parse(p, n, &opt, out, &exceptions, NULL, &pe);
 	else
 		prc = pim_ical_task_parse(p, n, &opt, out, NULL, &pe);
+	rc = from_pim(prc, &pe, e);
+	if (rc == RC_OK && json_array_size(exceptions) > 0) {
+		json_decref(*out);
+		*out = NULL;
+		rc = err_set(e, RC_PROTO, "holds %zu changed occurrences of a series: give each a file of its own, and leave out its day (EXDATE) in the series",
+		    json_array_size(exceptions));
+	}
 	json_decref(exceptions);
-	return from_pim(prc, &pe, e);
+	return rc;
+}
+
+void
+series_alone(json_t *object)
+{
+	json_t *changed = json_object_get(object, "change_exceptions"), *gone = json_object_get(object, "delete_exceptions"), *day;
+	size_t i;
+
+	if (json_array_size(changed) == 0)
+		return;
+	if (!json_is_array(gone)) {
+		gone = json_array();
+		(void)json_object_set_new(object, "delete_exceptions", gone);
+	}
+	json_array_foreach(changed, i, day)
+		(void)json_array_append(gone, day);
+	(void)json_object_del(object, "change_exceptions");
 }
 
 static char *

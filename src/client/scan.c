@@ -328,6 +328,8 @@ new_file(struct import *im, const char *name, struct err *e)
 		rc = RC_OK;
 		goto out;
 	}
+	if (rc == RC_OK && im->f->ct == CT_CALENDAR)
+		series_alone(o->cur);
 	file_hash(b.p, b.len, o->hash);
 	(void)file_stat(c, path, &o->size, &o->mtime_ns);
 	if (rc == RC_OK)
