@@ -193,26 +193,3 @@ engine_folder_type(struct engine_session *s, const struct folder_ref *folder, en
 	arena_free(a);
 	return rc;
 }
-
-enum rc
-engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e)
-{
-	struct folder_ref ref = { .uuid = *folder };
-	struct row *r = NULL;
-	struct op op;
-	int64_t id;
-	enum rc rc = op_begin(&op, s, a, e);
-
-	if (rc == RC_OK)
-		rc = target_open(&op, &ref, &op.t, e);
-	if (rc == RC_OK && op.t.ct != CT_MAIL)
-		rc = err_set_path(e, RC_PROTO, "folder", "this folder holds no mail");
-	if (rc == RC_OK && !uuid_id(s->g->keys, op.t.tag, mail, &id))
-		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this mail is not in the folder");
-	if (rc == RC_OK)
-		rc = op_row(&op, id, &r, e);
-	if (rc == RC_OK && (r == NULL || r->dead))
-		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this mail is not in the folder (any more)");
-	op_end(&op); /* no database connection while OX sends a large mail */
-	return rc == RC_OK ? ox_mail_raw(s->ox, op.t.oxid, id, r->oxid, out, e) : rc;
-}

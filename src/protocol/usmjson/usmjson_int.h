@@ -90,6 +90,13 @@ enum rc cmd_sync_estimate(struct call *c);
 enum rc cmd_reconcile(struct call *c);
 enum rc cmd_ping(struct call *c);
 enum rc cmd_get_mail(struct call *c);
+enum rc cmd_get_permissions(struct call *c);
+enum rc cmd_set_permissions(struct call *c);
+enum rc cmd_get_photo(struct call *c);
+enum rc cmd_get_attachments(struct call *c);
+enum rc cmd_get_attachment(struct call *c);
+enum rc cmd_add_attachment(struct call *c);
+enum rc cmd_delete_attachment(struct call *c);
 
 /** ping_resume - answer or park again a request that was parked (REQ->parked). */
 void ping_resume(struct usmjson *u, const struct request *req, struct reply *rep);
