@@ -160,7 +160,7 @@ read_tree(const char *dir, struct bag *b)
 		struct stat st;
 
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
-		if (list[i]->d_name[0] != '.' && strcmp(list[i]->d_name, "All Users") != 0 && stat(path, &st) == 0) {
+		if (list[i]->d_name[0] != '.' && strcmp(list[i]->d_name, "Public folders") != 0 && stat(path, &st) == 0) {
 			if (S_ISDIR(st.st_mode)) {
 				read_tree(path, b);
 			} else {
@@ -343,7 +343,7 @@ START_TEST(there_and_back)
 	(void)snprintf(path, sizeof(path), "%s/A", w.dir);
 	read_tree(path, &first);
 	read_tree(in, &original);
-	(void)snprintf(command, sizeof(command), "cp -r '%s/A' '%s/B' && rm -rf '%s/B/.usmsync' '%s/B/All Users'", w.dir, w.dir, w.dir, w.dir);
+	(void)snprintf(command, sizeof(command), "cp -r '%s/A' '%s/B' && rm -rf '%s/B/.usmsync' '%s/B/Public folders'", w.dir, w.dir, w.dir, w.dir);
 	shell(command);
 	sync_as("dora", "B");
 	sync_as("dora", "C");
