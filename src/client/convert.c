@@ -57,7 +57,7 @@ members_renamed(const json_t *object, bool to_file)
 }
 
 enum rc
-object_to_text(enum content ct, const json_t *object, char **text, size_t *n, struct err *e)
+object_to_text(enum content ct, const json_t *object, const json_t *overrides, char **text, size_t *n, struct err *e)
 {
 	json_t *contact = NULL;
 	struct pim_options opt;
@@ -71,7 +71,7 @@ object_to_text(enum content ct, const json_t *object, char **text, size_t *n, st
 	if (ct == CT_CONTACT && (contact = members_renamed(object, true)) != NULL)
 		prc = pim_vcard_format(contact, &opt, text, &pe);
 	else if (ct == CT_CALENDAR)
-		prc = pim_ical_event_format(object, NULL, &opt, text, &pe);
+		prc = pim_ical_event_format(object, overrides, &opt, text, &pe);
 	else if (ct == CT_TASK)
 		prc = pim_ical_task_format(object, &opt, text, &pe);
 	json_decref(contact);
@@ -82,15 +82,16 @@ object_to_text(enum content ct, const json_t *object, char **text, size_t *n, st
 }
 
 enum rc
-text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, struct err *e)
+text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, json_t **overrides, struct err *e)
 {
 	struct pim_options opt;
 	struct pim_error pe = { "" };
 	json_t *exceptions = NULL, *contact;
 	enum pim_rc prc = PIM_OK;
-	enum rc rc;
 
 	*out = NULL;
+	if (overrides != NULL)
+		*overrides = NULL;
 	pim_options_init(&opt);
 	if (ct == CT_MAIL) {
 		*out = json_pack("{s:I}", "flags", (json_int_t)mail_flags_of_name(name));
@@ -102,39 +103,18 @@ text_to_object(enum content ct, const char *name, const void *p, size_t n, json_
 		prc = pim_ical_event_parse(p, n, &opt, out, &exceptions, NULL, &pe);
 	else
 		prc = pim_ical_task_parse(p, n, &opt, out, NULL, &pe);
-	rc = from_pim(prc, &pe, e);
-	if (rc == RC_OK && json_array_size(exceptions) > 0) {
-		json_decref(*out);
-		*out = NULL;
-		rc = err_set(e, RC_PROTO, "holds %zu changed occurrences of a series: give each a file of its own, and leave out its day (EXDATE) in the series",
-		    json_array_size(exceptions));
-	}
-	json_decref(exceptions);
-	if (rc == RC_OK && ct == CT_CONTACT) {
+	if (overrides != NULL)
+		*overrides = exceptions;
+	else
+		json_decref(exceptions);
+	if (ct == CT_CONTACT && *out != NULL) {
 		contact = members_renamed(*out, false);
 		json_decref(*out);
 		*out = contact;
 		if (contact == NULL)
-			rc = err_set(e, RC_NOMEM, "out of memory");
+			prc = PIM_NOMEM;
 	}
-	return rc;
-}
-
-void
-series_alone(json_t *object)
-{
-	json_t *changed = json_object_get(object, "change_exceptions"), *gone = json_object_get(object, "delete_exceptions"), *day;
-	size_t i;
-
-	if (json_array_size(changed) == 0)
-		return;
-	if (!json_is_array(gone)) {
-		gone = json_array();
-		(void)json_object_set_new(object, "delete_exceptions", gone);
-	}
-	json_array_foreach(changed, i, day)
-		(void)json_array_append(gone, day);
-	(void)json_object_del(object, "change_exceptions");
+	return from_pim(prc, &pe, e);
 }
 
 static char *
