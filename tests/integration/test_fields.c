@@ -337,6 +337,7 @@ static const struct normal {
 	enum content ct;
 	const char *field, *sent, *stored, *base;
 } normals[] = {
+	{ CT_CONTACT, "display_name", "\"Frida Fischer\"", "\"Frida Fischer\"", "{\"file_as\":\"Fischer, Frida\"}" }, /* both are kept */
 	{ CT_CONTACT, "yomiLastName", "\"\"", "null", "{\"last_name\":\"x\"}" },
 	{ CT_CALENDAR, "categories", "\" abc \"", "\"abc\"", NULL },
 	{ CT_CALENDAR, "color_label", "99", "0", NULL },
