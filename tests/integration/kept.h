@@ -25,6 +25,8 @@ static const struct not_kept {
 	{ PIM_DISTLIST, "uid", NULL },
 	{ PIM_APPOINTMENT, "uid", NULL },
 	{ PIM_TASK, "uid", NULL },
+	/* what a picture is, is seen in its octets */
+	{ PIM_CONTACT, "image1_content_type", NULL },
 	/* who stores an appointment organizes it; counting its versions is the server's */
 	{ PIM_APPOINTMENT, "organizer", NULL },
 	{ PIM_APPOINTMENT, "organizerId", NULL },
@@ -123,6 +125,36 @@ first_of_rule(json_t *o)
 	json_decref(bare);
 }
 
+static int
+is_day(void *arg, const struct pim_occurrence *o)
+{
+	json_int_t *day = arg;
+
+	if (o->day_ms == *day)
+		*day = -1;
+	return *day == -1;
+}
+
+/* A day that is left out of a series and has no occurrence anyway. */
+static void
+deleted_days(json_t *o)
+{
+	json_t *days = json_object_get(o, "delete_exceptions"), *bare = json_copy(o);
+
+	(void)json_object_del(bare, "delete_exceptions");
+	(void)json_object_del(bare, "change_exceptions");
+	for (size_t i = json_array_size(days); i-- > 0;) {
+		json_int_t day = json_integer_value(json_array_get(days, i)), from = day - 86400000;
+
+		(void)pim_expand(bare, NULL, from, day + 2 * INT64_C(86400000), is_day, &day, NULL);
+		if (day != -1)
+			(void)json_array_remove(days, i);
+	}
+	if (days != NULL && json_array_size(days) == 0)
+		(void)json_object_del(o, "delete_exceptions");
+	json_decref(bare);
+}
+
 /* A zone that nobody knows cannot be kept. */
 static void
 known_zone(json_t *o)
@@ -150,8 +182,10 @@ normalise(enum pim_kind kind, json_t *o)
 	people(o);
 	members(o);
 	known_zone(o);
-	if (kind == PIM_APPOINTMENT)
+	if (kind == PIM_APPOINTMENT) {
 		first_of_rule(o);
+		deleted_days(o);
+	}
 	/* who is not filed otherwise is filed under his name */
 	x = json_object_get(o, "file_as");
 	if (x != NULL && json_equal(x, json_object_get(o, "display_name")))
