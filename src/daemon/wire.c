@@ -138,6 +138,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.deletions_kept_ms = c->ox_deletions_kept,
 		.late_max_ms = c->ox_write_max_time,
 		.conflict_keep_ms = c->conflict_keep,
+		.unreadable_retry_ms = c->unreadable_retry,
 		.past_days = { [CT_CALENDAR] = c->calendar_past / DAY_MS, [CT_TASK] = c->calendar_past / DAY_MS,
 		    [CT_MAIL] = c->mail_past / DAY_MS },
 		.future_days = { [CT_CALENDAR] = c->calendar_future / DAY_MS, [CT_TASK] = c->calendar_future / DAY_MS },

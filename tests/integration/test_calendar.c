@@ -189,8 +189,10 @@ START_TEST(exception_of_a_series)
 	ck_assert_str_eq(str(o, "recurrence_id"), series);
 	ck_assert_int_eq(num(o, "recurrence_date_position"), day);
 	ck_assert_str_eq(str(o, "title"), "Moved");
-	ck_assert_str_eq(str(o, "clientId"), ""); /* its uid is the series', its name is not (F16) */
 	ck_assert_int_eq(num(o, "recurrence_type"), 0);
+	open_folder(&a, a.folder);
+	ck_assert_str_eq(str(have(&a, series), "clientId"), "s1");
+	ck_assert_str_eq(str(have(&a, ex), "clientId"), ""); /* not what this device created under that name (F16) */
 	/* changed by the other device, seen by the first */
 	status_is(change(&b, "modified", json_pack("{s:s,s:s}", "uuid", ex, "location", "Room 2")), "ok");
 	(void)pull(&a);

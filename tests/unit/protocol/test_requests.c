@@ -93,6 +93,9 @@ static const struct bad rows[] = {
 	{ "/syncUpdate", UP "\"deleted\":[\"" U1 "\"]}", "bad-request", "deleted[0]" },
 	{ "/syncUpdate", UP "\"deleted\":[{}]}", "bad-request", "deleted[0]" },
 	{ "/syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U1 "\",\"clientId\":\"c\"}]}", "bad-request", "deleted[0]" },
+	{ "/syncUpdate", UP "\"rejected\":[{\"uuid\":\"" U1 "\"}]}", "bad-request", "rejected[0].reason" },
+	{ "/syncUpdate", UP "\"rejected\":[{\"reason\":\"x\"}]}", "bad-request", "rejected[0].uuid" },
+	{ "/syncUpdate", UP "\"rejected\":[{\"uuid\":\"" U1 "\",\"reason\":\"\"}]}", "bad-request", "rejected[0].reason" },
 	/* reconcile */
 	{ "/reconcile", "{}", "bad-request", "pairs" },
 	{ "/reconcile", "{\"pairs\":[[\"" U1 "\"]]}", "bad-request", "pairs[0]" },
@@ -206,8 +209,6 @@ static const struct typed_row typed[] = {
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image1\":\"aGVsbG8=\"}]", "created[0].image1" },
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image_last_modified\":1}]", "created[0].image_last_modified" },
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"birthday\":3600000}]", "created[0].birthday" },
-	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"display_name\":\"a\",\"file_as\":\"b\"}]", "created[0].file_as" },
-	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"display_name\":\"a\",\"file_as\":null}]", "modified[0].file_as" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"flags\":32}]", "created[0].raw" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"****\"}]", "created[0].raw" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"\"}]", "created[0].raw" },
