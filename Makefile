@@ -180,6 +180,7 @@ FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz
 FUZZ_DEPS_usmjson := protocol model util
 FUZZ_DEPS_pim := pim model util
 FUZZ_DEPS_oxjson := backend model util
+FUZZ_DEPS_oxevent := backend model util
 FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
 $(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)

@@ -200,7 +200,6 @@ chronos_confirm(struct ox_session *s, enum content ct, const char *folder, const
 		return rc;
 	n = occurrence_ids(master.data, response->occurrence, at);
 	ox_answer_fini(&master);
-	rc = RC_NOTFOUND;
 	for (size_t i = 0; i < n; i++) {
 		rc = send_answer(s, folder, id, at[i], response, lm, e);
 		if (rc != RC_NOTFOUND || strcmp(e->code, NO_OCCURRENCE) != 0)
