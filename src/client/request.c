@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_RAW_BYTES ((size_t)16 * 1024 * 1024) /* raw mail in one request */
+#define MAX_RAW_BYTES ((size_t)16 * 1024 * 1024) /* raw mails and pictures in one request */
 
 bool
 object_blind_all(const struct cobject *o)
@@ -76,6 +76,13 @@ add_raw(struct client *c, const struct cfolder *f, const struct cobject *o, json
 	return rc;
 }
 
+/* A picture is large: a request holds only so many. */
+static size_t
+picture_size(const json_t *entry)
+{
+	return json_string_length(json_object_get(entry, "image1"));
+}
+
 static enum rc
 entry_create(struct client *c, const struct cfolder *f, const struct objlist *l, struct cobject *o, json_t *created, size_t *raw, struct err *e)
 {
@@ -93,13 +100,14 @@ entry_create(struct client *c, const struct cfolder *f, const struct objlist *l,
 	if (f->ct == CT_MAIL)
 		rc = add_raw(c, f, o, entry, raw, e);
 	note_sent(o, fields);
+	*raw += picture_size(entry);
 	(void)json_array_append_new(created, entry);
 	json_decref(fields);
 	return rc;
 }
 
 static void
-entry_modify(struct cobject *o, const json_t *fields, json_t *modified)
+entry_modify(struct cobject *o, const json_t *fields, json_t *modified, size_t *raw)
 {
 	json_t *entry = json_deep_copy(fields), *blind = blind_of(o, fields);
 
@@ -109,6 +117,7 @@ entry_modify(struct cobject *o, const json_t *fields, json_t *modified)
 	if (blind != NULL)
 		(void)json_object_set_new(entry, "blind", blind);
 	note_sent(o, fields);
+	*raw += picture_size(entry);
 	(void)json_array_append_new(modified, entry);
 }
 
@@ -163,7 +172,7 @@ add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, 
 				json_decref(fields);
 				continue;
 			}
-			entry_modify(o[i], fields, modified);
+			entry_modify(o[i], fields, modified, &raw);
 			json_decref(fields);
 		}
 		o[i]->doubt = true;

@@ -52,6 +52,8 @@ bool cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *sta
 
 /* one checked change of o; also: the master of an exception, touched with it. 0: refused */
 int64_t cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct obj *also);
+/* false with the error set: what the server does not move */
+bool cal_may_move(struct req *r, const struct ent *e, const struct folder *dest);
 /* into another calendar; e is gone after it */
 void cal_move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp);
 void cal_forget_exceptions(struct req *r, struct obj *m, int64_t stamp);

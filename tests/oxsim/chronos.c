@@ -207,7 +207,7 @@ put_flags(struct req *r, const struct ent *e, const struct occ *occ)
 	sb_ch(b, '[');
 	if (o->nat > 0)
 		sb_str(b, "\"attachments\",");
-	if (a != NULL && a->alarm >= 0)
+	if (a != NULL && (a->alarm >= 0 || a->alarms != NULL))
 		sb_str(b, "\"alarms\",");
 	if (scheduled)
 		sb_str(b, "\"scheduled\",");
@@ -252,7 +252,7 @@ put_alarms(struct req *r, const struct ent *e)
 	const struct attendee *a = viewer(r, e);
 	char *uid;
 
-	if (a == NULL || a->alarm < 0)
+	if (a == NULL || (a->alarm < 0 && a->alarms == NULL))
 		return false;
 	if (a->alarms != NULL) {
 		sb_str(r->out, a->alarms);
@@ -517,10 +517,13 @@ event_put_conflict(struct req *r, const struct clash *c)
 {
 	static const char *const some[] = { "folder", "createdBy", "startDate", "endDate", "transp", "summary",
 	    "id", "seriesId", "recurrenceId", NULL };
+	/* of what he may not see */
+	static const char *const least[] = { "createdBy", "startDate", "endDate", "transp", "id", "seriesId", "recurrenceId", NULL };
 	const struct ent *e, *mine = NULL;
 
 	for (e = c->o->ents; e != NULL && mine == NULL; e = e->onext)
 		if (perm_read(perm_bits(r->c, e->f, r->u->id)) > 0)
 			mine = e;
-	event_put(r, mine ? mine : c->o->ents, c->at.pos > 0 ? &c->at : NULL, (gchar **)(uintptr_t)some);
+	event_put(r, mine ? mine : c->o->ents, c->at.pos > 0 ? &c->at : NULL,
+	    (gchar **)(uintptr_t)(mine && !cal_veiled(r, c->o) ? some : least));
 }

@@ -241,6 +241,7 @@ set_alarms(struct req *r, struct obj *o, struct attendee *a, const json_t *list,
 	out = json_deep_copy(list);
 	json_array_foreach(out, i, v) {
 		const char *act = json_string_value(json_object_get(v, "action"));
+		const char *rel = json_string_value(json_object_get(json_object_get(v, "trigger"), "related"));
 		int m = trigger_minutes(json_string_value(json_object_get(json_object_get(v, "trigger"), "duration")));
 
 		if (create && act != NULL && strcmp(act, "DISPLAY") == 0 && json_object_get(v, "description") == NULL) {
@@ -248,8 +249,9 @@ set_alarms(struct req *r, struct obj *o, struct attendee *a, const json_t *list,
 			json_decref(out);
 			return false;
 		}
-		if (a->alarm < 0)
-			a->alarm = m < 0 ? 0 : m;
+		/* the reminder of the legacy module: the first DISPLAY before the start (the server's public source) */
+		if (a->alarm < 0 && act != NULL && strcmp(act, "DISPLAY") == 0 && (rel == NULL || strcmp(rel, "START") == 0))
+			a->alarm = m;
 		if (json_object_get(v, "id") == NULL)
 			json_object_set_new(v, "id", json_integer(r->c->next_alarm++));
 		if (json_object_get(v, "uid") == NULL) {

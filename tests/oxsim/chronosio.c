@@ -110,7 +110,8 @@ events_add(struct crows *w, struct ent *e, int64_t from, int64_t to, bool expand
 			crows_add(w, e, NULL);
 		return;
 	}
-	if (!expand && to == INT64_MAX) {
+	/* mostly the first one is in the range: no need to count */
+	if (!expand && (to == INT64_MAX || (cal_start(e->o) < to && cal_end(e->o) > from))) {
 		crows_add(w, e, NULL);
 		return;
 	}

@@ -360,8 +360,10 @@ conf_of(const char *s)
 void
 chronos_update_attendee(struct req *r)
 {
-	const char *id, *uri, *msg;
+	const char *id, *uri, *rid = arg(r, "recurrenceId");
 	json_t *body, *at, *al;
+	struct obj *o, *made = NULL;
+	struct occ when;
 	struct folder *f;
 	struct ent *e;
 	struct attendee *a;
@@ -381,25 +383,33 @@ chronos_update_attendee(struct req *r)
 	if (!json_id(json_object_get(at, "entity"), &entity) && uri != NULL &&
 	    g_ascii_strncasecmp(uri, "mailto:", 7) == 0 && (u = user_by_mail(r->c, uri + 7)) != NULL)
 		entity = u->id;
-	a = att_of(e->o, entity);
-	if (a == NULL) {
+	if (att_of(e->o, entity) == NULL) {
 		fail(r, "CAL-4043", json_pack("[i,s]", entity, id));
 		return;
 	}
+	o = e->o;
+	if (rid != NULL && cal_is_master(o)) { /* an answer for one occurrence makes it an exception */
+		if (!event_occurrence(r, o, rid, &when))
+			return;
+		if ((o = cal_exception_at(r->c, e->o, when.rdate)) == NULL)
+			o = made = cal_exception(r, e->o, &when, stamp_new(r->c));
+	}
+	a = att_of(o, entity);
 	a->conf = conf_of(json_string_value(json_object_get(at, "partStat")));
-	msg = json_string_value(json_object_get(at, "comment"));
-	if (msg != NULL) {
+	if (json_object_get(at, "comment") != NULL) {
 		free(a->msg);
-		a->msg = xstrdup(msg);
+		a->msg = xstrdup(json_string_value(json_object_get(at, "comment")));
 	}
 	if ((al = json_object_get(body, "alarms")) != NULL) {
 		json_t *only = json_pack("{s:O}", "alarms", al);
 
-		(void)event_extra(r, e->o, f, only, false);
+		(void)event_extra(r, o, f, only, false);
 		json_decref(only);
 	}
-	set_ts(r, obj_touch(r->c, e->o, r->u->id, stamp_new(r->c)));
-	put_change(r, NULL, e);
+	set_ts(r, obj_touch(r->c, o, r->u->id, stamp_new(r->c)));
+	if (o != e->o)
+		(void)obj_touch(r->c, e->o, r->u->id, r->ts);
+	put_change(r, made ? obj_in(made, f) : NULL, made ? e : obj_in(o, f));
 }
 
 static void
@@ -501,6 +511,8 @@ chronos_move(struct req *r)
 		fail(r, "CAL-4031", json_pack("[s]", to));
 		return;
 	}
+	if (dest != f && !cal_may_move(r, e, dest))
+		return;
 	stamp = obj_touch(r->c, o, r->u->id, stamp_new(r->c));
 	if (dest != f)
 		cal_move(r, e, dest, stamp);

@@ -220,7 +220,7 @@ act_as(struct req *r)
 	struct user *u = user_named(json_string_value(json_object_get(j, "user")));
 	struct req q;
 
-	if (u == NULL || m == NULL || a == NULL || !module_known(m)) {
+	if (u == NULL || m == NULL || a == NULL || !module_exists(m)) {
 		bad(r, "want {\"user\":..,\"module\":..,\"action\":..,\"params\":{..},\"data\":..}");
 		return;
 	}

@@ -40,13 +40,16 @@ from_ical(struct icaltimetype t)
 static int
 bit_days(struct icalrecurrencetype *rr, int days, int nth)
 {
-	int i, k, n = 0;
+	int d, n = 0;
 
-	/* from Monday on, as the week begins: libical walks them as they stand, and loses some that are out of order */
-	for (k = 1; k <= 7; k++)
-		if (i = k % 7, days & (1 << i))
+	/* the iterator wants them in the order of the week, which begins on Monday */
+	for (d = 1; d <= 7; d++) {
+		int i = d % 7;
+
+		if (days & (1 << i))
 			rr->by_day[n++] = (short)(nth == 0 ? i + 1 :
 			    nth < 0 ? -(8 * -nth + i + 1) : 8 * nth + i + 1);
+	}
 	rr->by_day[n] = ICAL_RECURRENCE_ARRAY_MAX;
 	return n;
 }

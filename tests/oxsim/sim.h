@@ -451,6 +451,8 @@ bool code_is(const struct req *r, const char *code);
 
 /* runs module/action of a request whose session is checked */
 void dispatch(struct req *r);
+/* oxsim has it; known: this server offers it, too */
+bool module_exists(const char *module);
 bool module_known(const char *module);
 void act_multiple(struct req *r);
 void req_clear(struct req *r);
