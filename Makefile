@@ -315,6 +315,7 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and tha
 	$(Q)tests/lint/selftest
 	$(Q)tests/lint/check-layers
 	$(Q)tests/lint/check-banned
+	$(Q)tests/lint/check-functions
 	$(Q)tests/lint/check-pure $(call lib,sync)
 
 .PHONY: lint

@@ -68,28 +68,24 @@ create_folder(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 }
 
 /*
- * What OX does not take with a creation: the colour of a mail, and the days that are deleted from a series.  The object is there whatever
- * becomes of it; the read-back tells the client what is not as it was sent.
+ * OX's import takes flags and no colour: it is set on what is there then.  The mail is stored whatever becomes of it; the read-back tells the client
+ * the colour that it really has.
  */
 static void
-create_rest(struct work *w, int64_t id, msec_t *lm)
+create_colour(struct work *w, int64_t id)
 {
-	static const char *const late[CT_COUNT] = { [CT_MAIL] = "color_label", [CT_CALENDAR] = "delete_exceptions" };
-	const struct content_type *t = model_content(w->op->t.ct);
-	int i = late[t->ct] != NULL ? model_field(t, late[t->ct]) : -1;
+	int i = model_field(model_content(CT_MAIL), "color_label");
 	struct fmask m = { { 0 } };
-	msec_t stamp = 0;
+	msec_t stamp;
 	struct err e = { 0 };
 	enum rc rc;
 
-	if (i < 0 || field_fp(w->op->g->keys, &t->fields[i], w->cc->object->v[i]) == 0)
+	if (i < 0 || object_get_i64(w->cc->object, (unsigned)i, 0) == 0)
 		return;
 	fmask_set(&m, (unsigned)i);
 	rc = ox_update(w->op->s->ox, w->op->t.oxid, id, NULL, w->cc->object, &m, 0, &stamp, &e);
 	if (rc != RC_OK)
-		log_warn("create-rest", "type=%s id=%lld field=%s failed=%s %s", t->name, (long long)id, late[t->ct], rc_name(rc), e.text);
-	else if (stamp != 0)
-		*lm = stamp;
+		log_warn("mail-colour", "id=%lld failed=%s %s", (long long)id, rc_name(rc), e.text);
 }
 
 static enum rc
@@ -110,16 +106,13 @@ create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 		rc = ox_mail_import(op->s->ox, op->t.oxid, w->raw.len != 0 ? w->raw.p : w->cc->raw,
 		    w->raw.len != 0 ? w->raw.len : w->cc->raw_len, flags, id, e);
 		if (rc == RC_OK)
-			create_rest(w, *id, lm);
+			create_colour(w, *id);
 		return rc;
 	}
 	uid = client_uid_format(op->a, op->s->n->owner, w->ch.client_id);
 	if (uid == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a uid");
-	rc = ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
-	if (rc == RC_OK)
-		create_rest(w, *id, lm);
-	return rc;
+	return ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
 }
 
 /* A new series that lacks some of its days: OX takes these only of a series that exists. */

@@ -297,6 +297,12 @@ check_same(const struct item *it, enum col c, const json_t *ox)
 		for (unsigned g = 0; mine[k] != NULL && g < t->n_fields; g++) {
 			const char *name = t->fields[g].name;
 
+			if (t->fields[g].type == FT_ID && json_is_string(json_object_get(mine[k], name)) && t->ct == CT_CALENDAR) {
+				/* OX's number of the series; to a client it is named by its uuid */
+				if (strcmp(str(mine[k], name), it->uuid) != 0)
+					amiss(it->f, c, "%s of the %s is not the series", name, who[k]);
+				continue;
+			}
 			if ((t->fields[g].flags & (FF_NOINDEX | FF_NODELIVER | FF_NOCOLUMN)) != 0 || (t->ct == CT_FOLDER && strcmp(name, "folder_id") == 0) ||
 			    (t->ct == CT_MAIL && json_object_get(ox, name) == NULL))
 				continue;

@@ -27,6 +27,7 @@ static const struct not_kept {
 	{ PIM_TASK, "uid", NULL },
 	/* what a picture is, is seen in its octets */
 	{ PIM_CONTACT, "image1_content_type", NULL },
+	{ PIM_CONTACT, "image1", NULL }, /* usmsync has no pictures yet */
 	/* who stores an appointment organizes it; counting its versions is the server's */
 	{ PIM_APPOINTMENT, "organizer", NULL },
 	{ PIM_APPOINTMENT, "organizerId", NULL },
@@ -37,8 +38,7 @@ static const struct not_kept {
 	{ PIM_APPOINTMENT, "shown_as", "1" },
 	{ PIM_APPOINTMENT, "shown_as", "2" },
 	{ PIM_APPOINTMENT, "shown_as", "3" },
-	/* a changed occurrence is a file of its own that does not name its series; there, its day counts as left out */
-	{ PIM_APPOINTMENT, "recurrence_date_position", NULL },
+	/* the days of changed occurrences; these are compared themselves */
 	{ PIM_APPOINTMENT, "change_exceptions", NULL },
 	/* there is no appointment without a zone */
 	{ PIM_APPOINTMENT, "timezone", "\"UTC\"" },
@@ -167,6 +167,16 @@ known_zone(json_t *o)
 		(void)json_object_del(o, "timezone");
 }
 
+/* A changed occurrence that says nothing of its own has what its series has. */
+static void
+inherited(json_t *o)
+{
+	static const char *const texts[] = { "location", "note", "categories", "alarm" };
+
+	for (size_t i = 0; json_object_get(o, "recurrence_date_position") != NULL && i < sizeof(texts) / sizeof(texts[0]); i++)
+		(void)json_object_del(o, texts[i]);
+}
+
 static void
 normalise(enum pim_kind kind, json_t *o)
 {
@@ -185,6 +195,7 @@ normalise(enum pim_kind kind, json_t *o)
 	if (kind == PIM_APPOINTMENT) {
 		first_of_rule(o);
 		deleted_days(o);
+		inherited(o);
 	}
 	/* who is not filed otherwise is filed under his name */
 	x = json_object_get(o, "file_as");

@@ -450,7 +450,7 @@ START_TEST(exceptions_of_series)
 	ox_ids();
 	all_have_days(it, "delete_exceptions", "[1798848000000]");
 	/* a change exception is an object of its own that names its series and its day */
-	data = update(&a, request(&a, json_pack("[{s:s,s:s,s:I,s:s,s:I,s:I}]", "clientId", "exception", "recurrence_id", it->ox, "recurrence_date_position", DAYS(2),
+	data = update(&a, request(&a, json_pack("[{s:s,s:s,s:I,s:s,s:I,s:I}]", "clientId", "exception", "recurrence_id", it->uuid, "recurrence_date_position", DAYS(2),
 	    "title", "Moved", "start_date", DAYS(2) + 43200000, "end_date", DAYS(2) + 46800000), NULL, NULL));
 	ck_assert_str_eq(only_result(data), "ok");
 	(void)snprintf(uuid, sizeof(uuid), "%s", str(result(data, 0), "uuid"));
@@ -458,7 +458,7 @@ START_TEST(exceptions_of_series)
 	json_decref(changes(&a));
 	json_decref(changes(&b));
 	all_have_days(it, "change_exceptions", "[1798934400000]");
-	x = exception_of(&b, it->ox);
+	x = exception_of(&b, it->uuid);
 	ck_assert_ptr_nonnull(x);
 	ck_assert_str_eq(str(x, "title"), "Moved");
 	ck_assert_int_eq(json_integer_value(json_object_get(x, "recurrence_date_position")), DAYS(2));

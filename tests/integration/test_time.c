@@ -85,7 +85,12 @@ pick(size_t n)
 static void
 make_object(json_t *o, const char *zone, bool full)
 {
-	json_t *out = ox_as("berta", "calendar", "new", json_pack("{s:s}", "timezone", "UTC"), o);
+	json_t *out;
+	char title[40];
+
+	(void)snprintf(title, sizeof(title), "series %zu", n_series);
+	(void)json_object_set_new(o, "title", json_string(title));
+	out = ox_as("berta", "calendar", "new", json_pack("{s:s}", "timezone", "UTC"), o);
 
 	ck_assert_uint_lt(n_series, MAX_SERIES);
 	(void)snprintf(series[n_series].id, sizeof(series[n_series].id), "%s", str(out, "id"));
@@ -100,14 +105,12 @@ make(const char *zone, const char *rule, bool full)
 	json_t *o = json_loads(rule, JSON_REJECT_DUPLICATES, NULL);
 	int64_t start = FROM - 100 * DAY + (int64_t)pick(400) * DAY;
 	json_int_t until;
-	char title[40];
 
 	ck_assert_ptr_nonnull(o);
 	if (!full)
 		start += minutes[pick(ARRAY_LEN(minutes))] * 60000;
-	(void)snprintf(title, sizeof(title), "series %zu", n_series);
 	/* the start is meant on the zone's clock; a few hours to either side are as good */
-	(void)json_object_update_new(o, json_pack("{s:s,s:s,s:s,s:I,s:I,s:b,s:b}", "folder_id", CALENDAR, "title", title, "timezone", zone,
+	(void)json_object_update_new(o, json_pack("{s:s,s:s,s:I,s:I,s:b,s:b}", "folder_id", CALENDAR, "timezone", zone,
 	    "start_date", (json_int_t)start, "end_date", (json_int_t)(start + (full ? DAY * (int64_t)(1 + pick(2)) : 5400000)), "full_time", full, "ignore_conflicts", 1));
 	until = start / DAY * DAY + (1500 + (json_int_t)pick(300)) * DAY; /* a 29th of February is in it */
 	switch (pick(3)) {
@@ -361,18 +364,15 @@ compare(struct dev *d, size_t k, struct times *t)
 	json_t *master = NULL, *exceptions = json_array(), *v, *back = NULL, *back_exceptions = NULL;
 	struct pim_error e;
 	const char *uuid;
-	char *text = NULL;
+	char *text = NULL, title[40];
 	unsigned bad_ones = 0;
 
-	json_object_foreach(d->have, uuid, v) {
-		if (strcmp(str(v, "recurrence_id"), series[k].id) != 0)
-			continue;
-		if (json_object_get(v, "recurrence_type") != NULL)
-			master = v;
-		else
-			(void)json_array_append(exceptions, v);
-	}
+	(void)snprintf(title, sizeof(title), "series %zu", k);
+	master = (json_t *)(uintptr_t)find(d, "title", title, NULL);
 	ck_assert_ptr_nonnull(master);
+	json_object_foreach(d->have, uuid, v)
+		if (v != master && strcmp(str(v, "recurrence_id"), str(master, "uuid")) == 0)
+			(void)json_array_append(exceptions, v);
 	ck_assert_msg(pim_ical_event_format(master, exceptions, NULL, &text, &e) == PIM_OK, "%s", e.text);
 	expand(t, master, exceptions);
 	bad_ones += !equal(k, t, "the synchronized object", text);
