@@ -47,13 +47,17 @@ enum field_type {
 #define FF_HEADERS   0x20u /* part of the `headers` mode of a folder */
 #define FF_LISTED    0x40u /* also asked for in the cheap listing (time range and sort key come from these) */
 #define FF_ZERO      0x80u /* 0 and false mean "not set" (fp 0): OX sends them in rows and leaves them out of objects */
+#define FF_BITS      0x100u /* whole number of independent bits: each is indexed by its FF_BIT row, the number itself is not */
+#define FF_BIT       0x200u /* one bit of the FF_BITS field (max_len says which): has a change number of its own, so that two sides
+                             * that change different bits both win; never on the wire */
+#define FF_SETTABLE  0x400u /* FF_BIT: a client may set and clear it, the others are the server's */
 
 /** One row of the table of fields: adding a field is adding one of these. */
 struct field {
 	const char *name;     /* OX's JSON name as it is */
 	int column;           /* OX column number, 0 with FF_NOCOLUMN */
 	enum field_type type;
-	unsigned max_len;     /* code points a string may have at OX, 0 = not limited by length; 65535 = octets too */
+	unsigned max_len;     /* code points a string may have at OX, 0 = not limited by length; 65535 = octets too.  FF_BIT: the bit */
 	unsigned flags;       /* FF_* */
 	const char *label;    /* OX's English name of the field in "too long" errors that name nothing else, or NULL */
 };
@@ -86,6 +90,11 @@ static inline void fmask_set(struct fmask *m, unsigned i) { m->w[i / 64] |= UINT
 static inline bool fmask_has(const struct fmask *m, unsigned i) { return (m->w[i / 64] >> (i % 64) & 1) != 0; }
 static inline void fmask_clear(struct fmask *m, unsigned i) { m->w[i / 64] &= ~(UINT64_C(1) << (i % 64)); }
 bool fmask_empty(const struct fmask *m);
+/** fmask_bits - the FF_BIT fields of T: empty but for mail. */
+void fmask_bits(const struct content_type *t, struct fmask *out);
+/** fmask_to_bits - where M has the number, its settable bits instead; fmask_from_bits - where it has bits, the number instead. */
+void fmask_to_bits(const struct content_type *t, struct fmask *m);
+void fmask_from_bits(const struct content_type *t, struct fmask *m);
 
 /* ---- objects: content in flight, never stored ------------------------------------------------------------ */
 
@@ -106,7 +115,7 @@ struct object *object_new(struct arena *a, enum content ct);
  * object_set - take VALUE (stolen, NULL = nothing) for field I, dropping what was there.
  *
  * JSON null leaves the field not set.  What OX sends in varying shapes gets one: ids become strings, digits in a string
- * become a number in FT_INT, FT_TIME and FT_DATE fields.  Threads: one an object.
+ * become a number in FT_INT, FT_TIME and FT_DATE fields.  A number of bits (FF_BITS) sets the fields of its bits, too.  Threads: one an object.
  */
 void object_set(struct object *o, unsigned i, json_t *value);
 /** object_get_i64 - the number in field I, or DFLT when it is not set or no number. */
@@ -118,7 +127,7 @@ const char *object_get_str(const struct object *o, unsigned i);
  *
  * Appointments: by start; from the start to the end, or of a series to a bound that its last occurrence cannot pass, TIME_MAX
  * when endless.  Tasks: by due date, else start; undated ones come first in a fill and are inside every window.  Mail: by id (sk 0), range
- * = the date received.  Everything else: sk 0, always inside.
+ * = the date received; one with \Deleted has an empty range (t0 > t1), which is in no window.  Everything else: sk 0, always inside.
  */
 void object_range(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1);
 /** object_drop - drop the json references of O (NULL is a no-op); object_drop_all for N of them. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Mail: counters, flags, moving, raw octets in and out.  Listings are in listing.c.  OX has no version of a mail and no conflict:
- * flags are set absolutely, and what is gone is no error.
+ * only the bits that changed are written, and what is gone is no error.
  */
 #include "backend/backend_int.h"
 
@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* answered, draft, flagged, seen, forwarded: what a client may set; deleted, recent, user and spam are the server's */
-#define SETTABLE (1 | 4 | 8 | 32 | 256)
 #define NEWEST 200 /* a mail that was just stored is mostly among them */
 
 static void
@@ -100,30 +98,46 @@ send_mail_update(struct ox_session *s, const char *folder, const char *id, const
 	return rc;
 }
 
+/* "set_flags" and "clear_flags" of the bits among FIELDS: OX leaves the others as they are. */
+static void
+flag_masks(const struct object *o, const struct fmask *fields, unsigned *set, unsigned *clear)
+{
+	const struct content_type *t = model_content(CT_MAIL);
+	struct fmask m = *fields;
+
+	*set = *clear = 0;
+	fmask_to_bits(t, &m);
+	for (unsigned i = 0; i < t->n_fields; i++)
+		if ((t->fields[i].flags & FF_SETTABLE) != 0 && fmask_has(&m, i))
+			*(o->v[i] != NULL ? set : clear) |= t->fields[i].max_len;
+}
+
 enum rc
 ox_mail_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, struct err *e)
 {
 	const struct content_type *t = model_content(CT_MAIL);
 	struct buf body;
+	unsigned set, clear;
 	char tmp[24];
-	int64_t flags;
 	enum rc rc = RC_OK;
 
 	buf_init(&body, 4096);
+	buf_addc(&body, '{');
+	flag_masks(o, fields, &set, &clear);
+	if (set != 0)
+		buf_addf(&body, "\"set_flags\":%u", set);
+	if (clear != 0)
+		buf_addf(&body, "%s\"clear_flags\":%u", body.len > 1 ? "," : "", clear);
 	for (unsigned i = 0; i < t->n_fields && rc == RC_OK; i++) {
-		if (!fmask_has(fields, i))
+		if (!fmask_has(fields, i) || (t->fields[i].flags & (FF_BITS | FF_SETTABLE)) != 0)
 			continue;
-		if (strcmp(t->fields[i].name, "flags") == 0) {
-			flags = object_get_i64(o, i, 0);
-			buf_addf(&body, "%s\"set_flags\":%" PRId64 ",\"clear_flags\":%" PRId64, body.len > 0 ? "," : "{", flags & SETTABLE, ~flags & SETTABLE);
-		} else if (strcmp(t->fields[i].name, "color_label") == 0) {
-			buf_addf(&body, "%s\"color_label\":%" PRId64, body.len > 0 ? "," : "{", object_get_i64(o, i, 0));
-		} else {
+		if (strcmp(t->fields[i].name, "color_label") == 0)
+			buf_addf(&body, "%s\"color_label\":%" PRId64, body.len > 1 ? "," : "", object_get_i64(o, i, 0));
+		else
 			rc = err_set_path(e, RC_PROTO, t->fields[i].name, "of a mail cannot be changed");
-		}
 	}
 	buf_addc(&body, '}');
-	if (rc == RC_OK && body.len > 1)
+	if (rc == RC_OK && body.len > 2)
 		rc = send_mail_update(s, folder, id_text(id, oxid, tmp), &body, NULL, e);
 	buf_fini(&body);
 	return rc;

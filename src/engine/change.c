@@ -18,8 +18,11 @@ static enum rc
 change_build(struct op *op, const struct client_change *cc, struct change *ch, struct err *e)
 {
 	const struct content_type *t = model_content(op->t.ct);
+	struct fmask fields = cc->fields, blind = cc->blind;
 	unsigned n = 0;
 
+	fmask_to_bits(t, &fields); /* flags merge bit by bit */
+	fmask_to_bits(t, &blind);
 	memset(ch, 0, sizeof(*ch));
 	ch->op = cc->op;
 	ch->client_id = cc->has_uuid ? NULL : cc->client_id; /* who names the uuid means that row: the clientId is for what has none yet */
@@ -33,9 +36,9 @@ change_build(struct op *op, const struct client_change *cc, struct change *ch, s
 	if (ch->f == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a change");
 	for (unsigned i = 0; i < t->n_fields; i++) {
-		if (!fmask_has(&cc->fields, i) || cc->object == NULL)
+		if (!fmask_has(&fields, i) || cc->object == NULL)
 			continue;
-		ch->f[n++] = (struct change_field){ .i = (uint8_t)i, .blind = fmask_has(&cc->blind, i),
+		ch->f[n++] = (struct change_field){ .i = (uint8_t)i, .blind = fmask_has(&blind, i),
 			.fp = field_fp(op->g->keys, &t->fields[i], cc->object->v[i]) };
 	}
 	ch->nf = n;
@@ -85,9 +88,12 @@ plan(struct work *w, bool moved_checked)
 		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
 	};
 	struct write_entry *mine;
+	struct fmask bits;
 	char rev[REV_TEXT];
 	size_t n = 0;
 
+	fmask_bits(model_content(op->t.ct), &bits);
+	in.bits = &bits;
 	if (w->row != NULL) {
 		mine = arena_array(op->a, struct write_entry, op->n_writes + 1);
 		for (size_t i = 0; mine != NULL && i < op->n_writes; i++)
@@ -238,6 +244,7 @@ work_record_lost(struct work *w, const struct fmask *lose, struct err *e)
 	for (unsigned i = 0; i < MODEL_MAX_FIELDS; i++)
 		if (fmask_has(lose, i))
 			fmask_set(&w->res->lost, i);
+	fmask_from_bits(model_content(w->op->t.ct), &w->res->lost);
 	if (w->row != NULL)
 		uuid_make(w->op->g->keys, w->op->t.tag, w->row->id, &u);
 	return conflict_record(w->op, &u, w->cc->object, lose, "client", e);
