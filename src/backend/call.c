@@ -252,10 +252,11 @@ once(struct ox_session *s, struct ox_req *r, unsigned *gen, struct ox_answer *a,
 		h.body = r->body.p != NULL ? r->body.p : "";
 		h.body_len = r->body.len;
 	}
-	if (r->multipart) {
+	if (r->file != NULL) {
 		h.body = r->file;
 		h.body_len = r->file_len;
-		h.content_type = "message/rfc822";
+		/* QUIRK(OX, 8.19): a raw mail in a PUT is text/plain without charset; then its octets arrive as they are */
+		h.content_type = r->multipart ? "message/rfc822" : "text/plain";
 	}
 	if (url.failed || r->query.failed || r->body.failed) {
 		rc = err_set(e, RC_LIMIT, "the request to OX is too large");

@@ -4,7 +4,7 @@
  * plan again, three times at most.  A crash between any two steps leaves a state from which the client's repeat goes on
  * (ARCHITECTURE.md "One sync, step by step").  How each type is written is in write.c.
  */
-#include "engine/change_int.h"
+#include "engine/mail_int.h"
 
 #include <string.h>
 
@@ -45,6 +45,36 @@ change_build(struct op *op, const struct client_change *cc, struct change *ch, s
 	return RC_OK;
 }
 
+/* This folder as a place where an import of this device may lie. */
+static struct mail_place
+place_here(const struct op *op)
+{
+	return (struct mail_place){ .oxid = op->t.oxid, .topic = op->t.topic, .tag = op->t.tag,
+		.x = { .validity = op->t.f.validity, .next = op->t.f.uidnext } };
+}
+
+/*
+ * The note of an import: no uid leads from a mail's row to its intent, so it is looked for where others are met in the index.  That is when its
+ * outcome was unknown as the client deleted it, and when the folder was made anew since: the number in the intent then names another mail, or none.
+ */
+static enum rc
+load_mail_op(struct work *w, struct err *e)
+{
+	enum rc rc = mail_op_get(w->op, mail_key(w->op, 'i', w->ch.client_id), &w->mail_op, &w->has_mail_op, e);
+
+	if (rc != RC_OK || !w->has_mail_op)
+		return rc;
+	if (w->ch.op == OP_DELETE && w->intent.state == INTENT_DELETED && w->intent.unsure)
+		w->intent.state = INTENT_PENDING;
+	if (w->mail_op.validity == w->op->t.f.validity || w->intent.state != INTENT_DONE)
+		return RC_OK;
+	w->intent.state = INTENT_PENDING;
+	w->intent.id = 0;
+	w->intent.id_known = false;
+	w->intent.at = 0;
+	return RC_OK;
+}
+
 /* Which row the change is about: by id, or by clientId through its intent or the uid that OX stored (F10, F16). */
 static enum rc
 work_load(struct work *w, struct err *e)
@@ -64,8 +94,12 @@ work_load(struct work *w, struct err *e)
 			return rc;
 		/* mails are numbered in their folder: an intent of another folder names another mail there */
 		w->has_intent = rc == RC_OK && (op->t.ct != CT_MAIL || folder == op->t.f.id);
+		if (w->has_intent && op->t.ct == CT_MAIL) {
+			rc = load_mail_op(w, e);
+			if (rc != RC_OK)
+				return rc;
+		}
 	}
-	/* of a mail the id may be but the lowest that a lost import can have (plan_side_effects): by now a foreign mail's */
 	if (w->has_intent && w->intent.state != INTENT_PENDING && w->intent.id != 0 && (op->t.ct != CT_MAIL || w->intent.id_known)) {
 		rc = op_row(op, w->intent.id, &w->row, e);
 		if (rc != RC_OK || w->row != NULL)
@@ -196,15 +230,20 @@ plan_side_effects(struct work *w, struct err *e)
 {
 	struct op *op = w->op;
 	const struct sync_plan_out *p = &w->p;
+	struct mail_place here = place_here(op);
 	enum rc rc = RC_OK;
 
 	if (p->intent_new) {
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
 		w->intent.at = now_ms();
-		w->intent.id = op->t.ct == CT_MAIL ? (int64_t)op->t.f.uidnext : 0; /* a lost import lies at or above this uid */
 		w->intent.f = work_sent(w, NULL, &w->intent.nf);
-		rc = work_intent_put(w, e);
+		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
+			w->mail_op = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
+			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_PENDING, e);
+		}
+		if (rc == RC_OK)
+			rc = work_intent_put(w, e);
 	} else if (p->intent_set) {
 		if (p->adopt)
 			rc = work_adopt(w, 0, e);
@@ -257,6 +296,7 @@ static enum rc
 ask_uid(struct work *w, bool *again, struct err *e)
 {
 	struct op *op = w->op;
+	struct mail_place here = place_here(op);
 	struct object *o = NULL;
 	struct sighting s = { 0 };
 	int64_t id = 0;
@@ -270,13 +310,15 @@ ask_uid(struct work *w, bool *again, struct err *e)
 		w->has_intent = true;
 	}
 	if (op->t.ct == CT_MAIL) {
-		rc = w->message_id != NULL ? ox_mail_find(op->s->ox, op->a, op->t.oxid, w->message_id, &id, e) : RC_NOTFOUND;
-		if (rc == RC_OK && id >= w->intent.id) {
+		rc = w->has_mail_op ? mail_op_find(op, &here, &w->mail_op, true, &id, e) : RC_NOTFOUND;
+		if (rc == RC_OK) {
 			w->intent.state = INTENT_DONE;
 			w->intent.id = id;
 			w->intent.id_known = true;
+			w->mail_op.validity = here.x.validity;
 			*again = true;
-			return work_intent_put(w, e);
+			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_DONE, e);
+			return rc == RC_OK ? work_intent_put(w, e) : rc;
 		}
 	} else if (op->t.ct == CT_FOLDER) {
 		rc = RC_NOTFOUND; /* a folder is found by parent and title when it is created (write.c) */
@@ -310,6 +352,8 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	struct fmask send = { { 0 } }, lose = { { 0 } }, win = { { 0 } };
 	struct sighting s;
 	struct uuid there;
+	const char *to;
+	enum content ct;
 	msec_t lm;
 	enum rc rc = ox_get_any(op->s->ox, op->a, op->t.ct, op->t.oxid, w->row->id, &o, e);
 
@@ -324,7 +368,8 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 		*again = true;
 		goto out;
 	}
-	w->res->status = ST_GONE;
+	/* where the client wants it: an earlier request, whose answer was lost, has moved it */
+	w->res->status = w->cc->has_move && folder_uuid_oxid(op, &w->cc->move_to, &to, &ct) && strcmp(to, o->folder) == 0 ? ST_OK : ST_GONE;
 	rc = object_sight(op->a, op->g->keys, o, &s);
 	if (rc != RC_OK)
 		goto out;
@@ -429,6 +474,8 @@ attempt(struct work *w, bool *again, struct err *e)
 	}
 	if (rc == RC_OK && w->cc->has_move && w->res->status == ST_OK && w->op->t.ct != CT_FOLDER)
 		rc = write_move(w, again, e);
+	else if (rc == RC_OK && w->cc->has_move && w->res->status == ST_GONE && w->op->t.ct == CT_MAIL)
+		rc = mail_moved_before(w, e);
 	return rc;
 }
 
@@ -436,8 +483,8 @@ attempt(struct work *w, bool *again, struct err *e)
  * An error that belongs to this change alone (OX refuses the data, the right is missing) is answered with it; an error of the
  * way to OX ends the request, which the client repeats as a whole.
  */
-static bool
-belongs_to_change(enum rc rc, const struct err *e)
+bool
+error_of_change(enum rc rc, const struct err *e)
 {
 	/* OX answered, and with an error of its own (category 8, ox-http-api.md 1.3): it may fail on this object for ever, and what follows must not wait */
 	if (rc == RC_UPSTREAM)
@@ -482,6 +529,25 @@ move_possible(struct op *op, const struct client_change *cc, struct err *e)
 	return RC_OK;
 }
 
+/* A draft's new version keeps the Message-ID that it has, or gets one that another version does not get. */
+static enum rc
+change_octets(struct work *w, struct err *e)
+{
+	struct op *op = w->op;
+	const char *seed = w->ch.client_id;
+	char uuid[UUID_TEXT];
+
+	if (w->cc->op == OP_MODIFY) {
+		uuid_format(&w->cc->uuid, uuid);
+		seed = arena_printf(op->a, "%s.%016llx", uuid, (unsigned long long)mail_digest(op, w->cc->raw, w->cc->raw_len));
+		if (seed == NULL)
+			return err_set(e, RC_NOMEM, "out of memory for a mail");
+	}
+	w->octets = w->cc->raw;
+	w->octets_len = w->cc->raw_len;
+	return mail_octets(op, seed, &w->octets, &w->octets_len, &w->raw, &w->message_id, e);
+}
+
 static enum rc
 one_change(struct op *op, size_t i, struct err *e)
 {
@@ -503,10 +569,14 @@ one_change(struct op *op, size_t i, struct err *e)
 		if (w.key == NULL)
 			return err_set(e, RC_NOMEM, "out of memory for a change");
 	}
-	if (op->t.ct == CT_MAIL && cc->op == OP_CREATE) {
-		rc = mail_prepare(&w, e);
+	if (op->t.ct == CT_MAIL && (cc->op == OP_CREATE || cc->raw != NULL)) {
+		rc = change_octets(&w, e);
 		if (rc != RC_OK)
 			goto refused;
+	}
+	if (w.octets != NULL && cc->op == OP_MODIFY) {
+		rc = write_draft(&w, e);
+		goto refused;
 	}
 	for (int n = 0; n < ATTEMPTS && again; n++) {
 		if (n > 0) {
@@ -525,7 +595,7 @@ refused:
 	buf_fini(&w.raw);
 	if (rc == RC_OK)
 		return RC_OK;
-	if (!belongs_to_change(rc, e))
+	if (!error_of_change(rc, e))
 		return rc;
 	w.res->failed = true;
 	w.res->err = *e;

@@ -16,8 +16,12 @@ struct work {
 	bool has_intent;
 	bool kept_intent;        /* intent holds answers of OX for this attempt: do not read it again */
 	struct sync_plan_out p;
-	const char *message_id;  /* mail create */
-	struct buf raw;          /* mail create: the octets as they are sent, when they had to be completed */
+	struct mail_op mail_op;  /* mail create: what its lost import is found by */
+	bool has_mail_op;
+	const char *message_id;  /* mail: of the octets that came with it */
+	const void *octets;      /* mail: as they are sent */
+	size_t octets_len;
+	struct buf raw;          /* holds them when they had to be completed */
 };
 
 enum rc work_intent_put(struct work *w, struct err *e);
@@ -27,11 +31,13 @@ struct write_field *work_sent(struct work *w, const struct fmask *mask, unsigned
 enum rc work_adopt(struct work *w, msec_t lm, struct err *e);
 enum rc work_record_lost(struct work *w, const struct fmask *lose, struct err *e);
 
-/* write.c: RC_OK sets W->res->status, or *again */
+/** work_gone - W's row is not in this folder any more: tombstone, and the client is told. */
+enum rc work_gone(struct work *w, struct err *e);
+
+/* write.c, transfer.c (move): RC_OK sets W->res->status, or *again */
 enum rc write_create(struct work *w, bool *again, struct err *e);
 enum rc write_update(struct work *w, bool *again, struct err *e);
 enum rc write_delete(struct work *w, bool *again, struct err *e);
 enum rc write_move(struct work *w, bool *again, struct err *e);
-enum rc mail_prepare(struct work *w, struct err *e);
 
 #endif

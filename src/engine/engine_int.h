@@ -93,6 +93,8 @@ struct touched {
 	struct change_field *f; /* as sent, ascending; later changes of the same request win */
 };
 
+struct mail_place;
+
 struct op {
 	struct engine *g;
 	struct engine_session *s;
@@ -127,6 +129,7 @@ struct op {
 	struct row **now;
 	size_t n_now, cap_now;
 	uint64_t cn_at_start;         /* to see whether others have to be woken */
+	struct mail_place *move_to;          /* mail: where changes of this request were moved last */
 	struct imap *broken;          /* ids whose content OX fails to give */
 	bool wrote;                   /* some row or folder head was saved */
 };
@@ -172,6 +175,7 @@ struct row *now_row(const struct op *op, struct row *r);
 
 /* change.c */
 enum rc op_changes(struct op *op, struct err *e);
+bool error_of_change(enum rc rc, const struct err *e);
 
 /* conflict.c */
 enum rc conflict_record(struct op *op, const struct uuid *uuid, const struct object *o, const struct fmask *fields, const char *whose, struct err *e);
@@ -183,6 +187,8 @@ enum rc op_reconcile(struct op *op, struct err *e);
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);
+enum rc op_lock(struct op *op, struct err *e);
+void op_fresh_cursor(struct op *op);
 void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);
 
 /* quick.c */

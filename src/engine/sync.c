@@ -49,8 +49,8 @@ op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1)
 		*w1 = (today + cfg.future_days[ct] + 1) * DAY_MS - 1;
 }
 
-static void
-fresh_cursor(struct op *op)
+void
+op_fresh_cursor(struct op *op)
 {
 	memset(&op->cur, 0, sizeof(op->cur));
 	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, 0);
@@ -79,12 +79,10 @@ load_cursor(struct op *op, struct err *e)
 	return store_cursor_use(op->c, op->s->n->device_id, op->t.f.id, &op->cur, req->n_changes > 0 ? req->k : 0, e);
 }
 
-static enum rc
-op_run(struct op *op, struct err *e)
+enum rc
+op_lock(struct op *op, struct err *e)
 {
-	struct sync_request *req = op->req;
 	int64_t index = op->t.f.id;
-	bool has_cursor = req->mode == SYNC_UPDATE || req->mode == SYNC_ESTIMATE;
 	enum rc rc = store_lock(op->c, index, e);
 
 	if (rc != RC_OK)
@@ -96,7 +94,19 @@ op_run(struct op *op, struct err *e)
 		return rc != RC_OK ? rc : err_set(e, RC_BUSY, "the folder's index was made anew; repeat the request");
 	op->cn_at_start = op->t.f.cn;
 	op_window(op, op->t.ct, &op->w0, &op->w1);
+	return RC_OK;
+}
+
+static enum rc
+op_run(struct op *op, struct err *e)
+{
+	struct sync_request *req = op->req;
+	bool has_cursor = req->mode == SYNC_UPDATE || req->mode == SYNC_ESTIMATE;
+	enum rc rc = op_lock(op, e);
+
 	op->out->ct = op->t.ct;
+	if (rc != RC_OK)
+		return rc;
 	/* only what is written before the new cursor is saved needs to know its number */
 	if (!has_cursor || req->n_changes > 0)
 		rc = store_cursor_next_seq(op->c, op->s->n->device_id, op->t.f.id, &op->next_seq, e);
@@ -109,7 +119,7 @@ op_run(struct op *op, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (!has_cursor)
-		fresh_cursor(op);
+		op_fresh_cursor(op);
 	if (req->n_changes > 0)
 		rc = op_changes(op, e);
 	if (rc == RC_OK)
@@ -192,27 +202,4 @@ engine_folder_type(struct engine_session *s, const struct folder_ref *folder, en
 	hierarchy_drop(&op);
 	arena_free(a);
 	return rc;
-}
-
-enum rc
-engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e)
-{
-	struct folder_ref ref = { .uuid = *folder };
-	struct row *r = NULL;
-	struct op op;
-	int64_t id;
-	enum rc rc = op_begin(&op, s, a, e);
-
-	if (rc == RC_OK)
-		rc = target_open(&op, &ref, &op.t, e);
-	if (rc == RC_OK && op.t.ct != CT_MAIL)
-		rc = err_set_path(e, RC_PROTO, "folder", "this folder holds no mail");
-	if (rc == RC_OK && !uuid_id(s->g->keys, op.t.tag, mail, &id))
-		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this mail is not in the folder");
-	if (rc == RC_OK)
-		rc = op_row(&op, id, &r, e);
-	if (rc == RC_OK && (r == NULL || r->dead))
-		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this mail is not in the folder (any more)");
-	op_end(&op); /* no database connection while OX sends a large mail */
-	return rc == RC_OK ? ox_mail_raw(s->ox, op.t.oxid, id, r->oxid, out, e) : rc;
 }

@@ -23,6 +23,11 @@ static const struct command commands[] = {
 	{ "reconcile", cmd_reconcile, true, "POST" },
 	{ "ping", cmd_ping, true, "POST" },
 	{ "getMail", cmd_get_mail, true, "POST" },
+	{ "getMailBody", cmd_get_mail_body, true, "POST" },
+	{ "getMailPart", cmd_get_mail_part, true, "POST" },
+	{ "sendMail", cmd_send_mail, true, "POST" },
+	{ "moveItems", cmd_move_items, true, "POST" },
+	{ "copyItems", cmd_copy_items, true, "POST" },
 };
 
 const struct command *
