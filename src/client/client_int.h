@@ -23,6 +23,8 @@ struct options {
 	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy;
 	unsigned limit;       /* objects a page */
 	bool watch, quiet;
+	char **send;          /* files to send instead of keeping the directory in step, NULL-terminated; NULL = none */
+	bool again;           /* send what may have been sent */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
 };
 
@@ -113,6 +115,8 @@ MUST_CHECK enum rc state_todo_run(struct client *c, struct err *e);
 
 /* file.c */
 MUST_CHECK enum rc file_read(const struct client *c, const char *path, struct buf *out, struct err *e);
+/** file_read_any - a file outside the directory, as a person names it. */
+MUST_CHECK enum rc file_read_any(const char *path, struct buf *out, struct err *e);
 MUST_CHECK enum rc file_write(const struct client *c, const char *path, const void *p, size_t n, struct err *e);
 void file_hash(const void *p, size_t n, char out[65]);
 bool file_stat(const struct client *c, const char *path, int64_t *size, int64_t *mtime_ns);
@@ -133,6 +137,7 @@ bool field_writable(enum content ct, const char *name);
 /** mail_flags_of_name, mail_name_with_flags - the Maildir letters behind the last comma of a mail's file name. */
 int64_t mail_flags_of_name(const char *name);
 char *mail_name_with_flags(const char *name, int64_t flags);
+#define MAIL_DRAFT 4
 #define MAIL_FLAGS_KEPT (1 | 4 | 8 | 32 | 256) /* answered, draft, flagged, seen, forwarded (ox-http-api.md 7.2) */
 
 /* scan.c */
@@ -149,6 +154,10 @@ bool object_blind_all(const struct cobject *o);
 MUST_CHECK enum rc request_build(struct client *c, struct cfolder *f, struct cobject **o, size_t n, json_t **body, bool *sends, struct err *e);
 MUST_CHECK enum rc reconcile_build(struct client *c, const struct cfolder *f, struct cobject **o, size_t n, json_t **body, struct err *e);
 MUST_CHECK enum rc apply_answer(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n, const json_t *body, const json_t *data, struct err *e);
+
+/* send.c */
+/** send_files - sends each file of the options as a mail; problems are named and counted. */
+MUST_CHECK enum rc send_files(struct client *c, struct err *e);
 
 /* folders.c */
 MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);

@@ -55,7 +55,9 @@ static void
 usage(FILE *out)
 {
 	(void)fputs("usage: usmsync --server URL --user NAME --dir DIR [options]\n"
+	    "       usmsync --server URL --user NAME --dir DIR [options] send FILE...\n"
 	    "Keeps DIR in step with the account: contacts as .vcf, appointments and tasks as .ics, mails as .eml.\n"
+	    "With \"send\", sends each FILE (a mail, .eml) instead, once however often it is interrupted and repeated.\n"
 	    "\n"
 	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"
 	    "  --user NAME           login name\n"
@@ -64,6 +66,7 @@ usage(FILE *out)
 	    "  --password-file FILE  first line of FILE is the password (else $USMSYNC_PASSWORD, else a prompt)\n"
 	    "  --policy WHO          who wins a conflict: server (default), client, or error\n"
 	    "  --limit N             objects asked for at once, 1 to 1000 (default 50)\n"
+	    "  --again               send: what may have been sent, but is not known to be, too\n"
 	    "  --watch               stay and follow changes of both sides until interrupted\n"
 	    "  --ca-file FILE        certificate authorities to trust\n"
 	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
@@ -81,7 +84,7 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "device", required_argument, NULL, 'D' }, { "password-file", required_argument, NULL, 'p' }, { "policy", required_argument, NULL, 'P' },
 		{ "limit", required_argument, NULL, 'l' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
 		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, 'h' }, { "again", no_argument, NULL, 'a' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t v;
 	int ch;
@@ -99,6 +102,7 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'P': o->policy = optarg; break;
 		case 'c': o->ca_file = optarg; break;
 		case 'w': o->watch = true; break;
+		case 'a': o->again = true; break;
 		case 'q': o->quiet = true; break;
 		case 'l':
 			if (!parse_i64(optarg, 1, 1000, &v)) {
@@ -122,6 +126,10 @@ parse_options(int argc, char **argv, struct options *o)
 			usage(stderr);
 			return EXIT_USAGE;
 		}
+	}
+	if (optind + 1 < argc && strcmp(argv[optind], "send") == 0) {
+		o->send = argv + optind + 1;
+		optind = argc;
 	}
 	if (o->server == NULL || o->user == NULL || o->dir == NULL || optind != argc) {
 		(void)fputs("usmsync: --server, --user and --dir are needed\n\n", stderr);
@@ -303,7 +311,7 @@ run(struct client *c, char *password)
 		rc = login(c, password, &e);
 	secret_wipe(password, strlen(password));
 	if (rc == RC_OK) {
-		rc = c->o.watch ? run_watch(c, &e) : run_once(c, &e);
+		rc = c->o.send != NULL ? send_files(c, &e) : c->o.watch ? run_watch(c, &e) : run_once(c, &e);
 		if (rc != RC_UPSTREAM && !client_stop)
 			logout(c);
 	}
