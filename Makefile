@@ -162,6 +162,16 @@ UNIT_BINS += $(B)/tests/unit_$(1)
 endef
 $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
 
+# --- simulation: the real engine in a world that is all in memory (tests/sim) -----
+SIM_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
+SIM_LIBS := engine sync model util
+$(B)/obj/tests/sim/%.o: tests/sim/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(call pkgc,$(call libs_of,$(SIM_LIBS))) -MMD -MP -c -o $@ $<
+$(B)/tests/sim: $(SIM_OBJ) $(foreach m,$(SIM_LIBS),$(call lib,$(m)))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,$(SIM_LIBS)))
+
 # --- fuzzing: tests/fuzz/fuzz_<name>.c, a libFuzzer harness each, with its seeds in tests/fuzz/corpus/<name>/ ---
 # FUZZ_DEPS_<name>: modules in link order; FUZZ_OBJ_<name>: further objects (without $(B)).  `make unit` feeds the
 # seeds without libFuzzer; `make fuzz` builds everything with clang's sanitizers in $(B)/fuzz and runs each for FUZZ_SECONDS.
@@ -214,6 +224,9 @@ INT_RUN_test_oxsim_replay  := $(B)/oxsim
 PROGRAMS := $(addprefix $(B)/,usmd usmctl usmsync oxsim)
 INT_RUN_test_daemon        := $(PROGRAMS)
 INT_RUN_test_oxsim_control := $(B)/oxsim
+INT_RUN_test_photos        := $(PROGRAMS)
+INT_RUN_test_attachments   := $(PROGRAMS)
+INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))

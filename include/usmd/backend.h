@@ -80,8 +80,18 @@ bool ox_session_password_is(const struct ox_session *s, const char *password);
 
 /* ---- reading ----  Objects and arrays live in A; call object_drop_all on what you got. */
 
+#define OX_PRIVATE_ROOT "1" /* fixed ids (ox-http-api.md 3.2): parents of what lies at the top */
+#define OX_PUBLIC_ROOT "2"
+#define OX_SHARED_ROOT "3"
+#define OX_MAIL_ROOT "default0"
+#define OX_TYPE_PRIVATE 1
+#define OX_TYPE_PUBLIC 2
+#define OX_TYPE_SHARED 3
+#define OX_TYPE_SYSTEM 5
+
 /**
- * ox_folders - every folder that the user can see, of the types contact, calendar, task, mail, as objects of CT_FOLDER.
+ * ox_folders - every folder that the user can see, of the types contact, calendar, task, mail, as objects of CT_FOLDER; besides them the
+ * roots of the public and the shared tree.  Shared folders of others that the user did not subscribe to are left out.
  * Their oxid is set and their id is 0: object_sight makes it.  All or nothing: when OX cannot tell the folders of one module (mail down),
  * the call fails; only a module that the user does not have is left out.
  */
@@ -189,6 +199,46 @@ MUST_CHECK enum rc ox_move(struct ox_session *s, enum content ct, const char *fo
 MUST_CHECK enum rc ox_folder_create(struct ox_session *s, struct arena *a, const char *parent, enum content module, const char *title, char **oxid, msec_t *lm, struct err *e);
 MUST_CHECK enum rc ox_folder_update(struct ox_session *s, struct arena *a, const char *oxid, const struct object *o, const struct fmask *fields, msec_t lm, char **new_oxid, msec_t *new_lm, struct err *e);
 MUST_CHECK enum rc ox_folder_delete(struct ox_session *s, const char *oxid, msec_t lm, struct err *e);
+
+/* ---- rights ---- */
+
+/** ox_folder_get - the folder as OX answers it, *OUT a new reference: permissions, com.openexchange.share.extendedPermissions, ... */
+MUST_CHECK enum rc ox_folder_get(struct ox_session *s, const char *oxid, json_t **out, struct err *e);
+/** ox_folder_permit - PERMISSIONS (all entries, as OX wrote them) become those of the folder; guarded by LM (0 = not guarded, as mail folders never are). */
+MUST_CHECK enum rc ox_folder_permit(struct ox_session *s, const char *oxid, const json_t *permissions, msec_t lm, struct err *e);
+/** ox_principal_name - display name of user or group ID, in A; RC_NOTFOUND = OX knows none. */
+MUST_CHECK enum rc ox_principal_name(struct ox_session *s, struct arena *a, int64_t id, bool group, char **name, struct err *e);
+/**
+ * ox_principal_find - number of the user (or group) whose display name, mail address or login name is NAME, letter case aside.
+ * Errors: RC_NOTFOUND nobody; RC_PROTO several.   Cost: reads all users of the context.
+ */
+MUST_CHECK enum rc ox_principal_find(struct ox_session *s, const char *name, bool group, int64_t *id, struct err *e);
+/* ---- pictures and attachments ---- */
+
+/** ox_photo - the octets of the picture of contact ID, appended to OUT.  RC_NOTFOUND: no contact or no picture; RC_LIMIT: more than OUT's maximum. */
+MUST_CHECK enum rc ox_photo(struct ox_session *s, const char *folder, int64_t id, struct buf *out, struct err *e);
+
+/** A file that is attached to a contact, an appointment or a task. */
+struct ox_attachment {
+	int64_t id;
+	const char *name, *type; /* in the arena; type is OX's MIME type, "" = none */
+	int64_t size;            /* octets */
+	msec_t created;
+};
+/** ox_attachments - those of object ID, by id; RC_NOTFOUND: no such object (for this user). */
+MUST_CHECK enum rc ox_attachments(struct ox_session *s, struct arena *a, enum content ct, const char *folder, int64_t id, struct ox_attachment **out,
+    size_t *n, struct err *e);
+/** ox_attachment_octets - of ATTACHMENT, appended to OUT.  RC_NOTFOUND: no such attachment; RC_LIMIT: more than OUT's maximum. */
+MUST_CHECK enum rc ox_attachment_octets(struct ox_session *s, enum content ct, const char *folder, int64_t id, int64_t attachment, struct buf *out,
+    struct err *e);
+/**
+ * ox_attach - N octets at P as the file NAME of TYPE ("" = OX guesses by the name); *attachment its id, *lm the object's new last_modified.
+ * Not idempotent: OX attaches the same again as often as it is told to.   Errors: RC_LIMIT the quota, RC_PROTO too large for OX.
+ */
+MUST_CHECK enum rc ox_attach(struct ox_session *s, enum content ct, const char *folder, int64_t id, const char *name, const char *type, const void *p,
+    size_t n, int64_t *attachment, msec_t *lm, struct err *e);
+/** ox_detach - what is not there is no error. */
+MUST_CHECK enum rc ox_detach(struct ox_session *s, enum content ct, const char *folder, int64_t id, int64_t attachment, msec_t *lm, struct err *e);
 
 /* ---- mail ---- */
 

@@ -32,13 +32,19 @@ struct engine_options {
 	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
 	size_t max_mail_bytes;        /* raw mail up and down */
 	size_t max_body_bytes;        /* of each body in a mail that is asked for on demand */
+	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
+	unsigned max_attachments;     /* of one object; more are not added */
 	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
 };
 
 /** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */
 MUST_CHECK enum rc engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES], struct store *store,
     struct cache *cache, struct backend *backend, struct hub *hub, struct engine **out, struct err *e);
-/** engine_free - stops polling, logs out of OX. */
+/** engine_start - from now on, in a thread of its own: polling where somebody waits, engine_care every five minutes.  Once.  RC_NOMEM. */
+MUST_CHECK enum rc engine_start(struct engine *g, struct err *e);
+/** engine_care - what has expired goes: sessions, conflict records, tombstones; a bounded piece a call.  Failures are logged.  Threads: any. */
+void engine_care(struct engine *g);
+/** engine_free - stops the thread, logs out of OX. */
 void engine_free(struct engine *g);
 /** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
 enum rc engine_check(struct engine *g, char *text, size_t size);
@@ -98,6 +104,7 @@ MUST_CHECK enum rc engine_folder_type(struct engine_session *s, const struct fol
 /** A change as the protocol read it. */
 struct client_change {
 	enum sync_op op;
+	const struct err *refused; /* what the protocol found wrong with it, or NULL: nothing of it is applied, this is its result */
 	bool has_uuid;
 	struct uuid uuid;
 	const char *client_id;   /* <= 64 bytes of [A-Za-z0-9._:-], or re.<uuid>.<device>; creates, and deletes of unanswered creates */
@@ -136,7 +143,11 @@ struct answer_item {
 	const struct object *object;
 	struct fmask fields;     /* !whole: fields to deliver (v[] NULL = cleared) */
 	struct fmask own;        /* fields whose value is this device's own (not foreign, F8) */
-	struct uuid parent;      /* folders only: uuid of the parent, zero = top */
+	/* folders only */
+	struct uuid parent;      /* uuid of the parent, zero = top */
+	int64_t owner;           /* shared folders: number and name of the user whose folder it is; 0 = no shared folder */
+	const char *owner_name;
+	const char *display_name;/* "<owner's name> - <title>" */
 };
 struct answer_result {
 	size_t change;           /* index in the request */
@@ -225,6 +236,89 @@ struct transfer_item {
 MUST_CHECK enum rc engine_move(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *to, struct transfer_item *item, size_t n,
     struct err *e);
 MUST_CHECK enum rc engine_copy(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *to, struct transfer_item *item, size_t n,
+    struct err *e);
+
+/* ---- permissions ---- */
+
+/** One entry of a folder's permissions; strings live in the arena. */
+struct permission {
+	int64_t entity;   /* OX's number of the user or group */
+	bool group;
+	const char *type; /* "user", "group", "guest" or "anonymous" (a link) */
+	const char *name;
+	int64_t bits;     /* see rights_unpack */
+};
+struct permissions_answer {
+	bool applied;     /* set: the folder's permissions are as wanted; false = they were changed meanwhile, these are the present ones */
+	int64_t own;      /* what this user may, all his groups included */
+	char rev[REV_TEXT];
+	struct permission *entries;
+	size_t n;
+};
+struct permission_change {
+	int64_t entity;
+	const char *name; /* not NULL: display name, mail address or login name instead of ENTITY */
+	bool group;
+	bool remove;      /* else BITS is what the entry allows from now on */
+	int64_t bits;
+};
+struct permissions_request {
+	struct uuid folder;
+	const char *rev;  /* of the permissions that the person saw */
+	struct permission_change *changes;
+	size_t n;
+};
+/** engine_permissions_get - of FOLDER, with names.  RC_NOTFOUND; RC_FORBIDDEN; those of OX. */
+MUST_CHECK enum rc engine_permissions_get(struct engine_session *s, struct arena *a, const struct uuid *folder, struct permissions_answer *out, struct err *e);
+/**
+ * engine_permissions_set - adds, changes and removes the entries named in REQ and no other ones; OUT as they are then.  May be repeated.
+ * Errors: RC_FORBIDDEN the user may not administer the folder; RC_PROTO a name that nobody or several have, nobody left to administer; RC_TIMEOUT unknown.
+ */
+MUST_CHECK enum rc engine_permissions_set(struct engine_session *s, struct arena *a, struct permissions_request *req, struct permissions_answer *out, struct err *e);
+/**
+ * engine_photo - the picture of CONTACT in FOLDER into OUT; *type its MIME type, a constant.
+ * Errors: RC_NOTFOUND no such contact, or one without a picture; RC_PROTO FOLDER holds no contacts; RC_LIMIT larger than OUT's maximum.
+ */
+MUST_CHECK enum rc engine_photo(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *contact, struct buf *out,
+    const char **type, struct err *e);
+
+/* ---- attachments of contacts, appointments and tasks ----
+ * Errors of all: RC_NOTFOUND no such folder, object or attachment; RC_PROTO a type without attachments; RC_FORBIDDEN, RC_UPSTREAM, RC_TIMEOUT,
+ * RC_DENIED as engine_sync. */
+
+struct engine_attachment {
+	struct uuid id;         /* stays the same when the object moves */
+	const char *name, *type;/* in the arena; type "" = unknown */
+	int64_t size;
+	msec_t created;
+};
+/** Which object, and which of its attachments. */
+struct attachment_ref {
+	struct uuid folder, object, attachment;
+};
+/** What an object says of its attachments after one was added or deleted. */
+struct engine_attached {
+	struct uuid id;         /* of the one that was added */
+	int64_t count;
+	msec_t newest;          /* 0 = none */
+};
+
+/** engine_attachments - those of REF's object, oldest first, in A. */
+MUST_CHECK enum rc engine_attachments(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attachment **out,
+    size_t *n, struct err *e);
+/** engine_attachment_get - its octets into OUT (RC_LIMIT: more than its maximum); *type in A. */
+MUST_CHECK enum rc engine_attachment_get(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct buf *out, const char **type,
+    struct err *e);
+/**
+ * engine_attachment_add - N octets at P as the file NAME of TYPE ("" = unknown) to REF's object.  An attachment with this name and these octets that
+ * the object has already is the answer: a repetition never adds a second one.
+ * RC_TIMEOUT: the outcome is unknown, repeat it.  RC_BUSY: an unanswered attempt may still be executed by OX (e->retry_after_s).
+ * RC_LIMIT: too large, or max_attachments reached.
+ */
+MUST_CHECK enum rc engine_attachment_add(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, const char *name, const char *type,
+    const void *p, size_t n, struct engine_attached *out, struct err *e);
+/** engine_attachment_delete - what is gone already is no error; RC_TIMEOUT: repeat it. */
+MUST_CHECK enum rc engine_attachment_delete(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attached *out,
     struct err *e);
 
 /* ---- ping ---- */

@@ -47,10 +47,12 @@ enum field_type {
 #define FF_HEADERS   0x20u /* part of the `headers` mode of a folder */
 #define FF_LISTED    0x40u /* also asked for in the cheap listing (time range and sort key come from these) */
 #define FF_ZERO      0x80u /* 0 and false mean "not set" (fp 0): OX sends them in rows and leaves them out of objects */
-#define FF_BITS      0x100u /* whole number of independent bits: each is indexed by its FF_BIT row, the number itself is not */
-#define FF_BIT       0x200u /* one bit of the FF_BITS field (max_len says which): has a change number of its own, so that two sides
+#define FF_APART    0x100u /* OX gives its content apart: never in an answer; the index knows it by the FF_STAMP field's value */
+#define FF_STAMP    0x200u /* set while the FF_APART field is, and with another value whenever that has other content */
+#define FF_BITS      0x400u /* whole number of independent bits: each is indexed by its FF_BIT row, the number itself is not */
+#define FF_BIT       0x800u /* one bit of the FF_BITS field (max_len says which): has a change number of its own, so that two sides
                              * that change different bits both win; never on the wire */
-#define FF_SETTABLE  0x400u /* FF_BIT: a client may set and clear it, the others are the server's */
+#define FF_SETTABLE 0x1000u /* FF_BIT: a client may set and clear it, the others are the server's */
 
 /** One row of the table of fields: adding a field is adding one of these. */
 struct field {
@@ -82,6 +84,21 @@ int model_field(const struct content_type *t, const char *name);
 /** model_field_column - number of the field with OX COLUMN, or -1. */
 int model_field_column(const struct content_type *t, int column);
 
+/**
+ * model_field_label - the field I of T in a person's words ("First name"): OX's own English label, else made from its name.
+ * Cut at SIZE.   Threads: any.
+ */
+void model_field_label(const struct content_type *t, unsigned i, char *out, size_t size);
+/** model_err_field - E, filled before, is about the value of the field I of T: sets e->field and e->label.  E may be NULL. */
+void model_err_field(struct err *e, const struct content_type *t, unsigned i);
+/** model_field_flagged - number of the first field with one of FLAGS (FF_*), or -1. */
+int model_field_flagged(const struct content_type *t, unsigned flags);
+/**
+ * model_picture_type - MIME type of the picture in N octets at P by how it begins: image/jpeg, image/png, image/gif or image/bmp, the kinds
+ * that OX stores (SVL-0022); NULL for anything else.  Constant text.   Threads: any.
+ */
+const char *model_picture_type(const void *p, size_t n);
+
 /** Set of fields of one content type. */
 struct fmask {
 	uint64_t w[(MODEL_MAX_FIELDS + 63) / 64];
@@ -95,6 +112,24 @@ void fmask_bits(const struct content_type *t, struct fmask *out);
 /** fmask_to_bits - where M has the number, its settable bits instead; fmask_from_bits - where it has bits, the number instead. */
 void fmask_to_bits(const struct content_type *t, struct fmask *m);
 void fmask_from_bits(const struct content_type *t, struct fmask *m);
+
+/* ---- rights on a folder ---- */
+
+/** What a permission entry allows, as OX numbers it (ox-http-api.md 3.3): folder 0 none, 1 see, 2 create objects, 4 and more create subfolders; the
+ * others 0 none, 1 own objects, 2 and more all. */
+struct rights {
+	int64_t folder, read, write, remove;
+	bool administer;
+};
+/** rights_unpack, rights_pack - OX's permission bits. */
+struct rights rights_unpack(int64_t bits);
+int64_t rights_pack(const struct rights *r);
+/** rights_level - the level ("Author", ...) that allows exactly what BITS do, or "Custom"; a constant.  rights_of_level - the reverse, letter case aside. */
+const char *rights_level(int64_t bits);
+bool rights_of_level(const char *name, int64_t *bits);
+/** rights_word - "none", "see", "create", "subfolders" of a FOLDER number, else "none", "own", "all"; rights_of_word - the reverse. */
+const char *rights_word(int64_t v, bool folder);
+bool rights_of_word(const char *word, bool folder, int64_t *v);
 
 /* ---- objects: content in flight, never stored ------------------------------------------------------------ */
 
@@ -208,12 +243,12 @@ MUST_CHECK enum rc model_json_parse(const char *text, size_t n, const struct jso
 /**
  * object_read - a client's JSON object as an object of type CT, every member checked against the table.
  *
- * @in        borrowed; @path  JSON path of IN, for errors ("$.data[3]")
+ * @in        borrowed; @path  JSON path of IN, for errors ("$.data[3]"), or ""
  * @envelope  NULL-terminated names of members that are not fields and are skipped here (uuid, rev, ...), or NULL
  * @create    true: fields with FF_ONCE may be given
  * @out       in A, values referenced: object_drop it;  @given  every field named by IN, those that are cleared (null) too
- * Errors: RC_PROTO with e->path naming the member: unknown or read-only field, wrong type, too long, a character that OX refuses.
- *         RC_NOMEM.   Threads: any.
+ * Errors: RC_PROTO with e->path naming the member: unknown or read-only field, wrong type, too long, a character that OX refuses; of
+ *         a known field e->field and e->label too, of one that is too long e->length and e->max_length.  RC_NOMEM.   Threads: any.
  */
 MUST_CHECK enum rc object_read(struct arena *a, enum content ct, const json_t *in, const char *path, const char *const *envelope, bool create,
     struct object **out, struct fmask *given, struct err *e);
@@ -271,6 +306,7 @@ struct sighting {
 	int64_t sk;
 	msec_t t0, t1;
 	bool known;          /* f is filled: content was read; false = from a listing */
+	bool closed;         /* of a listing: somebody else's, and private */
 	const char *client_id;
 	unsigned nf;
 	struct sighting_field *f; /* set fields only, ascending by i */

@@ -30,7 +30,8 @@ struct hub_waiter;
 /** What httpd sends; the protocol fills it. */
 struct reply {
 	int status;               /* HTTP status */
-	const char *content_type; /* constant */
+	const char *content_type; /* constant; not looked at when OWN_TYPE is set */
+	char own_type[128];       /* a content type that is no constant: "type/subtype" without control characters, or "" */
 	char *body;               /* owned by the reply, freed with mem_free after sending; NULL = empty */
 	size_t body_len;
 	char set_cookie[256];     /* "" = none */
@@ -76,6 +77,8 @@ struct usmjson_options {
 	size_t max_string_bytes; /* one string value other than raw mail [8 MiB] */
 	size_t max_body_bytes;   /* one request; httpd refuses larger ones before [64 MiB] */
 	size_t max_mail_bytes;   /* one raw mail, decoded [32 MiB] */
+	size_t max_attachment_bytes; /* one attachment or picture, decoded [32 MiB] */
+	size_t max_attachments;  /* of one object: told to clients [100] */
 	unsigned default_limit, max_limit; /* objects a page [50, 1000] */
 	unsigned min_heartbeat_s, max_heartbeat_s; /* [10, 3540] */
 	size_t max_ping_folders; /* [1000] */

@@ -117,6 +117,8 @@ MUST_CHECK enum rc store_folder_save(struct store_conn *c, struct store_folder *
 MUST_CHECK enum rc store_folder_reset(struct store_conn *c, struct store_folder *f, uint64_t epoch, struct err *e);
 /** store_folder_drop - the folder is gone: index, cursors, writes (intents and conflicts stay). */
 MUST_CHECK enum rc store_folder_drop(struct store_conn *c, int64_t folder, struct err *e);
+/** store_folder_relist - the next refresh makes a complete listing; raises the fence, so that a merge under way cannot undo it. */
+MUST_CHECK enum rc store_folder_relist(struct store_conn *c, int64_t folder, struct err *e);
 
 /** store_rows_get - the rows with these IDS (each given once), in no particular order; unknown ids are left out. */
 MUST_CHECK enum rc store_rows_get(struct store_conn *c, struct arena *a, const struct store_folder *f, const int64_t *ids, size_t n, struct row ***rows, size_t *n_rows, struct err *e);

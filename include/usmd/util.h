@@ -41,6 +41,10 @@ struct err {
 	char code[24];    /* upstream's code such as "CON-0119", or "" */
 	int category;     /* upstream's category number, 0 = none */
 	int retry_after_s;/* seconds to wait before a retry, 0 = unknown */
+	char field[40];   /* OX's name of the field whose value is wrong, or "" */
+	char label[40];   /* that field in a person's words */
+	int64_t length, max_length; /* how long its value is and may be (characters; octets where TEXT says so); 0 = its length is not the matter */
+	const char *right;/* RC_FORBIDDEN: name of the right that is missing ("create", "write", ...), a constant; NULL = not known */
 	char text[256];
 };
 
@@ -51,6 +55,8 @@ struct err {
 enum rc err_set(struct err *e, enum rc rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** err_set_path - as err_set, and names where the fault is (JSON path, file:line). */
 enum rc err_set_path(struct err *e, enum rc rc, const char *path, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/** err_set_length - E, filled before, is about a value of LENGTH where MAX is possible.  E may be NULL. */
+void err_set_length(struct err *e, int64_t length, int64_t max);
 #ifdef __clang_analyzer__
 /* The analyzer sees one file at a time and would take an error for RC_OK: what goes in comes out. */
 #define err_set(e, rc, ...) ((void)err_set(e, rc, __VA_ARGS__), (rc))
@@ -144,6 +150,8 @@ int64_t now_mono_us(void);
 void clock_override(msec_t (*fn)(void));
 /** random_bytes - from the kernel; aborts when the kernel has none (never seen after boot). */
 void random_bytes(void *p, size_t n);
+/** random_override - tests only: FN gives the bytes instead (NULL restores). Call before threads start. */
+void random_override(void (*fn)(void *p, size_t n));
 
 /* ---- keyed hashes and secrets ---- */
 #define KEY_BYTES 32

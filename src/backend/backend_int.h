@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
- * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, folders.c, mail.c,
+ * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, folders.c, share.c, mail.c,
  * mail_octets.c, mail_parts.c.
  */
 #ifndef USMD_BACKEND_INT_H
@@ -38,7 +38,9 @@ struct http {
 	const char *body;           /* NULL = GET */
 	size_t body_len;
 	bool post;                  /* BODY by POST, else PUT */
-	bool multipart;             /* BODY as the one file of a form */
+	bool multipart;             /* BODY as the one file of a form, named FILE_NAME in the field FILE_FIELD */
+	const char *file_field, *file_name;
+	const char *form_field, *form_text; /* with multipart: a text field that goes before the file, or NULL */
 	bool write;                 /* an exchange that may have had an effect is never repeated */
 	/* out */
 	size_t body_out;            /* octets of BODY handed to the connection */
@@ -99,8 +101,10 @@ struct ox_req {
 	struct buf query;            /* "&name=value..." */
 	struct buf body;             /* what is sent when has_body */
 	bool has_body;
-	const void *file;            /* or NULL: borrowed octets, sent instead of body: as a form's file with multipart, else as they are */
+	const void *file;            /* or NULL: borrowed octets, sent instead of body: as they are, or with multipart as a form's file; with
+	                              * has_body the body is the form's field json_0 before it */
 	size_t file_len;
+	const char *file_type;       /* with multipart: MIME type of FILE */
 	struct buf *raw;             /* binary answers go here instead of being parsed */
 	struct ox_digest *digest;    /* NULL, or taken of the answer's text */
 	bool digest_only;            /* the text is not read beyond that */
@@ -126,8 +130,8 @@ MUST_CHECK enum rc ox_exchange(struct backend *b, struct http *h, const struct o
 
 /** ox_classify - what CODE with CATEGORY means for the caller. */
 enum rc ox_classify(const char *code, int category, bool write);
-/** ox_blame - name of the field that the error envelope complains about, or NULL. */
-const char *ox_blame(const struct content_type *t, const json_t *env);
+/** ox_blame - into E, filled before: the field of T that the error envelope ENV complains about, as path too, and the lengths. */
+void ox_blame(const struct content_type *t, const json_t *env, struct err *e);
 
 /* ---- rows.c ---- */
 

@@ -72,15 +72,15 @@ complaint(const json_t *env, const struct content_type *t, bool write, struct er
 	const char *code = json_string_value(json_object_get(env, "code"));
 	const char *text = json_string_value(json_object_get(env, "error"));
 	int category = (int)json_integer_value(json_object_get(env, "category"));
-	const char *field;
 	enum rc rc;
 
 	if (code == NULL)
 		code = "";
 	learn_columns(env, code);
 	rc = ox_classify(code, category, write);
-	field = rc == RC_PROTO || rc == RC_LIMIT ? ox_blame(t, env) : NULL;
-	(void)err_set_path(e, rc, field != NULL ? field : "", "%s", text != NULL && text[0] != '\0' ? text : code);
+	(void)err_set(e, rc, "%s", text != NULL && text[0] != '\0' ? text : code);
+	if (rc == RC_PROTO || rc == RC_LIMIT)
+		ox_blame(t, env, e);
 	if (e != NULL) {
 		(void)snprintf(e->code, sizeof(e->code), "%s", code);
 		e->category = category;
@@ -138,15 +138,17 @@ nonsense(bool write, long status, const char *what, struct err *e)
 	return err_set(e, RC_UPSTREAM, "OX answered with %s (HTTP %ld): is the address of OX right?", what, status);
 }
 
-/* RC_OK = go on to the body. */
+/* RC_OK = go on to the body.  BINARY: octets were asked for, and 404 says that there are none (ox-http-api.md 1.1). */
 static enum rc
-check_status(struct backend *b, const struct http *h, struct err *e)
+check_status(struct backend *b, const struct http *h, bool binary, struct err *e)
 {
 	int wait = h->retry_after_s;
 	enum rc rc;
 
 	if (h->status == 200)
 		return RC_OK;
+	if (h->status == 404 && binary)
+		return err_set(e, RC_NOTFOUND, "OX has no such octets");
 	metric_add(M_OX_ERRORS, 1);
 	if (h->status == 429 || (h->status == 503 && wait > 0)) {
 		if (wait == 0)
@@ -184,7 +186,7 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 
 	if (r->raw != NULL && strncasecmp(h->type, "application/json", 16) != 0 && strncasecmp(h->type, "text/", 5) != 0) {
 		buf_add(r->raw, p, n);
-		return r->raw->failed ? err_set(e, RC_LIMIT, "the mail is larger than %zu octets", r->raw->max) : RC_OK;
+		return r->raw->failed ? err_set(e, RC_LIMIT, "it is larger than %zu octets", r->raw->max) : RC_OK;
 	}
 	if (r->digest != NULL)
 		take_digest(p, n, r->digest);
@@ -218,7 +220,7 @@ ox_exchange(struct backend *b, struct http *h, const struct ox_req *r, struct ox
 	}
 	rc = http_do(b, h, e);
 	if (rc == RC_OK)
-		rc = check_status(b, h, e);
+		rc = check_status(b, h, r->raw != NULL, e);
 	if (rc == RC_OK)
 		rc = read_answer(h, r, a, e);
 	log_debug("ox", "module=%s action=%s ms=%.1f bytes=%zu rc=%s", r->module, r->action != NULL ? r->action : "-",
@@ -252,11 +254,18 @@ once(struct ox_session *s, struct ox_req *r, unsigned *gen, struct ox_answer *a,
 		h.body = r->body.p != NULL ? r->body.p : "";
 		h.body_len = r->body.len;
 	}
-	if (r->file != NULL) {
+	if (r->multipart) {
+		h.form_field = r->has_body ? "json_0" : NULL;
+		h.form_text = h.body;
+		h.file_field = r->has_body ? "file_0" : "file";
+		h.file_name = "file"; /* a name that no header has to quote; the right one is in json_0 where OX wants to know it */
 		h.body = r->file;
 		h.body_len = r->file_len;
-		/* QUIRK(OX, 8.19): a raw mail in a PUT is text/plain without charset; then its octets arrive as they are */
-		h.content_type = r->multipart ? "message/rfc822" : "text/plain";
+		h.content_type = r->file_type;
+	} else if (r->file != NULL) { /* QUIRK(OX, 8.19): a raw mail in a PUT is text/plain without charset; then its octets arrive as they are */
+		h.body = r->file;
+		h.body_len = r->file_len;
+		h.content_type = "text/plain";
 	}
 	if (url.failed || r->query.failed || r->body.failed) {
 		rc = err_set(e, RC_LIMIT, "the request to OX is too large");

@@ -8,6 +8,7 @@
  */
 #include "backend/backend_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { CAT_USER_INPUT = 1, CAT_CONFIGURATION, CAT_PERMISSION, CAT_TRY_AGAIN, CAT_SERVICE_DOWN, CAT_CONNECTIVITY, CAT_ERROR = 8,
@@ -25,9 +26,9 @@ static const struct meaning meanings[] = {
 	{ "CON-0125", 0, false, RC_NOTFOUND }, { "CON-0174", 0, false, RC_NOTFOUND }, { "TSK-0006", 0, false, RC_NOTFOUND },
 	{ "TSK-0019", 0, false, RC_NOTFOUND }, { "TSK-0046", 0, false, RC_NOTFOUND }, { "TSK-0048", 0, false, RC_NOTFOUND },
 	{ "CAL-4040", 0, false, RC_NOTFOUND }, { "CAL-4041", 0, false, RC_NOTFOUND }, { "CAL-4042", 0, false, RC_NOTFOUND },
-	{ "CAL-4045", 0, false, RC_NOTFOUND }, { "OX-0001", CAT_USER_INPUT, false, RC_NOTFOUND }, { "FLD-0003", 0, false, RC_NOTFOUND },
+	{ "CAL-4045", 0, false, RC_NOTFOUND }, { "ATT-0405", 0, false, RC_NOTFOUND }, { "OX-0001", CAT_USER_INPUT, false, RC_NOTFOUND }, { "FLD-0003", 0, false, RC_NOTFOUND },
 	{ "FLD-0008", 0, false, RC_NOTFOUND }, { "FLD-1004", 0, false, RC_NOTFOUND }, { "MSG-0032", 0, false, RC_NOTFOUND },
-	{ "MSG-0066", 0, false, RC_NOTFOUND }, { "MSG-0123", 0, false, RC_NOTFOUND }, { "IMAP-1002", 0, false, RC_NOTFOUND },
+	{ "USR-0010", 0, false, RC_NOTFOUND }, { "GRP-0017", 0, false, RC_NOTFOUND }, { "MSG-0066", 0, false, RC_NOTFOUND }, { "MSG-0123", 0, false, RC_NOTFOUND }, { "IMAP-1002", 0, false, RC_NOTFOUND },
 	/* changed meanwhile; an uid in use is the object that an earlier, unanswered create made */
 	{ "CON-0119", 0, false, RC_CONFLICT }, { "TSK-0007", 0, false, RC_CONFLICT }, { "CAL-4120", 0, false, RC_CONFLICT },
 	{ "FLD-1022", 0, false, RC_CONFLICT }, { "CAL-4090", 0, false, RC_CONFLICT }, { "APP-0100", 0, false, RC_CONFLICT },
@@ -36,6 +37,8 @@ static const struct meaning meanings[] = {
 	/* a name that is taken is the client's to change, though OX calls it a missing permission */
 	{ "FLD-1014", 0, false, RC_PROTO }, { "FLD-0012", 0, false, RC_PROTO }, { "FLD-1033", 0, false, RC_PROTO },
 	{ "FLD-1034", 0, false, RC_PROTO }, { "MSG-0063", 0, false, RC_PROTO },
+	/* a picture that cannot be read, for OX a reason to try again */
+	{ "CON-0158", 0, true, RC_PROTO },
 	/* too much */
 	{ "CAL-5072", 0, false, RC_LIMIT },
 	/* data that OX fails on instead of refusing it: the same request would fail for ever */
@@ -72,35 +75,68 @@ ox_classify(const char *code, int category, bool write)
 	}
 }
 
-static const char *
+static int
 by_column(const struct content_type *t, const json_t *column)
 {
-	int i = json_is_integer(column) && json_integer_value(column) > 0 && json_integer_value(column) < 100000 ?
+	return json_is_integer(column) && json_integer_value(column) > 0 && json_integer_value(column) < 100000 ?
 	    model_field_column(t, (int)json_integer_value(column)) : -1;
+}
 
-	return i >= 0 ? t->fields[i].name : NULL;
+/* By OX's English label of it; some codes give the reason first and the field behind it (CON-0168). */
+static int
+by_label(const struct content_type *t, const json_t *params)
+{
+	for (size_t p = 0; p < json_array_size(params); p++) {
+		const char *label = json_string_value(json_array_get(params, p));
+
+		for (size_t i = 0; label != NULL && i < t->n_fields; i++)
+			if (t->fields[i].label != NULL && strcmp(t->fields[i].label, label) == 0)
+				return (int)i;
+	}
+	return -1;
+}
+
+/* Faults of a picture name no field: broken, no image, too large, not of a kind that is stored, unusable upload. */
+static bool
+is_picture_fault(const char *code)
+{
+	static const char *const codes[] = { "CON-0136", "CON-0158", "CON-0172", "SVL-0022", "UPL-0011" };
+
+	for (size_t i = 0; code != NULL && i < ARRAY_LEN(codes); i++)
+		if (strcmp(code, codes[i]) == 0)
+			return true;
+	return false;
 }
 
 /*
  * QUIRK(OX, 8.19): tasks and folders name the column of what is too long; contacts and appointments say column 0 and name only
- * the field's English label, as the first of error_params.
+ * the field's English label, as the first of error_params.  All tell both lengths in `problematic`.
  */
-const char *
-ox_blame(const struct content_type *t, const json_t *env)
+void
+ox_blame(const struct content_type *t, const json_t *env, struct err *e)
 {
 	const json_t *problem = json_array_get(json_object_get(env, "problematic"), 0);
-	const char *name, *label;
+	const char *name;
+	int i;
 
-	if (t == NULL)
-		return NULL;
-	name = by_column(t, json_array_get(json_object_get(env, "truncated"), 0));
-	if (name == NULL)
-		name = by_column(t, json_object_get(problem, "id"));
-	if (name == NULL)
-		name = json_string_value(json_object_get(problem, "name"));
-	label = json_string_value(json_array_get(json_object_get(env, "error_params"), 0));
-	for (size_t i = 0; name == NULL && label != NULL && i < t->n_fields; i++)
-		if (t->fields[i].label != NULL && strcmp(t->fields[i].label, label) == 0)
-			name = t->fields[i].name;
-	return name;
+	if (t == NULL || e == NULL)
+		return;
+	if (t->ct == CT_CONTACT && is_picture_fault(json_string_value(json_object_get(env, "code"))))
+		i = model_field(t, "image1");
+	else
+		i = by_column(t, json_array_get(json_object_get(env, "truncated"), 0));
+	if (i < 0)
+		i = by_column(t, json_object_get(problem, "id"));
+	name = i < 0 ? json_string_value(json_object_get(problem, "name")) : NULL;
+	if (i < 0 && name != NULL)
+		i = model_field(t, name);
+	else if (i < 0)
+		i = by_label(t, json_object_get(env, "error_params"));
+	if (i >= 0) {
+		model_err_field(e, t, (unsigned)i);
+		name = t->fields[i].name;
+	}
+	if (name != NULL)
+		(void)snprintf(e->path, sizeof(e->path), "%s", name);
+	err_set_length(e, json_integer_value(json_object_get(problem, "length")), json_integer_value(json_object_get(problem, "max_size")));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Folders themselves: create, rename, move, share, delete.  Ids are texts, since a mail folder's id is its path. */
+/* Folders themselves: create, rename, move, delete.  Ids are texts, since a mail folder's id is its path. */
 #include "backend/backend_int.h"
 
 #include <inttypes.h>

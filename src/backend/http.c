@@ -276,11 +276,16 @@ set_body(CURL *c, struct http *h, struct upload *u)
 	u->left = h->body_len;
 	if (h->multipart) {
 		mime = curl_mime_init(c);
+		part = mime != NULL && h->form_field != NULL ? curl_mime_addpart(mime) : NULL;
+		if (part != NULL) {
+			curl_mime_name(part, h->form_field);
+			curl_mime_data(part, h->form_text, CURL_ZERO_TERMINATED);
+		}
 		part = mime != NULL ? curl_mime_addpart(mime) : NULL;
 		if (part == NULL)
 			return mime;
-		curl_mime_name(part, "file");
-		curl_mime_filename(part, "mail.eml");
+		curl_mime_name(part, h->file_field);
+		curl_mime_filename(part, h->file_name);
 		curl_mime_type(part, h->content_type);
 		curl_mime_data_cb(part, (curl_off_t)h->body_len, on_read, NULL, NULL, u);
 		curl_easy_setopt(c, CURLOPT_MIMEPOST, mime);

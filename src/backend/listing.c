@@ -20,6 +20,8 @@ struct listing {
 	struct sighting *s;
 	size_t n, cap;
 	struct imap *seen;      /* ids, where parts may overlap */
+	int64_t user;           /* whose listing */
+	int f_private, f_creator;
 };
 
 static enum rc
@@ -72,6 +74,7 @@ listing_row(struct listing *l, const json_t *row, struct err *e)
 		i_uid = model_field(model_content(l->ct), "uid");
 		uid = i_uid >= 0 ? object_get_str(o, (unsigned)i_uid) : NULL;
 		s->client_id = uid != NULL ? client_uid_parse(l->a, uid) : NULL;
+		s->closed = l->f_private >= 0 && json_is_true(o->v[l->f_private]) && object_get_i64(o, (unsigned)l->f_creator, l->user) != l->user;
 	}
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): listing_room was called for every row */
 	if (l->seen != NULL && imap_get(l->seen, s->id, &x))
@@ -105,9 +108,12 @@ listing_rows(struct listing *l, const json_t *data, struct err *e)
 }
 
 static enum rc
-listing_init(struct listing *l, struct arena *a, const struct model_keys *keys, enum content ct, struct err *e)
+listing_init(struct listing *l, const struct ox_session *s, struct arena *a, const struct model_keys *keys, enum content ct, struct err *e)
 {
 	memset(l, 0, sizeof(*l));
+	l->user = ox_session_user(s)->user_id;
+	l->f_private = model_field(model_content(ct), "private_flag");
+	l->f_creator = model_field(model_content(ct), "created_by");
 	l->a = a;
 	l->keys = keys;
 	l->ct = ct;
@@ -173,7 +179,7 @@ ox_listing(struct ox_session *s, struct arena *a, const struct model_keys *keys,
 		return err_set(e, RC_INTERNAL, "the hierarchy has no listing: use ox_folders");
 	if (e == NULL)
 		e = &local;
-	rc = listing_init(&l, a, keys, ct, e);
+	rc = listing_init(&l, s, a, keys, ct, e);
 	if (rc != RC_OK)
 		return rc;
 	if (ct == CT_CALENDAR)
@@ -343,7 +349,7 @@ ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *k
 	*n = 0;
 	if (max == 0)
 		return RC_OK;
-	rc = listing_init(&l, a, keys, CT_MAIL, e);
+	rc = listing_init(&l, s, a, keys, CT_MAIL, e);
 	if (rc != RC_OK)
 		return rc;
 	l.seen = imap_new(a, max);

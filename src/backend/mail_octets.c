@@ -48,6 +48,7 @@ ox_mail_import(struct ox_session *s, const char *folder, const void *raw, size_t
 	ox_param(&r, "force", "true");     /* a mail of somebody else may be stored as well (else MSG-0056) */
 	ox_param(&r, "plainJson", "true"); /* else the answer is a web page */
 	r.multipart = true;
+	r.file_type = "message/rfc822";
 	r.file = raw;
 	r.file_len = n;
 	rc = ox_call(s, &r, &a, e);

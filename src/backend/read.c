@@ -14,7 +14,7 @@ static const enum content leaf_types[] = { CT_CONTACT, CT_CALENDAR, CT_TASK, CT_
 /* ---- folders ---- */
 
 static enum rc
-folders_request(struct ox_session *s, const char *columns, const enum content *types, size_t n, struct ox_answer *a, struct err *e)
+folders_request(struct ox_session *s, const char *columns, const enum content *types, size_t n, bool roots, struct ox_answer *a, struct err *e)
 {
 	struct ox_req r;
 	enum rc rc;
@@ -25,7 +25,10 @@ folders_request(struct ox_session *s, const char *columns, const enum content *t
 	for (size_t i = 0; i < n; i++)
 		buf_addf(&r.body, "%s{\"module\":\"folders\",\"action\":\"allVisible\",\"content_type\":\"%s\",\"columns\":\"%s\",\"timezone\":\"UTC\"}",
 		    i > 0 ? "," : "", model_content(types[i])->ox_module, columns);
+	if (roots)
+		buf_addf(&r.body, ",{\"module\":\"folders\",\"action\":\"root\",\"columns\":\"%s\",\"timezone\":\"UTC\"}", columns);
 	buf_addc(&r.body, ']');
+	n += roots;
 	r.has_body = true;
 	rc = ox_call(s, &r, a, e);
 	ox_req_fini(&r);
@@ -107,6 +110,48 @@ gather_object(void *arg, const json_t *row, struct err *e)
 	return rc;
 }
 
+/* "Public folders" and "Shared folders", below which folders of these trees hang; what lies at the top of the private tree needs no parent. */
+static enum rc
+gather_roots(struct gather *g, const json_t *env, struct err *e)
+{
+	json_t *data, *row;
+	msec_t ts;
+	size_t i;
+	enum rc rc = ox_envelope(env, NULL, false, &data, &ts, e);
+
+	if (rc == RC_OK && !json_is_array(data))
+		rc = err_set(e, RC_UPSTREAM, "OX answered no folders");
+	json_array_foreach (rc == RC_OK ? data : NULL, i, row) {
+		const char *id = json_string_value(json_array_get(row, 0));
+
+		if (rc == RC_OK && id != NULL && (strcmp(id, OX_PUBLIC_ROOT) == 0 || strcmp(id, OX_SHARED_ROOT) == 0) && g->n < g->cap)
+			rc = gather_object(g, row, e);
+	}
+	return rc;
+}
+
+/* Somebody else's folder that this user did not subscribe to is not part of his tree (OX column 314). */
+static bool
+unsubscribed(const struct object *o)
+{
+	const struct content_type *t = model_content(CT_FOLDER);
+
+	return object_get_i64(o, (unsigned)model_field(t, "type"), 0) == OX_TYPE_SHARED && json_is_false(o->v[model_field(t, "subscribed")]);
+}
+
+static void
+drop_unsubscribed(struct gather *g)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (unsubscribed(g->o[i]))
+			object_drop(g->o[i]);
+		else
+			g->o[kept++] = g->o[i];
+	g->n = kept;
+}
+
 static enum rc
 gather_id(void *arg, const json_t *row, struct err *e)
 {
@@ -128,19 +173,23 @@ ox_folders(struct ox_session *s, struct arena *a, struct object ***out, size_t *
 
 	*out = NULL;
 	*n = 0;
-	rc = folders_request(s, columns_all(CT_FOLDER)->text, leaf_types, ARRAY_LEN(leaf_types), &ans, e);
+	rc = folders_request(s, columns_all(CT_FOLDER)->text, leaf_types, ARRAY_LEN(leaf_types), true, &ans, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = folders_each(&ans, ARRAY_LEN(leaf_types), count_row, &g, e);
 	if (rc == RC_OK) {
+		g.cap += 2; /* the two roots */
 		g.o = arena_array(a, struct object *, g.cap);
 		rc = g.o != NULL ? folders_each(&ans, ARRAY_LEN(leaf_types), gather_object, &g, e) : err_set(e, RC_NOMEM, "out of memory");
 	}
+	if (rc == RC_OK)
+		rc = gather_roots(&g, json_array_get(ans.data, ARRAY_LEN(leaf_types)), e);
 	ox_answer_fini(&ans);
 	if (rc != RC_OK) {
 		object_drop_all(g.o, g.n);
 		return rc;
 	}
+	drop_unsubscribed(&g);
 	*out = g.o;
 	*n = g.n;
 	return RC_OK;
@@ -153,7 +202,7 @@ ox_folder_ids(struct ox_session *s, struct arena *a, enum content ct, const char
 	struct ox_answer ans;
 	enum rc rc;
 
-	rc = folders_request(s, "1", &ct, 1, &ans, e);
+	rc = folders_request(s, "1", &ct, 1, false, &ans, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = folders_each(&ans, 1, count_row, &g, e);

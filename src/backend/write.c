@@ -55,6 +55,23 @@ clear_text(struct buf *b, enum content ct, const struct field *f)
 		buf_adds(b, "null");
 }
 
+/* OX stores the type that goes with a picture and gives it back with the octets. */
+static size_t
+picture_type(struct buf *b, const json_t *base64)
+{
+	const char *type = NULL;
+	struct buf head;
+
+	buf_init(&head, 0);
+	if (base64_decode(&head, json_string_value(base64), json_string_length(base64)))
+		type = model_picture_type(head.p, head.len);
+	buf_fini(&head);
+	if (type == NULL)
+		return 0;
+	buf_addf(b, ",\"image1_content_type\":\"%s\"", type);
+	return 1;
+}
+
 static size_t
 body_fields(struct buf *b, const struct object *o, const struct fmask *fields, bool create, size_t written)
 {
@@ -66,10 +83,13 @@ body_fields(struct buf *b, const struct object *o, const struct fmask *fields, b
 		if (!fmask_has(fields, i) || (f->flags & FF_READONLY) != 0 || (!create && (f->flags & FF_ONCE) != 0))
 			continue;
 		buf_addf(b, "%s\"%s\":", written++ > 0 ? "," : "", f->name);
-		if (o->v[i] != NULL)
-			json_text(b, o->v[i]);
-		else
+		if (o->v[i] == NULL) {
 			clear_text(b, o->ct, f);
+			continue;
+		}
+		json_text(b, o->v[i]);
+		if ((f->flags & FF_APART) != 0)
+			written += picture_type(b, o->v[i]);
 	}
 	return written;
 }

@@ -27,9 +27,39 @@ from_pim(enum pim_rc prc, const struct pim_error *pe, struct err *e)
 	return err_set(e, prc == PIM_LIMIT ? RC_LIMIT : RC_PROTO, "%s", pe->text);
 }
 
+/* Members of a distribution list by the names that the server gives them, or those of a groupware object, which files have; a new reference. */
+static json_t *
+members_renamed(const json_t *object, bool to_file)
+{
+	static const char *const names[][2] = { { "uuid", "id" }, { "folder", "folder_id" } };
+	const json_t *list = json_object_get(object, "distribution_list");
+	json_t *out = json_copy((json_t *)(uintptr_t)object), *renamed, *m;
+	size_t i;
+
+	if (!json_is_array(list))
+		return out;
+	renamed = json_array();
+	json_array_foreach (list, i, m) {
+		json_t *x = json_copy(m);
+
+		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+			json_t *v = json_object_get(x, names[k][to_file ? 0 : 1]);
+
+			if (v == NULL)
+				continue;
+			(void)json_object_set(x, names[k][to_file ? 1 : 0], v);
+			(void)json_object_del(x, names[k][to_file ? 0 : 1]);
+		}
+		(void)json_array_append_new(renamed, x);
+	}
+	(void)json_object_set_new(out, "distribution_list", renamed);
+	return out;
+}
+
 enum rc
 object_to_text(enum content ct, const json_t *object, char **text, size_t *n, struct err *e)
 {
+	json_t *contact = NULL;
 	struct pim_options opt;
 	struct pim_error pe = { "" };
 	enum pim_rc prc = PIM_UNSUPPORTED;
@@ -38,12 +68,13 @@ object_to_text(enum content ct, const json_t *object, char **text, size_t *n, st
 	*text = NULL;
 	*n = 0;
 	pim_options_init(&opt);
-	if (ct == CT_CONTACT)
-		prc = pim_vcard_format(object, &opt, text, &pe);
+	if (ct == CT_CONTACT && (contact = members_renamed(object, true)) != NULL)
+		prc = pim_vcard_format(contact, &opt, text, &pe);
 	else if (ct == CT_CALENDAR)
 		prc = pim_ical_event_format(object, NULL, &opt, text, &pe);
 	else if (ct == CT_TASK)
 		prc = pim_ical_task_format(object, &opt, text, &pe);
+	json_decref(contact);
 	rc = from_pim(prc, &pe, e);
 	if (rc == RC_OK && *text != NULL)
 		*n = strlen(*text);
@@ -55,7 +86,7 @@ text_to_object(enum content ct, const char *name, const void *p, size_t n, json_
 {
 	struct pim_options opt;
 	struct pim_error pe = { "" };
-	json_t *exceptions = NULL;
+	json_t *exceptions = NULL, *contact;
 	enum pim_rc prc = PIM_OK;
 
 	*out = NULL;
@@ -71,6 +102,13 @@ text_to_object(enum content ct, const char *name, const void *p, size_t n, json_
 	else
 		prc = pim_ical_task_parse(p, n, &opt, out, NULL, &pe);
 	json_decref(exceptions);
+	if (ct == CT_CONTACT && *out != NULL) {
+		contact = members_renamed(*out, false);
+		json_decref(*out);
+		*out = contact;
+		if (contact == NULL)
+			prc = PIM_NOMEM;
+	}
 	return from_pim(prc, &pe, e);
 }
 

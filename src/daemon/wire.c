@@ -115,10 +115,14 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.poll_ms = c->ping_poll_interval,
 		.max_mail_bytes = (size_t)c->max_mail,
 		.max_body_bytes = (size_t)c->max_mail_body,
+		.max_attachment_bytes = (size_t)c->max_attachment,
+		.max_attachments = (unsigned)c->max_attachments_per_object,
 		.login_attempts = (unsigned)c->login_attempts,
 	};
 
-	return engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
+	enum rc rc = engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
+
+	return rc == RC_OK ? engine_start(w->engine, e) : rc;
 }
 
 static enum rc
@@ -131,6 +135,8 @@ add_usmjson(struct wire *w, const struct conf *c, struct err *e)
 		.max_string_bytes = (size_t)c->max_string,
 		.max_body_bytes = (size_t)c->max_body,
 		.max_mail_bytes = (size_t)c->max_mail,
+		.max_attachment_bytes = (size_t)c->max_attachment,
+		.max_attachments = (size_t)c->max_attachments_per_object,
 		.default_limit = (unsigned)c->page_default,
 		.max_limit = (unsigned)c->page_max,
 		.min_heartbeat_s = (unsigned)((c->heartbeat_min + 999) / 1000),

@@ -5,6 +5,7 @@
  */
 #include "engine/engine_int.h"
 #include "engine/refresh_int.h"
+#include "engine/tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,21 +107,6 @@ give_gone(struct answer *an, int64_t id, struct err *e)
 	return deleted_add(an, id, e);
 }
 
-/* Top-level folders have parents (1, 2, 3, account roots) that are no folders for a client. */
-static void
-item_parent(struct op *op, struct answer_item *it)
-{
-	int i = model_field(model_content(CT_FOLDER), "folder_id");
-	const char *p = i >= 0 ? json_string_value(it->object->v[i]) : NULL;
-	int64_t id = p != NULL ? model_id(op->g->keys, p) : 0;
-
-	for (size_t k = 0; p != NULL && k < op->n_folders; k++)
-		if (op->folders[k]->id == id) {
-			uuid_make(op->g->keys, op->t.tag, id, &it->parent);
-			return;
-		}
-}
-
 /* A client knows the number of a mail's flags only: it is the device's own where all the bits that go with it are. */
 static void
 flags_as_number(const struct content_type *t, struct answer_item *it)
@@ -169,13 +155,19 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	size_t at, own = strlen(op->s->n->owner);
 	enum rc rc;
 
-	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at))
-		return RC_OK; /* OX has it and cannot show it: it must not block its folder, nor be taken for deleted */
+	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at)) {
+		/* OX has it and cannot show it: it must not block its folder, nor be taken for deleted - nor for delivered */
+		if (cursor_have(&op->cur.c, r->id) == 0)
+			cursor_have_drop(&an->next, r->id);
+		return RC_OK;
+	}
 	if (o == NULL || r->dead)
 		return give_gone(an, r->id, e); /* a delete of what the client never had is no harm to it */
 	if (!sync_in_window(r, an->next.view.w0, an->next.view.w1)) /* moved out of the filter since, or written outside it */
 		return give_gone(an, r->id, e);
 	rc = cursor_have_set(op->a, &an->next, r->id, r->cn);
+	if (rc == RC_OK)
+		rc = members_for_client(op, o, e);
 	it = rc == RC_OK ? item_add(an) : NULL;
 	if (it == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for the answer");
@@ -186,11 +178,9 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	row_rev(op->g->keys, op->t.ct, r, it->rev);
 	if (r->client_id != NULL && strncmp(r->client_id, op->s->n->owner, own) == 0 && r->client_id[own] == '/')
 		it->client_id = r->client_id + own + 1;
-	if (op->t.ct == CT_FOLDER)
-		item_parent(op, it);
 	if (!whole)
 		item_fields(op, it, r, sent);
-	return RC_OK;
+	return op->t.ct == CT_FOLDER ? tree_item(op, it, e) : RC_OK;
 }
 
 /* ---- reading back ---- */

@@ -5,6 +5,7 @@
  * (ARCHITECTURE.md "One sync, step by step").  How each type is written is in write.c.
  */
 #include "engine/mail_int.h"
+#include "engine/tree.h"
 
 #include <string.h>
 
@@ -111,12 +112,13 @@ work_load(struct work *w, struct err *e)
 	return rc;
 }
 
-static void
-plan(struct work *w, bool moved_checked)
+static enum rc
+plan(struct work *w, bool moved_checked, struct err *e)
 {
 	struct op *op = w->op;
+	struct intent intent = w->intent;
 	struct sync_plan_in in = {
-		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &w->intent : NULL,
+		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &intent : NULL,
 		.cursor_seq = op->cur.seq, .policy = op->req->policy, .delete_policy = op->req->delete_policy,
 		.now = now_ms(), .late_max = op->g->o.late_max_ms, .started = op->g->started, .moved_checked = moved_checked,
 		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
@@ -125,6 +127,7 @@ plan(struct work *w, bool moved_checked)
 	struct fmask bits;
 	char rev[REV_TEXT];
 	size_t n = 0;
+	enum rc rc;
 
 	fmask_bits(model_content(op->t.ct), &bits);
 	in.bits = &bits;
@@ -133,12 +136,17 @@ plan(struct work *w, bool moved_checked)
 		for (size_t i = 0; mine != NULL && i < op->n_writes; i++)
 			if (op->writes[i].id == w->row->id && (op->writes[i].seq == 0 || op->writes[i].seq > op->cur.seq))
 				mine[n++] = op->writes[i];
+		rc = photo_align(w, mine, n, e);
+		if (rc != RC_OK)
+			return rc;
+		intent.f = photo_as_known(w, intent.f, intent.nf);
 		in.writes = mine;
 		in.n_writes = n;
 		row_rev(op->g->keys, op->t.ct, w->row, rev);
 		in.row_rev = rev;
 	}
 	sync_plan_change(&in, &w->p);
+	return RC_OK;
 }
 
 /* ---- notes in the database ---- */
@@ -200,16 +208,18 @@ work_withdraw(struct work *w, int64_t wid, struct err *e)
 	return store_write_delete(op->c, wid, e);
 }
 
-/* The fields as sent, for intents and the writes log; only those of MASK unless it is NULL. */
+/* The fields as sent, for intents and the writes log; only those of MASK unless it is NULL.  A picture brings its stamp along. */
 struct write_field *
 work_sent(struct work *w, const struct fmask *mask, unsigned *n)
 {
-	struct write_field *f = arena_array(w->op->a, struct write_field, w->ch.nf + 1);
+	struct write_field *f = arena_array(w->op->a, struct write_field, w->ch.nf + 2);
 
 	*n = 0;
 	for (unsigned i = 0; f != NULL && i < w->ch.nf; i++)
 		if (mask == NULL || fmask_has(mask, w->ch.f[i].i))
 			f[(*n)++] = (struct write_field){ .i = w->ch.f[i].i, .fp = w->ch.f[i].fp };
+	if (f != NULL)
+		*n = photo_stamp_sent(w, f, *n);
 	return f;
 }
 
@@ -217,7 +227,7 @@ work_sent(struct work *w, const struct fmask *mask, unsigned *n)
 enum rc
 work_adopt(struct work *w, msec_t lm, struct err *e)
 {
-	struct write_entry entry = { .id = w->row->id, .done = true, .lm = lm, .f = w->intent.f, .nf = w->intent.nf };
+	struct write_entry entry = { .id = w->row->id, .done = true, .lm = lm, .f = photo_as_known(w, w->intent.f, w->intent.nf), .nf = w->intent.nf };
 
 	sync_write_complete(&entry, w->row);
 	return work_log_write(w, &entry, e);
@@ -240,6 +250,8 @@ plan_side_effects(struct work *w, struct err *e)
 		w->intent.f = work_sent(w, NULL, &w->intent.nf);
 		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
 			w->mail_op = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
+			if (w->ch.again) /* sent before, and forgotten here since: it may lie anywhere in the folder */
+				w->mail_op.mail = 0;
 			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_PENDING, e);
 		}
 		if (rc == RC_OK)
@@ -303,6 +315,9 @@ ask_uid(struct work *w, bool *again, struct err *e)
 	enum rc rc;
 
 	*again = false;
+	/* what was created here cannot be found again: at most once, and the person decides.  at 0: OX refused it, surely nothing is there */
+	if (op->unreadable && (!w->has_intent || w->intent.at != 0))
+		return err_set_right(e, "read", "It is not known whether this was created before, and this folder does not let you look; ask its owner");
 	w->kept_intent = true; /* asked and elsewhere are for this attempt, not for the database */
 	if (!w->has_intent) { /* a re-creation whose intent is acknowledged: the next plan says what to save */
 		memset(&w->intent, 0, sizeof(w->intent));
@@ -316,11 +331,13 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			w->intent.id = id;
 			w->intent.id_known = true;
 			w->mail_op.validity = here.x.validity;
+			op->made_id = id;
+			op->made_key = w->key;
 			*again = true;
 			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_DONE, e);
 			return rc == RC_OK ? work_intent_put(w, e) : rc;
 		}
-	} else if (op->t.ct == CT_FOLDER) {
+	} else if (op->t.ct == CT_FOLDER || op->unreadable) {
 		rc = RC_NOTFOUND; /* a folder is found by parent and title when it is created (write.c) */
 	} else {
 		rc = ox_find_uid(op->s->ox, op->a, op->t.ct, client_uid_format(op->a, op->s->n->owner, w->ch.client_id), &o, e);
@@ -354,6 +371,7 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	struct uuid there;
 	const char *to;
 	enum content ct;
+	json_t *photo = NULL;
 	msec_t lm;
 	enum rc rc = ox_get_any(op->s->ox, op->a, op->t.ct, op->t.oxid, w->row->id, &o, e);
 
@@ -365,7 +383,10 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (o->folder == NULL || strcmp(o->folder, op->t.oxid) == 0) {
-		*again = true;
+		/* a second time, after a refresh: it is there, but not for this user (OX shows single tasks to who may read his own only) */
+		*gone = w->still_here;
+		*again = !w->still_here;
+		w->still_here = true;
 		goto out;
 	}
 	/* where the client wants it: an earlier request, whose answer was lost, has moved it */
@@ -380,6 +401,9 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	uuid_make(op->g->keys, tag_of_folder(op->g, op->s->n->account, op->t.ct, o->folder), o->id, &there);
 	w->res->lost = lose;
 	rc = conflict_record(op, &there, w->cc->object, &lose, "client", e);
+	if (rc == RC_OK)
+		rc = photo_overwritten(op, o->folder, o->id, &win, &photo, e);
+	photo_set(o, photo);
 	if (rc == RC_OK)
 		rc = conflict_record(op, &there, o, &win, "server", e);
 	if (rc == RC_OK && !fmask_empty(&send)) {
@@ -422,7 +446,11 @@ attempt(struct work *w, bool *again, struct err *e)
 		rc = work_load(w, e);
 		if (rc != RC_OK)
 			return rc;
-		plan(w, moved_checked);
+		rc = plan(w, moved_checked, e);
+		if (rc == RC_TIMEOUT)
+			return unanswered(w);
+		if (rc != RC_OK)
+			return rc;
 		if (w->p.kind == PLAN_FIND_UID) {
 			rc = ask_uid(w, again, e);
 			if (rc == RC_TIMEOUT)
@@ -494,10 +522,10 @@ error_of_change(enum rc rc, const struct err *e)
 
 /* A folder is moved by its parent's id like any other field. */
 static enum rc
-parent_as_field(struct op *op, struct client_change *cc, struct err *e)
+parent_as_field(struct op *op, struct client_change *cc, const char **to, struct err *e)
 {
 	int i = model_field(model_content(CT_FOLDER), "folder_id");
-	const char *parent = "1", *self;
+	const char *parent = OX_PRIVATE_ROOT, *self;
 	enum content ct;
 
 	if (op->t.ct != CT_FOLDER || cc->op != OP_MODIFY || !cc->has_move || i < 0)
@@ -505,12 +533,26 @@ parent_as_field(struct op *op, struct client_change *cc, struct err *e)
 	if (!uuid_is_zero(&cc->move_to) && !folder_uuid_oxid(op, &cc->move_to, &parent, &ct))
 		return err_set_path(e, RC_NOTFOUND, "parent", "the parent folder does not exist (any more)");
 	if (uuid_is_zero(&cc->move_to) && folder_uuid_oxid(op, &cc->uuid, &self, &ct) && ct == CT_MAIL)
-		parent = "default0"; /* mail folders lie below their account's root (ox-http-api.md 3.2) */
+		parent = OX_MAIL_ROOT; /* mail folders lie below their account's root (ox-http-api.md 3.2) */
+	*to = parent;
 	if (cc->object == NULL && (cc->object = object_new(op->a, CT_FOLDER)) == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a change");
 	object_set(cc->object, (unsigned)i, json_string(parent));
 	fmask_set(&cc->fields, (unsigned)i);
 	return RC_OK;
+}
+
+/* OX's own protections, told before anything is written; the folder's content was read for this request's refresh. */
+static enum rc
+folder_possible(struct op *op, const struct client_change *cc, const char *parent, struct err *e)
+{
+	int64_t id;
+	enum rc rc;
+
+	if (op->t.ct != CT_FOLDER || !cc->has_uuid || !uuid_id(op->g->keys, op->t.tag, &cc->uuid, &id))
+		return RC_OK;
+	rc = hierarchy_load(op, e);
+	return rc == RC_OK ? tree_may_change(op, cc, id, parent, e) : rc;
 }
 
 /* A move that cannot be is refused before the change that comes with it is written. */
@@ -553,12 +595,24 @@ one_change(struct op *op, size_t i, struct err *e)
 {
 	struct client_change *cc = &op->req->changes[i];
 	struct work w = { .op = op, .cc = cc, .res = &op->out->results[i] };
+	const char *parent = NULL;
 	bool again = true;
-	enum rc rc = parent_as_field(op, cc, e);
+	enum rc rc;
 
 	w.res->change = i;
+	if (cc->refused != NULL)
+		*e = *cc->refused;
+	rc = cc->refused != NULL ? cc->refused->rc : parent_as_field(op, cc, &parent, e);
+	if (rc == RC_OK)
+		rc = folder_possible(op, cc, parent, e);
 	if (rc == RC_OK)
 		rc = move_possible(op, cc, e);
+	if (rc == RC_OK)
+		rc = members_for_ox(op, cc, e);
+	if (rc == RC_BUSY) { /* a member of this list is in doubt: both are sent again */
+		w.res->status = ST_RETRY;
+		return RC_OK;
+	}
 	if (rc != RC_OK)
 		goto refused;
 	rc = change_build(op, cc, &w.ch, e);
@@ -599,7 +653,7 @@ refused:
 		return rc;
 	w.res->failed = true;
 	w.res->err = *e;
-	return RC_OK;
+	return refused_right(&w, e);
 }
 
 enum rc
@@ -610,10 +664,12 @@ op_changes(struct op *op, struct err *e)
 	op->out->results = arena_array(op->a, struct answer_result, op->req->n_changes);
 	if (rc == RC_OK && op->out->results == NULL)
 		rc = err_set(e, RC_NOMEM, "out of memory for the results");
-	for (size_t i = 0; i < op->req->n_changes && rc == RC_OK; i++) {
-		rc = one_change(op, i, e);
-		if (rc == RC_OK)
-			op->out->n_results++;
-	}
+	/* lists go last: their members may be among the contacts before or behind them */
+	for (int last = 0; last < 2; last++)
+		for (size_t i = 0; i < op->req->n_changes && rc == RC_OK; i++)
+			if (members_need_others(op, &op->req->changes[i]) == (last == 1))
+				rc = one_change(op, i, e);
+	if (rc == RC_OK)
+		op->out->n_results = op->req->n_changes;
 	return rc;
 }

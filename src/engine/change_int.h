@@ -14,6 +14,7 @@ struct work {
 	struct row *row;
 	struct intent intent;
 	bool has_intent;
+	bool still_here;         /* OX answered before that the object, a tombstone here, is in this very folder */
 	bool kept_intent;        /* intent holds answers of OX for this attempt: do not read it again */
 	struct sync_plan_out p;
 	struct mail_op mail_op;  /* mail create: what its lost import is found by */
@@ -22,6 +23,8 @@ struct work {
 	const void *octets;      /* mail: as they are sent */
 	size_t octets_len;
 	struct buf raw;          /* holds them when they had to be completed */
+	int photo;               /* number of the type's FF_APART field, -1 = none */
+	uint64_t photo_there, photo_known; /* the picture that OX has: fingerprint of its octets, and that of the index; 0 = not asked */
 };
 
 enum rc work_intent_put(struct work *w, struct err *e);
@@ -30,6 +33,17 @@ enum rc work_withdraw(struct work *w, int64_t wid, struct err *e);
 struct write_field *work_sent(struct work *w, const struct fmask *mask, unsigned *n);
 enum rc work_adopt(struct work *w, msec_t lm, struct err *e);
 enum rc work_record_lost(struct work *w, const struct fmask *lose, struct err *e);
+
+/* refused.c */
+enum rc err_set_right(struct err *e, const char *right, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* refused_right - names the right whose lack made OX refuse, and has the server's object sent again, so that both sides agree. */
+enum rc refused_right(struct work *w, struct err *e);
+/* photo.c */
+enum rc photo_align(struct work *w, struct write_entry *writes, size_t n, struct err *e);
+unsigned photo_stamp_sent(const struct work *w, struct write_field *f, unsigned n);
+struct write_field *photo_as_known(const struct work *w, struct write_field *f, unsigned n);
+enum rc photo_overwritten(struct op *op, const char *folder, int64_t id, const struct fmask *fields, json_t **out, struct err *e);
+void photo_set(struct object *o, json_t *photo);
 
 /** work_gone - W's row is not in this folder any more: tombstone, and the client is told. */
 enum rc work_gone(struct work *w, struct err *e);

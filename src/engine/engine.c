@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The engine as a whole: keys derived from the master key, parts borrowed, readiness. */
-#include "engine/engine_int.h"
+#include "engine/tree.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 		rc = err_set(e, RC_NOMEM, "out of memory for the engine's keys");
 		goto fail;
 	}
-	rc = watch_start(g, e);
+	rc = principals_new(&g->principals, e);
 	if (rc != RC_OK)
 		goto fail;
 	*out = g;
@@ -50,6 +50,7 @@ engine_free(struct engine *g)
 	watch_stop(g);
 	session_forget_all(g);
 	model_keys_free(g->keys);
+	principals_free(g->principals);
 	secret_wipe(g->seal_key, sizeof(g->seal_key));
 	secret_wipe(g->token_key, sizeof(g->token_key));
 	(void)pthread_cond_destroy(&g->poll_wake);

@@ -59,6 +59,7 @@ struct engine {
 	struct cache *cache;
 	struct backend *backend;
 	struct hub *hub;
+	struct principals *principals;       /* names of users and groups */
 
 	pthread_mutex_t lock;                /* everything below */
 	struct node_session *session[SESSION_BUCKETS];
@@ -76,6 +77,7 @@ struct target {
 	enum content ct;
 	const char *oxid;   /* OX folder id; "hierarchy" for the hierarchy */
 	uint64_t topic;     /* of the hub: equal for every reader of a shared folder */
+	bool shared;        /* another user's private folder */
 	uint64_t tag;       /* for uuids of its objects: the topic; of mail with the UIDVALIDITY, since uids begin anew with each */
 };
 
@@ -131,6 +133,9 @@ struct op {
 	uint64_t cn_at_start;         /* to see whether others have to be woken */
 	struct mail_place *move_to;          /* mail: where changes of this request were moved last */
 	struct imap *broken;          /* ids whose content OX fails to give */
+	int64_t made_id;              /* mail: the one that this client is known to have made, and its name as rows carry it; OX keeps none */
+	const char *made_key;
+	bool unreadable;              /* OX refuses to show the folder, which is nevertheless there: one may only put something into it */
 	bool wrote;                   /* some row or folder head was saved */
 };
 
@@ -184,6 +189,16 @@ enum rc conflict_record(struct op *op, const struct uuid *uuid, const struct obj
 enum rc op_answer(struct op *op, struct err *e);
 enum rc op_reconcile(struct op *op, struct err *e);
 
+/* members.c */
+enum rc members_for_client(const struct op *op, struct object *o, struct err *e);
+enum rc members_for_ox(struct op *op, struct client_change *cc, struct err *e);
+bool members_need_others(const struct op *op, const struct client_change *cc);
+
+/* object.c */
+enum rc op_object_at(struct op *op, const struct uuid *folder, const struct uuid *uuid, struct row **row, struct err *e);
+enum rc op_object(struct op *op, struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct row **row,
+    struct err *e);
+
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);
@@ -200,7 +215,6 @@ msec_t quick_alive(struct op *op);
 
 /* watch.c */
 void watch_stop(struct engine *g);
-enum rc watch_start(struct engine *g, struct err *e);
 void op_wake(struct op *op, uint64_t topic);
 
 #endif

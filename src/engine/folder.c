@@ -136,6 +136,20 @@ folder_row(struct op *op, struct target *hier, const struct uuid *u, struct row 
 	return RC_OK;
 }
 
+/* The type is one of few numbers: its fingerprint tells which. */
+static bool
+row_is_shared(const struct op *op, const struct row *r)
+{
+	const struct content_type *t = model_content(CT_FOLDER);
+	int i = model_field(t, "type");
+	json_t *shared = json_integer(OX_TYPE_SHARED);
+	const struct row_field *f = row_field_get(r, (unsigned)i);
+	bool is = f != NULL && shared != NULL && f->fp == field_fp(op->g->keys, &t->fields[i], shared);
+
+	json_decref(shared);
+	return is;
+}
+
 static const char *
 row_oxid(struct op *op, const struct row *r)
 {
@@ -167,6 +181,7 @@ target_open(struct op *op, const struct folder_ref *ref, struct target *t, struc
 		return err_set_path(e, RC_NOTFOUND, "folder", "this folder holds nothing that is synchronised");
 	memset(t, 0, sizeof(*t));
 	t->ct = (enum content)row->sk;
+	t->shared = row_is_shared(op, row);
 	t->oxid = row_oxid(op, row);
 	if (t->oxid == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a folder");
@@ -180,7 +195,10 @@ target_open(struct op *op, const struct folder_ref *ref, struct target *t, struc
 enum rc
 target_again(struct op *op, struct err *e)
 {
-	return store_folder_open(op->c, op->a, op->s->n->account_id, op->t.ct, op->t.oxid, true, random_epoch(), &op->t.f, e);
+	enum rc rc = store_folder_open(op->c, op->a, op->s->n->account_id, op->t.ct, op->t.oxid, true, random_epoch(), &op->t.f, e);
+
+	op->t.tag = tag_of_index(op->g, op->t.topic, &op->t.f); /* a mail folder's index may have been filled meanwhile: now its UIDVALIDITY is known */
+	return rc;
 }
 
 /* OX id and type of the folder U of this account; false when there is none. */

@@ -178,8 +178,11 @@ mail_octets(struct op *op, const char *seed, const void **raw, size_t *n, struct
 	buf_init(buf, *n + 2048);
 	if (*raw == NULL || *n == 0)
 		return err_set_path(e, RC_PROTO, "raw", "a new mail needs its RFC 822 octets in `raw`");
-	if (*n > op->g->o.max_mail_bytes)
-		return err_set_path(e, RC_LIMIT, "raw", "a mail may have at most %zu bytes here", op->g->o.max_mail_bytes);
+	if (*n > op->g->o.max_mail_bytes) {
+		(void)err_set_path(e, RC_LIMIT, "raw", "The mail has %zu bytes, %zu are possible", *n, op->g->o.max_mail_bytes);
+		err_set_length(e, (int64_t)*n, (int64_t)op->g->o.max_mail_bytes);
+		return RC_LIMIT;
+	}
 	v = header_value(*raw, *n, "message-id:", &len);
 	open = v != NULL ? memchr(v, '<', len) : NULL;
 	if (open != NULL)

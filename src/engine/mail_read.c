@@ -7,20 +7,9 @@
 enum rc
 mail_at(struct op *op, const struct uuid *folder, const struct uuid *mail, struct row **row, struct err *e)
 {
-	struct folder_ref ref = { .uuid = *folder };
-	int64_t id;
-	enum rc rc = target_open(op, &ref, &op->t, e);
+	enum rc rc = op_object_at(op, folder, mail, row, e);
 
-	*row = NULL;
-	if (rc == RC_OK && op->t.ct != CT_MAIL)
-		rc = err_set_path(e, RC_PROTO, "folder", "this folder holds no mail");
-	if (rc == RC_OK && !uuid_id(op->g->keys, op->t.tag, mail, &id))
-		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this mail is not in the folder");
-	if (rc == RC_OK)
-		rc = op_row(op, id, row, e);
-	if (rc == RC_OK && (*row == NULL || (*row)->dead))
-		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this mail is not in the folder (any more)");
-	return rc;
+	return rc == RC_OK && op->t.ct != CT_MAIL ? err_set_path(e, RC_PROTO, "folder", "this folder holds no mail") : rc;
 }
 
 /* No database connection is held while OX sends what may be large. */

@@ -56,6 +56,7 @@ enum rc
 merge_sighting(struct merge *m, const struct row *old, const struct sighting *s, struct row **now, struct err *e)
 {
 	struct row *r = arena_alloc(m->op->a, sizeof(*r));
+	struct sighting made;
 	bool changed, touched;
 	size_t at;
 	enum rc rc;
@@ -64,6 +65,11 @@ merge_sighting(struct merge *m, const struct row *old, const struct sighting *s,
 		return err_set(e, RC_NOMEM, "out of memory while merging");
 	if (imap_get(m->at, s->id, &at))
 		old = m->put[at];
+	if (m->op->made_key != NULL && m->op->made_id == s->id) { /* found by this name for as long as the row lives, whatever becomes of the intent */
+		made = *s;
+		made.client_id = m->op->made_key;
+		s = &made;
+	}
 	rc = sync_merge(m->op->a, &m->head, old, s, r, &changed, &touched);
 	if (rc != RC_OK)
 		return rc == RC_BUSY ? rc : err_set(e, rc, "an object could not be merged");
@@ -212,8 +218,12 @@ op_fetch(struct op *op, const int64_t *ids, const char *const *oxids, size_t n, 
 	*n_out = 0;
 	if (n == 0)
 		return RC_OK;
-	if (op->t.ct != CT_FOLDER)
-		return ox_list(op->s->ox, op->a, op->t.ct, op->t.oxid, ids, oxids, n, out, n_out, e);
+	if (op->t.ct != CT_FOLDER) {
+		rc = ox_list(op->s->ox, op->a, op->t.ct, op->t.oxid, ids, oxids, n, out, n_out, e);
+		if (rc == RC_OK)
+			*n_out = drop_closed(op, *out, *n_out, NULL, NULL);
+		return rc;
+	}
 	rc = hierarchy_load(op, e);
 	if (rc != RC_OK)
 		return rc;

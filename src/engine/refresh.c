@@ -171,6 +171,8 @@ refresh_listing(struct op *op, msec_t now, struct err *e)
 	enum rc rc = ox_listing(op->s->ox, op->a, op->g->keys, op->t.ct, op->t.oxid, &s, &n, e);
 
 	if (rc == RC_OK)
+		n = drop_closed_sightings(op, s, n);
+	if (rc == RC_OK)
 		rc = merge_begin(op, &m, op->t.f.init ? 64 : n, e);
 	if (rc == RC_OK)
 		rc = merge_listing(&m, s, n, e);
@@ -196,8 +198,8 @@ static enum rc
 refresh_updates(struct op *op, msec_t now, struct err *e)
 {
 	struct object **o = NULL;
-	int64_t *deleted, *ids;
-	size_t n = 0, n_deleted, i;
+	int64_t *deleted, *ids, *closed;
+	size_t n = 0, n_deleted, n_closed = 0, i;
 	struct row **rows;
 	struct imap *at;
 	struct merge m;
@@ -217,7 +219,15 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	ids = arena_array(op->a, int64_t, n + n_deleted + 1);
-	rc = ids != NULL ? merge_begin(op, &m, n, e) : err_set(e, RC_NOMEM, "out of memory for a refresh");
+	closed = arena_array(op->a, int64_t, n + n_deleted + 1);
+	if (ids != NULL && closed != NULL) { /* what became private is gone for others */
+		n = drop_closed(op, o, n, closed, &n_closed);
+		if (n_deleted > 0)
+			memcpy(closed + n_closed, deleted, n_deleted * sizeof(*closed));
+		deleted = closed;
+		n_deleted += n_closed;
+	}
+	rc = ids != NULL && closed != NULL ? merge_begin(op, &m, n, e) : err_set(e, RC_NOMEM, "out of memory for a refresh");
 	op->alive_ts = alive;
 	for (size_t k = 0; rc == RC_OK && k < n; k++) {
 		ids[k] = o[k]->id;
@@ -262,37 +272,14 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 	return rc;
 }
 
-/*
- * A folder that went takes its index along.  Whoever works on it now fails at the fence; when it comes back (rights that were taken
- * and given again) it gets a new epoch, and its clients reconcile.
- */
-static enum rc
-drop_indexes(struct op *op, struct row *const *gone, size_t n, struct err *e)
-{
-	enum rc rc = RC_OK;
-
-	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		const struct row *r = gone[i];
-		const char *oxid = r->oxid != NULL ? r->oxid : arena_printf(op->a, "%lld", (long long)r->id);
-		struct store_folder f;
-
-		if (oxid == NULL)
-			return err_set(e, RC_NOMEM, "out of memory for the hierarchy");
-		if (r->sk <= CT_FOLDER || r->sk >= CT_COUNT)
-			continue;
-		rc = store_folder_open(op->c, op->a, op->s->n->account_id, (enum content)r->sk, oxid, false, 0, &f, e);
-		rc = rc == RC_NOTFOUND ? RC_OK : rc == RC_OK ? store_folder_drop(op->c, f.id, e) : rc;
-	}
-	return rc;
-}
-
 static enum rc
 refresh_hierarchy(struct op *op, msec_t now, struct err *e)
 {
 	struct row **rows;
 	struct merge m;
 	struct imap *here, *old;
-	size_t n_rows, n_gone = 0, i;
+	size_t n_rows, n_gone = 0, n_changed = 0, i;
+	struct row **changed;
 	enum rc rc = hierarchy_load(op, e);
 
 	if (rc == RC_OK)
@@ -303,7 +290,8 @@ refresh_hierarchy(struct op *op, msec_t now, struct err *e)
 		return rc;
 	here = imap_new(op->a, op->n_folders);
 	old = imap_new(op->a, n_rows);
-	if (here == NULL || old == NULL)
+	changed = arena_array(op->a, struct row *, n_rows + 1);
+	if (here == NULL || old == NULL || changed == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for the hierarchy");
 	for (size_t k = 0; k < n_rows && rc == RC_OK; k++)
 		if (!imap_put(old, rows[k]->id, k))
@@ -316,6 +304,8 @@ refresh_hierarchy(struct op *op, msec_t now, struct err *e)
 		rc = op_sight(op, op->folders[k], &s, e);
 		if (rc == RC_OK)
 			rc = merge_sighting(&m, imap_get(old, s.id, &i) ? rows[i] : NULL, &s, NULL, e);
+		if (imap_get(old, s.id, &i) && rights_differ(rows[i], &s))
+			changed[n_changed++] = rows[i];
 	}
 	for (size_t k = 0; k < n_rows && rc == RC_OK; k++) {
 		if (imap_get(here, rows[k]->id, &i))
@@ -332,19 +322,31 @@ refresh_hierarchy(struct op *op, msec_t now, struct err *e)
 		m.head_changed = true;
 	}
 	rc = merge_end(&m, e);
-	return rc == RC_OK ? drop_indexes(op, rows, n_gone, e) : rc;
+	if (rc == RC_OK)
+		rc = drop_indexes(op, rows, n_gone, e);
+	return rc == RC_OK ? relist_indexes(op, changed, n_changed, e) : rc;
+}
+
+static enum rc
+refresh_content(struct op *op, msec_t now, struct err *e)
+{
+	const struct store_folder *f = &op->t.f;
+
+	if (op->t.ct == CT_MAIL)
+		return refresh_mail(op, now, e);
+	if (!f->init || now - f->listed_at > op->g->o.listing_interval_ms || now - f->seen_at > op->g->o.deletions_kept_ms / 2)
+		return refresh_listing(op, now, e);
+	return refresh_updates(op, now, e);
 }
 
 /* FORCE: OX just refused something or the client sends changes: a fresh index is not fresh enough. */
 enum rc
 op_refresh(struct op *op, bool force, struct err *e)
 {
-	const struct engine_options *o = &op->g->o;
-	const struct store_folder *f = &op->t.f;
 	msec_t now = now_ms();
-	bool full;
+	enum rc rc;
 
-	if (!force && f->init && quick_fresh(op))
+	if (!force && op->t.f.init && quick_fresh(op))
 		return RC_OK;
 	op->refreshed_at = now;
 	op->digest.set = false;
@@ -353,8 +355,6 @@ op_refresh(struct op *op, bool force, struct err *e)
 			hierarchy_drop(op);
 		return refresh_hierarchy(op, now, e);
 	}
-	if (op->t.ct == CT_MAIL)
-		return refresh_mail(op, now, e);
-	full = !f->init || now - f->listed_at > o->listing_interval_ms || now - f->seen_at > o->deletions_kept_ms / 2;
-	return full ? refresh_listing(op, now, e) : refresh_updates(op, now, e);
+	rc = refresh_content(op, now, e);
+	return rc == RC_FORBIDDEN || rc == RC_NOTFOUND ? refresh_refused(op, now, rc, e) : rc;
 }

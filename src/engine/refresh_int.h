@@ -33,6 +33,17 @@ enum rc op_sight(struct op *op, const struct object *o, struct sighting *s, stru
 /* refresh.c */
 enum rc merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e);
 
+/* visible.c */
+bool is_closed(const struct op *op, const struct object *o);
+/* drop_closed - without the private objects of others; their ids behind CLOSED, if not NULL; how many are left. */
+size_t drop_closed(const struct op *op, struct object **o, size_t n, int64_t *closed, size_t *n_closed);
+size_t drop_closed_sightings(const struct op *op, struct sighting *s, size_t n);
+bool folder_unreadable(struct op *op);
+enum rc refresh_refused(struct op *op, msec_t now, enum rc why, struct err *e);
+enum rc drop_indexes(struct op *op, struct row *const *gone, size_t n, struct err *e);
+enum rc relist_indexes(struct op *op, struct row *const *changed, size_t n, struct err *e);
+bool rights_differ(const struct row *old, const struct sighting *s);
+
 /* refresh_mail.c */
 enum rc refresh_mail(struct op *op, msec_t now, struct err *e);
 

@@ -405,9 +405,9 @@ poll_one(struct engine_session *s, const struct ping_entry *entries, const uint6
 	arena_free(a);
 }
 
-/* What has expired goes: sessions, conflict records, tombstones.  Every node does it; the work of one call is bounded. */
-static void
-care(struct engine *g)
+/* Every node does it. */
+void
+engine_care(struct engine *g)
 {
 	struct store_conn *c = NULL;
 	struct err e = { 0 };
@@ -449,7 +449,7 @@ poll_main(void *arg)
 		if (care_due <= now) {
 			care_due = now + CARE_MS;
 			(void)pthread_mutex_unlock(&g->lock);
-			care(g);
+			engine_care(g);
 			(void)pthread_mutex_lock(&g->lock);
 			continue;
 		}
@@ -481,10 +481,10 @@ poll_main(void *arg)
 }
 
 enum rc
-watch_start(struct engine *g, struct err *e)
+engine_start(struct engine *g, struct err *e)
 {
 	if (pthread_create(&g->poller, NULL, poll_main, g) != 0)
-		return err_set(e, RC_NOMEM, "the polling thread could not be started");
+		return err_set(e, RC_NOMEM, "the engine's thread could not be started");
 	g->polling = true;
 	return RC_OK;
 }

@@ -5,6 +5,8 @@
  * to send the change again, nothing is repeated here, F9).
  */
 #include "engine/mail_int.h"
+#include "engine/refresh_int.h"
+#include "engine/tree.h"
 
 #include <string.h>
 
@@ -21,25 +23,8 @@ folder_parent(struct work *w, const char *module, const char **parent, struct er
 		return RC_OK;
 	}
 	/* top of the private tree: PIM folders lie below folder 1, mail folders below the account's root (ox-http-api.md 3.2) */
-	*parent = strcmp(module, "mail") == 0 ? "default0" : "1";
+	*parent = strcmp(module, "mail") == 0 ? OX_MAIL_ROOT : OX_PRIVATE_ROOT;
 	return RC_OK;
-}
-
-/* The number of the folder TITLE below PARENT, 0 = none: OX allows no second one, so this is how a lost create is found. */
-static int64_t
-folder_by_title(struct op *op, const char *parent, const char *title)
-{
-	const struct content_type *t = model_content(CT_FOLDER);
-	int it = model_field(t, "title"), ip = model_field(t, "folder_id");
-
-	for (size_t i = 0; i < op->n_folders && it >= 0 && ip >= 0; i++) {
-		const char *ft = json_string_value(op->folders[i]->v[it]);
-		const char *fp = json_string_value(op->folders[i]->v[ip]);
-
-		if (ft != NULL && fp != NULL && strcmp(ft, title) == 0 && strcmp(fp, parent) == 0)
-			return op->folders[i]->id;
-	}
-	return 0;
 }
 
 static enum rc
@@ -51,6 +36,7 @@ create_folder(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 	const char *title = json_string_value(v[model_field(t, "title")]);
 	const char *module = json_string_value(v[model_field(t, "module")]);
 	const struct content_type *mt = module != NULL ? model_content_by_name(module) : NULL;
+	const struct object *there;
 	const char *parent;
 	char *oxid;
 	enum rc rc;
@@ -60,10 +46,16 @@ create_folder(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 	rc = folder_parent(w, mt->ox_module, &parent, e);
 	if (rc == RC_OK)
 		rc = hierarchy_load(op, e);
+	if (rc == RC_OK)
+		rc = tree_may_hold(op, parent, mt->ct, e);
 	if (rc != RC_OK)
 		return rc;
 	*lm = 0;
-	*id = folder_by_title(op, parent, title);
+	/* as OX itself does for this client (its CreatePerformer): who makes a folder that is there, gets that one */
+	there = tree_namesake(op, parent, title);
+	if (there != NULL && folder_content(there) != mt->ct)
+		return err_set_path(e, RC_PROTO, "title", "a folder of this name but of another type is there already; choose another name");
+	*id = there != NULL ? there->id : 0;
 	if (*id != 0)
 		return RC_OK;
 	rc = ox_folder_create(op->s->ox, op->a, parent, mt->ct, title, &oxid, lm, e);
@@ -95,6 +87,32 @@ create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 	return ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
 }
 
+/* Made, and moved or deleted before it could be read: that is the answer, and the intent has done its work with it (F10). */
+static enum rc
+created_and_gone(struct work *w, int64_t id, struct err *e)
+{
+	w->intent.state = INTENT_DONE;
+	w->res->status = ST_GONE;
+	w->res->has_uuid = true;
+	uuid_make(w->op->g->keys, w->op->t.tag, id, &w->res->uuid);
+	return work_intent_put(w, e);
+}
+
+/* Put into a folder that its user may not read: it is done, and gone from his sight. */
+static enum rc
+created_unseen(struct work *w, int64_t id, struct err *e)
+{
+	struct op *op = w->op;
+	enum rc rc;
+
+	w->intent.state = INTENT_DONE;
+	w->res->status = ST_OK;
+	w->res->has_uuid = true;
+	uuid_make(op->g->keys, op->t.tag, id, &w->res->uuid);
+	rc = work_intent_put(w, e);
+	return rc == RC_OK ? forced_add(op, id, SYNC_DEL) : rc;
+}
+
 enum rc
 write_create(struct work *w, bool *again, struct err *e)
 {
@@ -123,18 +141,27 @@ write_create(struct work *w, bool *again, struct err *e)
 	w->intent.id = id;
 	w->intent.id_known = true;
 	w->intent.at = 0;
-	if (op->t.ct == CT_MAIL)
+	if (op->t.ct == CT_MAIL) {
 		w->intent.state = INTENT_DONE; /* no uid in the row would lead back to the intent */
+		op->made_id = id;
+		op->made_key = w->key;
+	}
 	rc = work_intent_put(w, e);
+	if (rc == RC_OK && op->unreadable)
+		return created_unseen(w, id, e);
 	if (rc == RC_OK)
 		rc = op_fetch(op, &id, &oxid, 1, &o, &n, e);
+	if (rc == RC_OK && n == 0 && op->t.ct != CT_FOLDER && folder_unreadable(op))
+		return created_unseen(w, id, e);
 	if (rc == RC_OK && n > 0)
 		rc = op_merge_objects(op, o, n, &id, 1, e);
 	if (rc == RC_OK)
 		rc = op_row(op, id, &w->row, e);
 	if (rc != RC_OK)
 		return rc;
-	if (w->row == NULL || w->row->dead) { /* moved or deleted already: the repeat will see */
+	if (n == 0 || (w->row != NULL && w->row->dead))
+		return created_and_gone(w, id, e);
+	if (w->row == NULL) { /* OX cannot show it: the repeat will see */
 		w->res->status = ST_RETRY;
 		return RC_OK;
 	}
@@ -158,20 +185,23 @@ static enum rc
 record_overwritten(struct work *w, bool *again, struct err *e)
 {
 	struct op *op = w->op;
-	struct object **o;
+	struct object **o = NULL;
 	struct uuid u;
-	size_t n;
+	json_t *photo = NULL;
+	size_t n = 0;
 	enum rc rc;
 
 	*again = false;
 	if (fmask_empty(&w->p.win))
 		return RC_OK;
-	rc = op_fetch(op, &w->row->id, &w->row->oxid, 1, &o, &n, e);
-	if (rc != RC_OK)
-		return rc;
-	if (n == 0 || o[0]->lm != w->row->lm) {
-		*again = true;
+	rc = photo_overwritten(op, op->t.oxid, w->row->id, &w->p.win, &photo, e);
+	if (rc == RC_OK)
+		rc = op_fetch(op, &w->row->id, &w->row->oxid, 1, &o, &n, e);
+	if (rc != RC_OK || n == 0 || o[0]->lm != w->row->lm) {
+		*again = rc == RC_OK;
+		json_decref(photo);
 	} else {
+		photo_set(o[0], photo);
 		uuid_make(op->g->keys, op->t.tag, w->row->id, &u);
 		rc = conflict_record(op, &u, o[0], &w->p.win, "server", e);
 	}

@@ -86,7 +86,9 @@ request_set_reply(struct hreq *r, struct reply *rep)
 		return; /* out of memory: the connection is closed unanswered, as if the answer had been lost */
 	}
 	rep->body = NULL;
-	if (rep->content_type != NULL)
+	if (rep->own_type[0] != '\0')
+		header(r, MHD_HTTP_HEADER_CONTENT_TYPE, rep->own_type);
+	else if (rep->content_type != NULL)
 		header(r, MHD_HTTP_HEADER_CONTENT_TYPE, rep->content_type);
 	header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	header(r, "X-Content-Type-Options", "nosniff");

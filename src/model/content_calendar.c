@@ -12,14 +12,14 @@
  */
 static const struct field fields[] = {
 	{ "id", 1, FT_ID, 0, OWN | FF_LISTED, NULL },
-	{ "created_by", 2, FT_INT, 0, NOISE, NULL },
+	{ "created_by", 2, FT_INT, 0, NOISE | FF_LISTED, NULL }, /* listed with private_flag: private ones of others are not shown */
 	{ "modified_by", 3, FT_INT, 0, NOISE, NULL },
 	{ "creation_date", 4, FT_TIME, 0, NOISE, NULL },
 	{ "last_modified", 5, FT_TIME, 0, NOISE, NULL },
 	{ "last_modified_utc", 6, FT_TIME, 0, OWN | FF_LISTED, NULL },
 	{ "folder_id", 20, FT_ID, 0, OWN, NULL },
 	{ "categories", 100, FT_STRING, 1024, 0, "Categories" },
-	{ "private_flag", 101, FT_BOOL, 0, FF_ZERO, NULL },
+	{ "private_flag", 101, FT_BOOL, 0, FF_ZERO | FF_LISTED, NULL },
 	{ "color_label", 102, FT_INT, 0, FF_ZERO, NULL },
 	{ "number_of_attachments", 104, FT_INT, 0, FF_READONLY | FF_ZERO, NULL },
 	{ "lastModifiedOfNewestAttachmentUTC", 105, FT_TIME, 0, FF_READONLY, NULL },

@@ -8,7 +8,7 @@
 
 /*
  * QUIRK(OX, 8.19): 534 is spelled "busines_categorie" in JSON (the documents say business_category).
- * QUIRK(OX, 8.19): image1 is write-only here: `image_last_modified` tells that the picture changed, its octets are
+ * QUIRK(OX, 8.19): image1 is in no answer: `image_last_modified` tells that the picture changed, its octets are
  * fetched apart.  file_as and display_name share a label since OX keeps them in step.
  */
 static const struct field fields[] = {
@@ -95,7 +95,7 @@ static const struct field fields[] = {
 	{ "telephone_ip", 567, FT_STRING, 64, 0, "IP phone" },
 	{ "telephone_assistant", 568, FT_STRING, 64, 0, "Telephone assistant" },
 	{ "company", 569, FT_STRING, 512, 0, "Company" },
-	{ "image1", 570, FT_BINARY, 0, FF_NOCOLUMN | FF_NOINDEX, NULL },
+	{ "image1", 570, FT_BINARY, 0, FF_NOCOLUMN | FF_APART, NULL },
 	{ "userfield01", 571, FT_STRING, 64, 0, "Optional 01" },
 	{ "userfield02", 572, FT_STRING, 64, 0, "Optional 02" },
 	{ "userfield03", 573, FT_STRING, 64, 0, "Optional 03" },
@@ -119,7 +119,7 @@ static const struct field fields[] = {
 	{ "distribution_list", 592, FT_JSON, 0, 0, "Name" },
 	{ "number_of_distribution_list", 594, FT_INT, 0, NOISE, NULL },
 	{ "number_of_images", 596, FT_INT, 0, NOISE, NULL },
-	{ "image_last_modified", 597, FT_TIME, 0, FF_READONLY, NULL },
+	{ "image_last_modified", 597, FT_TIME, 0, FF_READONLY | FF_STAMP, NULL },
 	{ "state_other", 598, FT_STRING, 64, 0, "State (other)" },
 	{ "file_as", 599, FT_STRING, 320, 0, "File as" },
 	{ "image1_content_type", 601, FT_STRING, 32, FF_READONLY | FF_NOINDEX, NULL },

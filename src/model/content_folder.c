@@ -18,7 +18,7 @@ static const struct field fields[] = {
 	{ "type", 302, FT_INT, 0, FF_READONLY | FF_HEADERS, NULL },
 	{ "subfolders", 304, FT_BOOL, 0, NOISE, NULL },
 	{ "own_rights", 305, FT_INT, 0, FF_READONLY | FF_HEADERS, NULL },
-	{ "permissions", 306, FT_JSON, 0, 0, NULL },
+	{ "permissions", 306, FT_JSON, 0, FF_READONLY, NULL }, /* set entry by entry, never as a whole list (engine/rights.c) */
 	{ "summary", 307, FT_STRING, 0, NOISE, NULL },
 	{ "standard_folder", 308, FT_BOOL, 0, FF_READONLY | FF_ZERO | FF_HEADERS, NULL },
 	{ "total", 309, FT_INT, 0, NOISE, NULL },
@@ -31,6 +31,7 @@ static const struct field fields[] = {
 	{ "standard_folder_type", 316, FT_INT, 0, FF_READONLY | FF_ZERO | FF_HEADERS, NULL },
 	{ "supported_capabilities", 317, FT_JSON, 0, NOISE, NULL },
 	{ "account_id", 318, FT_STRING, 0, NOISE, NULL },
+	{ "com.openexchange.folderstorage.displayName", 3030, FT_STRING, 0, FF_READONLY | FF_NODELIVER, NULL }, /* of whom the folder is */
 };
 
 const struct content_type content_folder = {

@@ -354,6 +354,15 @@ object_range(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1)
 		range_mail(o, t0, t1);
 }
 
+/* What is given apart is known by its stamp: other content, another stamp. */
+static uint64_t
+sight_fp(const struct model_keys *k, const struct content_type *t, const struct object *o, unsigned i)
+{
+	int stamp = (t->fields[i].flags & FF_APART) != 0 ? model_field_flagged(t, FF_STAMP) : (int)i;
+
+	return stamp >= 0 && o->v[stamp] != NULL ? field_fp(k, &t->fields[i], o->v[stamp]) : 0;
+}
+
 enum rc
 object_sight(struct arena *a, const struct model_keys *k, const struct object *o, struct sighting *out)
 {
@@ -370,10 +379,10 @@ object_sight(struct arena *a, const struct model_keys *k, const struct object *o
 	object_range(o, &out->sk, &out->t0, &out->t1);
 	out->known = !o->broken;
 	for (unsigned i = 0; i < t->n_fields && !o->broken; i++) {
-		if (o->v[i] == NULL || (t->fields[i].flags & FF_NOINDEX) != 0)
+		if ((t->fields[i].flags & FF_NOINDEX) != 0)
 			continue;
 		f[n].i = (uint8_t)i;
-		f[n].fp = field_fp(k, &t->fields[i], o->v[i]);
+		f[n].fp = sight_fp(k, t, o, i);
 		if (f[n].fp != 0)
 			n++;
 	}

@@ -5,11 +5,14 @@
  */
 #include "usmd/model.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TIME_LIMIT INT64_C(253402300800000) /* year 10000: OX answers a database error from there on */
 #define TIME_FLOOR (-INT64_C(62135596800000))
+
+#define DAY_MS INT64_C(86400000)
 
 /* Characters that OX refuses in every module (CON-0168, TSK-0047, CAL-5071, FLD-0076), measured on 8.19. */
 static bool
@@ -39,64 +42,112 @@ count_chars(const char *s, size_t n)
 	return count;
 }
 
+/* The value of one field while it is checked; every error says which field, in a person's words, and what is possible. */
+struct check {
+	const struct content_type *t;
+	unsigned i;
+	const char *path;
+	struct err *e;
+};
+
 static enum rc
-check_string(const struct field *f, const json_t *v, const char *path, struct err *e)
+refuse(const struct check *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static enum rc
+refuse(const struct check *c, const char *fmt, ...)
 {
+	char label[sizeof(c->e->label)], text[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	model_field_label(c->t, c->i, label, sizeof(label));
+	(void)err_set_path(c->e, RC_PROTO, c->path, "%s %s", label, text);
+	model_err_field(c->e, c->t, c->i);
+	return RC_PROTO;
+}
+
+static enum rc
+check_string(const struct check *c, const json_t *v)
+{
+	const struct field *f = &c->t->fields[c->i];
 	size_t n = json_string_length(v);
 	long chars = count_chars(json_string_value(v), n);
+	enum rc rc;
 
 	if (chars < 0)
-		return err_set_path(e, RC_PROTO, path, "contains a control character or U+FFFE/U+FFFF, which the server does not store: remove it");
-	if (f->max_len != 0 && (unsigned long)chars > f->max_len)
-		return err_set_path(e, RC_PROTO, path, "has %ld characters, at most %u are stored: shorten it", chars, f->max_len);
-	if (f->max_len == 65535 && n > 65535)
-		return err_set_path(e, RC_PROTO, path, "has %zu octets, at most 65535 are stored: shorten it", n);
+		return refuse(c, "contains a control character or U+FFFE/U+FFFF, which the server does not store: remove it");
+	if (f->max_len != 0 && (unsigned long)chars > f->max_len) {
+		rc = refuse(c, "has %ld characters, %u are possible: shorten it", chars, f->max_len);
+		err_set_length(c->e, chars, f->max_len);
+		return rc;
+	}
+	if (f->max_len == 65535 && n > 65535) {
+		rc = refuse(c, "has %zu octets in UTF-8, 65535 are possible: shorten it", n);
+		err_set_length(c->e, (int64_t)n, 65535);
+		return rc;
+	}
 	return RC_OK;
 }
 
 static enum rc
-wrong_type(const char *path, const char *want, struct err *e)
+wrong_type(const struct check *c, const char *want)
 {
-	return err_set_path(e, RC_PROTO, path, "has the wrong type: %s or null is expected", want);
+	return refuse(c, "has the wrong type: %s or null is expected", want);
+}
+
+/* QUIRK(OX, 8.19): what is no base64 is taken for "no picture" without a word; what is no picture is refused in terms of an upload. */
+static enum rc
+check_picture(const struct check *c, const json_t *v)
+{
+	struct buf octets;
+	bool read, kind;
+
+	buf_init(&octets, 0);
+	read = base64_decode(&octets, json_string_value(v), json_string_length(v));
+	kind = read && model_picture_type(octets.p, octets.len) != NULL;
+	buf_fini(&octets);
+	if (!read)
+		return refuse(c, "is no base64 text: send the octets of a picture, without line breaks, or null for none");
+	if (!kind)
+		return refuse(c, "is no picture that is stored: send a JPEG, PNG, GIF or BMP file");
+	return RC_OK;
 }
 
 static enum rc
-check_value(const struct field *f, const json_t *v, const char *path, struct err *e)
+check_value(const struct check *c, const json_t *v)
 {
 	int64_t n = json_integer_value(v);
 
 	if (json_is_null(v))
 		return RC_OK;
-	switch (f->type) {
+	switch (c->t->fields[c->i].type) {
 	case FT_STRING:
-		return json_is_string(v) ? check_string(f, v, path, e) : wrong_type(path, "a string", e);
+		return json_is_string(v) ? check_string(c, v) : wrong_type(c, "a string");
 	case FT_ID:
 		if (json_is_string(v))
-			return check_string(f, v, path, e);
-		return json_is_integer(v) ? RC_OK : wrong_type(path, "an id (string)", e);
+			return check_string(c, v);
+		return json_is_integer(v) ? RC_OK : wrong_type(c, "an id (string)");
 	case FT_BINARY:
-		return json_is_string(v) ? RC_OK : wrong_type(path, "base64 text", e);
+		return json_is_string(v) ? check_picture(c, v) : wrong_type(c, "base64 text");
 	case FT_INT:
 		if (!json_is_integer(v))
-			return wrong_type(path, "a whole number", e);
-		if (n < INT32_MIN || n > INT32_MAX)
-			return err_set_path(e, RC_PROTO, path, "is out of range: a 32-bit number is expected");
-		return RC_OK;
+			return wrong_type(c, "a whole number");
+		return n < INT32_MIN || n > INT32_MAX ? refuse(c, "is out of range: a 32-bit number is expected") : RC_OK;
 	case FT_NUMBER:
 		if (json_is_string(v))
-			return check_string(f, v, path, e);
-		return json_is_number(v) ? RC_OK : wrong_type(path, "a number", e);
+			return check_string(c, v);
+		return json_is_number(v) ? RC_OK : wrong_type(c, "a number");
 	case FT_BOOL:
-		return json_is_boolean(v) ? RC_OK : wrong_type(path, "true, false", e);
+		return json_is_boolean(v) ? RC_OK : wrong_type(c, "true, false");
 	case FT_DATE:
 	case FT_TIME:
 		if (!json_is_integer(v))
-			return wrong_type(path, "milliseconds since 1970 UTC", e);
-		if (n < TIME_FLOOR || n >= TIME_LIMIT)
-			return err_set_path(e, RC_PROTO, path, "is out of range: the years 1 to 9999 are stored");
-		return RC_OK;
+			return wrong_type(c, "milliseconds since 1970 UTC");
+		return n < TIME_FLOOR || n >= TIME_LIMIT ? refuse(c, "is out of range: the years 1 to 9999 are stored") : RC_OK;
 	case FT_JSON:
-		return json_is_array(v) || json_is_object(v) ? RC_OK : wrong_type(path, "an array or object", e);
+		return json_is_array(v) || json_is_object(v) ? RC_OK : wrong_type(c, "an array or object");
 	}
 	return RC_OK;
 }
@@ -116,21 +167,42 @@ read_member(struct object *o, const char *name, json_t *v, const char *path, boo
 	const struct content_type *t = model_content(o->ct);
 	char where[96];
 	int i = model_field(t, name);
+	struct check c = { .t = t, .i = (unsigned)i, .path = where, .e = e };
 	enum rc rc;
 
-	(void)snprintf(where, sizeof(where), "%s.%.60s", path, name);
+	(void)snprintf(where, sizeof(where), "%s%s%.60s", path, path[0] != '\0' ? "." : "", name);
 	if (i < 0)
 		return err_set_path(e, RC_PROTO, where, "is no field of a %s", t->name);
 	if ((t->fields[i].flags & FF_READONLY) != 0)
-		return err_set_path(e, RC_PROTO, where, "is set by the server: leave it out");
+		return refuse(&c, "is set by the server: leave it out");
 	if ((t->fields[i].flags & FF_ONCE) != 0 && !create)
-		return err_set_path(e, RC_PROTO, where, "can be given only when the object is created: leave it out");
-	rc = check_value(&t->fields[i], v, where, e);
+		return refuse(&c, "can be given only when the object is created: leave it out");
+	rc = check_value(&c, v);
 	if (rc != RC_OK)
 		return rc;
+	/* OX cuts a birthday to the day in UTC: midnight of a zone east of it would become the day before */
+	if (t->ct == CT_CONTACT && t->fields[i].type == FT_DATE && json_integer_value(v) % DAY_MS != 0)
+		return refuse(&c, "is no day: send the milliseconds at 00:00 UTC of the day");
 	fmask_set(given, (unsigned)i);
 	object_set(o, (unsigned)i, json_incref(v));
 	return RC_OK;
+}
+
+/* OX sets file_as to display_name whenever that is set: another value beside it would be gone without a word. */
+static enum rc
+check_names(const struct object *o, const char *path, const struct fmask *given, struct err *e)
+{
+	const struct content_type *t = model_content(o->ct);
+	int name = model_field(t, "display_name"), as = model_field(t, "file_as");
+	char where[96];
+
+	if (name < 0 || as < 0 || !fmask_has(given, (unsigned)name) || !fmask_has(given, (unsigned)as) || json_equal(o->v[name], o->v[as]) ||
+	    o->v[name] == o->v[as])
+		return RC_OK;
+	(void)snprintf(where, sizeof(where), "%s%sfile_as", path, path[0] != '\0' ? "." : "");
+	(void)err_set_path(e, RC_PROTO, where, "File as differs from the display name, and the server keeps them equal: send display_name alone");
+	model_err_field(e, t, (unsigned)as);
+	return RC_PROTO;
 }
 
 enum rc
@@ -156,6 +228,8 @@ object_read(struct arena *a, enum content ct, const json_t *in, const char *path
 		if (rc != RC_OK)
 			break;
 	}
+	if (rc == RC_OK)
+		rc = check_names(o, path, given, e);
 	if (rc == RC_OK)
 		*out = o;
 	else

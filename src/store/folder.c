@@ -2,7 +2,7 @@
 /* Heads of the folder indexes: opened by OX id, saved only by whoever still holds the newest fence. */
 #include "store_int.h"
 
-enum { S_OPEN, S_ADD, S_SAVE, S_RESET, S_CLEAR, S_DROP };
+enum { S_OPEN, S_ADD, S_SAVE, S_RESET, S_CLEAR, S_DROP, S_RELIST };
 
 /* In one statement, whatever the content type: a folder has rows in one of the two tables only. */
 #define CLEAR "p AS (DELETE FROM pim_row WHERE folder = $1::int4)," \
@@ -27,6 +27,7 @@ static const struct pg_stmt stmts[] = {
 	[S_CLEAR] = { "store_folder_reset_rows", "WITH " CLEAR " SELECT", 1 },
 	[S_DROP] = { "store_folder_drop",
 	    "WITH " CLEAR ", c AS (DELETE FROM cursor WHERE folder = $1::int4) DELETE FROM folder WHERE id = $1::int4", 1 },
+	[S_RELIST] = { "store_folder_relist", "UPDATE folder SET fence = fence + 1, listed_at = 0 WHERE id = $1::int4", 1 },
 };
 const struct pg_table store_folder_stmts = { stmts, ARRAY_LEN(stmts) };
 
@@ -142,4 +143,13 @@ store_folder_drop(struct store_conn *c, int64_t folder, struct err *e)
 
 	pg_i32(&p, (int32_t)folder);
 	return pg_exec(c, TBL_FOLDER, S_DROP, &p, NULL, e);
+}
+
+enum rc
+store_folder_relist(struct store_conn *c, int64_t folder, struct err *e)
+{
+	struct pg_params p = { .n = 0 };
+
+	pg_i32(&p, (int32_t)folder);
+	return pg_exec(c, TBL_FOLDER, S_RELIST, &p, NULL, e);
 }

@@ -41,6 +41,15 @@ err_set_path(struct err *e, enum rc rc, const char *path, const char *fmt, ...)
 	return rc;
 }
 
+void
+err_set_length(struct err *e, int64_t length, int64_t max)
+{
+	if (e == NULL)
+		return;
+	e->length = length;
+	e->max_length = max;
+}
+
 const char *
 rc_name(enum rc rc)
 {

@@ -108,7 +108,7 @@ good(const struct dev *d, const char *command, const json_t *body)
 }
 
 /* The error code of an answer that must be an error; *PATH (may be NULL) into a buffer of 80. */
-static const char *
+static inline const char *
 bad(const struct dev *d, const char *command, const json_t *body, char *path)
 {
 	static char code[80];
@@ -258,7 +258,7 @@ result(const json_t *data, size_t i)
 }
 
 /* The object of D whose FIELD is VALUE, or NULL; *N how many. */
-static const json_t *
+static inline const json_t *
 find(const struct dev *d, const char *field, const char *value, size_t *n)
 {
 	const json_t *found = NULL;
@@ -300,7 +300,7 @@ ox_as(const char *user, const char *module, const char *action, json_t *params, 
 }
 
 /* Rows [id, VALUE] of the folder whose second column is VALUE: their number; *ID of the last one. */
-static size_t
+static inline size_t
 ox_rows(const char *user, const char *module, const char *folder, const char *columns, const char *value, char *id, size_t size)
 {
 	json_t *rows = ox_as(user, module, "all", json_pack("{s:s,s:s}", "folder", folder, "columns", columns), NULL), *row;
@@ -321,13 +321,13 @@ ox_rows(const char *user, const char *module, const char *folder, const char *co
 	return n;
 }
 
-static void
+static inline void
 faults(const char *rules)
 {
 	world_control(&w, "faults", rules, NULL, 0);
 }
 
-static void
+static inline void
 no_faults(void)
 {
 	char url[160];

@@ -281,17 +281,23 @@ attachment_document(struct req *r)
 
 /* --- changing ------------------------------------------------------------------------ */
 
+/* A file to attach; name and type of the JSON part count before those of the upload. */
+struct upload {
+	const struct part *file;
+	char *name, *type;
+};
+
 static int
-attach_add(struct req *r, struct obj *o, const struct part *file, int64_t stamp)
+attach_add(struct req *r, struct obj *o, const struct upload *up, int64_t stamp)
 {
 	struct attach *a;
 
 	o->at = xrealloc(o->at, sizeof(*o->at) * (size_t)(o->nat + 1));
 	a = &o->at[o->nat++];
 	*a = (struct attach){ .id = r->c->next_attach++, .by = r->u->id, .created = stamp };
-	a->name = xstrdup(file->filename);
-	a->type = xstrdup(file->type ? file->type : "application/octet-stream");
-	a->data = blob_new(file->p, file->n);
+	a->name = xstrdup(up->name ? up->name : up->file->filename);
+	a->type = xstrdup(up->type ? up->type : up->file->type ? up->file->type : "application/octet-stream");
+	a->data = blob_new(up->file->p, up->file->n);
 	o->at_lm = stamp;
 	return a->id;
 }
@@ -312,7 +318,7 @@ file_of(const struct req *r, const char *json_name)
 }
 
 static bool
-attach_part(struct req *r, const struct part *p, struct target *t, const struct part **file)
+attach_part(struct req *r, const struct part *p, struct target *t, struct upload *up)
 {
 	static const char *const members[] = { "folder", "attached", "module" };
 	json_t *j = json_loadb(p->p, p->n, JSON_REJECT_DUPLICATES, NULL);
@@ -327,11 +333,13 @@ attach_part(struct req *r, const struct part *p, struct target *t, const struct 
 		if (!ok)
 			fail(r, "SVL-0002", json_pack("[s]", members[i]));
 	}
+	up->name = xstrdup(json_string_value(json_object_get(j, "filename")));
+	up->type = xstrdup(json_string_value(json_object_get(j, "file_mimetype")));
 	json_decref(j);
 	if (!ok)
 		return false;
-	*file = file_of(r, p->name);
-	if (*file == NULL) {
+	up->file = file_of(r, p->name);
+	if (up->file == NULL) {
 		/* without a file a link is expected */
 		fail(r, "SVL-0002", json_pack("[s]", "uri"));
 		return false;
@@ -343,7 +351,6 @@ attach_part(struct req *r, const struct part *p, struct target *t, const struct 
 void
 attachment_attach(struct req *r)
 {
-	const struct part *file;
 	struct target t;
 	bool first = true;
 	int64_t stamp = stamp_new(r->c);
@@ -351,15 +358,18 @@ attachment_attach(struct req *r)
 
 	sb_ch(r->out, '[');
 	for (i = 0; i < r->npart && !r->failed; i++) {
-		if (strncmp(r->part[i].name, "json", 4) != 0 ||
-		    !attach_part(r, &r->part[i], &t, &file))
-			continue;
-		if (!first)
-			sb_ch(r->out, ',');
-		first = false;
-		sb_int(r->out, attach_add(r, t.o, file, stamp));
-		/* two files for one object change it once */
-		set_ts(r, t.o->lm == stamp ? stamp : obj_touch(r->c, t.o, r->u->id, stamp));
+		struct upload up = { 0 };
+
+		if (strncmp(r->part[i].name, "json", 4) == 0 && attach_part(r, &r->part[i], &t, &up)) {
+			if (!first)
+				sb_ch(r->out, ',');
+			first = false;
+			sb_int(r->out, attach_add(r, t.o, &up, stamp));
+			/* two files for one object change it once */
+			set_ts(r, t.o->lm == stamp ? stamp : obj_touch(r->c, t.o, r->u->id, stamp));
+		}
+		free(up.name);
+		free(up.type);
 	}
 	sb_ch(r->out, ']');
 	if (first && !r->failed)

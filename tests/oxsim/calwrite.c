@@ -266,6 +266,10 @@ cal_update(struct req *r)
 			fail(r, "CAL-4031", json_pack("[i]", dest->id));
 			return;
 		}
+		if (dest != f && !may_delete(r->c, f, r->u->id, e->o->created_by)) {
+			fail(r, "CAL-4032", json_pack("[i]", f->id));
+			return;
+		}
 	}
 	stamp = cal_change(r, e->o, f, body, NULL);
 	if (stamp == 0)

@@ -31,6 +31,7 @@ void fref_row(struct req *r, const struct fref *x, const int *cols, int n);
 void fref_object(struct req *r, const struct fref *x);
 int64_t fref_lm(const struct fref *x);
 bool folder_shared(const struct req *r, const struct folder *f);
+bool folder_subscribed(const struct folder *f, int user);
 /* columns= of the folders module; -1 with the error set */
 int folder_cols(struct req *r, int *cols, int max);
 int subfolders(const struct req *r, const struct fref *x, struct fref *out, int max, bool composite);

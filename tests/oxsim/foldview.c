@@ -60,6 +60,17 @@ folder_shared(const struct req *r, const struct folder *f)
 	return f->type == 1 && f->owner != r->u->id;
 }
 
+bool
+folder_subscribed(const struct folder *f, int user)
+{
+	int i;
+
+	for (i = 0; i < f->nunsub; i++)
+		if (f->unsub[i] == user)
+			return false;
+	return true;
+}
+
 int64_t
 fref_lm(const struct fref *x)
 {
@@ -141,7 +152,11 @@ put_perms(struct req *r, const struct fref *x)
 
 	sb_ch(b, '[');
 	switch (x->k) {
-	case FK_MAIL: put_perm(b, r->u->id, false, 272662788, &first); break;
+	case FK_MAIL:
+		put_perm(b, r->u->id, false, 272662788, &first);
+		for (i = 0; i < x->mb->nperm; i++)
+			put_perm(b, x->mb->perm[i].entity, x->mb->perm[i].group, x->mb->perm[i].bits, &first);
+		break;
 	case FK_MAILROOT: put_perm(b, r->u->id, false, 4, &first); break;
 	case FK_ROOT:
 	case FK_OWNER:
@@ -369,7 +384,7 @@ put_value(struct req *r, const struct fref *x, int col, bool row)
 			return false;
 		sb_str(b, "8123");
 		return true;
-	case 314: sb_str(b, "true"); return true;
+	case 314: sb_str(b, jbool(f == NULL || folder_subscribed(f, r->u->id))); return true;
 	case 315: sb_str(b, jbool(subfolders(r, x, tmp, 1, false) > 0)); return true;
 	case 316: sb_int(b, std_type(r, x)); return true;
 	case 317:

@@ -257,6 +257,23 @@ pim_folder_update(struct req *r, struct folder *f, const json_t *o)
 	set_ts(r, f->lm);
 }
 
+/* everybody's own choice, no right is needed for it (ox-http-api.md 3.1, column 314) */
+static void
+subscribe(struct req *r, struct folder *f, bool on)
+{
+	int i;
+
+	for (i = 0; on && i < f->nunsub; i++)
+		if (f->unsub[i] == r->u->id)
+			f->unsub[i] = f->unsub[--f->nunsub];
+	if (!on && folder_subscribed(f, r->u->id)) {
+		f->unsub = xrealloc(f->unsub, sizeof(*f->unsub) * (size_t)(f->nunsub + 1));
+		f->unsub[f->nunsub++] = r->u->id;
+	}
+	sb_printf(r->out, "\"%d\"", f->id);
+	set_ts(r, f->lm);
+}
+
 void
 folders_update(struct req *r)
 {
@@ -269,6 +286,10 @@ folders_update(struct req *r)
 		return;
 	if (x.k == FK_MAIL) {
 		mail_folder_update(r, &x, o);
+		return;
+	}
+	if (x.f != NULL && json_is_boolean(json_object_get(o, "subscribed")) && json_object_size(o) == 1) {
+		subscribe(r, x.f, json_is_true(json_object_get(o, "subscribed")));
 		return;
 	}
 	if (x.f == NULL || !perm_admin(perm_bits(r->c, x.f, r->u->id))) {
@@ -460,6 +481,25 @@ mail_folder_new(struct req *r, const struct fref *parent, const json_t *o)
 	free(t);
 }
 
+/* the ACL is kept and told, but lets nobody in: as recorded, without a shared name space of the mail server */
+static void
+mail_set_perms(const struct req *r, struct mbox *mb, const json_t *list)
+{
+	const json_t *p;
+	size_t i;
+	int e;
+
+	mb->nperm = 0;
+	json_array_foreach((json_t *)(uintptr_t)list, i, p) {
+		bool group = json_is_true(json_object_get(p, "group"));
+
+		if (!json_id(json_object_get(p, "entity"), &e) || (e == r->u->id && !group))
+			continue;
+		mb->perm = xrealloc(mb->perm, sizeof(*mb->perm) * (size_t)(mb->nperm + 1));
+		mb->perm[mb->nperm++] = (struct perm){ e, group, (int)json_integer_value(json_object_get(p, "bits")) };
+	}
+}
+
 void
 mail_folder_update(struct req *r, const struct fref *x, const json_t *o)
 {
@@ -469,6 +509,8 @@ mail_folder_update(struct req *r, const struct fref *x, const json_t *o)
 	size_t n;
 	int i;
 
+	if (json_is_array(json_object_get(o, "permissions")))
+		mail_set_perms(r, x->mb, json_object_get(o, "permissions"));
 	title = json_object_get(o, "title") ? mail_title(r, o) :
 	    xstrdup(slash ? slash + 1 : x->mb->path);
 	if (title == NULL)

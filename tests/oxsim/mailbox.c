@@ -72,6 +72,7 @@ mbox_free(struct mbox *mb)
 	for (i = 0; i < mb->n; i++)
 		mail_free(mb->m[i]);
 	free(mb->m);
+	free(mb->perm);
 	free(mb->path);
 	free(mb);
 }

@@ -181,6 +181,8 @@ struct folder {
 	int nperm;
 	bool standard;
 	int std_type;
+	int *unsub;		/* users that did not subscribe */
+	int nunsub;
 	struct folder *prev, *next;	/* context: by lm */
 	/* contents */
 	struct ent **item;
@@ -205,6 +207,8 @@ struct mbox {
 	uint32_t validity, next;
 	struct mail **m;
 	size_t n, cap;
+	struct perm *perm;	/* entries besides the owner's; nobody sees the folder by them */
+	int nperm;
 	int std;		/* standard_folder_type, 0 none */
 };
 

@@ -254,6 +254,7 @@ folder_free(struct folder *f)
 {
 	free(f->title);
 	free(f->perm);
+	free(f->unsub);
 	free(f->item);
 	free(f->tomb);
 	free(f);

@@ -31,6 +31,19 @@ folder_arg(struct req *r)
 	return task_folder(r, id);
 }
 
+/* a folder whose tasks may be listed, if only the user's own */
+static struct folder *
+folder_listed(struct req *r)
+{
+	struct folder *f = folder_arg(r);
+
+	if (f != NULL && perm_read(perm_bits(r->c, f, r->u->id)) < 1) {
+		fail(r, "TSK-0025", json_pack("[i]", f->id));
+		return NULL;
+	}
+	return f;
+}
+
 static bool
 readable(const struct req *r, const struct ent *e)
 {
@@ -55,7 +68,7 @@ task_of(struct req *r, int64_t id, struct folder *f)
 void
 tasks_all(struct req *r)
 {
-	struct folder *f = folder_arg(r);
+	struct folder *f = folder_listed(r);
 	struct cols c;
 	struct rows w = { 0 };
 	uint32_t i;
@@ -117,7 +130,7 @@ tasks_list(struct req *r)
 void
 tasks_updates(struct req *r)
 {
-	struct folder *f = folder_arg(r);
+	struct folder *f = folder_listed(r);
 	const char *ign = arg(r, "ignore");
 	struct cols c;
 	struct rows w = { 0 };
@@ -175,6 +188,10 @@ move_task(struct req *r, struct ent *e, const json_t *body, struct folder **dest
 	}
 	if (*dest != e->f && !may_create(r->c, *dest, r->u->id)) {
 		fail(r, "TSK-0023", json_pack("[i]", id));
+		return false;
+	}
+	if (*dest != e->f && !may_delete(r->c, e->f, r->u->id, e->o->created_by)) {
+		fail(r, "TSK-0014", json_pack("[i]", e->f->id));
 		return false;
 	}
 	return true;

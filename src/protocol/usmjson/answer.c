@@ -35,6 +35,23 @@ write_parent(struct buf *b, const struct uuid *parent)
 		js_uuid(b, parent);
 }
 
+/* Of a folder that another user shares: whose it is, and the name to show.  The title stays OX's: it is what a rename changes. */
+static void
+write_owner(struct buf *b, const struct answer_item *it)
+{
+	if (it->owner == 0)
+		return;
+	js_key(b, "owner");
+	buf_addc(b, '{');
+	js_key(b, "id");
+	buf_add_i64(b, it->owner);
+	js_key(b, "name");
+	js_str(b, it->owner_name);
+	buf_addc(b, '}');
+	js_key(b, "displayName");
+	js_str(b, it->display_name);
+}
+
 static void
 set_fields(const struct object *o, struct fmask *out)
 {
@@ -74,8 +91,9 @@ write_item(struct buf *b, enum content ct, const struct answer_item *it)
 		if (it->whole || fmask_has(&only, (unsigned)parent))
 			write_parent(b, &it->parent);
 		fmask_clear(&only, (unsigned)parent);
+		write_owner(b, it);
 	}
-	(void)object_text(b, it->object, &only, FF_NODELIVER, false);
+	(void)object_text(b, it->object, &only, FF_NODELIVER | FF_APART, false);
 	buf_addc(b, '}');
 }
 

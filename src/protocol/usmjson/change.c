@@ -2,6 +2,9 @@
 /*
  * Reads the changes of a client: created, modified and deleted objects, their fields by the model's table of fields.
  * Says no to what cannot be meant; whether a change may be carried out is the engine's business.
+ *
+ * A change that names its object and is wrong otherwise is refused alone: it goes to the engine with the reason, and the others are
+ * carried out.  One that does not even name its object has no result that could tell of it, so the request is refused.
  */
 #include "protocol/usmjson/usmjson_int.h"
 
@@ -100,6 +103,16 @@ read_parent(struct rd *r, struct client_change *ch, json_t *v)
 	return rc;
 }
 
+/* WHAT has N bytes where MAX are possible. */
+static enum rc
+fail_length(struct rd *r, const char *what, int64_t n, size_t max)
+{
+	enum rc rc = rd_fail(r, RC_LIMIT, "%s has %lld bytes, %zu are possible", what, (long long)n, max);
+
+	err_set_length(&r->c->err, n, (int64_t)max);
+	return rc;
+}
+
 enum rc
 raw_read(struct rd *r, const json_t *v, size_t *len)
 {
@@ -109,7 +122,7 @@ raw_read(struct rd *r, const json_t *v, size_t *len)
 	if (!json_is_string(v) || json_string_length(v) == 0)
 		return rd_fail(r, RC_PROTO, "must be the mail as base64 text");
 	if (json_string_length(v) / 4 * 3 > max + 2)
-		return rd_fail(r, RC_LIMIT, "is larger than %zu bytes", max);
+		return fail_length(r, "The mail", (int64_t)json_string_length(v) / 4 * 3, max);
 	if (!base64_decode(b, json_string_value(v), json_string_length(v)))
 		return b->failed ? rd_fail(r, RC_LIMIT, "The mails of this request are too large together; send fewer in one request")
 		                 : rd_fail(r, RC_PROTO, "must be the mail as base64 text");
@@ -125,13 +138,6 @@ read_member(struct rd *r, const struct content_type *t, struct client_change *ch
 	if (rc != RC_OK)
 		return rc;
 	switch (m) {
-	case CH_CLIENT_ID:
-		ch->client_id = json_string_value(v); /* the body lives until the answer is written */
-		break;
-	case CH_UUID:
-		ch->has_uuid = true;
-		rd_uuid(v, &ch->uuid);
-		break;
 	case CH_REV:
 		ch->rev = json_string_value(v);
 		break;
@@ -158,15 +164,40 @@ read_member(struct rd *r, const struct content_type *t, struct client_change *ch
 	return RC_OK;
 }
 
+/* What the change is about: read first, because whatever else is wrong is told under this name. */
+static enum rc
+read_name(struct rd *r, const json_t *j, struct client_change *ch)
+{
+	static const enum { ID, UUID } needed[] = { [OP_CREATE] = ID, [OP_MODIFY] = UUID, [OP_DELETE] = UUID };
+	const json_t *uuid = json_object_get(j, "uuid"), *id = json_object_get(j, "clientId");
+
+	if (ch->op == OP_CREATE && id == NULL)
+		return rd_fail_at(r, "clientId", RC_PROTO, "is missing: a new object needs the client's own id");
+	if (ch->op == OP_MODIFY && uuid == NULL)
+		return rd_fail_at(r, "uuid", RC_PROTO, "is missing: it names the object to change");
+	if (ch->op == OP_DELETE && (uuid != NULL) == (id != NULL))
+		return rd_fail(r, RC_PROTO, "must name the object by uuid or, as long as its creation is unanswered, by clientId");
+	for (size_t m = CH_CLIENT_ID; m <= CH_UUID; m++) {
+		const json_t *v = m == CH_UUID ? uuid : id;
+		size_t mark = rd_enter(r, members[m].name);
+		enum rc rc = v != NULL ? rd_value(r, &members[m], v) : RC_OK;
+
+		if (rc != RC_OK)
+			return rc;
+		rd_leave(r, mark);
+	}
+	if (id != NULL)
+		ch->client_id = json_string_value(id); /* the body lives until the answer is written */
+	if (uuid != NULL && needed[ch->op] == UUID) {
+		ch->has_uuid = true;
+		rd_uuid(uuid, &ch->uuid);
+	}
+	return RC_OK;
+}
+
 static enum rc
 change_complete(struct rd *r, const struct client_change *ch, enum content ct)
 {
-	if (ch->op == OP_CREATE && ch->client_id == NULL)
-		return rd_fail_at(r, "clientId", RC_PROTO, "is missing: a new object needs the client's own id");
-	if (ch->op == OP_MODIFY && !ch->has_uuid)
-		return rd_fail_at(r, "uuid", RC_PROTO, "is missing: it names the object to change");
-	if (ch->op == OP_DELETE && ch->has_uuid == (ch->client_id != NULL))
-		return rd_fail(r, RC_PROTO, "must name the object by uuid or, as long as its creation is unanswered, by clientId");
 	if (ch->op == OP_CREATE && ct == CT_MAIL && ch->raw_len == 0)
 		return rd_fail_at(r, "raw", RC_PROTO, "is missing: a new mail is sent whole, as base64 text");
 	if (ch->op == OP_CREATE && ct != CT_MAIL && fmask_empty(&ch->fields))
@@ -183,28 +214,32 @@ static enum rc
 read_fields(struct rd *r, const struct content_type *t, const json_t *j, struct client_change *ch)
 {
 	const char *envelope[CH_COUNT + 1] = { NULL };
-	size_t max = r->c->u->o.max_string_bytes;
+	size_t max = r->c->u->o.max_string_bytes, n;
+	char label[40];
 	enum rc rc;
 
 	for (size_t i = 0; i < CH_COUNT; i++)
 		envelope[i] = members[i].name;
-	rc = object_read(r->c->arena, t->ct, j, r->path, envelope, ch->op == OP_CREATE, &ch->object, &ch->fields, &r->c->err);
-	for (unsigned i = 0; rc == RC_OK && i < t->n_fields; i++)
-		if (ch->object->v[i] != NULL && json_string_length(ch->object->v[i]) > max)
-			rc = rd_fail_at(r, t->fields[i].name, RC_LIMIT, "is longer than %zu bytes", max);
+	rc = object_read(r->c->arena, t->ct, j, "", envelope, ch->op == OP_CREATE, &ch->object, &ch->fields, &r->c->err);
+	for (unsigned i = 0; rc == RC_OK && i < t->n_fields; i++) {
+		if (ch->object->v[i] == NULL || (n = json_string_length(ch->object->v[i])) <= max)
+			continue;
+		(void)rd_enter(r, t->fields[i].name);
+		model_field_label(t, i, label, sizeof(label));
+		rc = fail_length(r, label, (int64_t)n, max);
+		model_err_field(&r->c->err, t, i);
+	}
 	return rc;
 }
 
 static enum rc
-read_change(struct rd *r, const struct content_type *t, json_t *j, struct client_change *ch)
+read_members(struct rd *r, const struct content_type *t, json_t *j, struct client_change *ch)
 {
 	const char *name;
 	json_t *v;
 	size_t m, mark;
 	enum rc rc;
 
-	if (!json_is_object(j))
-		return rd_fail(r, RC_PROTO, "must be an object");
 	json_object_foreach(j, name, v) {
 		mark = rd_enter(r, name);
 		m = rd_member_find(members, CH_COUNT, name);
@@ -221,6 +256,34 @@ read_change(struct rd *r, const struct content_type *t, json_t *j, struct client
 	}
 	rc = ch->op != OP_DELETE ? read_fields(r, t, j, ch) : RC_OK;
 	return rc == RC_OK ? change_complete(r, ch, t->ct) : rc;
+}
+
+/*
+ * What is wrong with a change is its own: paths in it are relative to it, as those of errors that OX finds are.  What is not
+ * its own (no memory, all mails together too large) ends the request.
+ */
+static enum rc
+read_change(struct rd *r, const struct content_type *t, json_t *j, struct client_change *ch)
+{
+	struct rd inner;
+	size_t raw = r->c->raw.len;
+	enum rc rc;
+
+	if (!json_is_object(j))
+		return rd_fail(r, RC_PROTO, "must be an object");
+	rc = read_name(r, j, ch);
+	if (rc != RC_OK)
+		return rc;
+	rd_init(&inner, r->c);
+	rc = read_members(&inner, t, j, ch);
+	if (rc == RC_OK || (rc != RC_PROTO && rc != RC_LIMIT) || r->c->raw.failed)
+		return rc;
+	ch->refused = arena_memdup(r->c->arena, &r->c->err, sizeof(r->c->err));
+	if (ch->refused == NULL)
+		return rd_fail(r, RC_NOMEM, "out of memory");
+	r->c->raw.len = raw;
+	ch->raw_len = 0;
+	return RC_OK;
 }
 
 /* ---- nothing twice ---- */

@@ -176,8 +176,9 @@ cmd_server_info(struct call *c)
 	buf_adds(b, "{\"name\":\"usmd\",\"version\":");
 	js_str(b, USMD_VERSION);
 	buf_addf(b, ",\"protocol\":[%d],\"limits\":{", USMJSON_PROTOCOL);
-	buf_addf(b, "\"maxBody\":%zu,\"maxObjects\":%zu,\"maxPairs\":%zu,\"maxString\":%zu,\"maxDepth\":%zu,\"maxMail\":%zu,",
-	    o->max_body_bytes, o->max_objects, o->max_pairs, o->max_string_bytes, o->max_depth, o->max_mail_bytes);
+	buf_addf(b, "\"maxBody\":%zu,\"maxObjects\":%zu,\"maxPairs\":%zu,\"maxString\":%zu,\"maxDepth\":%zu,\"maxMail\":%zu,"
+	    "\"maxAttachment\":%zu,\"maxAttachments\":%zu,", o->max_body_bytes, o->max_objects, o->max_pairs, o->max_string_bytes, o->max_depth,
+	    o->max_mail_bytes, o->max_attachment_bytes, o->max_attachments);
 	buf_addf(b, "\"pageDefault\":%u,\"pageMax\":%u,\"heartbeatMin\":%u,\"heartbeatMax\":%u,\"maxPingFolders\":%zu},\"commands\":[",
 	    o->default_limit, o->max_limit, o->min_heartbeat_s, o->max_heartbeat_s, o->max_ping_folders);
 	for (size_t i = 0; i < n; i++) {

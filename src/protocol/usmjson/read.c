@@ -42,10 +42,11 @@ path_relative(struct err *e)
 enum rc
 request_parse(const struct usmjson_options *o, const char *p, size_t n, json_t **out, struct err *e)
 {
-	size_t mail = o->max_mail_bytes / 3 * 4 + 4;
+	size_t file = o->max_mail_bytes > o->max_attachment_bytes ? o->max_mail_bytes : o->max_attachment_bytes;
+	size_t base64 = file / 3 * 4 + 4;
 	struct json_limits lim = {
 		.depth = (unsigned)o->max_depth,
-		.string = mail > o->max_string_bytes ? mail : o->max_string_bytes, /* the tighter one is checked by member */
+		.string = base64 > o->max_string_bytes ? base64 : o->max_string_bytes, /* the tighter one is checked by member */
 	};
 	enum rc rc;
 

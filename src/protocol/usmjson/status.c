@@ -82,8 +82,8 @@ write_path(struct buf *b, const char *where, const char *path)
 	js_str(b, text);
 }
 
-/* OX's text is in the user's language already: a second sentence in English would not help.  A text in lower case says
- * what is wrong with the member that the path names. */
+/* OX's text is in the user's language already: a second sentence in English would not help.  What is said of a field's value is for
+ * who typed it, and says what to do.  A text in lower case says what is wrong with the member that the path names. */
 static void
 message(const struct status *s, const struct err *e, bool ox, char *out, size_t size)
 {
@@ -94,6 +94,8 @@ message(const struct status *s, const struct err *e, bool ox, char *out, size_t 
 		(void)snprintf(out, size, "%s", s->advice);
 	else if (ox)
 		(void)snprintf(out, size, "%s", e->text);
+	else if (e->field[0] != '\0')
+		(void)snprintf(out, size, "%s%s", e->text, e->text[n - 1] == '.' ? "" : ".");
 	else
 		(void)snprintf(out, size, "%s%s%s%s %s", member ? e->path : "", member ? " " : "", e->text, e->text[n - 1] == '.' ? "" : ".", s->advice);
 }
@@ -116,9 +118,25 @@ status_write_error(struct buf *b, const struct status *s, const struct err *e, c
 	buf_addc(b, '{');
 	if (where[0] != '\0' || (e->path[0] != '\0' && !s->hide))
 		write_path(b, where, s->hide ? "" : e->path);
+	if (e->field[0] != '\0') {
+		js_key(b, "field");
+		js_str(b, e->field);
+		js_key(b, "label");
+		js_str(b, e->label);
+	}
+	if (e->max_length > 0) {
+		js_key(b, "length");
+		buf_add_i64(b, e->length);
+		js_key(b, "maxLength");
+		buf_add_i64(b, e->max_length);
+	}
 	if (ox) {
 		js_key(b, "ox");
 		js_str(b, e->code);
+	}
+	if (e->right != NULL) {
+		js_key(b, "right");
+		js_str(b, e->right);
 	}
 	if (wait_s > 0) {
 		js_key(b, "retryAfter");

@@ -28,6 +28,13 @@ static const struct command commands[] = {
 	{ "sendMail", cmd_send_mail, true, "POST" },
 	{ "moveItems", cmd_move_items, true, "POST" },
 	{ "copyItems", cmd_copy_items, true, "POST" },
+	{ "getPermissions", cmd_get_permissions, true, "POST" },
+	{ "setPermissions", cmd_set_permissions, true, "POST" },
+	{ "getPhoto", cmd_get_photo, true, "POST" },
+	{ "getAttachments", cmd_get_attachments, true, "POST" },
+	{ "getAttachment", cmd_get_attachment, true, "POST" },
+	{ "addAttachment", cmd_add_attachment, true, "POST" },
+	{ "deleteAttachment", cmd_delete_attachment, true, "POST" },
 };
 
 const struct command *
@@ -262,7 +269,7 @@ defaults(struct usmjson_options *o)
 	static const struct usmjson_options d = {
 		.max_depth = 16, .max_values = 1000000, .max_objects = 1000, .max_pairs = 65535,
 		.max_string_bytes = (size_t)8 * 1024 * 1024, .max_body_bytes = (size_t)64 * 1024 * 1024,
-		.max_mail_bytes = (size_t)32 * 1024 * 1024, .default_limit = 50, .max_limit = 1000,
+		.max_mail_bytes = (size_t)32 * 1024 * 1024, .max_attachment_bytes = (size_t)32 * 1024 * 1024, .max_attachments = 100, .default_limit = 50, .max_limit = 1000,
 		.min_heartbeat_s = 10, .max_heartbeat_s = 3540, .max_ping_folders = 1000,
 	};
 #define DEFAULT(m) o->m = o->m != 0 ? o->m : d.m
@@ -273,6 +280,8 @@ defaults(struct usmjson_options *o)
 	DEFAULT(max_string_bytes);
 	DEFAULT(max_body_bytes);
 	DEFAULT(max_mail_bytes);
+	DEFAULT(max_attachment_bytes);
+	DEFAULT(max_attachments);
 	DEFAULT(default_limit);
 	DEFAULT(max_limit);
 	DEFAULT(min_heartbeat_s);

@@ -95,6 +95,13 @@ enum rc cmd_get_mail_part(struct call *c);
 enum rc cmd_send_mail(struct call *c);
 enum rc cmd_move_items(struct call *c);
 enum rc cmd_copy_items(struct call *c);
+enum rc cmd_get_permissions(struct call *c);
+enum rc cmd_set_permissions(struct call *c);
+enum rc cmd_get_photo(struct call *c);
+enum rc cmd_get_attachments(struct call *c);
+enum rc cmd_get_attachment(struct call *c);
+enum rc cmd_add_attachment(struct call *c);
+enum rc cmd_delete_attachment(struct call *c);
 
 /** ping_resume - answer or park again a request that was parked (REQ->parked). */
 void ping_resume(struct usmjson *u, const struct request *req, struct reply *rep);

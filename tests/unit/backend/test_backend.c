@@ -428,13 +428,19 @@ START_TEST(blamed_fields_are_named)
 {
 	BEGIN({ .json = "{\"error\":\"x\",\"category\":1,\"code\":\"CON-0154\",\"error_params\":[\"Last name\",128,200],\"problematic\":[{\"id\":0,\"length\":200,\"max_size\":128}]}" },
 	      { .json = "{\"error\":\"x\",\"category\":12,\"code\":\"XXX-0041\",\"truncated\":[502]}" },
-	      { .json = "{\"error\":\"x\",\"category\":1,\"code\":\"CON-0154\",\"error_params\":[\"Unknown label\"]}" });
+	      { .json = "{\"error\":\"x\",\"category\":1,\"code\":\"CON-0154\",\"error_params\":[\"Unknown label\"]}" },
+	      { .json = "{\"error\":\"x\",\"category\":1,\"code\":\"CON-0168\",\"error_params\":[\"0x0000 is not a legal XML character\",\"First name\"]}" });
 	RC(RC_PROTO, do_write());
 	ck_assert_str_eq(e.path, "last_name");
+	ck_assert(strcmp(e.field, "last_name") == 0 && strcmp(e.label, "Last name") == 0 && e.length == 200 && e.max_length == 128);
 	RC(RC_PROTO, do_write());
 	ck_assert_str_eq(e.path, "last_name");
+	ck_assert(strcmp(e.field, "last_name") == 0 && e.length == 0 && e.max_length == 0);
 	RC(RC_PROTO, do_write());
 	ck_assert_str_eq(e.path, "");
+	ck_assert_str_eq(e.field, "");
+	RC(RC_PROTO, do_write());
+	ck_assert_str_eq(e.field, "first_name");
 }
 END_TEST
 
@@ -722,8 +728,10 @@ END_TEST
 START_TEST(folders_are_all_or_nothing)
 {
 #define NO_ROWS "{\"data\":{\"private\":[]}}"
-	BEGIN({ .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"imap\",\"category\":5,\"code\":\"MSG-1016\"}]" },
-	      { .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"imap\",\"category\":3,\"code\":\"MSG-0013\"}]" }, { .json = "[" NO_ROWS "]" });
+#define NO_ROOTS "{\"data\":[]}"
+	BEGIN({ .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"imap\",\"category\":5,\"code\":\"MSG-1016\"}," NO_ROOTS "]" },
+	      { .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"imap\",\"category\":3,\"code\":\"MSG-0013\"}," NO_ROOTS "]" }, { .json = "[" NO_ROWS "]" },
+	      { .json = "[" NO_ROWS "," NO_ROWS "," NO_ROWS "," NO_ROWS ",{\"error\":\"db\",\"category\":8,\"code\":\"FLD-9999\"}]" });
 	struct object **o;
 	size_t n;
 
@@ -731,6 +739,7 @@ START_TEST(folders_are_all_or_nothing)
 	RC(RC_OK, ox_folders(ses, mem, &o, &n, &e));
 	ck_assert_uint_eq(n, 0);
 	RC(RC_UPSTREAM, ox_folders(ses, mem, &o, &n, &e));
+	RC(RC_UPSTREAM, ox_folders(ses, mem, &o, &n, &e)); /* no roots: what hangs below them must not move to the top */
 }
 END_TEST
 

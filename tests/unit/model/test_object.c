@@ -135,7 +135,7 @@ struct range {
 
 #define DAY INT64_C(86400000)
 static const struct range ranges[] = {
-	{ CT_CONTACT, "{\"birthday\":5}", 0, TIME_MIN, TIME_MAX },
+	{ CT_CONTACT, "{\"birthday\":-86400000}", 0, TIME_MIN, TIME_MAX },
 	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20}", 10, 10, 20 },
 	{ CT_CALENDAR, "{\"start_date\":-20,\"end_date\":-10}", -20, -20, -10 },
 	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":1,\"interval\":1}", 10, 10, TIME_MAX },
@@ -302,6 +302,26 @@ START_TEST(good_members_are_taken)
 }
 END_TEST
 
+START_TEST(labels_are_for_people)
+{
+	static const struct { enum content ct; const char *name, *label; } r[] = {
+		{ CT_CONTACT, "first_name", "First name" }, { CT_TASK, "title", "Title" }, { CT_TASK, "note", "Description" },
+		{ CT_TASK, "percent_completed", "Percent completed" }, { CT_CONTACT, "image1_content_type", "Image 1 content type" },
+		{ CT_CALENDAR, "organizerId", "Organizer id" }, { CT_CONTACT, "lastModifiedOfNewestAttachmentUTC", "Last modified of newest attachment UTC" },
+	};
+	char label[48], cut[6];
+
+	for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+		const struct content_type *t = model_content(r[i].ct);
+
+		model_field_label(t, (unsigned)model_field(t, r[i].name), label, sizeof(label));
+		ck_assert_str_eq(label, r[i].label);
+		model_field_label(t, (unsigned)model_field(t, r[i].name), cut, sizeof(cut));
+		ck_assert(strlen(cut) < sizeof(cut) && strncmp(cut, label, strlen(cut)) == 0);
+	}
+}
+END_TEST
+
 START_TEST(length_is_in_characters_and_octets)
 {
 	char *s = malloc(65540);
@@ -316,7 +336,9 @@ START_TEST(length_is_in_characters_and_octets)
 	object_drop(o);
 	memcpy(s + 256, "x", 2);
 	json_object_set_new(j, "suffix", json_string(s));
-	ck_assert_int_eq(object_read(mem, CT_CONTACT, j, "$", NULL, true, &o, &m, &e), RC_PROTO);
+	ck_assert_int_eq(object_read(mem, CT_CONTACT, j, "", NULL, true, &o, &m, &e), RC_PROTO);
+	ck_assert_str_eq(e.text, "Suffix has 65 characters, 64 are possible: shorten it");
+	ck_assert(strcmp(e.path, "suffix") == 0 && strcmp(e.field, "suffix") == 0 && e.length == 65 && e.max_length == 64);
 	json_object_del(j, "suffix");
 	memset(s, 'x', 65535);
 	s[65535] = '\0';
@@ -351,6 +373,7 @@ case_object(void)
 	tcase_add_test(t, text_ids_get_numbers_when_sighted);
 	tcase_add_loop_test(t, bad_members_are_named, 0, (int)ARRAY_LEN(bads));
 	tcase_add_test(t, good_members_are_taken);
+	tcase_add_test(t, labels_are_for_people);
 	tcase_add_test(t, length_is_in_characters_and_octets);
 	return t;
 }

@@ -31,6 +31,7 @@ fake_reset(void)
 	memset(&fake, 0, sizeof(fake));
 	fake.ct = CT_CONTACT;
 	fake.items = 2;
+	fake.octets = fake.type = "";
 	for (int i = 0; i < CT_COUNT; i++)
 		fake.config.past_days[i] = fake.config.future_days[i] = -1;
 	fake_time = INT64_C(1795343426456);
@@ -210,6 +211,10 @@ note_change(const struct client_change *ch)
 	if (ch->rev != NULL)
 		note(" rev=%s", ch->rev);
 	note("%s%s", ch->again ? " again" : "", ch->blind_delete ? " blind" : "");
+	if (ch->refused != NULL) {
+		note(" refused");
+		return;
+	}
 	if (ch->has_move) {
 		uuid_format(&ch->move_to, text);
 		note(" to=%s", text);
@@ -272,7 +277,11 @@ fill_results(struct arena *a, const struct sync_request *req, struct sync_answer
 		r->has_uuid = req->changes[i].op != OP_DELETE && (req->changes[i].op == OP_CREATE || req->changes[i].has_move);
 		r->uuid = uuid_of(200 + (unsigned)(i % 50));
 		r->lost = req->changes[i].blind;
-		r->failed = i % 8 == 6;
+		r->failed = i % 8 == 6 || req->changes[i].refused != NULL;
+		if (req->changes[i].refused != NULL) {
+			r->err = *req->changes[i].refused;
+			continue;
+		}
 		if (r->failed) {
 			(void)err_set_path(&r->err, RC_PROTO, "email1", "Die E-Mail-Adresse ist ung\xc3\xbcltig.");
 			(void)snprintf(r->err.code, sizeof(r->err.code), "CON-0100");
@@ -433,6 +442,127 @@ engine_copy(struct engine_session *s, struct arena *a, const struct uuid *folder
 	note("copy");
 	transferred(item, n);
 	return fails("copy", e);
+}
+
+/* ---- permissions ---- */
+
+static void
+fake_permissions(struct arena *a, struct permissions_answer *out)
+{
+	struct permission *p = arena_array(a, struct permission, 3);
+
+	memset(out, 0, sizeof(*out));
+	if (p == NULL)
+		return;
+	p[0] = (struct permission){ .entity = 3, .type = "user", .name = "Anton Anders", .bits = 403710016 };
+	p[1] = (struct permission){ .entity = 0, .group = true, .type = "group", .name = "All users", .bits = 2113794 };
+	p[2] = (struct permission){ .entity = 12, .type = "guest", .name = "g@example.org", .bits = 129 };
+	out->entries = p;
+	out->n = 3;
+	out->own = 4227332;
+	(void)snprintf(out->rev, sizeof(out->rev), "00112233445566aa");
+}
+
+enum rc
+engine_permissions_get(struct engine_session *s, struct arena *a, const struct uuid *folder, struct permissions_answer *out, struct err *e)
+{
+	(void)s;
+	(void)folder;
+	note("permissions;");
+	fake_permissions(a, out);
+	return fails("permissions", e);
+}
+
+enum rc
+engine_permissions_set(struct engine_session *s, struct arena *a, struct permissions_request *req, struct permissions_answer *out, struct err *e)
+{
+	enum rc rc = fails("permit", e);
+
+	(void)s;
+	note("permit %s", req->rev);
+	for (size_t i = 0; i < req->n; i++)
+		note(" %s%lld%s%s=%lld", req->changes[i].group ? "g" : "", (long long)req->changes[i].entity, req->changes[i].name != NULL ? req->changes[i].name : "",
+		    req->changes[i].remove ? "-" : "", (long long)req->changes[i].bits);
+	note(";");
+	fake_permissions(a, out);
+	out->applied = true;
+	if (rc == RC_FORBIDDEN && e != NULL)
+		e->right = "administer";
+	return rc;
+}
+
+enum rc
+engine_photo(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *contact, struct buf *out,
+    const char **type, struct err *e)
+{
+	char f[UUID_TEXT], c[UUID_TEXT];
+
+	(void)s;
+	(void)a;
+	uuid_format(folder, f);
+	uuid_format(contact, c);
+	note("photo %s %s;", f, c);
+	buf_add(out, "\xff\xd8\xff\0picture", 11);
+	*type = "image/jpeg";
+	return fails("photo", e);
+}
+
+/* ---- attachments ---- */
+
+static void
+note_attachment(const char *what, const struct attachment_ref *ref)
+{
+	char f[UUID_TEXT], o[UUID_TEXT], id[UUID_TEXT];
+
+	uuid_format(&ref->folder, f);
+	uuid_format(&ref->object, o);
+	uuid_format(&ref->attachment, id);
+	note("%s %.4s %.4s %.4s;", what, f, o, id);
+}
+
+enum rc
+engine_attachments(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attachment **out, size_t *n, struct err *e)
+{
+	(void)s;
+	note_attachment("attachments", ref);
+	*out = arena_array(a, struct engine_attachment, 2);
+	(*out)[0] = (struct engine_attachment){ .id = uuid_of(1), .name = "a \"b\".txt", .type = "text/plain", .size = 3, .created = 5 };
+	(*out)[1] = (struct engine_attachment){ .id = uuid_of(2), .name = "\xc3\xbc", .type = "", .size = 0, .created = 6 };
+	*n = 2;
+	return fails("attachments", e);
+}
+
+enum rc
+engine_attachment_get(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct buf *out, const char **type, struct err *e)
+{
+	(void)s;
+	(void)a;
+	note_attachment("get", ref);
+	buf_add(out, fake.octets, strlen(fake.octets));
+	*type = fake.type;
+	return fails("attachment_get", e);
+}
+
+enum rc
+engine_attachment_add(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, const char *name, const char *type,
+    const void *p, size_t n, struct engine_attached *out, struct err *e)
+{
+	(void)s;
+	(void)a;
+	note_attachment("add", ref);
+	note("%s %s %zu %.*s;", name, type, n, (int)n, n > 0 ? (const char *)p : "");
+	*out = (struct engine_attached){ .id = uuid_of(3), .count = 4, .newest = 7 };
+	return fails("attachment_add", e);
+}
+
+enum rc
+engine_attachment_delete(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attached *out, struct err *e)
+{
+	(void)s;
+	(void)a;
+	note_attachment("delete", ref);
+	*out = (struct engine_attached){ .count = 0 };
+	return fails("attachment_delete", e);
 }
 
 /* ---- ping ---- */

@@ -17,6 +17,7 @@ struct fake {
 	size_t items;            /* objects in an answer to a sync */
 	bool more, no_own;
 	struct device_config config;
+	const char *octets, *type; /* of an attachment */
 	/* ping: the watch sees a change from this look on; 0 = never */
 	unsigned changed_at_look, looks;
 	msec_t spent_ms;         /* a look takes this long */

@@ -124,7 +124,7 @@ START_TEST(all_fields)
 	o = json_array_get(created, 0);
 	for (size_t i = 0; i < model_content(fake.ct)->n_fields; i++) {
 		const struct field *f = &model_content(fake.ct)->fields[i];
-		bool inside = (f->flags & FF_NODELIVER) != 0 || (fake.ct == CT_FOLDER && strcmp(f->name, "folder_id") == 0);
+		bool inside = (f->flags & (FF_NODELIVER | FF_APART)) != 0 || (fake.ct == CT_FOLDER && strcmp(f->name, "folder_id") == 0);
 
 		ck_assert_msg((json_object_get(o, f->name) != NULL) == !inside, "%s", f->name);
 		ck_assert_msg((json_object_get(json_array_get(modified, 1), f->name) != NULL) == !inside, "%s", f->name);
@@ -232,6 +232,96 @@ START_TEST(mail_octets)
 }
 END_TEST
 
+START_TEST(permissions)
+{
+	static const char entries[] = "\"rev\":\"00112233445566aa\",\"own\":{\"level\":\"Publishing Editor\",\"rights\":{\"folder\":\"subfolders\",\"read\":\"all\","
+	    "\"write\":\"all\",\"delete\":\"all\",\"administer\":false}},\"entries\":[{\"entity\":3,\"group\":false,\"type\":\"user\",\"name\":\"Anton Anders\",\"level\":\"Owner\",";
+	struct reply rep;
+
+	post("/getPermissions", "{\"folder\":\"" U1 "\"}", &rep);
+	ck_assert_int_eq(rep.status, 200);
+	ck_assert_ptr_null(schema_check("getPermissions", rep.body, rep.body_len));
+	ck_assert_ptr_nonnull(strstr(rep.body, entries));
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"type\":\"guest\",\"name\":\"g@example.org\",\"level\":\"Custom\",\"rights\":{\"folder\":\"see\",\"read\":\"own\",\"write\":\"none\""));
+	reply_fini(&rep);
+	fake.log[0] = '\0';
+	post("/setPermissions", "{\"folder\":\"" U1 "\",\"rev\":\"" R1 "\",\"set\":[{\"entity\":0,\"group\":true,\"level\":\"author\"},{\"name\":\"berta\",\"rights\":{\"folder\":\"create\","
+	    "\"read\":\"own\",\"write\":\"all\",\"delete\":\"none\",\"administer\":true}}],\"remove\":[{\"entity\":5}]}", &rep);
+	ck_assert_str_eq(fake.log, "permit " R1 " g0=2113794 0berta=268468354 5-=0;");
+	ck_assert_ptr_null(schema_check("setPermissions", rep.body, rep.body_len));
+	ck_assert_ptr_nonnull(strstr(rep.body, "{\"applied\":true,\"rev\""));
+	reply_fini(&rep);
+	fake.fail_in = "permit";
+	(void)err_set(&fake.err, RC_FORBIDDEN, "No right");
+	post("/setPermissions", "{\"folder\":\"" U1 "\",\"rev\":\"" R1 "\",\"remove\":[{\"entity\":5}]}", &rep);
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"right\":\"administer\""));
+	check_error("right", "setPermissions", &rep, 403, 4, "forbidden", "");
+}
+END_TEST
+
+START_TEST(photo_octets)
+{
+	struct reply rep;
+
+	post("/getPhoto", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}", &rep);
+	ck_assert_int_eq(rep.status, 200);
+	ck_assert_str_eq(rep.content_type, "image/jpeg");
+	ck_assert_uint_eq(rep.body_len, 11);
+	ck_assert_str_eq(fake.log, "photo " U1 " " U2 ";");
+	reply_fini(&rep);
+	fake.fail_in = "photo";
+	(void)err_set(&fake.err, RC_NOTFOUND, "this contact has no picture");
+	post("/getPhoto", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}", &rep);
+	check_error("none", "getPhoto", &rep, 404, 5, "not-found", "");
+}
+END_TEST
+
+#define ATTACHMENT "\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\""
+START_TEST(attachments)
+{
+	struct reply rep;
+
+	post("/getAttachments", "{" ATTACHMENT "}", &rep);
+	ck_assert_ptr_null(schema_check("getAttachments", rep.body, rep.body_len));
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"filename\":\"a \\\"b\\\".txt\",\"contentType\":\"text/plain\",\"size\":3,\"created\":5"));
+	reply_fini(&rep);
+	post("/addAttachment", "{" ATTACHMENT ",\"filename\":\"\xc3\xa4.txt\",\"contentType\":\"text/plain\",\"data\":\"QUJD\"}", &rep);
+	ck_assert_ptr_null(schema_check("addAttachment", rep.body, rep.body_len));
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"number_of_attachments\":4,\"lastModifiedOfNewestAttachmentUTC\":7"));
+	ck_assert_ptr_nonnull(strstr(fake.log, "\xc3\xa4.txt text/plain 3 ABC;"));
+	reply_fini(&rep);
+	post("/addAttachment", "{" ATTACHMENT ",\"filename\":\"empty\",\"data\":\"\"}", &rep);
+	ck_assert_ptr_null(schema_check("addAttachment", rep.body, rep.body_len));
+	ck_assert_ptr_nonnull(strstr(fake.log, "empty  0 ;"));
+	reply_fini(&rep);
+	post("/deleteAttachment", "{" ATTACHMENT ",\"id\":\"" U1 "\"}", &rep);
+	ck_assert_ptr_null(schema_check("deleteAttachment", rep.body, rep.body_len));
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"lastModifiedOfNewestAttachmentUTC\":null"));
+	reply_fini(&rep);
+}
+END_TEST
+
+/* What OX calls the type of an attachment becomes a header only where it is one. */
+START_TEST(attachment_octets)
+{
+	static const struct { const char *octets, *type, *header; } t[] = {
+		{ "%PDF", "application/pdf", "application/pdf" }, { "x", "", "application/octet-stream" },
+		{ "", "text/x\r\nSet-Cookie: a=b", "application/octet-stream" },
+	};
+	struct reply rep;
+
+	for (size_t i = 0; i < 3; i++) {
+		fake.octets = t[i].octets;
+		fake.type = t[i].type;
+		post("/getAttachment", "{" ATTACHMENT ",\"id\":\"" U1 "\"}", &rep);
+		ck_assert_int_eq(rep.status, 200);
+		ck_assert_str_eq(rep.own_type, t[i].header);
+		ck_assert_uint_eq(rep.body_len, strlen(t[i].octets));
+		reply_fini(&rep);
+	}
+}
+END_TEST
+
 /* an error from each engine call leaves nothing open (the fixture looks) and is answered */
 START_TEST(failing_calls)
 {
@@ -257,7 +347,7 @@ END_TEST
 /* no field may be named like a member of the envelope, or one of them could not be said */
 START_TEST(no_field_hides_a_member)
 {
-	static const char *const members[] = { "uuid", "objectType", "rev", "clientId", "own", "parent", "again", "blind", "folder", "raw" };
+	static const char *const members[] = { "uuid", "objectType", "rev", "clientId", "own", "parent", "again", "blind", "folder", "raw", "owner", "displayName" };
 
 	for (int ct = 0; ct < CT_COUNT; ct++)
 		for (size_t i = 0; i < ARRAY_LEN(members); i++)
@@ -278,6 +368,10 @@ suite_answers(void)
 	tcase_add_test(t, reconcile_has_no_syncid_before_its_end);
 	tcase_add_test(t, cookies);
 	tcase_add_test(t, mail_octets);
+	tcase_add_test(t, permissions);
+	tcase_add_test(t, photo_octets);
+	tcase_add_test(t, attachments);
+	tcase_add_test(t, attachment_octets);
 	tcase_add_test(t, failing_calls);
 	tcase_add_test(t, no_field_hides_a_member);
 	suite_add_tcase(s, t);

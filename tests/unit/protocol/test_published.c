@@ -101,6 +101,10 @@ schema_envelope(struct buf *b, const struct content_type *t, enum shape shape)
 		schema_member(b, "folder", REF("uuid"));
 	if (t->ct == CT_FOLDER)
 		schema_member(b, "parent", REF("folder"));
+	if (t->ct == CT_FOLDER && (shape == WHOLE || shape == MODIFIED)) {
+		schema_member(b, "owner", REF("owner"));
+		schema_member(b, "displayName", "{\"type\": \"string\"}");
+	}
 }
 
 static void
@@ -116,6 +120,8 @@ schema_object(struct buf *b, const struct content_type *t, enum shape shape)
 	for (size_t i = 0; i < t->n_fields; i++) {
 		const struct field *f = &t->fields[i];
 
+		if ((shape == WHOLE || shape == MODIFIED) && (f->flags & FF_APART) != 0)
+			continue;
 		if (!delivered(t, f) || ((shape == CREATE || shape == CHANGE) && (f->flags & FF_READONLY) != 0) || (shape == CHANGE && (f->flags & FF_ONCE) != 0))
 			continue;
 		schema_type(b, f, shape);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Bad requests, one row each: the status, the code and the JSON path that the client is told; nothing reaches the engine. */
+/*
+ * Bad requests, one row each: the status, the code and the JSON path that the client is told; nothing reaches the engine.  A change that is wrong
+ * but says which object it is about reaches the engine as refused.
+ */
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/schema.h"
 #include "helpers.h"
 
 struct bad {
@@ -12,6 +16,8 @@ struct bad {
 };
 
 #define UP "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,"
+#define PERMIT "{\"folder\":\"" U1 "\",\"rev\":\"" R1 "\","
+#define NEW "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"filename\":"
 static const struct bad rows[] = {
 	/* the body */
 	{ "/ping", "", "bad-request", "" },
@@ -69,41 +75,16 @@ static const struct bad rows[] = {
 	{ "/syncUpdate", UP "\"created\":[7]}", "bad-request", "created[0]" },
 	{ "/syncUpdate", UP "\"created\":[{\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"a b\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\"}]}", "bad-request", "created[0]" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re." U1 ".a b\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re." U1 "\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re." U1 ".\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"re.c1\",\"first_name\":\"a\"}]}", "bad-request", "created[0].clientId" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"again\":1}]}", "bad-request", "created[0].again" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"rev\":\"" R1 "\"}]}", "bad-request", "created[0].rev" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"folder\":\"" U1 "\"}]}", "bad-request", "created[0].folder" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"parent\":\"" U1 "\"}]}", "bad-request", "created[0].parent" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"raw\":\"QUJD\"}]}", "bad-request", "created[0].raw" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"objectType\":\"task\"}]}", "bad-request", "created[0].objectType" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"nonsense\":\"a\"}]}", "bad-request", "created[0].nonsense" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"last_modified\":1}]}", "bad-request", "created[0].last_modified" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"id\":\"1\"}]}", "bad-request", "created[0].id" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\"},{\"clientId\":\"c2\",\"first_name\":7}]}", "bad-request", "created[1].first_name" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":[\"a\"]}]}", "bad-request", "created[0].first_name" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"birthday\":\"x\"}]}", "bad-request", "created[0].birthday" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\\u0001\"}]}", "bad-request", "created[0].first_name" },
-	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"distribution_list\":\"x\"}]}", "bad-request", "created[0].distribution_list" },
 	{ "/syncUpdate", UP "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\"},{\"clientId\":\"c1\",\"first_name\":\"b\"}]}", "bad-request", "created[1]" },
 	{ "/syncUpdate", UP "\"modified\":[{\"first_name\":\"a\"}]}", "bad-request", "modified[0].uuid" },
-	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\"}]}", "bad-request", "modified[0]" },
-	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"uid\":\"x\"}]}", "bad-request", "modified[0].uid" },
-	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"again\":true}]}", "bad-request", "modified[0].again" },
-	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"rev\":\"1\"}]}", "bad-request", "modified[0].rev" },
-	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"blind\":true}]}", "bad-request", "modified[0].blind" },
-	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"blind\":[\"first_name\",\"x\"]}]}", "bad-request", "modified[0].blind[1]" },
-	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"blind\":[\"folder_id\"]}]}", "bad-request", "modified[0].blind[0]" },
-	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"folder\":null}]}", "bad-request", "modified[0].folder" },
 	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\"}],\"deleted\":[{\"uuid\":\"" U1 "\"}]}", "bad-request", "deleted[0]" },
 	{ "/syncUpdate", UP "\"deleted\":[\"" U1 "\"]}", "bad-request", "deleted[0]" },
 	{ "/syncUpdate", UP "\"deleted\":[{}]}", "bad-request", "deleted[0]" },
 	{ "/syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U1 "\",\"clientId\":\"c\"}]}", "bad-request", "deleted[0]" },
-	{ "/syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U1 "\",\"first_name\":\"c\"}]}", "bad-request", "deleted[0].first_name" },
-	{ "/syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U1 "\",\"blind\":[\"first_name\"]}]}", "bad-request", "deleted[0].blind" },
 	/* reconcile */
 	{ "/reconcile", "{}", "bad-request", "pairs" },
 	{ "/reconcile", "{\"pairs\":[[\"" U1 "\"]]}", "bad-request", "pairs[0]" },
@@ -137,10 +118,41 @@ static const struct bad rows[] = {
 	{ "/moveItems", "{\"folder\":\"" U1 "\",\"to\":\"" U1 "\",\"items\":[{\"uuid\":\"" U1 "\",\"clientId\":\"a\"}]}", "bad-request", "items[0].clientId" },
 	{ "/copyItems", "{\"folder\":\"" U1 "\",\"to\":\"" U1 "\",\"items\":[{\"uuid\":\"" U1 "\"}]}", "bad-request", "items[0].clientId" },
 	{ "/copyItems", "{\"folder\":\"" U1 "\",\"to\":\"" U1 "\",\"items\":[{\"uuid\":\"" U1 "\",\"clientId\":\"a\"},{\"uuid\":\"" U1 "\",\"clientId\":\"a\"}]}", "bad-request", "items[1]" },
-	{ "/syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"raw\":\"eA==\"}]}", "bad-request", "modified[0].raw" },
 	/* getMail */
 	{ "/getMail", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
 	{ "/getMail", "{\"folder\":null,\"uuid\":\"" U1 "\"}", "bad-request", "folder" },
+	/* permissions */
+	{ "/getPermissions", "{\"folder\":null}", "bad-request", "folder" },
+	{ "/setPermissions", "{\"folder\":\"" U1 "\",\"set\":[]}", "bad-request", "rev" },
+	{ "/setPermissions", PERMIT "\"set\":[],\"remove\":[]}", "bad-request", "" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4}]}", "bad-request", "set[0]" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"level\":\"Author\"}]}", "bad-request", "set[0]" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"name\":\"b\",\"level\":\"Author\"}]}", "bad-request", "set[0]" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"level\":\"Custom\"}]}", "bad-request", "set[0].level" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"level\":\"Author\",\"rights\":{}}]}", "bad-request", "set[0]" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"rights\":{\"folder\":\"see\"}}]}", "bad-request", "set[0].rights.read" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":4,\"rights\":{\"folder\":\"see\",\"read\":\"some\",\"write\":\"own\",\"delete\":\"own\",\"administer\":false}}]}",
+	    "bad-request", "set[0].rights.read" },
+	{ "/setPermissions", PERMIT "\"set\":[{\"entity\":-1,\"level\":\"Author\"}]}", "bad-request", "set[0].entity" },
+	{ "/setPermissions", PERMIT "\"remove\":[{\"entity\":4,\"level\":\"Author\"}]}", "bad-request", "remove[0].level" },
+	/* pictures */
+	{ "/getPhoto", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
+	{ "/getPhoto", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"size\":1}", "bad-request", "size" },
+	/* attachments */
+	{ "/getAttachments", "{\"folder\":\"" U1 "\"}", "bad-request", "uuid" },
+	{ "/getAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\"}", "bad-request", "id" },
+	{ "/getAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"id\":7}", "bad-request", "id" },
+	{ "/addAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"a/b\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"a\\nb\",\"data\":\"QUJD\"}", "bad-request", "filename" },
+	{ "/addAttachment", NEW "\"a\"}", "bad-request", "data" },
+	{ "/addAttachment", NEW "\"a\",\"data\":7}", "bad-request", "data" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJ\"}", "bad-request", "data" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"contentType\":\"text\"}", "bad-request", "contentType" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"contentType\":\"text/plain; charset=x\"}", "bad-request", "contentType" },
+	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"id\":\"" U1 "\"}", "bad-request", "id" },
+	{ "/deleteAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\"}", "bad-request", "id" },
 };
 
 START_TEST(bad_request)
@@ -153,7 +165,7 @@ START_TEST(bad_request)
 	(void)snprintf(what, sizeof(what), "%s %s", b->path, b->body);
 	post(b->path, b->body, &rep);
 	check_error(what, b->path + 1, &rep, 400, limit ? 11 : 2, b->code, b->where);
-	ck_assert_msg(strstr(fake.log, "sync") == NULL && strstr(fake.log, "login") == NULL && strstr(fake.log, "watch") == NULL, "%s reached the engine", what);
+	ck_assert_msg(strstr(fake.log, "sync") == NULL && strstr(fake.log, "login") == NULL && strstr(fake.log, "watch") == NULL && strstr(fake.log, "permi") == NULL, "%s reached the engine", what);
 }
 END_TEST
 
@@ -163,6 +175,37 @@ struct typed_row {
 	const char *changes, *where;
 };
 static const struct typed_row typed[] = {
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\"}]", "created[0]" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"again\":1}]", "created[0].again" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"rev\":\"" R1 "\"}]", "created[0].rev" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"folder\":\"" U1 "\"}]", "created[0].folder" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"parent\":\"" U1 "\"}]", "created[0].parent" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"raw\":\"QUJD\"}]", "created[0].raw" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\",\"objectType\":\"task\"}]", "created[0].objectType" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"nonsense\":\"a\"}]", "created[0].nonsense" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"last_modified\":1}]", "created[0].last_modified" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"id\":\"1\"}]", "created[0].id" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\"},{\"clientId\":\"c2\",\"first_name\":7}]", "created[1].first_name" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":[\"a\"]}]", "created[0].first_name" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"birthday\":\"x\"}]", "created[0].birthday" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"first_name\":\"a\\u0001\"}]", "created[0].first_name" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"distribution_list\":\"x\"}]", "created[0].distribution_list" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\"}]", "modified[0]" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"uid\":\"x\"}]", "modified[0].uid" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"again\":true}]", "modified[0].again" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"rev\":\"1\"}]", "modified[0].rev" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"blind\":true}]", "modified[0].blind" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"blind\":[\"first_name\",\"x\"]}]", "modified[0].blind[1]" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"blind\":[\"folder_id\"]}]", "modified[0].blind[0]" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"first_name\":\"a\",\"folder\":null}]", "modified[0].folder" },
+	{ CT_CONTACT, false, "\"deleted\":[{\"uuid\":\"" U1 "\",\"first_name\":\"c\"}]", "deleted[0].first_name" },
+	{ CT_CONTACT, false, "\"deleted\":[{\"uuid\":\"" U1 "\",\"blind\":[\"first_name\"]}]", "deleted[0].blind" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image1\":\"no base64\"}]", "created[0].image1" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image1\":\"aGVsbG8=\"}]", "created[0].image1" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image_last_modified\":1}]", "created[0].image_last_modified" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"birthday\":3600000}]", "created[0].birthday" },
+	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"display_name\":\"a\",\"file_as\":\"b\"}]", "created[0].file_as" },
+	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"display_name\":\"a\",\"file_as\":null}]", "modified[0].file_as" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"flags\":32}]", "created[0].raw" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"****\"}]", "created[0].raw" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"\"}]", "created[0].raw" },
@@ -173,25 +216,101 @@ static const struct typed_row typed[] = {
 	{ CT_CONTACT, true, "\"created\":[{\"clientId\":\"c1\",\"title\":\"x\",\"folder_id\":\"1\"}]", "created[0].folder_id" },
 	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"folder\":\"" U1 "\"}]", "modified[0].folder" },
 	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"own_rights\":1}]", "modified[0].own_rights" },
+	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"type\":2}]", "modified[0].type" },
+	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"module\":\"tasks\"}]", "modified[0].module" },
+	{ CT_CONTACT, true, "\"modified\":[{\"uuid\":\"" U1 "\",\"permissions\":[]}]", "modified[0].permissions" },
 };
 
-START_TEST(bad_change_of_type)
+/* A change that names its object is refused alone: the request is carried out, and the result of this change is the error. */
+START_TEST(bad_change)
 {
 	const struct typed_row *t = &typed[_i];
+	const json_t *result, *details;
 	struct reply rep;
 	char body[600];
+	json_t *j;
 
 	fake.ct = t->ct;
 	(void)snprintf(body, sizeof(body), "{%s%s\"syncid\":\"" S1 "\",\"request\":3,%s}", t->hierarchy ? "" : "\"folder\":\"" U2 "\"", t->hierarchy ? "" : ",", t->changes);
 	post("/syncUpdate", body, &rep);
-	check_error(body, "syncUpdate", &rep, 400, 2, "bad-request", t->where);
-	ck_assert_ptr_null(strstr(fake.log, "sync"));
+	ck_assert_msg(rep.status == 200, "%s: %.1000s", body, rep.body);
+	ck_assert_ptr_null(schema_check("syncUpdate", rep.body, rep.body_len));
+	j = answer_json(&rep);
+	result = json_object_get(json_object_get(j, "data"), "results");
+	result = json_array_get(result, json_array_size(result) - 1);
+	ck_assert_str_eq(json_string_value(json_object_get(result, "status")), "error");
+	details = json_object_get(json_object_get(result, "error"), "details");
+	ck_assert_msg(strcmp(json_string_value(json_object_get(details, "path")), t->where) == 0, "%s: %.1000s", body, json_string_value(json_object_get(details, "path")));
+	ck_assert_ptr_nonnull(strstr(fake.log, " refused"));
+	json_decref(j);
+	reply_fini(&rep);
 }
 END_TEST
 
+/* which field it is, how long its value is and may be, in words for who typed it; what is good in the same request goes on */
+START_TEST(too_long_is_said_plainly)
+{
+	static const char *const whys[] = { "Last name has 129 characters, 128 are possible: shorten it.", "First name has the wrong type: a string or null is expected." };
+	const json_t *results, *x, *d;
+	char body[700], name[140];
+	struct reply rep;
+	json_t *j;
+
+	memset(name, 'x', sizeof(name));
+	(void)snprintf(body, sizeof(body), "%s\"created\":[{\"clientId\":\"c1\",\"last_name\":\"%.129s\"},{\"clientId\":\"c2\",\"last_name\":\"%.128s\"}],\"modified\":[{\"first_name\":1,\"uuid\":\"" U1 "\"}]}",
+	    UP, name, name);
+	post("/syncUpdate", body, &rep);
+	j = answer_json(&rep);
+	results = json_object_get(json_object_get(j, "data"), "results");
+	ck_assert_uint_eq(json_array_size(results), 3);
+	for (size_t i = 0; i < 2; i++) {
+		x = json_object_get(json_array_get(results, i * 2), "error");
+		ck_assert_str_eq(json_string_value(json_object_get(x, "message")), whys[i]);
+		d = json_object_get(x, "details");
+		ck_assert_str_eq(json_string_value(json_object_get(d, "path")), i == 0 ? "created[0].last_name" : "modified[0].first_name");
+		ck_assert_str_eq(json_string_value(json_object_get(d, "field")), i == 0 ? "last_name" : "first_name");
+		ck_assert_str_eq(json_string_value(json_object_get(d, "label")), i == 0 ? "Last name" : "First name");
+		ck_assert_int_eq(json_integer_value(json_object_get(d, "length")), i == 0 ? 129 : 0);
+		ck_assert_int_eq(json_integer_value(json_object_get(d, "maxLength")), i == 0 ? 128 : 0);
+	}
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(results, 1), "status")), "gone"); /* the fake's second answer */
+	json_decref(j);
+	reply_fini(&rep);
+}
+END_TEST
+
+/* of two mails of which one is wrong, the other keeps its octets */
+START_TEST(octets_of_the_others_stay)
+{
+	struct reply rep;
+
+	fake.ct = CT_MAIL;
+	post("/syncUpdate", UP "\"created\":[{\"clientId\":\"a\",\"raw\":\"QUFB\"},{\"clientId\":\"b\",\"raw\":\"QkJC\",\"flags\":\"x\"},{\"clientId\":\"c\",\"raw\":\"Q0ND\"}]}", &rep);
+	ck_assert_int_eq(rep.status, 200);
+	reply_fini(&rep);
+	ck_assert_msg(strstr(fake.log, "create cid=a raw=AAA create cid=b refused create cid=c raw=CCC") != NULL, "%s", fake.log);
+}
+END_TEST
+
+/* the first result of REP is the error MESSAGE about a length */
+static void
+check_refused(struct reply *rep, const char *message, int length, int max)
+{
+	json_t *j = answer_json(rep);
+	const json_t *x = json_object_get(json_array_get(json_object_get(json_object_get(j, "data"), "results"), 0), "error"), *d = json_object_get(x, "details");
+
+	ck_assert_msg(x != NULL, "%s", rep->body);
+	ck_assert_str_eq(json_string_value(json_object_get(x, "code")), "limit");
+	ck_assert_str_eq(json_string_value(json_object_get(x, "message")), message);
+	ck_assert_int_eq(json_integer_value(json_object_get(d, "length")), length);
+	ck_assert_int_eq(json_integer_value(json_object_get(d, "maxLength")), max);
+	json_decref(j);
+	reply_fini(rep);
+}
+
 START_TEST(limits)
 {
-	struct usmjson_options o = { .max_objects = 2, .max_pairs = 1, .max_ping_folders = 1, .max_string_bytes = 40, .max_mail_bytes = 6, .max_body_bytes = 500, .max_values = 40 };
+	struct usmjson_options o = { .max_objects = 2, .max_pairs = 1, .max_ping_folders = 1, .max_string_bytes = 40, .max_mail_bytes = 6, .max_attachment_bytes = 6, .max_body_bytes = 500, .max_values = 40 };
 	struct reply rep;
 	struct err e;
 	char big[600];
@@ -205,10 +324,17 @@ START_TEST(limits)
 	post("/ping", "{\"heartbeat\":9,\"folders\":[{\"syncid\":\"" S1 "\"},{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\"}]}", &rep);
 	check_error("folders", "ping", &rep, 400, 11, "limit", "folders");
 	post("/syncUpdate", "{\"folder\":\"" U1 "\"," "\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"a\",\"note\":\"12345678901234567890123456789012345678901\"}]}", &rep);
-	check_error("string", "syncUpdate", &rep, 400, 11, "limit", "created[0].note");
+	check_error("string", "syncUpdate", &rep, 400, 11, "limit", "created[0].note"); /* no longer than any may be: not even parsed */
 	fake.ct = CT_MAIL;
 	post("/syncUpdate", "{\"folder\":\"" U1 "\"," "\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"a\",\"raw\":\"QUJDREVGR0hJ\"}]}", &rep);
-	check_error("mail", "syncUpdate", &rep, 400, 11, "limit", "created[0].raw");
+	check_refused(&rep, "The mail has 9 bytes, 6 are possible. Nothing was changed; stay within the limits in serverInfo and usm-json(7).", 9, 6);
+	usmjson_free(&proto);
+	o.max_mail_bytes = 60;
+	ck_assert_int_eq(usmjson_new(fake_engine(), &o, &proto, &e), RC_OK);
+	fake.ct = CT_CONTACT;
+	post("/syncUpdate", "{\"folder\":\"" U1 "\"," "\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"a\",\"note\":\"12345678901234567890123456789012345678901\"}]}", &rep);
+	check_refused(&rep, "Comment has 41 bytes, 40 are possible.", 41, 40);
+	fake.log[0] = '\0';
 	post("/getConfig", "{\"a\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1]}", &rep);
 	check_error("values", "getConfig", &rep, 400, 11, "limit", "");
 	memset(big, ' ', sizeof(big) - 1);
@@ -315,7 +441,9 @@ suite_requests(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, bad_request, 0, (int)ARRAY_LEN(rows));
-	tcase_add_loop_test(t, bad_change_of_type, 0, (int)ARRAY_LEN(typed));
+	tcase_add_loop_test(t, bad_change, 0, (int)ARRAY_LEN(typed));
+	tcase_add_test(t, too_long_is_said_plainly);
+	tcase_add_test(t, octets_of_the_others_stay);
 	tcase_add_test(t, limits);
 	tcase_add_test(t, wrong_requests);
 	tcase_add_test(t, long_member_name);
