@@ -218,7 +218,11 @@ ox_folders(struct ox_session *s, struct arena *a, struct object ***out, size_t *
 		set(o, "title", sim_json(FK_TEXT, f->title));
 		set(o, "module", json_string(model_content(f->ct)->ox_module));
 		set(o, "last_modified_utc", json_integer(f->lm));
-		set(o, "own_rights", json_integer(f->owner == s->u ? 403710016 : f->readonly ? 257 : 227332));
+		set(o, "type", json_integer(f->ct == CT_MAIL ? 7 : f->owner == s->u ? OX_TYPE_PRIVATE : OX_TYPE_SHARED));
+		set(o, "created_by", json_integer(3 + f->owner));
+		if (f->standard)
+			set(o, "standard_folder", json_true());
+		set(o, "own_rights", json_integer(f->owner == s->u ? 403710016 : f->readonly ? 257 : 4227330)); /* owner, reviewer, editor */
 	}
 	if (rc == RC_OK)
 		rc = way_back(e);
@@ -435,6 +439,26 @@ ox_get_any(struct ox_session *s, struct arena *a, enum content ct, const char *f
 		return rc;
 	}
 	return *out != NULL ? RC_OK : err_set(e, RC_NOTFOUND, "no such object");
+}
+
+enum rc
+ox_photo(struct ox_session *s, const char *folder, int64_t id, struct buf *out, struct err *e)
+{
+	(void)s;
+	(void)folder;
+	(void)id;
+	(void)out;
+	return err_set(e, RC_NOTFOUND, "not simulated");
+}
+
+enum rc
+ox_principal_name(struct ox_session *s, struct arena *a, int64_t id, bool group, char **name, struct err *e)
+{
+	enum rc rc = way_there(e);
+
+	(void)s;
+	*name = arena_printf(a, "%s %lld", group ? "group" : "user", (long long)id);
+	return rc == RC_OK ? way_back(e) : rc;
 }
 
 /* ---- writing ---- */

@@ -480,6 +480,22 @@ store_folder_drop(struct store_conn *c, int64_t folder, struct err *e)
 	return RC_OK;
 }
 
+enum rc
+store_folder_relist(struct store_conn *c, int64_t folder, struct err *e)
+{
+	enum rc rc = store_step(c, e);
+	size_t i = folder_at(folder);
+
+	if (rc == RC_OK && i < tab_of(T_FOLDER)->n) {
+		struct rec *r = rec_edit(DB, T_FOLDER, i);
+
+		r->u.folder.listed_at = 0;
+		r->u.folder.fence++;
+		rec_put(DB, T_FOLDER, i, r);
+	}
+	return rc;
+}
+
 /* What is older than TOMBSTONE_MS and settled in every cursor goes; marks of time are kept by tombstone here, not by folder. */
 enum rc
 store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *e)
