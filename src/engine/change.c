@@ -645,6 +645,9 @@ one_change(struct op *op, size_t i, struct err *e)
 		if (again)
 			w.res->status = ST_RETRY;
 	}
+	/* a mail that was found carries no name of ours: the client may have got it as somebody's, so it goes whole, with its name */
+	if (rc == RC_OK && op->t.ct == CT_MAIL && cc->op == OP_CREATE && w.p.map && w.res->status == ST_OK && w.row != NULL)
+		rc = forced_add(op, w.row->id, SYNC_PUT);
 refused:
 	buf_fini(&w.raw);
 	if (rc == RC_OK)
