@@ -52,18 +52,10 @@ content_id(struct arena *a, const json_t *part)
 {
 	const char *s = json_string_value(json_object_get(part, "cid"));
 	size_t n = s != NULL ? strlen(s) : 0;
-	char *copy;
 
 	if (n == 0)
 		return NULL;
-	if (n > 2 && s[0] == '<' && s[n - 1] == '>') {
-		s++;
-		n -= 2;
-	}
-	copy = arena_alloc(a, n + 1);
-	if (copy != NULL)
-		memcpy(copy, s, n);
-	return copy;
+	return n > 2 && s[0] == '<' && s[n - 1] == '>' ? arena_printf(a, "%.*s", (int)(n - 2), s + 1) : arena_strdup(a, s);
 }
 
 static void

@@ -51,9 +51,10 @@ static enum rc
 call_until_known(struct client *c, const json_t *body, json_t **data, struct err *e)
 {
 	int64_t until = now_mono_us() + (int64_t)PATIENCE_S * 1000000;
-	enum rc rc;
 
 	for (;;) {
+		enum rc rc;
+
 		*data = NULL;
 		memset(e, 0, sizeof(*e));
 		rc = net_call(c->net, "sendMail", body, 300, data, e);

@@ -43,7 +43,7 @@ look_of(struct work *w, struct look *l, struct err *e)
 }
 
 static enum rc
-color(struct work *w, int64_t uid, const struct look *l, struct err *e)
+set_color(struct work *w, int64_t uid, const struct look *l, struct err *e)
 {
 	unsigned i = (unsigned)model_field(model_content(CT_MAIL), "color_label");
 	struct object *o;
@@ -83,7 +83,7 @@ store_version(struct work *w, const char *key, struct mail_op *o, struct err *e)
 	if (rc == RC_OK) {
 		o->mail = uid;
 		rc = mail_op_put(op, key, o, MAIL_OP_DONE, e);
-		if (rc == RC_OK && color(w, uid, &look, &why) != RC_OK)
+		if (rc == RC_OK && set_color(w, uid, &look, &why) != RC_OK)
 			log_warn("draft-color", "%s", why.text);
 		return rc;
 	}

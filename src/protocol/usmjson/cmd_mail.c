@@ -380,9 +380,9 @@ transfer(struct call *c, bool copy)
 		[TO] = { "to", RD_UUID, RD_REQUIRED, 0, 0 },
 		[ITEMS] = { "items", RD_ARRAY, RD_REQUIRED, 1, INT32_MAX },
 	};
-	struct transfer_item *item;
+	struct transfer_item *item = NULL;
 	struct uuid folder, to;
-	size_t n;
+	size_t n = 0;
 	json_t *v[N];
 	struct rd r;
 	enum rc rc;
