@@ -174,25 +174,48 @@ MUST_CHECK enum rc ox_get_any(struct ox_session *s, struct arena *a, enum conten
  * ox_create - O's set fields into FOLDER; *id, *lm = OX's answer (lm 0 = none). UID is set when not NULL (in place of O's own).
  *
  * Read-only fields of O are ignored.  An appointment with recurrence_id is a change exception: OX updates the series
- * of that id at O's recurrence_position or recurrence_date_position, guarded by O's lm, and *id is the new object.
- * Errors: RC_CONFLICT the uid is in use (see ox_find_uid).  RC_PROTO with e->code "CONFLICTS": it collides with the appointments in e->text.
+ * of that id at O's recurrence_position or recurrence_date_position, guarded by O's lm (that of the series, which every exception
+ * made meanwhile has changed), and *id is the new object, or the exception that was there.  A new series has no delete_exceptions: ox_update brings them.
+ * Errors: RC_CONFLICT the uid is in use (see ox_find_uid).  RC_PROTO with e->code OX_CONFLICTS: it collides; e->text says with what, O's how has it all.
  */
+#define OX_CONFLICTS "CONFLICTS"
 MUST_CHECK enum rc ox_create(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e);
 /**
  * ox_update - the FIELDS of O (set or cleared), guarded by LM (0 = not guarded); *new_lm = OX's timestamp of the write, 0 = none told.
  *
  * Fields that OX checks together (a recurrence pattern; start, end and full_time; a distribution list with its mark) are sent together as far
- * as O has them: give O whole where one of them changes.  delete_exceptions: the days in it that still have an occurrence are deleted one
- * by one.  Mail: flags (or single bits of them) and color_label only, without guard; bits that are not named stay as they are; a mail that is
- * gone is no error.
+ * as O has them: give O whole where one of them changes.  delete_exceptions: the days in it that still have an occurrence, changed or not, are
+ * deleted one by one; OX restores none.  Collisions as of ox_create.  Mail: flags (or single bits of them) and color_label only, without guard; bits that are not
+ * named stay as they are; a mail that is gone is no error.
  */
 MUST_CHECK enum rc ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, msec_t lm,
     msec_t *new_lm, struct err *e);
+/** ox_update_together - the fields of CT that OX checks together with FIELDS: an update of these wants the object's present values of the others. */
+void ox_update_together(enum content ct, const struct fmask *fields, struct fmask *out);
 /** ox_delete - guarded by LM (0 = not guarded).  Mail: to the trash unless HARD or there already, never guarded, gone is no error. */
 MUST_CHECK enum rc ox_delete(struct ox_session *s, enum content ct, const char *folder, int64_t id, const char *oxid, msec_t lm, bool hard, struct err *e);
 /** ox_move - into folder TO; *new_id = the id there (mail: a new one, 0 when the mail server does not tell it). */
 MUST_CHECK enum rc ox_move(struct ox_session *s, enum content ct, const char *folder, int64_t id, const char *oxid, const char *to, msec_t lm,
     int64_t *new_id, msec_t *new_lm, struct err *e);
+
+/**
+ * ox_exception_find - the change exception of SERIES at DAY (ms of the day, -1 = by POSITION, 1-based); *id 0 = none.
+ * A lost create of one is found by it, since the uid is the series'.   Errors: RC_NOTFOUND the series is gone.
+ */
+MUST_CHECK enum rc ox_exception_find(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e);
+
+/** The user's answer to an invitation. */
+enum ox_confirmation { OX_ACCEPT = 1, OX_DECLINE = 2, OX_TENTATIVE = 3 };
+struct ox_response {
+	enum ox_confirmation confirmation;
+	const char *message;  /* "" = none: one given before goes */
+	msec_t occurrence;    /* appointments: day of an occurrence that is no exception yet, OX makes it one; -1 = the object */
+};
+/**
+ * ox_confirm - answer for the session's user; not guarded, the last answer counts.  *lm = OX's timestamp, 0 = none told.
+ * Errors: RC_NOTFOUND the object, or (e->path "occurrence") an occurrence on that day; RC_PROTO the user is no participant.
+ */
+MUST_CHECK enum rc ox_confirm(struct ox_session *s, enum content ct, const char *folder, int64_t id, const struct ox_response *response, msec_t *lm, struct err *e);
 
 /* folders: oxid in and out as text (new ones in A), since renaming a mail folder changes its id; OX ignores LM when it deletes.
  * Deleting a mail folder removes it and its mails outright (OX 8.19), whatever the documents say of the trash. */

@@ -15,6 +15,19 @@
 
 struct engine;
 
+/** How much of a folder a device gets. */
+enum folder_mode {
+	MODE_FULL,    /* every field */
+	MODE_HEADERS, /* fields with FF_HEADERS; of a mail the text, too, when it is asked for */
+	MODE_OFF      /* nothing in either direction; the device keeps what it has */
+};
+/** Folders that share a default mode. */
+enum folder_kind { KIND_INBOX, KIND_MAIL, KIND_CONTACT, KIND_APPOINTMENT, KIND_TASK, KIND_COUNT };
+/** folder_kind_name, folder_mode_name - words of settings and protocol ("inbox", "headers"); folder_mode_parse the reverse, -1 = no such word. */
+const char *folder_kind_name(enum folder_kind k);
+const char *folder_mode_name(enum folder_mode m);
+int folder_mode_parse(const char *s);
+
 /** Settings of the engine; all times in the unit of their name. */
 struct engine_options {
 	msec_t session_lifetime_ms, password_lifetime_ms;
@@ -26,6 +39,8 @@ struct engine_options {
 	msec_t conflict_keep_ms;
 	int64_t past_days[CT_COUNT], future_days[CT_COUNT]; /* time windows; 0,0 = no window for the type */
 	size_t max_objects;           /* per folder */
+	enum folder_mode mode[KIND_COUNT]; /* of folders for which a device wants nothing else */
+	size_t stub_bytes;            /* a larger mail is told as one that is fetched on demand; 0 = no limit */
 	size_t mail_window;           /* newest mails whose flags are looked at in every refresh */
 	msec_t mail_flags_ms;         /* flags of all mails of a folder are compared at least this often */
 	unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
@@ -33,7 +48,7 @@ struct engine_options {
 	size_t max_mail_bytes;        /* raw mail up and down */
 	size_t max_body_bytes;        /* of each body in a mail that is asked for on demand */
 	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
-	unsigned max_attachments;     /* of one object; more are not added */
+	unsigned max_attachments;     /* of one object; more are neither added nor shown, 0 = no limit on what is shown */
 	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
 };
 
@@ -73,15 +88,24 @@ void engine_session_close(struct engine_session *s);
 /** engine_logout - end the client's session (others of the account stay). */
 MUST_CHECK enum rc engine_logout(struct engine_session *s, struct err *e);
 
-/** A device's settings (getConfig, setConfig); -1 days = the server's default. */
 enum mail_delete { MAIL_DELETE_SERVER /* as the user's setting in OX says */, MAIL_DELETE_TRASH, MAIL_DELETE_FINAL };
+#define DEVICE_FOLDERS_MAX 1000 /* folders with a mode of their own */
+
+/** A device's settings (getConfig, setConfig); -1 days or mode = the server's default. */
 struct device_config {
 	enum sync_policy policy, delete_policy;
 	enum mail_delete mail_delete; /* what becomes of a mail that the device deletes outside the trash; in it, deletion is final */
 	int64_t past_days[CT_COUNT], future_days[CT_COUNT];
+	int mode[KIND_COUNT];           /* enum folder_mode, or -1 */
+	bool type_off[CT_COUNT];        /* objects of this type are not wanted at all */
+	struct fmask exclude[CT_COUNT]; /* fields that are not wanted */
+	struct folder_setting { struct uuid uuid; enum folder_mode mode; } *folders;
+	size_t n_folders;
 };
-void engine_config_get(const struct engine_session *s, struct device_config *out);
-/** engine_config_set - RC_PROTO when a window is wider than the server allows. */
+/** engine_config_get - its folders are in A.  RC_NOMEM.  engine_config_defaults - the server's defaults in place of -1. */
+MUST_CHECK enum rc engine_config_get(const struct engine_session *s, struct arena *a, struct device_config *out, struct err *e);
+void engine_config_defaults(const struct engine_session *s, struct device_config *c);
+/** engine_config_set - C is copied.  RC_PROTO when a window is wider than the server allows; RC_LIMIT too many folders. */
 MUST_CHECK enum rc engine_config_set(struct engine_session *s, const struct device_config *c, struct err *e);
 
 /* ---- sync ---- */
@@ -115,6 +139,10 @@ struct client_change {
 	struct fmask blind;
 	const void *raw;         /* mail create: the RFC 822 octets */
 	size_t raw_len;
+	bool ignore_conflicts;   /* appointments: store it although it collides */
+	bool silent;             /* appointments, tasks: no mail to the participants */
+	bool has_series;         /* appointment create: an exception of SERIES, in the place of FF_ONCE field recurrence_id */
+	struct uuid series;
 	bool has_move;           /* move into another folder of the same type; folders: `parent` was sent (also on create) */
 	struct uuid move_to;     /* folders: the new parent, all zero = top */
 };
@@ -130,6 +158,8 @@ struct sync_request {
 	enum sync_policy policy, delete_policy;
 	struct client_change *changes;
 	size_t n_changes;        /* UPDATE only */
+	bool has_formerly;       /* RECONCILE of a mail folder that was renamed or moved: */
+	struct uuid formerly;    /* the uuid that it had; pairs may have the uuids of then */
 	struct uuid *pair_uuid;  /* RECONCILE */
 	const char **pair_rev;
 	size_t n_pairs;
@@ -143,6 +173,8 @@ struct answer_item {
 	const struct object *object;
 	struct fmask fields;     /* !whole: fields to deliver (v[] NULL = cleared) */
 	struct fmask own;        /* fields whose value is this device's own (not foreign, F8) */
+	struct uuid series;      /* appointments with recurrence_id: uuid of the series, which may be out of this client's sight */
+	bool truncated;          /* a mail too large to be fetched unasked */
 	/* folders only */
 	struct uuid parent;      /* uuid of the parent, zero = top */
 	int64_t owner;           /* shared folders: number and name of the user whose folder it is; 0 = no shared folder */
@@ -157,7 +189,23 @@ struct answer_result {
 	struct fmask lost;       /* conflict: the client's values of these lost; they are kept for a while and can be restored */
 	bool failed;             /* OX or a rule refused it; ERR says why; nothing was changed by it */
 	struct err err;
+	json_t *conflicts;       /* failed with code OX_CONFLICTS: what it collides with (struct write_how); engine_sync_done drops it */
 };
+/** A mail whose uuid is another one since its folder was renamed. */
+struct renamed_uuid {
+	struct uuid from, to;
+};
+/** Something that the client does not get, for its user to know. */
+enum notice_code { NOTICE_OBJECTS, NOTICE_ATTACHMENTS, NOTICE_UNREADABLE, NOTICE_LARGE, NOTICE_REJECTED, NOTICE_COUNT };
+struct notice {
+	enum notice_code code;
+	bool has_uuid;           /* about one object; else about the folder */
+	struct uuid uuid;
+	int64_t count, limit;    /* how many or large, and how many or large is possible; 0 = not told */
+};
+/** notice_name - its code on the wire ("too-many-objects"). */
+const char *notice_name(enum notice_code c);
+
 struct sync_answer {
 	bool has_syncid;
 	struct syncid syncid;
@@ -166,10 +214,16 @@ struct sync_answer {
 	size_t n;
 	struct uuid *deleted;
 	size_t n_deleted;
+	struct renamed_uuid *renamed; /* RECONCILE with formerly: mails that the client has under a former uuid */
+	size_t n_renamed;
 	struct answer_result *results;
 	size_t n_results;
 	size_t estimate;         /* ESTIMATE: entries that a complete sync would deliver now */
 	enum content ct;
+	enum folder_mode mode;
+	struct fmask hidden;     /* fields that the device does not get; of whole items they are left out */
+	struct notice *notices;
+	size_t n_notices;
 	struct object **stash;   /* the engine's: contents that items borrow, dropped by engine_sync_done */
 	size_t n_stash;
 };
@@ -178,7 +232,8 @@ struct sync_answer {
  * engine_sync - syncInit, syncUpdate, reconcile, syncEstimate.
  * A: request's arena; all of OUT lives in it until engine_sync_done, which drops the json references.
  * Errors: RC_NOTFOUND unknown folder; RC_CONFLICT unknown or outdated syncid, or a request older than one already
- * seen (then e->code is ENGINE_OUTDATED; else 409: reconcile); RC_BUSY; RC_TIMEOUT/RC_UPSTREAM OX; RC_DENIED log in again; RC_LIMIT; RC_PROTO.
+ * seen (then e->code is ENGINE_OUTDATED; else 409: reconcile); RC_BUSY; RC_TIMEOUT/RC_UPSTREAM OX; RC_DENIED log in again; RC_LIMIT; RC_PROTO;
+ * RC_FORBIDDEN reconcile of a folder that is off at this device.
  */
 MUST_CHECK enum rc engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e);
 void engine_sync_done(struct sync_answer *out);
@@ -238,6 +293,21 @@ MUST_CHECK enum rc engine_move(struct engine_session *s, struct arena *a, const 
 MUST_CHECK enum rc engine_copy(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *to, struct transfer_item *item, size_t n,
     struct err *e);
 
+/** An answer to an invitation. */
+struct respond_request {
+	struct uuid folder, uuid;
+	struct ox_response response; /* occurrence: a day of the series UUID, -1 = all of it */
+};
+/**
+ * engine_respond - answer the invitation UUID, an appointment or a task that the user takes part in, for him.
+ *
+ * Any number of times: the last one counts, and one that is there already is not sent to OX again.  Other devices of everybody
+ * concerned are woken; to this one it is no foreign change.
+ * @uuid  what holds the answer now: the object, or the exception that OX made of the occurrence
+ * Errors: RC_NOTFOUND object or occurrence; RC_FORBIDDEN the user is no participant; RC_PROTO neither appointment nor task; RC_TIMEOUT it may
+ * have arrived: ask again; and those of engine_sync.
+ */
+MUST_CHECK enum rc engine_respond(struct engine_session *s, struct arena *a, const struct respond_request *req, struct uuid *uuid, struct err *e);
 /* ---- permissions ---- */
 
 /** One entry of a folder's permissions; strings live in the arena. */

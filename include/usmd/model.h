@@ -112,6 +112,10 @@ void fmask_bits(const struct content_type *t, struct fmask *out);
 /** fmask_to_bits - where M has the number, its settable bits instead; fmask_from_bits - where it has bits, the number instead. */
 void fmask_to_bits(const struct content_type *t, struct fmask *m);
 void fmask_from_bits(const struct content_type *t, struct fmask *m);
+bool fmask_equal(const struct fmask *a, const struct fmask *b);
+/** fmask_or - add B to M.  fmask_minus - take B out of M. */
+void fmask_or(struct fmask *m, const struct fmask *b);
+void fmask_minus(struct fmask *m, const struct fmask *b);
 
 /* ---- rights on a folder ---- */
 
@@ -133,6 +137,14 @@ bool rights_of_word(const char *word, bool folder, int64_t *v);
 
 /* ---- objects: content in flight, never stored ------------------------------------------------------------ */
 
+/** How an object is to be written, beside its values, and what stood in its way.  All zero = as always. */
+struct write_how {
+	bool ignore_conflicts; /* appointments: stored although participants are busy; a resource that is taken stays a refusal */
+	bool silent;           /* appointments, tasks: OX sends the participants no mail about it */
+	json_t *conflicts;     /* out: array of {title?, start_date, end_date, full_time?, shown_as, participants?, hard}: what it collides
+	                        * with, as far as the user may know; the caller's to json_decref */
+};
+
 /** An object as OX returned it or a client sent it.  Values are jansson values, one reference each owned here. */
 struct object {
 	enum content ct;
@@ -140,6 +152,7 @@ struct object {
 	const char *oxid;  /* OX's id as text, in the arena */
 	const char *folder;/* OX id of its folder, in the arena, or NULL */
 	msec_t lm;         /* last_modified_utc of OX; 0 = none (mail) */
+	struct write_how *how; /* borrowed, NULL = as always; of objects that are written */
 	bool broken;       /* OX names it, but fails whenever its content is asked for: only id, oxid and folder are set */
 	json_t **v;        /* one per field number, NULL = not set (or not asked for) */
 };
@@ -288,11 +301,12 @@ void row_pack(const struct row *r, struct buf *b);
 /** row_unpack - the reverse, into A; id, cn and sk are set by the caller before.  RC_INTERNAL on damage. */
 MUST_CHECK enum rc row_unpack(struct arena *a, const void *p, size_t n, struct row *r);
 /** row_rev - the `rev` of a row: 16 hex digits over its set fields and the field table's version; "" unless known.
+ * Fields of HIDDEN (NULL = none) are left out: a client that does not get them has the same rev for the same delivered content.
  * Equal content gives the same rev for ever, whatever the change numbers: it survives a lost database. */
 #define REV_TEXT 17
 /** Number of the field tables' numbering.  Append fields at the end; whoever renumbers raises this: every rev and packed row is then void. */
 #define MODEL_FIELDS_VERSION 1
-void row_rev(const struct model_keys *k, enum content ct, const struct row *r, char out[REV_TEXT]);
+void row_rev(const struct model_keys *k, enum content ct, const struct row *r, const struct fmask *hidden, char out[REV_TEXT]);
 
 /** What merge needs of an object: its row as it would be, without change numbers. */
 struct sighting_field {
@@ -339,6 +353,17 @@ struct have {
 	uint64_t cn;
 };
 
+/**
+ * Which fields a client does not get.  When it begins to get fields that it did not, a sweep goes down the rows that it has, like the first
+ * fill, and brings them: so the knowledge of a row is that of its side of the edge.
+ */
+struct fields_seen {
+	struct fmask hidden;  /* not delivered */
+	bool sweeping;
+	struct fmask unseen;  /* of rows below the edge; HIDDEN or a superset of it is not delivered there */
+	int64_t edge_sk, edge_id; /* swept down to here, (sk, id) descending; INT64_MAX twice = nothing yet; meaningless unless sweeping */
+};
+
 struct cursor {
 	uint64_t epoch;       /* of the folder index */
 	uint64_t lo;          /* everything up to here is settled */
@@ -347,7 +372,7 @@ struct cursor {
 	size_t n_have;
 	size_t cap_have;      /* room in have while the cursor is being built, 0 = have is borrowed; not part of what it says */
 	struct have *have;    /* ascending by id: rows known to the client beyond (lo, view) */
-	uint64_t filter;      /* hash of the filter (mode, fields) that it was made with */
+	struct fields_seen seen;
 };
 
 /** cursor_pack - C into B.  cursor_unpack - the reverse, into A; RC_INTERNAL on damage, whatever the bytes. */

@@ -156,6 +156,8 @@ MUST_CHECK enum rc store_cursor_use(struct store_conn *c, int64_t device, int64_
 MUST_CHECK enum rc store_cursor_put(struct store_conn *c, int64_t device, int64_t folder, uint64_t parent_seq, unsigned max_children, struct store_cursor *cur, struct err *e);
 /** store_cursor_children - cursors with seq > PARENT_SEQ (for handing out an equal one again). */
 MUST_CHECK enum rc store_cursor_children(struct store_conn *c, struct arena *a, int64_t device, int64_t folder, uint64_t parent_seq, struct store_cursor **out, size_t *n, struct err *e);
+/** store_cursor_syncids - of all cursors of DEVICE, in any order. */
+MUST_CHECK enum rc store_cursor_syncids(struct store_conn *c, struct arena *a, int64_t device, struct syncid **out, size_t *n, struct err *e);
 /** store_cursor_next_seq - the seq that the next store_cursor_put will give (read under the folder lock). */
 MUST_CHECK enum rc store_cursor_next_seq(struct store_conn *c, int64_t device, int64_t folder, uint64_t *seq, struct err *e);
 

@@ -53,6 +53,7 @@ enum sync_kind { SYNC_PUT, SYNC_MOD, SYNC_DEL };
 struct sync_item {
 	enum sync_kind kind; /* PUT whole object (creates or replaces), MOD changed fields only, DEL */
 	struct row *row;
+	struct fmask also;   /* MOD: fields that the client gets from now on, to be told whether they changed or not */
 };
 
 struct sync_delta_in {
@@ -62,27 +63,32 @@ struct sync_delta_in {
 	size_t limit;                  /* items at most, >= 1 */
 	const struct imap *skip;       /* ids answered otherwise in this request (own writes, forced), or NULL */
 	size_t max_objects;            /* the first fill stops after this many objects (65,535 rule); 0 = no limit */
+	const struct fmask *hidden;    /* fields that the client is not to get, by its filter today; NULL = none */
+	const struct fmask *unindexed; /* fields that rows know nothing of (FF_NOINDEX); NULL = none */
 };
 struct sync_delta_out {
 	struct sync_item *items;
 	size_t n;
 	struct cursor next;            /* have is NOT pruned yet: see sync_prune */
 	bool more;                     /* ask again with the next syncid; a page may be empty when many rows did not concern the client */
+	bool swept;                    /* fields that the client did not get before were brought to rows that it has */
 	bool truncated;                /* max_objects stopped the fill: the folder holds older objects that the client will not get */
 	size_t rows_read;
 };
 /**
  * sync_cursor_fresh - what a client has after syncInit: nothing, at the folder's CN (read after the refresh).
- * The first delta from it fills, newest first.
+ * The first delta from it fills, newest first.  HIDDEN as in sync_delta_in.
  */
-void sync_cursor_fresh(struct cursor *out, uint64_t epoch, uint64_t cn, msec_t w0, msec_t w1, uint64_t filter);
+void sync_cursor_fresh(struct cursor *out, uint64_t epoch, uint64_t cn, msec_t w0, msec_t w1, const struct fmask *hidden);
 /**
  * sync_delta - the change delta of one folder for one cursor (rule DELTA).
  *
  * Afterwards the engine reads the contents of PUT and MOD items, merges them (sync_merge: they may be newer than the
  * index, F18), sets have[id] = cn of the merged row for each, drops have for each DEL, and calls sync_prune.  A row that left
  * the window by that merge becomes a DEL; one that is missing in OX is killed and becomes a DEL, its have entry goes.
- * A MOD holds the fields with cn > sync_base_of(the cursor that came in) of the merged row: sync_changed_fields.
+ * A MOD holds the fields with cn > sync_base_of(the cursor that came in) of the merged row: sync_changed_fields.  Of it and of a PUT
+ * next.seen.hidden is left out; a MOD has besides what its item says in also.  A row of which nothing else than hidden fields changed is
+ * not told.  Where the answer swept, rows that are in SKIP are answered with every field that is not hidden.
  *
  * @out  items at most LIMIT, except that a moved window is never split (its rows come in one answer whatever LIMIT says).
  * Errors: RC_NOMEM, what SRC returns.   Cost: O(rows since + page); a page reads at most LIMIT + 4096 rows, a moved window apart.
@@ -99,6 +105,8 @@ void cursor_have_drop(struct cursor *c, int64_t id);
 
 bool sync_in_window(const struct row *r, msec_t w0, msec_t w1);
 bool sync_in_view(const struct row *r, const struct view *v);
+/** sync_hidden_of - fields of R whose value the client never got, whatever sync_base_of says of the others. */
+void sync_hidden_of(const struct cursor *c, const struct row *r, struct fmask *out);
 /** sync_base_of - newest cn of R that the client is certain to have seen, 0 = not known (rule BASE_OF). */
 uint64_t sync_base_of(const struct cursor *c, const struct row *r);
 /** sync_changed_fields - fields of R with cn > BASE. */
@@ -188,7 +196,7 @@ struct sync_plan_in {
 	const struct cursor *cursor;
 	const struct row *row;         /* index row addressed by id; by client_id: intent.id's row unless the intent is pending, else the
 	                                * row with that client_id (live ones first, then the lowest id); NULL = none */
-	const char *row_rev;           /* its rev text, or NULL */
+	const char *row_rev;           /* its rev text without sync_hidden_of, or NULL */
 	const struct write_entry *writes; /* of this device and folder for this id with seq > cursor's seq or 0 */
 	size_t n_writes;
 	const struct intent *intent;   /* of change.client_id, or NULL */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
- * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, folders.c, share.c, mail.c,
- * mail_octets.c, mail_parts.c.
+ * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, appointment.c, folders.c, share.c,
+ * mail.c, mail_octets.c, mail_parts.c.
  */
 #ifndef USMD_BACKEND_INT_H
 #define USMD_BACKEND_INT_H
@@ -178,6 +178,29 @@ MUST_CHECK enum rc rows_call(struct ox_session *s, struct ox_req *r, struct rows
 bool json_id(const json_t *v, int64_t *id);
 /** id_text - OXID, or ID as text into TMP. */
 const char *id_text(int64_t id, const char *oxid, char tmp[24]);
+
+/* ---- write.c: shared with appointment.c ---- */
+
+/** write_params - what every write of CT needs: its field names for complaints, UTC. */
+void write_params(struct ox_req *r, enum content ct);
+/** write_fields - the FIELDS of O as members, null for one that is not set; returns WRITTEN and how many it added. */
+size_t write_fields(struct buf *b, const struct object *o, const struct fmask *fields, bool create, size_t written);
+/** write_how - the members that say how O is to be written, behind WRITTEN others. */
+void write_how(struct buf *b, const struct object *o, size_t written);
+void mask_drop(struct fmask *m, enum content ct, const char *name);
+/** send_create - sends R, which creates O; *ID and *LM of OX's answer. */
+MUST_CHECK enum rc send_create(struct ox_session *s, struct ox_req *r, const struct object *o, int64_t *id, msec_t *lm, struct err *e);
+/** send_delete - one object, or with POS > 0 one occurrence of it. */
+MUST_CHECK enum rc send_delete(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, int64_t pos, msec_t *new_lm, struct err *e);
+
+/* ---- appointment.c ---- */
+
+/** ox_check_conflicts - QUIRK(OX, all): a collision is no error: nothing is stored, and the DATA of the answer lists what is in the way of O. */
+MUST_CHECK enum rc ox_check_conflicts(const json_t *data, const struct object *o, struct err *e);
+/** ox_exception_create - an exception of SERIES: made by updating the series at one of its days; OX answers the new object's id. */
+MUST_CHECK enum rc ox_exception_create(struct ox_session *s, const char *folder, const struct object *o, const char *series, int64_t *id, msec_t *lm, struct err *e);
+/** ox_delete_occurrences - those of DAYS that still have an occurrence.  DONE: a part of this update is stored already, so a failure leaves it half done. */
+MUST_CHECK enum rc ox_delete_occurrences(struct ox_session *s, const char *folder, const char *id, const json_t *days, msec_t lm, bool done, msec_t *new_lm, struct err *e);
 
 /* ---- read.c: shared by the other operations ---- */
 

@@ -8,12 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#define DAY_MS INT64_C(86400000)
-
-static void
-common_params(struct ox_req *r, enum content ct)
+void
+write_params(struct ox_req *r, enum content ct)
 {
 	r->t = model_content(ct);
 	r->write = true;
@@ -72,8 +69,9 @@ picture_type(struct buf *b, const json_t *base64)
 	return 1;
 }
 
-static size_t
-body_fields(struct buf *b, const struct object *o, const struct fmask *fields, bool create, size_t written)
+/* Returns the number of members written, WRITTEN included. */
+size_t
+write_fields(struct buf *b, const struct object *o, const struct fmask *fields, bool create, size_t written)
 {
 	const struct content_type *t = model_content(o->ct);
 
@@ -94,37 +92,61 @@ body_fields(struct buf *b, const struct object *o, const struct fmask *fields, b
 	return written;
 }
 
+/* The members that say how an appointment or a task is to be written.  OX tells the participants by mail only where it is asked to. */
+void
+write_how(struct buf *b, const struct object *o, size_t written)
+{
+	if (o->ct != CT_CALENDAR && o->ct != CT_TASK)
+		return;
+	buf_addf(b, "%s\"notification\":%s", written > 0 ? "," : "", o->how != NULL && o->how->silent ? "false" : "true");
+	if (o->ct == CT_CALENDAR && o->how != NULL && o->how->ignore_conflicts)
+		buf_adds(b, ",\"ignore_conflicts\":true");
+}
+
 /*
  * QUIRK(OX, all): a recurrence pattern and a start with its end are checked as one; a part of them alone is refused as incomplete.  Where the caller
  * has the rest, it goes along.
  */
-static void
-complete_groups(const struct object *o, struct fmask *m)
+void
+ox_update_together(enum content ct, const struct fmask *fields, struct fmask *out)
 {
 	static const char *const groups[][8] = {
 		{ "recurrence_type", "interval", "days", "day_in_month", "month", "until", "occurrences", NULL },
 		{ "start_date", "end_date", "full_time", NULL },
+		{ "start_time", "end_time", "full_time", NULL },
 		{ "distribution_list", "mark_as_distributionlist", NULL },
 	};
 
+	memset(out, 0, sizeof(*out));
 	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
 		bool touched = false;
 
 		for (size_t k = 0; groups[g][k] != NULL; k++) {
-			int i = field_no(o->ct, groups[g][k]);
+			int i = field_no(ct, groups[g][k]);
 
-			touched = touched || (i >= 0 && fmask_has(m, (unsigned)i));
+			touched = touched || (i >= 0 && fmask_has(fields, (unsigned)i));
 		}
 		for (size_t k = 0; touched && groups[g][k] != NULL; k++) {
-			int i = field_no(o->ct, groups[g][k]);
+			int i = field_no(ct, groups[g][k]);
 
-			if (i >= 0 && o->v[i] != NULL)
-				fmask_set(m, (unsigned)i);
+			if (i >= 0)
+				fmask_set(out, (unsigned)i);
 		}
 	}
 }
 
 static void
+complete_groups(const struct object *o, struct fmask *m)
+{
+	struct fmask together;
+
+	ox_update_together(o->ct, m, &together);
+	for (unsigned i = 0; i < model_content(o->ct)->n_fields; i++)
+		if (fmask_has(&together, i) && o->v[i] != NULL)
+			fmask_set(m, i);
+}
+
+void
 mask_drop(struct fmask *m, enum content ct, const char *name)
 {
 	int i = field_no(ct, name);
@@ -133,83 +155,21 @@ mask_drop(struct fmask *m, enum content ct, const char *name)
 		fmask_clear(m, (unsigned)i);
 }
 
-/* ---- appointments that collide ---- */
-
-static void
-one_conflict(struct buf *b, const json_t *c)
-{
-	const char *title = json_string_value(json_object_get(c, "title"));
-	json_t *start = json_object_get(c, "start_date");
-	time_t t = json_is_integer(start) ? (time_t)(json_integer_value(start) / 1000) : 0;
-	struct tm tm;
-	char text[32] = "";
-
-	if (gmtime_r(&t, &tm) != NULL)
-		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &tm);
-	buf_addf(b, "%s\"%.60s\" (%s)", b->len > 0 ? ", " : "", title != NULL ? title : "?", text);
-}
-
-/* QUIRK(OX, all): a collision is no error: nothing is stored, and the data lists what is in the way. */
-static enum rc
-check_conflicts(const json_t *data, struct err *e)
-{
-	const json_t *list = json_object_get(data, "conflicts");
-	struct buf b;
-	json_t *c;
-	size_t i;
-	enum rc rc;
-
-	if (json_array_size(list) == 0)
-		return RC_OK;
-	buf_init(&b, 64 * 1024);
-	json_array_foreach (list, i, c)
-		one_conflict(&b, c);
-	rc = err_set(e, RC_PROTO, "not stored, it collides with: %.200s", b.failed ? "too many" : b.p);
-	if (e != NULL)
-		(void)snprintf(e->code, sizeof(e->code), "%s", "CONFLICTS");
-	buf_fini(&b);
-	return rc;
-}
-
 /* ---- create ---- */
 
-static enum rc
-send_create(struct ox_session *s, struct ox_req *r, int64_t *id, msec_t *lm, struct err *e)
+enum rc
+send_create(struct ox_session *s, struct ox_req *r, const struct object *o, int64_t *id, msec_t *lm, struct err *e)
 {
 	struct ox_answer a;
 	enum rc rc;
 
 	rc = ox_call(s, r, &a, e);
 	if (rc == RC_OK)
-		rc = check_conflicts(a.data, e);
+		rc = ox_check_conflicts(a.data, o, e);
 	if (rc == RC_OK && !json_id(json_object_get(a.data, "id"), id))
 		rc = err_set(e, RC_TIMEOUT, "OX created an object without naming it");
 	*lm = rc == RC_OK ? a.ts : 0;
 	ox_answer_fini(&a);
-	return rc;
-}
-
-/* An exception of a series is made by updating the series at one of its days; OX answers the new object's id. */
-static enum rc
-create_exception(struct ox_session *s, const char *folder, const struct object *o, struct fmask *m, const char *series, int64_t *id, msec_t *lm, struct err *e)
-{
-	struct ox_req r;
-	enum rc rc;
-
-	mask_drop(m, CT_CALENDAR, "recurrence_id");
-	mask_drop(m, CT_CALENDAR, "recurrence_type");
-	mask_drop(m, CT_CALENDAR, "uid"); /* it is the series' */
-	ox_req_init(&r, "calendar", "update");
-	ox_param(&r, "id", series);
-	ox_param(&r, "folder", folder);
-	ox_param_i64(&r, "timestamp", o->lm != 0 ? o->lm : FAR_FUTURE);
-	common_params(&r, CT_CALENDAR);
-	buf_addc(&r.body, '{');
-	(void)body_fields(&r.body, o, m, true, 0);
-	buf_addc(&r.body, '}');
-	r.has_body = true;
-	rc = send_create(s, &r, id, lm, e);
-	ox_req_fini(&r);
 	return rc;
 }
 
@@ -232,30 +192,31 @@ ox_create(struct ox_session *s, const char *folder, const struct object *o, cons
 	if (o->ct == CT_CALENDAR)
 		series = object_get_str(o, (unsigned)field_no(CT_CALENDAR, "recurrence_id"));
 	if (series != NULL)
-		return create_exception(s, folder, o, &m, series, id, lm, e);
+		return ox_exception_create(s, folder, o, series, id, lm, e);
 	if (uid != NULL)
 		mask_drop(&m, o->ct, "uid");
-	mask_drop(&m, o->ct, "delete_exceptions"); /* a series has none before it is there */
+	mask_drop(&m, o->ct, "delete_exceptions"); /* a series has none before it is there: an update brings them */
 	ox_req_init(&r, t->ox_module, "new");
-	common_params(&r, o->ct);
+	write_params(&r, o->ct);
 	buf_adds(&r.body, "{\"folder_id\":");
 	json_text_string(&r.body, folder, strlen(folder));
 	if (uid != NULL) {
 		buf_adds(&r.body, ",\"uid\":");
 		json_text_string(&r.body, uid, strlen(uid));
 	}
-	(void)body_fields(&r.body, o, &m, true, 1);
+	write_how(&r.body, o, write_fields(&r.body, o, &m, true, 1));
 	buf_addc(&r.body, '}');
 	r.has_body = true;
-	rc = send_create(s, &r, id, lm, e);
+	rc = send_create(s, &r, o, id, lm, e);
 	ox_req_fini(&r);
 	return rc;
 }
 
 /* ---- update ---- */
 
+/* O: what is written, NULL of a move, which collides with nothing. */
 static enum rc
-send_update(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, struct buf *body, msec_t *new_lm, struct err *e)
+send_update(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, const struct object *o, struct buf *body, msec_t *new_lm, struct err *e)
 {
 	struct ox_answer a;
 	struct ox_req r;
@@ -265,48 +226,20 @@ send_update(struct ox_session *s, enum content ct, const char *folder, const cha
 	ox_param(&r, "id", id);
 	ox_param(&r, "folder", folder);
 	ox_param_i64(&r, "timestamp", lm != 0 ? lm : FAR_FUTURE);
-	common_params(&r, ct);
+	write_params(&r, ct);
 	buf_add(&r.body, body->p, body->len);
 	r.has_body = true;
 	rc = ox_call(s, &r, &a, e);
 	ox_req_fini(&r);
-	if (rc == RC_OK)
-		rc = check_conflicts(a.data, e);
+	if (rc == RC_OK && o != NULL)
+		rc = ox_check_conflicts(a.data, o, e);
 	if (rc == RC_OK && a.ts < FAR_FUTURE)
 		*new_lm = a.ts;
 	ox_answer_fini(&a);
 	return rc;
 }
 
-/* Position of the occurrence on DAY, 0 = none any more (deleted already, or no occurrence on that day). */
-static enum rc
-occurrence_at(struct ox_session *s, const char *folder, const char *id, msec_t day, int64_t *pos, struct err *e)
-{
-	struct ox_answer a;
-	struct ox_req r;
-	int64_t have;
-	json_t *row;
-	char tmp[24];
-	size_t i;
-	enum rc rc;
-
-	*pos = 0;
-	ox_req_init(&r, "calendar", "all");
-	ox_param(&r, "folder", folder);
-	ox_param(&r, "columns", "1,207,208");
-	ox_param_i64(&r, "start", day - DAY_MS);
-	ox_param_i64(&r, "end", day + 2 * DAY_MS);
-	ox_param(&r, "timezone", "UTC");
-	rc = ox_call(s, &r, &a, e);
-	ox_req_fini(&r);
-	json_array_foreach (rc == RC_OK ? a.data : NULL, i, row)
-		if (json_id(json_array_get(row, 0), &have) && strcmp(id_text(have, NULL, tmp), id) == 0 && json_integer_value(json_array_get(row, 2)) == day)
-			*pos = json_integer_value(json_array_get(row, 1));
-	ox_answer_fini(&a);
-	return rc;
-}
-
-static enum rc
+enum rc
 send_delete(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, int64_t pos, msec_t *new_lm, struct err *e)
 {
 	struct ox_answer a;
@@ -315,7 +248,7 @@ send_delete(struct ox_session *s, enum content ct, const char *folder, const cha
 
 	ox_req_init(&r, model_content(ct)->ox_module, "delete");
 	ox_param_i64(&r, "timestamp", lm != 0 ? lm : FAR_FUTURE);
-	common_params(&r, ct);
+	write_params(&r, ct);
 	buf_adds(&r.body, "[{\"id\":");
 	json_text_string(&r.body, id, strlen(id));
 	buf_adds(&r.body, ",\"folder\":");
@@ -336,31 +269,6 @@ send_delete(struct ox_session *s, enum content ct, const char *folder, const cha
 	return rc;
 }
 
-/* DONE: a part of this update is stored already, so a failure leaves it half done. */
-static enum rc
-delete_occurrences(struct ox_session *s, const char *folder, const char *id, const json_t *days, msec_t lm, bool done, msec_t *new_lm, struct err *e)
-{
-	enum rc rc = RC_OK;
-	int64_t pos;
-	json_t *day;
-	size_t i;
-
-	json_array_foreach (days, i, day) {
-		rc = occurrence_at(s, folder, id, json_integer_value(day), &pos, e);
-		if (rc == RC_OK && pos > 0) {
-			*new_lm = 0;
-			rc = send_delete(s, CT_CALENDAR, folder, id, lm, pos, new_lm, e);
-			done = done || rc == RC_OK;
-			lm = *new_lm;
-		}
-		if (rc != RC_OK)
-			break;
-	}
-	if (rc != RC_OK && done)
-		rc = e != NULL ? (e->rc = RC_TIMEOUT) : RC_TIMEOUT;
-	return rc;
-}
-
 enum rc
 ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, msec_t lm,
     msec_t *new_lm, struct err *e)
@@ -371,6 +279,7 @@ ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid
 	bool any = false;
 	char tmp[24];
 	enum rc rc = RC_OK;
+	size_t n;
 	int i;
 
 	*new_lm = 0;
@@ -386,18 +295,20 @@ ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid
 	}
 	buf_init(&body, 0);
 	buf_addc(&body, '{');
-	any = body_fields(&body, o, &m, false, 0) > 0;
+	n = write_fields(&body, o, &m, false, 0);
+	any = n > 0;
+	write_how(&body, o, n);
 	buf_addc(&body, '}');
 	if (body.failed)
 		rc = err_set(e, RC_LIMIT, "the object is too large");
 	else if (any)
-		rc = send_update(s, o->ct, folder, id_text(id, oxid, tmp), lm, &body, new_lm, e);
+		rc = send_update(s, o->ct, folder, id_text(id, oxid, tmp), lm, o, &body, new_lm, e);
 	buf_fini(&body);
 	/* QUIRK(OX, old): a contact that stays as it is, is an error there */
 	if (rc != RC_OK && o->ct == CT_CONTACT && e != NULL && strcmp(e->code, "CON-0122") == 0)
 		rc = RC_OK;
 	if (rc == RC_OK && days != NULL)
-		rc = delete_occurrences(s, folder, id_text(id, oxid, tmp), days, any ? *new_lm : lm, any, new_lm, e);
+		rc = ox_delete_occurrences(s, folder, id_text(id, oxid, tmp), days, any ? *new_lm : lm, any, new_lm, e);
 	return rc;
 }
 
@@ -464,7 +375,7 @@ ox_move(struct ox_session *s, enum content ct, const char *folder, int64_t id, c
 	json_text_string(&body, to, strlen(to));
 	buf_addc(&body, '}');
 	rc = body.failed ? err_set(e, RC_LIMIT, "the folder id is too long") :
-	    send_update(s, ct, folder, id_text(id, oxid, tmp), lm, &body, new_lm, e);
+	    send_update(s, ct, folder, id_text(id, oxid, tmp), lm, NULL, &body, new_lm, e);
 	buf_fini(&body);
 	return rc;
 }

@@ -4,48 +4,27 @@
  * deletions, then objects.  A field edited here while a foreign value arrived is kept and marked blind (F8): its next change says
  * that the person never saw what it replaces.
  */
-#include "client/client_int.h"
+#include "client/apply_int.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct apply {
-	struct client *c;
-	struct cfolder *f;
-	struct cobject ***list;
-	size_t *n;
-	const json_t *body, *data;
-};
-
 static struct cobject *
 find_uuid(const struct apply *a, const char *uuid)
 {
-	for (size_t i = 0; uuid != NULL && i < *a->n; i++)
-		if ((*a->list)[i]->folder >= 0 && strcmp((*a->list)[i]->uuid, uuid) == 0)
-			return (*a->list)[i];
+	for (size_t i = 0; uuid != NULL && i < a->l->n; i++)
+		if (a->l->v[i]->folder >= 0 && strcmp(a->l->v[i]->uuid, uuid) == 0)
+			return a->l->v[i];
 	return NULL;
 }
 
 static struct cobject *
 find_client_id(const struct apply *a, const char *id)
 {
-	for (size_t i = 0; id != NULL && i < *a->n; i++)
-		if ((*a->list)[i]->folder >= 0 && (*a->list)[i]->uuid[0] == '\0' && strcmp((*a->list)[i]->client_id, id) == 0)
-			return (*a->list)[i];
+	for (size_t i = 0; id != NULL && i < a->l->n; i++)
+		if (a->l->v[i]->folder >= 0 && a->l->v[i]->uuid[0] == '\0' && strcmp(a->l->v[i]->client_id, id) == 0)
+			return a->l->v[i];
 	return NULL;
-}
-
-static char *
-object_path(const struct apply *a, const struct cobject *o)
-{
-	return path_join(a->f->path, o->file);
-}
-
-/* The file as this run knows it: an answer replaces exactly this, never what a person wrote since. */
-static const char *
-file_as_seen(const struct cobject *o)
-{
-	return o->seen[0] != '\0' ? o->seen : o->hash;
 }
 
 /* What the file says now; one that makes no sense any more stays as it was understood last, and is not overwritten (state.c). */
@@ -55,7 +34,7 @@ look_again(struct apply *a, struct cobject *o)
 	bool missing = false;
 	struct err e;
 
-	if (!o->gone && object_reread(a->c, a->f, o, &missing, &e) != RC_OK)
+	if (!o->gone && object_reread(a->c, a->f, a->l, o, &missing, &e) != RC_OK)
 		complain(a->c, "%s/%s: %s", a->f->path, o->file, e.text);
 	return !missing;
 }
@@ -64,15 +43,19 @@ look_again(struct apply *a, struct cobject *o)
 static enum rc
 forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
 {
+	struct cobject *master;
 	char *path = object_path(a, o);
 	enum rc rc = RC_OK;
 
 	if (path == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
-	if (remove_file && !o->gone) {
-		rc = state_todo(a->c, o->id, path, NULL, 0, file_as_seen(o), e);
+	master = series_master(a->l, o);
+	if (master != NULL)
+		master->rewrite = true;
+	if (remove_file && !o->gone)
 		a->c->t.removed++;
-	}
+	if (remove_file && !o->gone && o->series == 0)
+		rc = state_todo(a->c, o->id, path, NULL, 0, file_as_seen(o), e);
 	if (rc == RC_OK && o->id != 0)
 		rc = state_object_drop(a->c, o->id, e);
 	o->folder = -1; /* stays in the list, no part of anything any more */
@@ -84,6 +67,7 @@ forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
 static enum rc
 make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *e)
 {
+	json_t *day = json_incref(json_object_get(o->base, "recurrence_date_position")); /* what its override in the file is known by */
 	unsigned char rnd[8];
 	char hex[17];
 
@@ -95,6 +79,9 @@ make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *
 	if (o->cur == NULL)
 		o->cur = json_deep_copy(o->shadow);
 	(void)json_object_clear(o->base);
+	if (o->series != 0 && day != NULL)
+		(void)json_object_set(o->base, "recurrence_date_position", day);
+	json_decref(day);
 	(void)json_object_clear(o->shadow);
 	(void)json_object_clear(o->sent);
 	(void)json_array_clear(o->blind);
@@ -211,6 +198,52 @@ draft_agreed(struct cobject *o)
 		(void)json_object_del(o->cur, "raw");
 }
 
+static bool
+in_created(const struct apply *a, const char *uuid)
+{
+	const json_t *list = json_object_get(a->data, "created");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *u = json_string_value(json_object_get(json_array_get(list, i), "uuid"));
+
+		if (u != NULL && strcmp(u, uuid) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A right is missing: the server's version, which is in this answer, takes the file's place, or a person would go on with what nobody else will
+ * ever see.  What he typed stays beside it, under a name that is no object's.
+ */
+static enum rc
+not_allowed(struct apply *a, struct cobject *o, const char *message, struct err *e)
+{
+	char *path = object_path(a, o);
+	struct buf b, keep;
+	bool kept = false;
+
+	if (o->gone) {
+		complain(a->c, "%s/%s: %s The file comes back.", a->f->path, o->file, message);
+		mem_free(path);
+		return forget(a, o, false, e);
+	}
+	buf_init(&b, 0);
+	buf_init(&keep, 4096);
+	buf_addf(&keep, "%s.refused", path != NULL ? path : "");
+	if (path != NULL && a->f->ct != CT_MAIL && keep.p != NULL && file_read(a->c, path, &b, e) == RC_OK)
+		kept = file_write(a->c, keep.p, b.p != NULL ? b.p : "", b.len, e) == RC_OK;
+	complain(a->c, "%s/%s: %s The server's version is back%s%s.", a->f->path, o->file, message, kept ? "; yours is in " : "", kept ? keep.p : "");
+	buf_fini(&b);
+	buf_fini(&keep);
+	mem_free(path);
+	o->yields = true;
+	o->doubt = false;
+	(void)json_object_clear(o->sent);
+	(void)json_array_clear(o->blind);
+	return state_object_save(a->c, o, e);
+}
+
 static enum rc
 one_result(struct apply *a, const json_t *r, struct err *e)
 {
@@ -251,6 +284,9 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 		(void)snprintf(re, sizeof(re), "re.%s.%s", o->uuid, a->c->o.device);
 		return make_new(a, o, re, e);
 	}
+	if (json_string_value(json_object_get(x, "code")) != NULL && strcmp(json_string_value(json_object_get(x, "code")), "forbidden") == 0 && uuid != NULL &&
+	    in_created(a, uuid))
+		return not_allowed(a, o, json_string_value(json_object_get(x, "message")), e);
 	complain(a->c, "%s/%s: %s", a->f->path, o->file,
 	    json_string_value(json_object_get(x, "message")) != NULL ? json_string_value(json_object_get(x, "message")) :
 	    strcmp(status, "conflict") == 0 ? "changed on both sides; edit it again or take the server's version" : status);
@@ -261,20 +297,6 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 }
 
 /* ---- deletions ---- */
-
-static bool
-in_created(const struct apply *a, const char *uuid)
-{
-	const json_t *list = json_object_get(a->data, "created");
-
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *u = json_string_value(json_object_get(json_array_get(list, i), "uuid"));
-
-		if (u != NULL && strcmp(u, uuid) == 0)
-			return true;
-	}
-	return false;
-}
 
 static enum rc
 one_delete(struct apply *a, const char *uuid, struct err *e)
@@ -364,193 +386,55 @@ take_fields(struct cobject *o, const json_t *in, bool whole, const json_t *dirty
 	o->base = base;
 }
 
-/* A file name that no other object of the folder has. */
-static char *
-free_name(const struct apply *a, const struct cobject *self, const char *title, const char *ext)
-{
-	for (unsigned n = 1; n < 100000; n++) {
-		struct buf b;
-		char *name;
-		bool taken = false;
-
-		buf_init(&b, 512);
-		buf_adds(&b, title);
-		if (n > 1)
-			buf_addf(&b, " (%u)", n);
-		buf_adds(&b, ext);
-		name = buf_take(&b, NULL);
-		for (size_t i = 0; name != NULL && i < *a->n && !taken; i++) {
-			struct cobject *o = (*a->list)[i];
-			char *stem = a->f->ct == CT_MAIL && o->file != NULL ? mail_name_with_flags(o->file, 0) : NULL;
-
-			taken = o != self && o->file != NULL && strcmp(stem != NULL ? stem : o->file, name) == 0;
-			mem_free(stem);
-		}
-		if (!taken && name != NULL) {
-			char *path = path_join(a->f->path, name);
-			int64_t x, y;
-
-			taken = path != NULL && file_stat(a->c, path, &x, &y); /* a new local file that is not in the state yet */
-			mem_free(path);
-		}
-		if (!taken)
-			return name;
-		mem_free(name);
-	}
-	return NULL;
-}
-
-/* The file after this answer: the server's object with what is still dirty here laid over it. */
-static enum rc
-write_later(struct apply *a, struct cobject *o, const json_t *dirty, struct err *e)
-{
-	json_t *merged = json_deep_copy(o->base), *v, *shadow = NULL, *says = NULL;
-	char *text = NULL, *plain = NULL, *path = NULL;
-	size_t n = 0, n_plain = 0;
-	const char *name;
-	char hash[65];
-	enum rc rc;
-
-	json_object_foreach((json_t *)dirty, name, v) {
-		if (json_is_null(v))
-			(void)json_object_del(merged, name);
-		else
-			(void)json_object_set(merged, name, v);
-	}
-	rc = object_to_text(a->f->ct, merged, &text, &n, e);
-	if (rc == RC_OK)
-		rc = object_to_text(a->f->ct, o->base, &plain, &n_plain, e);
-	if (rc == RC_OK)
-		rc = text_to_object(a->f->ct, o->file, plain, n_plain, &shadow, e);
-	if (rc == RC_OK && json_object_size(dirty) != 0)
-		rc = text_to_object(a->f->ct, o->file, text, n, &says, e);
-	if (rc != RC_OK) { /* a server object that no file can hold: kept in the state, named to the person */
-		complain(a->c, "%s/%s: %s", a->f->path, o->file, e->text);
-		rc = state_object_save(a->c, o, e);
-		goto out;
-	}
-	json_decref(o->shadow);
-	o->shadow = json_incref(shadow);
-	json_decref(o->cur);
-	o->cur = json_incref(says);
-	path = object_path(a, o);
-	rc = path != NULL ? state_object_save(a->c, o, e) : err_set(e, RC_NOMEM, "out of memory");
-	file_hash(text, n, hash);
-	if (rc == RC_OK)
-		rc = state_todo(a->c, o->id, path, text, n, file_as_seen(o), e); /* also notes that the file is as agreed */
-	if (rc == RC_OK) {
-		(void)snprintf(o->hash, sizeof(o->hash), "%s", hash);
-		o->seen[0] = '\0';
-	}
-out:
-	json_decref(merged);
-	json_decref(shadow);
-	json_decref(says);
-	free(text); /* pim's own allocation */
-	free(plain);
-	mem_free(path);
-	return rc;
-}
-
-/* A mail: its octets once, its flags in the file's name. */
-static enum rc
-write_mail(struct apply *a, struct cobject *o, const json_t *dirty, bool fetch, struct err *e)
-{
-	int64_t flags = json_integer_value(json_object_get(dirty, "flags"));
-	char *name, *path = NULL, *from = NULL, *to = NULL;
-	struct buf raw;
-	enum rc rc = RC_OK;
-
-	buf_init(&raw, 0);
-	json_decref(o->shadow);
-	o->shadow = json_pack("{s:I}", "flags", (json_int_t)(json_integer_value(json_object_get(o->base, "flags")) & MAIL_FLAGS_KEPT));
-	if (json_object_get(dirty, "flags") == NULL)
-		flags = json_integer_value(json_object_get(o->shadow, "flags"));
-	name = mail_name_with_flags(o->file, flags);
-	if (name == NULL) {
-		rc = err_set(e, RC_NOMEM, "out of memory");
-		goto out;
-	}
-	if (fetch)
-		rc = net_mail(a->c->net, a->f->uuid, o->uuid, &raw, e);
-	if (rc == RC_NOTFOUND || rc == RC_PROTO || rc == RC_FORBIDDEN) {
-		complain(a->c, "%s/%s: %s", a->f->path, name, e->text);
-		rc = RC_OK;
-		fetch = false;
-	}
-	if (rc == RC_OK && !fetch && strcmp(name, o->file) != 0) {
-		char *old = object_path(a, o);
-
-		path = path_join(a->f->path, name);
-		from = old != NULL ? full_path(a->c, old) : NULL;
-		mem_free(old);
-		to = path != NULL ? full_path(a->c, path) : NULL;
-		if (from != NULL && to != NULL && rename(from, to) != 0)
-			complain(a->c, "%s: could not be renamed", path);
-	}
-	mem_free(path);
-	path = NULL;
-	mem_free(o->file);
-	o->file = name;
-	name = NULL;
-	json_decref(o->cur);
-	o->cur = NULL;
-	if (rc == RC_OK)
-		rc = state_object_save(a->c, o, e);
-	if (rc == RC_OK && fetch) {
-		path = object_path(a, o);
-		rc = path != NULL ? state_todo(a->c, o->id, path, raw.p != NULL ? raw.p : "", raw.len, o->hash, e) : err_set(e, RC_NOMEM, "out of memory");
-		file_hash(raw.p != NULL ? raw.p : "", raw.len, o->hash);
-	}
-out:
-	buf_fini(&raw);
-	mem_free(name);
-	mem_free(path);
-	mem_free(from);
-	mem_free(to);
-	return rc;
-}
-
-static enum rc
-list_append(struct apply *a, struct cobject *o, struct err *e)
-{
-	struct cobject **p = mem_realloc(*a->list, (*a->n + 1) * sizeof(struct cobject *));
-
-	if (p == NULL) {
-		cobject_free(o);
-		return err_set(e, RC_NOMEM, "out of memory");
-	}
-	*a->list = p;
-	p[(*a->n)++] = o;
-	return RC_OK;
-}
-
 static enum rc
 object_begin(struct apply *a, const json_t *in, const char *uuid, struct cobject **out, struct err *e)
 {
-	struct cobject *o = mem_alloc(sizeof(*o));
-	char *title;
-	enum rc rc;
+	const char *series = json_string_value(json_object_get(in, "recurrence_id"));
+	struct cobject *o = cobject_new(a->f, ""), *master = NULL;
+	enum rc rc = RC_OK;
 
+	*out = NULL;
 	if (o == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
-	o->folder = a->f->id;
 	(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+	mem_free(o->client_id);
 	o->client_id = mem_dup_str("");
-	o->base = json_object();
-	o->shadow = json_object();
-	o->sent = json_object();
-	o->blind = json_array();
-	title = object_title(a->f->ct, in);
-	o->file = title != NULL ? free_name(a, o, title, type_extension(a->f->ct)) : NULL;
-	mem_free(title);
-	if (o->file == NULL) {
+	if (series != NULL && strcmp(series, uuid) != 0)
+		master = series_of_uuid(a->l, series);
+	if (master != NULL) /* an exception, and its series' file is here */
+		o->series = master->id;
+	else
+		rc = file_name(a, o, in, e);
+	if (rc != RC_OK) {
 		cobject_free(o);
-		return err_set(e, RC_NOMEM, "out of memory");
+		return rc;
 	}
-	rc = list_append(a, o, e);
+	rc = objlist_add(a->l, o, e);
 	*out = rc == RC_OK ? o : NULL;
 	return rc == RC_OK ? state_object_save(a->c, o, e) : rc;
+}
+
+/* Our own exception whose answer was lost: it has the uid of its series, so that only series and day tell (F16). */
+static struct cobject *
+own_exception(const struct apply *a, const json_t *in)
+{
+	const struct cobject *master = series_of_uuid(a->l, json_string_value(json_object_get(in, "recurrence_id")));
+	struct cobject *o = master != NULL ? series_at(a->l, master, in) : NULL;
+
+	return o != NULL && o->uuid[0] == '\0' ? o : NULL;
+}
+
+/* An appointment is written when the whole answer is known: a series and its exceptions are one file, in whatever order they come. */
+static enum rc
+write_with_answer(struct apply *a, struct cobject *o, bool fresh, struct err *e)
+{
+	const char *series = json_string_value(json_object_get(o->base, "recurrence_id"));
+	struct cobject *master = series_master(a->l, o);
+
+	(master != NULL ? master : o)->rewrite = true;
+	if (fresh && master == NULL && series != NULL && strcmp(series, o->uuid) == 0)
+		return gather(a, o, e);
+	return state_object_save(a->c, o, e);
 }
 
 static enum rc
@@ -569,6 +453,8 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 	/* Our own, whose answer was lost.  Only what is new here: the object that a re-creation (re.*) replaced may be back under its uuid. */
 	if (o == NULL && cid != NULL && (o = find_client_id(a, cid)) != NULL)
 		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+	if (o == NULL && (o = own_exception(a, in)) != NULL)
+		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
 	if (o == NULL && !whole)
 		return RC_OK; /* told of nothing that we have: gone in the same answer */
 	if (o == NULL) {
@@ -579,7 +465,8 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 		return rc;
 	if (!fresh)
 		(void)look_again(a, o);
-	dirty = object_dirty(a->f->ct, o);
+	dirty = o->yields ? json_object() : object_dirty(a->f->ct, o);
+	o->yields = false;
 	if (o->gone) { /* a delete that is still to be answered: what comes now was not seen by the person */
 		(void)json_array_clear(o->blind);
 		(void)json_array_append_new(o->blind, json_string("*"));
@@ -597,6 +484,8 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 		rc = state_object_save(a->c, o, e);
 	else if (a->f->ct == CT_MAIL)
 		rc = write_mail(a, o, dirty, fresh, e);
+	else if (a->f->ct == CT_CALENDAR)
+		rc = write_with_answer(a, o, fresh, e);
 	else
 		rc = write_later(a, o, dirty, e);
 	json_decref(dirty);
@@ -624,6 +513,8 @@ apply_all(struct apply *a, struct err *e)
 	list = json_object_get(data, "modified");
 	for (size_t i = 0; i < json_array_size(list) && rc == RC_OK; i++)
 		rc = one_object(a, json_array_get(list, i), false, e);
+	if (rc == RC_OK && a->f->ct == CT_CALENDAR)
+		rc = write_files(a, e);
 	if (rc != RC_OK)
 		return rc;
 	if (syncid != NULL) {
@@ -635,9 +526,9 @@ apply_all(struct apply *a, struct err *e)
 }
 
 enum rc
-apply_answer(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n, const json_t *body, const json_t *data, struct err *e)
+apply_answer(struct client *c, struct cfolder *f, struct objlist *l, const json_t *body, const json_t *data, struct err *e)
 {
-	struct apply a = { .c = c, .f = f, .list = o, .n = n, .body = body, .data = data };
+	struct apply a = { .c = c, .f = f, .l = l, .body = body, .data = data };
 	enum rc rc = state_begin(c, e);
 
 	if (rc != RC_OK)

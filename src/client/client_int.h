@@ -22,8 +22,9 @@
 struct options {
 	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy;
 	unsigned limit;       /* objects a page */
-	bool watch, quiet;
-	char **send;          /* files to send instead of keeping the directory in step, NULL-terminated; NULL = none */
+	bool watch, quiet, json;
+	char *const *command; /* what follows the options: folders, rights FOLDER ..., send FILE...; none = keep in step */
+	int n_command;
 	bool again;           /* send what may have been sent */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
 };
@@ -62,10 +63,12 @@ struct cobject {
 	char uuid[UUID_TEXT];     /* "" = not answered yet */
 	char *client_id;          /* "" = not ours */
 	char rev[REV_TEXT];
-	char *file;               /* name within the folder's directory */
+	char *file;               /* name within the folder's directory; "" of an exception that is in its series' file */
+	int64_t series;           /* state id of the series whose file says this exception, 0 = it has a file of its own */
 	json_t *base, *shadow;    /* objects */
 	json_t *sent;             /* field -> array of values sent since the last answer to them */
 	json_t *blind;            /* array of field names; "*" alone: all, later edits too (deleted at the server and kept here, F8) */
+	bool yields;              /* not stored: a right is missing, the server's version takes the place of what was changed here */
 	bool doubt;               /* sent, not answered */
 	bool gone;                /* deleted here, not answered */
 	int64_t size, mtime_ns;
@@ -73,7 +76,14 @@ struct cobject {
 	/* not stored */
 	json_t *cur;              /* what the file says now; NULL = as shadow */
 	json_t *asked;            /* cur as it was when the request was built */
+	bool rewrite;             /* the file is written anew when the answer is applied */
 	char seen[65];            /* SHA-256 of the file as last read in this run, "" = not read: what an answer may overwrite */
+};
+
+/** The objects of the folder that is being synchronised; one with folder < 0 is no part of anything any more. */
+struct objlist {
+	struct cobject **v;
+	size_t n;
 };
 
 /* usmsync.c */
@@ -103,9 +113,13 @@ void cfolder_free(struct cfolder *f, size_t n);
 MUST_CHECK enum rc state_folder_save(struct client *c, const struct cfolder *f, struct err *e);
 MUST_CHECK enum rc state_folder_put(struct client *c, struct cfolder *f, struct err *e); /* by uuid; id is set */
 MUST_CHECK enum rc state_folder_drop(struct client *c, int64_t folder, struct err *e);
-MUST_CHECK enum rc state_objects(struct client *c, int64_t folder, struct cobject ***out, size_t *n, struct err *e);
+MUST_CHECK enum rc state_objects(struct client *c, int64_t folder, struct objlist *out, struct err *e);
+/** cobject_new - a local object of F that the server does not know yet, or NULL. */
+struct cobject *cobject_new(const struct cfolder *f, const char *file);
 void cobject_free(struct cobject *o);
-void cobjects_free(struct cobject **o, size_t n);
+/** objlist_add - takes O, also on failure. */
+MUST_CHECK enum rc objlist_add(struct objlist *l, struct cobject *o, struct err *e);
+void objlist_free(struct objlist *l);
 MUST_CHECK enum rc state_object_save(struct client *c, struct cobject *o, struct err *e); /* id 0 = insert */
 MUST_CHECK enum rc state_object_drop(struct client *c, int64_t id, struct err *e);
 /** state_todo - a file operation that belongs to this transaction and is carried out after it: TEXT NULL = remove the file. */
@@ -129,8 +143,9 @@ char *name_clean(const char *title, const char *fallback);
 /* convert.c */
 const char *type_extension(enum content ct);
 /** object_to_text - the file of an object; mail gives NULL (its octets come from the server). */
-MUST_CHECK enum rc object_to_text(enum content ct, const json_t *object, char **text, size_t *n, struct err *e);
-MUST_CHECK enum rc text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, struct err *e);
+MUST_CHECK enum rc object_to_text(enum content ct, const json_t *object, const json_t *overrides, char **text, size_t *n, struct err *e);
+/** text_to_object - OVERRIDES (NULL = not wanted): the exceptions of a series, by their recurrence_date_position. */
+MUST_CHECK enum rc text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, json_t **overrides, struct err *e);
 /** object_title - what a person would call it, for the file's name. */
 char *object_title(enum content ct, const json_t *object);
 bool field_writable(enum content ct, const char *name);
@@ -143,17 +158,42 @@ char *mail_name_with_flags(const char *name, int64_t flags);
 /* scan.c */
 /** object_dirty - fields that differ between file (cur) and shadow: object field -> value or null; new reference. */
 json_t *object_dirty(enum content ct, const struct cobject *o);
-MUST_CHECK enum rc object_reread(struct client *c, const struct cfolder *f, struct cobject *o, bool *missing, struct err *e);
-MUST_CHECK enum rc scan_folder(struct client *c, const struct cfolder *f, struct cobject ***objects, size_t *n, struct err *e);
-/** scan_new_folders - directories that are no folder yet, and folders whose directory has another name or place now. */
-MUST_CHECK enum rc scan_new_folders(struct client *c, json_t *created, json_t *modified, struct err *e);
+/** object_reread - the file that says O again, if it changed since it was last looked at: sets cur of all that it says. */
+MUST_CHECK enum rc object_reread(struct client *c, const struct cfolder *f, struct objlist *l, struct cobject *o, bool *missing, struct err *e);
+MUST_CHECK enum rc scan_folder(struct client *c, struct cfolder *f, struct objlist *l, struct err *e);
+/** scan_new_folders - directories that are no folder yet, and folders whose directory has another name or place now (MOVED: uuid -> path). */
+MUST_CHECK enum rc scan_new_folders(struct client *c, const json_t *tree, json_t *created, json_t *modified, json_t *moved, struct err *e);
 uint64_t scan_fingerprint(struct client *c);
 
 /* request.c, apply.c */
 bool object_blind_all(const struct cobject *o);
-MUST_CHECK enum rc request_build(struct client *c, struct cfolder *f, struct cobject **o, size_t n, json_t **body, bool *sends, struct err *e);
-MUST_CHECK enum rc reconcile_build(struct client *c, const struct cfolder *f, struct cobject **o, size_t n, json_t **body, struct err *e);
-MUST_CHECK enum rc apply_answer(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n, const json_t *body, const json_t *data, struct err *e);
+MUST_CHECK enum rc request_build(struct client *c, struct cfolder *f, const struct objlist *l, json_t **body, bool *sends, struct err *e);
+MUST_CHECK enum rc reconcile_build(struct client *c, const struct cfolder *f, const struct objlist *l, json_t **body, struct err *e);
+MUST_CHECK enum rc apply_answer(struct client *c, struct cfolder *f, struct objlist *l, const json_t *body, const json_t *data, struct err *e);
+
+/* output.c, besides apply_int.h */
+/** write_again - the file of MASTER with what the server has, where a person took out what the server keeps. */
+MUST_CHECK enum rc write_again(struct client *c, struct cfolder *f, struct objlist *l, struct cobject *master, struct err *e);
+
+/* series.c */
+/** series_next - number in L of the first exception in MASTER's file from I on; l->n = none. */
+size_t series_next(const struct objlist *l, const struct cobject *master, size_t i);
+/** series_master - the object in whose file O is said, or NULL.   series_of_uuid - the one with UUID that has a file. */
+struct cobject *series_master(const struct objlist *l, const struct cobject *o);
+struct cobject *series_of_uuid(const struct objlist *l, const char *uuid);
+/** series_at - MASTER's exception for the same day as OBJECT, or NULL. */
+struct cobject *series_at(const struct objlist *l, const struct cobject *master, const json_t *object);
+/** series_take - what MASTER's file says of its exceptions: changed, new and deleted ones. */
+MUST_CHECK enum rc series_take(struct client *c, const struct cfolder *f, struct objlist *l, struct cobject *master, const json_t *overrides, struct err *e);
+/** series_request - the series and the day into ENTRY, which creates O.   series_waits - O cannot be sent before its series is known there. */
+void series_request(const struct objlist *l, const struct cobject *o, json_t *entry);
+bool series_waits(const struct objlist *l, const struct cobject *o);
+MUST_CHECK enum rc series_overrides(enum content ct, const struct objlist *l, const struct cobject *master, bool plain, json_t **out, struct err *e);
+/** series_agreed - what the file says (SAYS, NULL = as agreed) and what was agreed, to each exception of MASTER. */
+void series_agreed(const struct objlist *l, const struct cobject *master, const json_t *shadows, const json_t *says);
+/** series_has_new - MASTER's file says exceptions that the server does not know yet. */
+bool series_has_new(const struct objlist *l, const struct cobject *master);
+bool series_dirty(enum content ct, const struct objlist *l, const struct cobject *master);
 
 /* send.c */
 /** send_files - sends each file of the options as a mail; problems are named and counted. */
@@ -161,6 +201,10 @@ MUST_CHECK enum rc send_files(struct client *c, struct err *e);
 
 /* folders.c */
 MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
+
+/* rights.c */
+bool command_known(const char *name);
+MUST_CHECK enum rc command_run(struct client *c, struct err *e);
 
 /* run.c */
 MUST_CHECK enum rc folder_sync(struct client *c, struct cfolder *f, struct err *e);

@@ -57,7 +57,7 @@ members_renamed(const json_t *object, bool to_file)
 }
 
 enum rc
-object_to_text(enum content ct, const json_t *object, char **text, size_t *n, struct err *e)
+object_to_text(enum content ct, const json_t *object, const json_t *overrides, char **text, size_t *n, struct err *e)
 {
 	json_t *contact = NULL;
 	struct pim_options opt;
@@ -71,7 +71,7 @@ object_to_text(enum content ct, const json_t *object, char **text, size_t *n, st
 	if (ct == CT_CONTACT && (contact = members_renamed(object, true)) != NULL)
 		prc = pim_vcard_format(contact, &opt, text, &pe);
 	else if (ct == CT_CALENDAR)
-		prc = pim_ical_event_format(object, NULL, &opt, text, &pe);
+		prc = pim_ical_event_format(object, overrides, &opt, text, &pe);
 	else if (ct == CT_TASK)
 		prc = pim_ical_task_format(object, &opt, text, &pe);
 	json_decref(contact);
@@ -82,7 +82,7 @@ object_to_text(enum content ct, const json_t *object, char **text, size_t *n, st
 }
 
 enum rc
-text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, struct err *e)
+text_to_object(enum content ct, const char *name, const void *p, size_t n, json_t **out, json_t **overrides, struct err *e)
 {
 	struct pim_options opt;
 	struct pim_error pe = { "" };
@@ -90,6 +90,8 @@ text_to_object(enum content ct, const char *name, const void *p, size_t n, json_
 	enum pim_rc prc = PIM_OK;
 
 	*out = NULL;
+	if (overrides != NULL)
+		*overrides = NULL;
 	pim_options_init(&opt);
 	if (ct == CT_MAIL) {
 		*out = json_pack("{s:I}", "flags", (json_int_t)mail_flags_of_name(name));
@@ -101,7 +103,10 @@ text_to_object(enum content ct, const char *name, const void *p, size_t n, json_
 		prc = pim_ical_event_parse(p, n, &opt, out, &exceptions, NULL, &pe);
 	else
 		prc = pim_ical_task_parse(p, n, &opt, out, NULL, &pe);
-	json_decref(exceptions);
+	if (overrides != NULL)
+		*overrides = exceptions;
+	else
+		json_decref(exceptions);
 	if (ct == CT_CONTACT && *out != NULL) {
 		contact = members_renamed(*out, false);
 		json_decref(*out);

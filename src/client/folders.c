@@ -22,13 +22,32 @@ module_content(const json_t *folder)
 	return t != NULL ? t->ct : CT_FOLDER;
 }
 
+/* What a folder is called here: one that another user shares has his name before its own ("User name - folder name"). */
+static const char *
+folder_title(const json_t *f)
+{
+	const char *shown = json_string_value(json_object_get(f, "displayName"));
+
+	return shown != NULL ? shown : json_string_value(json_object_get(f, "title"));
+}
+
+/* The title that a directory called NAME gives to folder F: without the owner's name, which is not OX's to keep. */
+static const char *
+title_of_name(const json_t *f, const char *name)
+{
+	const char *owner = json_string_value(json_object_get(json_object_get(f, "owner"), "name"));
+	size_t n = owner != NULL ? strlen(owner) : 0;
+
+	return n != 0 && strncmp(name, owner, n) == 0 && strncmp(name + n, " - ", 3) == 0 && name[n + 3] != '\0' ? name + n + 3 : name;
+}
+
 /* "Parent/Title"; a sibling of the same name in letters gets the beginning of its uuid behind it. NULL = out of memory. */
 static char *
 folder_path(const json_t *tree, const char *uuid, unsigned depth)
 {
 	const json_t *f = json_object_get(tree, uuid), *g;
 	const char *parent = json_string_value(json_object_get(f, "parent"));
-	char *base = mem_dup_str(""), *name = name_clean(json_string_value(json_object_get(f, "title")), "folder"), *path;
+	char *base = mem_dup_str(""), *name = name_clean(folder_title(f), "folder"), *path;
 	const char *other;
 	bool twin = false;
 
@@ -43,7 +62,7 @@ folder_path(const json_t *tree, const char *uuid, unsigned depth)
 		if (strcmp(other, uuid) >= 0 || module_content(g) == CT_FOLDER || (gp == NULL) != (parent == NULL) ||
 		    (gp != NULL && strcmp(gp, parent) != 0))
 			continue;
-		gn = name_clean(json_string_value(json_object_get(g, "title")), "folder");
+		gn = name_clean(folder_title(g), "folder");
 		twin = twin || (gn != NULL && name != NULL && strcmp(gn, name) == 0);
 		mem_free(gn);
 	}
@@ -64,8 +83,7 @@ folder_path(const json_t *tree, const char *uuid, unsigned depth)
 static enum rc
 folder_gone(struct client *c, struct cfolder *f, struct err *e)
 {
-	struct cobject **o;
-	size_t n;
+	struct objlist l = { 0 };
 	char *full = full_path(c, f->path);
 	enum rc rc = state_begin(c, e);
 
@@ -74,14 +92,17 @@ folder_gone(struct client *c, struct cfolder *f, struct err *e)
 		return rc;
 	}
 	/* files and folder in one: files removed of a folder that the state still has would look like deletions made here */
-	rc = state_objects(c, f->id, &o, &n, e);
-	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		char *path = path_join(f->path, o[i]->file);
+	rc = state_objects(c, f->id, &l, e);
+	for (size_t i = 0; i < l.n && rc == RC_OK; i++) {
+		char *path;
 
-		rc = path != NULL ? state_todo(c, o[i]->id, path, NULL, 0, o[i]->hash, e) : err_set(e, RC_NOMEM, "out of memory");
+		if (l.v[i]->series != 0)
+			continue; /* said in its series' file */
+		path = path_join(f->path, l.v[i]->file);
+		rc = path != NULL ? state_todo(c, l.v[i]->id, path, NULL, 0, l.v[i]->hash, e) : err_set(e, RC_NOMEM, "out of memory");
 		mem_free(path);
 	}
-	cobjects_free(o, n);
+	objlist_free(&l);
 	if (rc == RC_OK)
 		rc = state_folder_drop(c, f->id, e);
 	if (rc == RC_OK)
@@ -255,13 +276,20 @@ folder_of_inode(const struct client *c, const struct cfolder *f, size_t n, int64
 	return NULL;
 }
 
+struct found {
+	const json_t *tree;
+	json_t *created, *modified;
+	json_t *moved; /* uuid -> [old path, new path] */
+};
+
 /*
  * A PIM folder goes by its number and is renamed on the server.  A mail folder's id is its path, and those of its mails hang on
  * it: its directory is put back, renaming it is left to a mail program.
  */
 static void
-renamed_directory(struct client *c, const struct cfolder *f, const char *now, const char *title, const char *parent, json_t *modified)
+renamed_directory(struct client *c, const struct cfolder *f, const char *now, const char *name, const char *parent, struct found *found)
 {
+	const json_t *known = json_object_get(found->tree, f->uuid);
 	char *from, *to;
 	json_t *x;
 
@@ -276,9 +304,28 @@ renamed_directory(struct client *c, const struct cfolder *f, const char *now, co
 	}
 	x = json_object();
 	(void)json_object_set_new(x, "uuid", json_string(f->uuid));
-	(void)json_object_set_new(x, "title", json_string(title));
+	(void)json_object_set_new(x, "title", json_string(title_of_name(known, name)));
 	(void)json_object_set_new(x, "parent", parent != NULL ? json_string(parent) : json_null());
-	(void)json_array_append_new(modified, x);
+	(void)json_array_append_new(found->modified, x);
+	(void)json_object_set_new(found->moved, f->uuid, json_pack("[s,s]", f->path, now));
+}
+
+/* The server did not allow a rename: the directory gets its old name again, or its files would make a folder of their own. */
+static void
+rename_back(struct client *c, const json_t *moved, const json_t *result)
+{
+	const char *uuid = json_string_value(json_object_get(result, "uuid"));
+	const json_t *pair = uuid != NULL && json_object_get(result, "error") != NULL ? json_object_get(moved, uuid) : NULL;
+	char *to, *from;
+
+	if (pair == NULL)
+		return;
+	to = full_path(c, json_string_value(json_array_get(pair, 0)));
+	from = full_path(c, json_string_value(json_array_get(pair, 1)));
+	if (from != NULL && to != NULL && rename(from, to) == 0)
+		say(c, "%s: the directory has its old name again", json_string_value(json_array_get(pair, 0)));
+	mem_free(from);
+	mem_free(to);
 }
 
 /* A directory that only groups folders, such as the root of a mail account. */
@@ -293,9 +340,23 @@ holds_folders(const struct cfolder *f, size_t n, const char *path)
 	return false;
 }
 
-struct found {
-	json_t *created, *modified;
-};
+/* The folder without objects that such a directory stands for ("Public folders"), or NULL. */
+static const char *
+group_uuid(const json_t *tree, const char *path)
+{
+	const char *uuid;
+	json_t *v;
+
+	json_object_foreach((json_t *)tree, uuid, v) {
+		char *p = module_content(v) == CT_FOLDER ? folder_path(tree, uuid, 0) : NULL;
+		bool same = p != NULL && strcmp(p, path) == 0;
+
+		mem_free(p);
+		if (same)
+			return uuid;
+	}
+	return NULL;
+}
 
 static void
 look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *path, const char *parent, enum content parent_ct, struct found *found, unsigned depth)
@@ -316,9 +377,11 @@ look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *pa
 			if (uuid != NULL) {
 				look_for_new(c, f, n, sub, uuid, ct, found, depth + 1);
 			} else if ((was = folder_of_inode(c, f, n, (int64_t)st.st_ino)) != NULL) {
-				renamed_directory(c, was, sub, de->d_name, parent, found->modified);
+				renamed_directory(c, was, sub, de->d_name, parent, found);
 			} else if (holds_folders(f, n, sub)) {
-				look_for_new(c, f, n, sub, parent, CT_FOLDER, found, depth + 1);
+				const char *group = group_uuid(found->tree, sub);
+
+				look_for_new(c, f, n, sub, group != NULL ? group : parent, CT_FOLDER, found, depth + 1);
 			} else if (ct != CT_FOLDER || (ct = directory_content(sub_full)) != CT_FOLDER) {
 				char hash[65];
 				json_t *x = json_object();
@@ -342,9 +405,9 @@ look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *pa
 }
 
 enum rc
-scan_new_folders(struct client *c, json_t *created, json_t *modified, struct err *e)
+scan_new_folders(struct client *c, const json_t *tree, json_t *created, json_t *modified, json_t *moved, struct err *e)
 {
-	struct found found = { .created = created, .modified = modified };
+	struct found found = { .tree = tree, .created = created, .modified = modified, .moved = moved };
 	struct cfolder *f;
 	size_t n;
 	enum rc rc = state_folders(c, &f, &n, e);
@@ -430,7 +493,7 @@ tree_apply(struct client *c, json_t *tree, const json_t *body, const json_t *dat
 static enum rc
 hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, struct err *e)
 {
-	json_t *body = json_object(), *data = NULL, *created = json_array(), *modified = json_array(), *pairs, *v;
+	json_t *body = json_object(), *data = NULL, *created = json_array(), *modified = json_array(), *moved = json_object(), *pairs, *v;
 	const char *command = "syncUpdate", *uuid;
 	enum rc rc = RC_OK;
 	char *text;
@@ -440,7 +503,7 @@ hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, st
 		(void)json_object_set_new(body, "syncid", json_string(h->syncid));
 		(void)json_object_set_new(body, "request", json_integer(++h->k));
 		if (first)
-			rc = scan_new_folders(c, created, modified, e);
+			rc = scan_new_folders(c, tree, created, modified, moved, e);
 		if (json_array_size(created) != 0)
 			(void)json_object_set(body, "created", created);
 		if (json_array_size(modified) != 0)
@@ -466,6 +529,8 @@ hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, st
 		rc = state_folder_save(c, h, e);
 	} else if (rc == RC_OK) {
 		tree_apply(c, tree, body, data);
+		for (size_t i = 0; i < json_array_size(json_object_get(data, "results")); i++)
+			rename_back(c, moved, json_array_get(json_object_get(data, "results"), i));
 		if (json_string_value(json_object_get(data, "syncid")) != NULL) {
 			(void)snprintf(h->syncid, sizeof(h->syncid), "%s", json_string_value(json_object_get(data, "syncid")));
 			h->reconcile = false;
@@ -484,6 +549,7 @@ hierarchy_page(struct client *c, struct cfolder *h, json_t *tree, bool first, st
 	json_decref(body);
 	json_decref(created);
 	json_decref(modified);
+	json_decref(moved);
 	json_decref(data);
 	return rc;
 }

@@ -82,7 +82,7 @@ add_raw(struct client *c, const struct cfolder *f, const struct cobject *o, json
 }
 
 static enum rc
-entry_create(struct client *c, const struct cfolder *f, struct cobject *o, json_t *created, size_t *raw, struct err *e)
+entry_create(struct client *c, const struct cfolder *f, const struct objlist *l, struct cobject *o, json_t *created, size_t *raw, struct err *e)
 {
 	json_t *fields = object_dirty(f->ct, o), *entry = json_object(), *v;
 	const char *name;
@@ -94,6 +94,7 @@ entry_create(struct client *c, const struct cfolder *f, struct cobject *o, json_
 	(void)json_object_set_new(entry, "clientId", json_string(o->client_id));
 	if (o->doubt)
 		(void)json_object_set_new(entry, "again", json_true());
+	series_request(l, o, entry);
 	if (f->ct == CT_MAIL)
 		rc = add_raw(c, f, o, entry, raw, e);
 	note_sent(o, fields);
@@ -144,23 +145,24 @@ skipped(const struct client *c, const struct cobject *o)
 }
 
 static enum rc
-add_changes(struct client *c, const struct cfolder *f, struct cobject **o, size_t n, json_t *body, bool *sends, struct err *e)
+add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, json_t *body, bool *sends, struct err *e)
 {
 	json_t *created = json_array(), *modified = json_array(), *deleted = json_array();
+	struct cobject **o = l->v;
 	size_t count = 0, raw = 0;
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < n && count < PAGE_CHANGES && raw < MAX_RAW_BYTES && rc == RC_OK; i++) {
+	for (size_t i = 0; i < l->n && count < PAGE_CHANGES && raw < MAX_RAW_BYTES && rc == RC_OK; i++) {
 		json_t *fields;
 
-		if (o[i]->folder < 0 || skipped(c, o[i]))
+		if (o[i]->folder < 0 || skipped(c, o[i]) || series_waits(l, o[i]))
 			continue;
 		json_decref(o[i]->asked);
 		o[i]->asked = NULL;
 		if (o[i]->gone) {
 			entry_delete(o[i], deleted);
 		} else if (o[i]->uuid[0] == '\0') {
-			rc = entry_create(c, f, o[i], created, &raw, e);
+			rc = entry_create(c, f, l, o[i], created, &raw, e);
 		} else {
 			fields = object_dirty(f->ct, o[i]);
 			if (json_object_size(fields) == 0) {
@@ -183,7 +185,7 @@ add_changes(struct client *c, const struct cfolder *f, struct cobject **o, size_
 }
 
 enum rc
-request_build(struct client *c, struct cfolder *f, struct cobject **o, size_t n, json_t **body, bool *sends, struct err *e)
+request_build(struct client *c, struct cfolder *f, const struct objlist *l, json_t **body, bool *sends, struct err *e)
 {
 	json_t *b = json_object();
 	enum rc rc = state_begin(c, e);
@@ -199,7 +201,7 @@ request_build(struct client *c, struct cfolder *f, struct cobject **o, size_t n,
 		(void)json_object_set_new(b, "syncid", json_string(f->syncid));
 		(void)json_object_set_new(b, "conflictResolution", json_string(c->o.policy));
 		(void)json_object_set_new(b, "deleteResolution", json_string(c->o.policy));
-		rc = add_changes(c, f, o, n, b, sends, e);
+		rc = add_changes(c, f, l, b, sends, e);
 		f->k++; /* every new request has a number of its own: a late copy of an older one is refused */
 		(void)json_object_set_new(b, "request", json_integer(f->k));
 		if (rc == RC_OK)
@@ -213,13 +215,13 @@ request_build(struct client *c, struct cfolder *f, struct cobject **o, size_t n,
 
 /* Everything that the server once gave us, with the rev as given; new objects are no part of it. */
 enum rc
-reconcile_build(struct client *c, const struct cfolder *f, struct cobject **o, size_t n, json_t **body, struct err *e)
+reconcile_build(struct client *c, const struct cfolder *f, const struct objlist *l, json_t **body, struct err *e)
 {
 	json_t *b = json_object(), *pairs = json_array();
 
-	for (size_t i = 0; i < n; i++)
-		if (o[i]->uuid[0] != '\0' && o[i]->folder >= 0)
-			(void)json_array_append_new(pairs, json_pack("[s,s]", o[i]->uuid, o[i]->rev));
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i]->uuid[0] != '\0' && l->v[i]->folder >= 0)
+			(void)json_array_append_new(pairs, json_pack("[s,s]", l->v[i]->uuid, l->v[i]->rev));
 	if (f->uuid[0] != '\0')
 		(void)json_object_set_new(b, "folder", json_string(f->uuid));
 	(void)json_object_set_new(b, "limit", json_integer(c->o.limit));

@@ -27,7 +27,7 @@ lose_answer(struct client *c)
 }
 
 static enum rc
-folder_page(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n, bool *busy, struct err *e)
+folder_page(struct client *c, struct cfolder *f, struct objlist *l, bool *busy, struct err *e)
 {
 	const char *command = f->syncid[0] != '\0' ? "syncUpdate" : f->reconcile ? "reconcile" : "syncInit";
 	json_t *body = NULL, *data = NULL;
@@ -36,9 +36,9 @@ folder_page(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n,
 
 	*busy = true;
 	if (f->reconcile && f->syncid[0] == '\0')
-		rc = reconcile_build(c, f, *o, *n, &body, e);
+		rc = reconcile_build(c, f, l, &body, e);
 	else
-		rc = request_build(c, f, *o, *n, &body, &sends, e);
+		rc = request_build(c, f, l, &body, &sends, e);
 	if (rc == RC_OK)
 		rc = net_call(c->net, command, body, REQUEST_TIMEOUT_S, &data, e);
 	c->t.requests++;
@@ -52,7 +52,7 @@ folder_page(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n,
 	} else if (rc == RC_CONFLICT) {
 		rc = RC_OK; /* the state came from a backup: the server has seen higher numbers; the next request has one more */
 	} else if (rc == RC_OK) {
-		rc = apply_answer(c, f, o, n, body, data, e);
+		rc = apply_answer(c, f, l, body, data, e);
 		*busy = f->more || sends;
 	}
 	progress(c, f);
@@ -64,8 +64,8 @@ folder_page(struct client *c, struct cfolder *f, struct cobject ***o, size_t *n,
 enum rc
 folder_sync(struct client *c, struct cfolder *f, struct err *e)
 {
-	struct cobject **o = NULL;
-	size_t n = 0, sent_rounds = 0;
+	struct objlist l = { 0 };
+	size_t sent_rounds = 0;
 	unsigned lost = 0;
 	bool busy = true;
 	enum rc rc = RC_OK;
@@ -73,22 +73,20 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 	if (f->uuid[0] == '\0')
 		return RC_OK;
 	for (unsigned round = 0; busy && rc == RC_OK && !client_stop && round < MAX_ROUNDS; round++) {
-		cobjects_free(o, n);
-		o = NULL;
-		n = 0;
-		rc = scan_folder(c, f, &o, &n, e);
+		objlist_free(&l);
+		rc = scan_folder(c, f, &l, e);
 		if (rc == RC_OK)
-			rc = folder_page(c, f, &o, &n, &busy, e);
+			rc = folder_page(c, f, &l, &busy, e);
 		/* a lost answer: the same changes again, with the syncid that we have */
 		if (rc == RC_TIMEOUT && ++lost <= MAX_LOST) {
 			rc = RC_OK;
 			continue;
 		}
 		/* changes that come back as "retry" are left for the next run once nothing else moves */
-		if (busy && !f->more && ++sent_rounds > 3 + n / PAGE_CHANGES)
+		if (busy && !f->more && ++sent_rounds > 3 + l.n / PAGE_CHANGES)
 			busy = false;
 	}
-	cobjects_free(o, n);
+	objlist_free(&l);
 	return rc;
 }
 
@@ -118,7 +116,7 @@ run_once(struct client *c, struct err *e)
 		if (f[i].id == 0)
 			continue;
 		rc = folder_sync(c, &f[i], e);
-		if (rc == RC_NOTFOUND) { /* gone since the hierarchy was read: the next run sees it */
+		if (rc == RC_NOTFOUND || rc == RC_FORBIDDEN) { /* gone or closed since the hierarchy was read: the next run sees it */
 			complain(c, "%s: %s", f[i].path, e->text);
 			rc = RC_OK;
 		}

@@ -56,7 +56,7 @@ reread_mail(struct client *c, const char *path, struct cobject *o, int64_t size,
 	bool draft = (json_integer_value(json_object_get(o->base, "flags")) & MAIL_DRAFT) != 0;
 	struct buf b;
 	char hash[65];
-	enum rc rc = text_to_object(CT_MAIL, o->file, NULL, 0, now, e); /* its flags are in the name */
+	enum rc rc = text_to_object(CT_MAIL, o->file, NULL, 0, now, NULL, e); /* its flags are in the name */
 
 	if (rc != RC_OK || !draft || o->uuid[0] == '\0' || o->hash[0] == '\0' || (size == o->size && mtime == o->mtime_ns))
 		return rc;
@@ -71,17 +71,37 @@ reread_mail(struct client *c, const char *path, struct cobject *o, int64_t size,
 	return rc;
 }
 
-/* The file again if it changed since it was last looked at: sets CUR (what it says now). */
-enum rc
-object_reread(struct client *c, const struct cfolder *f, struct cobject *o, bool *missing, struct err *e)
+/* What the text of O's file says into cur of O and of its exceptions. */
+static enum rc
+take_text(struct client *c, const struct cfolder *f, struct objlist *l, struct cobject *o, const struct buf *b, struct err *e)
 {
-	char *path = path_join(f->path, o->file);
+	json_t *now, *overrides;
+	enum rc rc = text_to_object(f->ct, o->file, b->p, b->len, &now, &overrides, e);
+
+	if (rc == RC_OK) {
+		json_decref(o->cur);
+		o->cur = now;
+		if (f->ct == CT_CALENDAR)
+			rc = series_take(c, f, l, o, overrides, e);
+	}
+	json_decref(overrides);
+	return rc;
+}
+
+enum rc
+object_reread(struct client *c, const struct cfolder *f, struct objlist *l, struct cobject *o, bool *missing, struct err *e)
+{
+	struct cobject *master = series_master(l, o);
+	char *path, hash[65];
 	struct buf b;
-	char hash[65];
 	int64_t size, mtime;
 	enum rc rc = RC_OK;
 
 	*missing = false;
+	if (o->series != 0 && master == NULL)
+		return RC_OK; /* the series is gone: its exception keeps what it had */
+	o = master != NULL ? master : o;
+	path = path_join(f->path, o->file);
 	buf_init(&b, 0);
 	if (path == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
@@ -104,15 +124,8 @@ object_reread(struct client *c, const struct cfolder *f, struct cobject *o, bool
 		goto out;
 	file_hash(b.p, b.len, hash);
 	(void)snprintf(o->seen, sizeof(o->seen), "%s", hash);
-	if (strcmp(hash, o->hash) != 0 || o->cur != NULL) {
-		json_t *now;
-
-		rc = text_to_object(f->ct, o->file, b.p, b.len, &now, e);
-		if (rc == RC_OK) {
-			json_decref(o->cur);
-			o->cur = now;
-		}
-	}
+	if (strcmp(hash, o->hash) != 0 || o->cur != NULL)
+		rc = take_text(c, f, l, o, &b, e);
 out:
 	buf_fini(&b);
 	mem_free(path);
@@ -264,48 +277,11 @@ missing_file(struct client *c, const struct cfolder *f, struct listing *l, struc
 struct import {
 	struct client *c;
 	const struct cfolder *f;
-	struct cobject ***list;
-	size_t *n;
+	struct objlist *l;
 	size_t found;
 	json_t *one;  /* the only object so far */
-	enum rc rc;
 	struct err *e;
 };
-
-static enum rc
-object_append(struct cobject ***list, size_t *n, struct cobject *o, struct err *e)
-{
-	struct cobject **p = mem_realloc(*list, (*n + 1) * sizeof(struct cobject *));
-
-	if (p == NULL) {
-		cobject_free(o);
-		return err_set(e, RC_NOMEM, "out of memory");
-	}
-	*list = p;
-	p[(*n)++] = o;
-	return RC_OK;
-}
-
-static struct cobject *
-object_new_local(const struct cfolder *f, const char *file)
-{
-	struct cobject *o = mem_alloc(sizeof(*o));
-	unsigned char rnd[8];
-	char hex[17];
-
-	if (o == NULL)
-		return NULL;
-	random_bytes(rnd, sizeof(rnd));
-	hex_encode(rnd, sizeof(rnd), hex);
-	o->folder = f->id;
-	o->client_id = mem_dup_str(hex);
-	o->file = mem_dup_str(file);
-	o->base = json_object();
-	o->shadow = json_object();
-	o->sent = json_object();
-	o->blind = json_array();
-	return o;
-}
 
 static int
 on_item(void *arg, const struct pim_item *item)
@@ -326,6 +302,7 @@ new_file(struct import *im, const char *name, struct err *e)
 	char *path = path_join(im->f->path, name);
 	struct pim_report report;
 	struct cobject *o = NULL;
+	json_t *overrides = NULL;
 	struct buf b;
 	enum rc rc;
 
@@ -345,12 +322,12 @@ new_file(struct import *im, const char *name, struct err *e)
 			goto out;
 		}
 	}
-	o = object_new_local(im->f, name);
+	o = cobject_new(im->f, name);
 	if (o == NULL) {
 		rc = err_set(e, RC_NOMEM, "out of memory");
 		goto out;
 	}
-	rc = text_to_object(im->f->ct, name, b.p, b.len, &o->cur, e);
+	rc = text_to_object(im->f->ct, name, b.p, b.len, &o->cur, &overrides, e);
 	if (rc == RC_PROTO || rc == RC_LIMIT) {
 		complain(c, "%s: %s", path, e->text);
 		cobject_free(o);
@@ -361,11 +338,14 @@ new_file(struct import *im, const char *name, struct err *e)
 	(void)file_stat(c, path, &o->size, &o->mtime_ns);
 	if (rc == RC_OK)
 		rc = state_object_save(c, o, e);
-	if (rc == RC_OK)
-		rc = object_append(im->list, im->n, o, e);
-	else
+	if (rc != RC_OK)
 		cobject_free(o);
+	else
+		rc = objlist_add(im->l, o, e);
+	if (rc == RC_OK && im->f->ct == CT_CALENDAR)
+		rc = series_take(c, im->f, im->l, o, overrides, e);
 out:
+	json_decref(overrides);
 	json_decref(im->one);
 	im->one = NULL;
 	pim_report_fini(&report);
@@ -375,14 +355,15 @@ out:
 }
 
 static enum rc
-known_object(struct client *c, const struct cfolder *f, struct listing *l, struct cobject *o, struct err *e)
+known_object(struct client *c, const struct cfolder *f, struct listing *l, struct objlist *objects, struct cobject *o, struct err *e)
 {
-	struct entry *x = listing_find(l, o->file);
+	struct entry *x;
 	bool missing = false;
 	enum rc rc;
 
-	if (o->gone)
+	if (o->gone || o->series != 0 || o->folder < 0) /* an exception is read with its series */
 		return RC_OK;
+	x = listing_find(l, o->file);
 	if (x == NULL && f->ct == CT_MAIL && (x = listing_find_mail(l, o->file)) != NULL) {
 		mem_free(o->file);
 		o->file = mem_dup_str(x->name);
@@ -390,12 +371,12 @@ known_object(struct client *c, const struct cfolder *f, struct listing *l, struc
 	if (x == NULL)
 		return RC_NOTFOUND;
 	x->taken = true;
-	rc = object_reread(c, f, o, &missing, e);
-	if (o->uuid[0] == '\0' && o->cur == NULL && f->ct != CT_MAIL) { /* a new object says everything when it is sent */
+	/* a new object says everything when it is sent; so does a new exception, which the state knows by its day alone */
+	if (f->ct != CT_MAIL && o->cur == NULL && (o->uuid[0] == '\0' || series_has_new(objects, o))) {
 		o->mtime_ns = 0;
 		o->hash[0] = '\0';
-		rc = object_reread(c, f, o, &missing, e);
 	}
+	rc = object_reread(c, f, objects, o, &missing, e);
 	if (rc == RC_PROTO || rc == RC_LIMIT) {
 		complain(c, "%s/%s: %s", f->path, o->file, e->text);
 		return RC_OK; /* stays as it was agreed until the file makes sense again */
@@ -403,33 +384,47 @@ known_object(struct client *c, const struct cfolder *f, struct listing *l, struc
 	return rc;
 }
 
+/* An override that a person took out, and the server keeps, comes back into the file. */
+static enum rc
+restore_files(struct client *c, struct cfolder *f, struct objlist *l, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < l->n && rc == RC_OK; i++)
+		if (l->v[i]->rewrite && l->v[i]->folder >= 0)
+			rc = write_again(c, f, l, l->v[i], e);
+	return rc;
+}
+
 /* Objects of F with their present content; deletions, renames and new files are in the state afterwards. */
 enum rc
-scan_folder(struct client *c, const struct cfolder *f, struct cobject ***objects, size_t *n, struct err *e)
+scan_folder(struct client *c, struct cfolder *f, struct objlist *objects, struct err *e)
 {
 	struct listing l = { 0 };
-	struct import im = { .c = c, .f = f, .list = objects, .n = n, .e = e };
+	struct import im = { .c = c, .f = f, .l = objects, .e = e };
 	bool *lost = NULL;
 	size_t known;
-	enum rc rc = state_objects(c, f->id, objects, n, e);
+	enum rc rc = state_objects(c, f->id, objects, e);
 
 	if (rc == RC_OK)
 		rc = listing_read(c, f, &l, e);
-	known = *n;
+	known = objects->n;
 	if (rc == RC_OK && known != 0 && (lost = mem_alloc(known * sizeof(*lost))) == NULL)
 		rc = err_set(e, RC_NOMEM, "out of memory");
 	for (size_t i = 0; i < known && rc == RC_OK; i++) {
-		rc = known_object(c, f, &l, (*objects)[i], e);
+		rc = known_object(c, f, &l, objects, objects->v[i], e);
 		lost[i] = rc == RC_NOTFOUND;
 		if (lost[i])
 			rc = RC_OK;
 	}
 	for (size_t i = 0; i < known && rc == RC_OK; i++)
 		if (lost[i])
-			rc = missing_file(c, f, &l, (*objects)[i], e);
+			rc = missing_file(c, f, &l, objects->v[i], e);
 	for (size_t i = 0; i < l.n && rc == RC_OK; i++)
 		if (!l.e[i].taken)
 			rc = new_file(&im, l.e[i].name, e);
+	if (rc == RC_OK && f->ct == CT_CALENDAR)
+		rc = restore_files(c, f, objects, e);
 	mem_free(lost);
 	listing_free(&l);
 	return rc;

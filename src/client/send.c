@@ -111,10 +111,14 @@ send_files(struct client *c, struct err *e)
 {
 	enum rc rc = RC_OK;
 
-	for (char **f = c->o.send; *f != NULL && rc == RC_OK && !client_stop; f++) {
-		rc = send_one(c, *f, e);
+	if (c->o.n_command < 2)
+		return err_set(e, RC_PROTO, "send needs the names of files with mails in them");
+	for (int i = 1; i < c->o.n_command && rc == RC_OK && !client_stop; i++) {
+		const char *file = c->o.command[i];
+
+		rc = send_one(c, file, e);
 		if (rc == RC_PROTO || rc == RC_NOTFOUND || rc == RC_LIMIT || rc == RC_FORBIDDEN) { /* this mail's own fault: the others go on */
-			complain(c, "%s: %s", *f, e->text);
+			complain(c, "%s: %s", file, e->text);
 			rc = RC_OK;
 		}
 	}

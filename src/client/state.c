@@ -17,7 +17,7 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS folder(id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, ct INTEGER NOT NULL, path TEXT NOT NULL,"
     " syncid TEXT NOT NULL DEFAULT '', reconcile INTEGER NOT NULL DEFAULT 0, more INTEGER NOT NULL DEFAULT 1, k INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE IF NOT EXISTS object(id INTEGER PRIMARY KEY, folder INTEGER NOT NULL REFERENCES folder(id) ON DELETE CASCADE, uuid TEXT NOT NULL,"
-    " client_id TEXT NOT NULL, rev TEXT NOT NULL, file TEXT NOT NULL, base TEXT NOT NULL, shadow TEXT NOT NULL, sent TEXT NOT NULL, blind TEXT NOT NULL,"
+    " client_id TEXT NOT NULL, rev TEXT NOT NULL, file TEXT NOT NULL, series INTEGER NOT NULL, base TEXT NOT NULL, shadow TEXT NOT NULL, sent TEXT NOT NULL, blind TEXT NOT NULL,"
     " doubt INTEGER NOT NULL, gone INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash TEXT NOT NULL);"
     "CREATE INDEX IF NOT EXISTS object_folder ON object(folder);"
     "CREATE TABLE IF NOT EXISTS todo(id INTEGER PRIMARY KEY, object INTEGER NOT NULL, path TEXT NOT NULL, text BLOB, expect TEXT NOT NULL);"
@@ -273,44 +273,66 @@ object_of_row(sqlite3_stmt *st)
 	o->size = sqlite3_column_int64(st, 12);
 	o->mtime_ns = sqlite3_column_int64(st, 13);
 	copy_text(st, 14, o->hash, sizeof(o->hash));
+	o->series = sqlite3_column_int64(st, 15);
 	return o;
 }
 
 enum rc
-state_objects(struct client *c, int64_t folder, struct cobject ***out, size_t *n, struct err *e)
+objlist_add(struct objlist *l, struct cobject *o, struct err *e)
 {
-	struct cobject **list = NULL;
+	struct cobject **p;
+
+	if ((l->n & (l->n - 1)) == 0) { /* full: the room is the next power of two */
+		p = mem_realloc(l->v, (l->n != 0 ? l->n * 2 : 1) * sizeof(struct cobject *));
+		if (p == NULL) {
+			cobject_free(o);
+			return err_set(e, RC_NOMEM, "out of memory");
+		}
+		l->v = p;
+	}
+	l->v[l->n++] = o;
+	return RC_OK;
+}
+
+enum rc
+state_objects(struct client *c, int64_t folder, struct objlist *out, struct err *e)
+{
 	sqlite3_stmt *st;
-	size_t cap = 0;
-	enum rc rc = prepare(c, "SELECT id, folder, uuid, client_id, rev, file, base, shadow, sent, blind, doubt, gone, size, mtime_ns, hash"
+	enum rc rc = prepare(c, "SELECT id, folder, uuid, client_id, rev, file, base, shadow, sent, blind, doubt, gone, size, mtime_ns, hash, series"
 	    " FROM object WHERE folder = ? ORDER BY id", &st, e);
 
-	*out = NULL;
-	*n = 0;
+	*out = (struct objlist){ 0 };
 	if (rc != RC_OK)
 		return rc;
 	(void)sqlite3_bind_int64(st, 1, folder);
 	while (rc == RC_OK && sqlite3_step(st) == SQLITE_ROW) {
-		if (*n == cap) {
-			struct cobject **p;
+		struct cobject *o = object_of_row(st);
 
-			cap = cap != 0 ? cap * 2 : 64;
-			p = mem_realloc(list, cap * sizeof(struct cobject *));
-			if (p == NULL) {
-				rc = err_set(e, RC_NOMEM, "out of memory");
-				break;
-			}
-			list = p;
-		}
-		list[*n] = object_of_row(st);
-		if (list[*n] == NULL)
-			rc = err_set(e, RC_NOMEM, "out of memory");
-		else
-			(*n)++;
+		rc = o != NULL ? objlist_add(out, o, e) : err_set(e, RC_NOMEM, "out of memory");
 	}
 	(void)sqlite3_finalize(st);
-	*out = list;
 	return rc;
+}
+
+struct cobject *
+cobject_new(const struct cfolder *f, const char *file)
+{
+	struct cobject *o = mem_alloc(sizeof(*o));
+	unsigned char rnd[8];
+	char hex[17];
+
+	if (o == NULL)
+		return NULL;
+	random_bytes(rnd, sizeof(rnd));
+	hex_encode(rnd, sizeof(rnd), hex);
+	o->folder = f->id;
+	o->client_id = mem_dup_str(hex);
+	o->file = mem_dup_str(file);
+	o->base = json_object();
+	o->shadow = json_object();
+	o->sent = json_object();
+	o->blind = json_array();
+	return o;
 }
 
 void
@@ -330,11 +352,12 @@ cobject_free(struct cobject *o)
 }
 
 void
-cobjects_free(struct cobject **o, size_t n)
+objlist_free(struct objlist *l)
 {
-	for (size_t i = 0; i < n; i++)
-		cobject_free(o[i]);
-	mem_free(o);
+	for (size_t i = 0; i < l->n; i++)
+		cobject_free(l->v[i]);
+	mem_free(l->v);
+	*l = (struct objlist){ 0 };
 }
 
 static void
@@ -351,11 +374,11 @@ enum rc
 state_object_save(struct client *c, struct cobject *o, struct err *e)
 {
 	sqlite3_stmt *st;
-	enum rc rc = prepare(c, "INSERT INTO object(id, folder, uuid, client_id, rev, file, base, shadow, sent, blind, doubt, gone, size, mtime_ns, hash)"
-	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET folder = excluded.folder, uuid = excluded.uuid,"
+	enum rc rc = prepare(c, "INSERT INTO object(id, folder, uuid, client_id, rev, file, base, shadow, sent, blind, doubt, gone, size, mtime_ns, hash, series)"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET folder = excluded.folder, uuid = excluded.uuid,"
 	    " client_id = excluded.client_id, rev = excluded.rev, file = excluded.file, base = excluded.base, shadow = excluded.shadow,"
 	    " sent = excluded.sent, blind = excluded.blind, doubt = excluded.doubt, gone = excluded.gone, size = excluded.size,"
-	    " mtime_ns = excluded.mtime_ns, hash = excluded.hash", &st, e);
+	    " mtime_ns = excluded.mtime_ns, hash = excluded.hash, series = excluded.series", &st, e);
 
 	if (rc != RC_OK)
 		return rc;
@@ -375,6 +398,7 @@ state_object_save(struct client *c, struct cobject *o, struct err *e)
 	(void)sqlite3_bind_int64(st, 13, o->size);
 	(void)sqlite3_bind_int64(st, 14, o->mtime_ns);
 	(void)sqlite3_bind_text(st, 15, o->hash, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(st, 16, o->series);
 	rc = finish(c, st, e);
 	if (rc == RC_OK && o->id == 0)
 		o->id = sqlite3_last_insert_rowid(c->db);

@@ -54,10 +54,13 @@ complain(struct client *c, const char *fmt, ...)
 static void
 usage(FILE *out)
 {
-	(void)fputs("usage: usmsync --server URL --user NAME --dir DIR [options]\n"
-	    "       usmsync --server URL --user NAME --dir DIR [options] send FILE...\n"
+	(void)fputs("usage: usmsync --server URL --user NAME --dir DIR [options] [command]\n"
 	    "Keeps DIR in step with the account: contacts as .vcf, appointments and tasks as .ics, mails as .eml.\n"
-	    "With \"send\", sends each FILE (a mail, .eml) instead, once however often it is interrupted and repeated.\n"
+	    "\n"
+	    "  folders               list the folders with your rights\n"
+	    "  rights FOLDER [set WHO=LEVEL ...] [remove WHO ...]\n"
+	    "                        who may do what in FOLDER (its path in DIR), and change it; WHO: a name, #number, group:name\n"
+	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n"
 	    "\n"
 	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"
 	    "  --user NAME           login name\n"
@@ -71,6 +74,7 @@ usage(FILE *out)
 	    "  --ca-file FILE        certificate authorities to trust\n"
 	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
 	    "  --quiet               print problems only\n"
+	    "  --json                folders and rights: as JSON\n"
 	    "  --version, --help\n"
 	    "\n"
 	    "Exit status: 0 in step, 1 some objects were refused (each is named), 2 wrong usage, 3 server not reached, 4 login refused.\n", out);
@@ -83,8 +87,8 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "server", required_argument, NULL, 's' }, { "user", required_argument, NULL, 'u' }, { "dir", required_argument, NULL, 'd' },
 		{ "device", required_argument, NULL, 'D' }, { "password-file", required_argument, NULL, 'p' }, { "policy", required_argument, NULL, 'P' },
 		{ "limit", required_argument, NULL, 'l' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
-		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' }, { "again", no_argument, NULL, 'a' }, { NULL, 0, NULL, 0 },
+		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "json", no_argument, NULL, 'j' }, { "version", no_argument, NULL, 'V' },
+		{ "again", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t v;
 	int ch;
@@ -104,6 +108,7 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'w': o->watch = true; break;
 		case 'a': o->again = true; break;
 		case 'q': o->quiet = true; break;
+		case 'j': o->json = true; break;
 		case 'l':
 			if (!parse_i64(optarg, 1, 1000, &v)) {
 				(void)fprintf(stderr, "usmsync: --limit takes a number from 1 to 1000, not \"%s\"\n", optarg);
@@ -127,11 +132,14 @@ parse_options(int argc, char **argv, struct options *o)
 			return EXIT_USAGE;
 		}
 	}
-	if (optind + 1 < argc && strcmp(argv[optind], "send") == 0) {
-		o->send = argv + optind + 1;
-		optind = argc;
+	o->command = argv + optind;
+	o->n_command = argc - optind;
+	if (o->n_command > 0 && !command_known(o->command[0])) {
+		(void)fprintf(stderr, "usmsync: there is no command \"%s\"\n\n", o->command[0]);
+		usage(stderr);
+		return EXIT_USAGE;
 	}
-	if (o->server == NULL || o->user == NULL || o->dir == NULL || optind != argc) {
+	if (o->server == NULL || o->user == NULL || o->dir == NULL) {
 		(void)fputs("usmsync: --server, --user and --dir are needed\n\n", stderr);
 		usage(stderr);
 		return EXIT_USAGE;
@@ -279,7 +287,7 @@ logout(struct client *c)
 static int
 exit_status(const struct client *c, enum rc rc)
 {
-	if (rc == RC_DENIED || rc == RC_FORBIDDEN)
+	if (rc == RC_DENIED || (rc == RC_FORBIDDEN && c->o.n_command == 0))
 		return EXIT_LOGIN;
 	if (rc == RC_UPSTREAM || rc == RC_TIMEOUT)
 		return EXIT_UNREACHABLE;
@@ -311,13 +319,14 @@ run(struct client *c, char *password)
 		rc = login(c, password, &e);
 	secret_wipe(password, strlen(password));
 	if (rc == RC_OK) {
-		rc = c->o.send != NULL ? send_files(c, &e) : c->o.watch ? run_watch(c, &e) : run_once(c, &e);
+		rc = c->o.n_command > 0 ? command_run(c, &e) : c->o.watch ? run_watch(c, &e) : run_once(c, &e);
 		if (rc != RC_UPSTREAM && !client_stop)
 			logout(c);
 	}
 	if (rc != RC_OK)
 		(void)fprintf(stderr, "usmsync: %s\n", e.text);
-	say(c, "%zu objects received, %zu sent, %zu removed here, %zu conflicts, %zu problems, %zu requests", c->t.down, c->t.up, c->t.removed,
+	if (c->o.n_command == 0)
+		say(c, "%zu objects received, %zu sent, %zu removed here, %zu conflicts, %zu problems, %zu requests", c->t.down, c->t.up, c->t.removed,
 	    c->t.conflicts, c->t.refused, c->t.requests);
 	net_close(c->net);
 	if (c->db != NULL)

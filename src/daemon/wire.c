@@ -2,6 +2,7 @@
 /* Which concrete parts make up a running usmd, and how settings become their options.  Decides nothing else. */
 #include "daemon/daemon_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "usmd/backend.h"
@@ -93,6 +94,31 @@ open_cache(struct wire *w, const struct conf *c, struct err *e)
 	return cache_subscribe(w->cache, on_topic, on_gap, w, e);
 }
 
+/* "inbox full, mail headers": a kind that is not named gets everything. */
+static enum rc
+default_modes(const char *list, enum folder_mode out[KIND_COUNT], struct err *e)
+{
+	for (const char *p = list; *p != '\0'; p += strcspn(p, ","), p += *p == ',') {
+		char kind[16] = "", mode[16] = "", rest = '\0';
+		int m = -1;
+
+		if (sscanf(p, " %15[a-z] %15[a-z] %c", kind, mode, &rest) >= 2 && (rest == '\0' || rest == ','))
+			m = folder_mode_parse(mode);
+		for (size_t k = 0; m >= 0 && k <= KIND_COUNT; k++) {
+			if (k == KIND_COUNT) {
+				m = -1;
+			} else if (strcmp(folder_kind_name((enum folder_kind)k), kind) == 0) {
+				out[k] = (enum folder_mode)m;
+				break;
+			}
+		}
+		if (m < 0)
+			return err_set_path(e, RC_PROTO, "default_modes", "\"%.40s\" is not understood: say inbox, mail, contact, appointment or task, "
+			    "and full, headers or off", p);
+	}
+	return RC_OK;
+}
+
 static enum rc
 open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BYTES], struct err *e)
 {
@@ -109,6 +135,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		    [CT_MAIL] = c->mail_past / DAY_MS },
 		.future_days = { [CT_CALENDAR] = c->calendar_future / DAY_MS, [CT_TASK] = c->calendar_future / DAY_MS },
 		.max_objects = (size_t)c->max_objects_per_folder,
+		.stub_bytes = (size_t)c->mail_stub,
 		.mail_window = (size_t)c->mail_window,
 		.mail_flags_ms = c->mail_flags_interval,
 		.cursor_children = (unsigned)c->cursors_kept,
@@ -119,9 +146,10 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.max_attachments = (unsigned)c->max_attachments_per_object,
 		.login_attempts = (unsigned)c->login_attempts,
 	};
+	enum rc rc = default_modes(c->default_modes, o.mode, e);
 
-	enum rc rc = engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
-
+	if (rc == RC_OK)
+		rc = engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
 	return rc == RC_OK ? engine_start(w->engine, e) : rc;
 }
 

@@ -123,11 +123,25 @@ flags_as_number(const struct content_type *t, struct answer_item *it)
 			fmask_clear(&it->own, i);
 }
 
+/* OX's id of the series stays here: a client gets the uuid that the series has in this folder. */
 static void
-item_fields(struct op *op, struct answer_item *it, const struct row *r, const struct touched *sent)
+item_series(struct op *op, struct answer_item *it)
 {
+	int i = model_field(model_content(CT_CALENDAR), "recurrence_id");
+	const char *series = i >= 0 ? object_get_str(it->object, (unsigned)i) : NULL;
+
+	if (series != NULL)
+		uuid_make(op->g->keys, op->t.tag, model_id(op->g->keys, series), &it->series);
+}
+
+/* What of R a modification brings: ALSO (may be NULL) are fields that the device gets from now on. */
+static void
+item_fields(struct answer *an, struct answer_item *it, const struct row *r, const struct touched *sent, const struct fmask *also)
+{
+	struct op *op = an->op;
 	const struct content_type *t = model_content(op->t.ct);
 	struct change ch = { 0 };
+	struct fmask hidden;
 
 	if (sent != NULL) {
 		ch.id = sent->id;
@@ -140,26 +154,35 @@ item_fields(struct op *op, struct answer_item *it, const struct row *r, const st
 	/* a mail's header never changes; the others' unindexed fields have no change number of their own: they go with every change */
 	if (op->t.ct == CT_MAIL)
 		flags_as_number(t, it);
-	for (unsigned i = 0; op->t.ct != CT_MAIL && i < t->n_fields; i++)
-		if ((t->fields[i].flags & FF_NOINDEX) != 0 && it->object->v[i] != NULL)
+	for (unsigned i = 0; i < t->n_fields; i++)
+		if ((op->t.ct != CT_MAIL && (t->fields[i].flags & FF_NOINDEX) != 0 && it->object->v[i] != NULL) || (sent != NULL && an->d.swept))
 			fmask_set(&it->fields, i);
+	hidden = an->next.seen.hidden;
+	for (unsigned i = 0; i < ch.nf; i++) /* what it sent it gets, hidden or not: it may have become another value */
+		fmask_clear(&hidden, ch.f[i].i);
+	fmask_minus(&it->fields, &hidden);
+	if (also != NULL)
+		fmask_or(&it->fields, also);
 }
 
 static enum rc
-give(struct answer *an, bool whole, struct row *planned, const struct touched *sent, struct err *e)
+give(struct answer *an, bool whole, struct row *planned, const struct touched *sent, const struct fmask *also, struct err *e)
 {
 	struct op *op = an->op;
 	struct row *r = now_row(op, planned);
 	struct object *o = stash_get(op, r->id);
 	struct answer_item *it;
+	struct fmask holds;
+	struct uuid uuid;
 	size_t at, own = strlen(op->s->n->owner);
 	enum rc rc;
 
+	uuid_make(op->g->keys, op->t.tag, r->id, &uuid);
 	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at)) {
 		/* OX has it and cannot show it: it must not block its folder, nor be taken for deleted - nor for delivered */
 		if (cursor_have(&op->cur.c, r->id) == 0)
 			cursor_have_drop(&an->next, r->id);
-		return RC_OK;
+		return notice_add(op, NOTICE_UNREADABLE, &uuid, 0, 0, e);
 	}
 	if (o == NULL || r->dead)
 		return give_gone(an, r->id, e); /* a delete of what the client never had is no harm to it */
@@ -174,13 +197,19 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	memset(it, 0, sizeof(*it));
 	it->whole = whole;
 	it->object = o;
-	uuid_make(op->g->keys, op->t.tag, r->id, &it->uuid);
-	row_rev(op->g->keys, op->t.ct, r, it->rev);
+	it->uuid = uuid;
+	/* of what the client holds: of a row that the sweep has yet to reach less than it is to get */
+	holds = an->next.seen.hidden;
+	if (!whole && !(sent != NULL && an->d.swept))
+		sync_hidden_of(&an->next, r, &holds);
+	row_rev(op->g->keys, op->t.ct, r, &holds, it->rev);
 	if (r->client_id != NULL && strncmp(r->client_id, op->s->n->owner, own) == 0 && r->client_id[own] == '/')
 		it->client_id = r->client_id + own + 1;
+	if (op->t.ct == CT_CALENDAR)
+		item_series(op, it);
 	if (!whole)
-		item_fields(op, it, r, sent);
-	return op->t.ct == CT_FOLDER ? tree_item(op, it, e) : RC_OK;
+		item_fields(an, it, r, sent, also);
+	return op->t.ct == CT_FOLDER ? tree_item(op, it, e) : notice_of_item(op, it, e);
 }
 
 /* ---- reading back ---- */
@@ -277,7 +306,7 @@ give_all(struct answer *an, const struct sync_item *items, size_t n, struct err 
 
 	for (size_t i = 0; i < n && rc == RC_OK; i++)
 		rc = items[i].kind == SYNC_DEL ? give_gone(an, items[i].row->id, e)
-		                               : give(an, items[i].kind == SYNC_PUT, items[i].row, NULL, e);
+		                               : give(an, items[i].kind == SYNC_PUT, items[i].row, NULL, &items[i].also, e);
 	for (size_t i = 0; i < op->n_forced && rc == RC_OK; i++) {
 		struct row *r = NULL;
 
@@ -286,7 +315,7 @@ give_all(struct answer *an, const struct sync_item *items, size_t n, struct err 
 		if (kind == SYNC_PUT)
 			rc = op_row(op, op->forced_id[i], &r, e);
 		if (rc == RC_OK)
-			rc = r == NULL ? give_gone(an, op->forced_id[i], e) : give(an, true, r, NULL, e);
+			rc = r == NULL ? give_gone(an, op->forced_id[i], e) : give(an, true, r, NULL, NULL, e);
 	}
 	for (size_t i = 0; i < op->n_touched && rc == RC_OK; i++) {
 		struct row *r;
@@ -295,7 +324,7 @@ give_all(struct answer *an, const struct sync_item *items, size_t n, struct err 
 			continue;
 		rc = op_row(op, op->touched[i].id, &r, e);
 		if (rc == RC_OK)
-			rc = r == NULL ? give_gone(an, op->touched[i].id, e) : give(an, false, r, &op->touched[i], e);
+			rc = r == NULL ? give_gone(an, op->touched[i].id, e) : give(an, false, r, &op->touched[i], NULL, e);
 	}
 	return rc;
 }
@@ -424,7 +453,50 @@ answer_save(struct answer *an, struct err *e)
 	return RC_OK;
 }
 
-/* ---- the two entries ---- */
+/* ---- the entries ---- */
+
+/* A folder that is switched off is begun with nothing: what is in it comes when it is switched on. */
+enum rc
+op_begin_switched_off(struct op *op, struct err *e)
+{
+	struct answer an = { .op = op };
+	enum rc rc;
+
+	op_window(op, op->t.ct, &op->w0, &op->w1);
+	fresh_cursor(op);
+	an.next = op->cur.c;
+	rc = store_cursor_next_seq(op->c, op->s->n->device_id, op->t.f.id, &op->next_seq, e);
+	if (rc == RC_OK)
+		rc = store_txn(op->c, save_txn, &an, e);
+	op->out->has_syncid = rc == RC_OK;
+	op->out->syncid = an.saved.syncid;
+	return rc;
+}
+
+/* The fields of CT that rows know nothing of. */
+static void
+unindexed_fields(enum content ct, struct fmask *out)
+{
+	const struct content_type *t = model_content(ct);
+
+	memset(out, 0, sizeof(*out));
+	for (unsigned i = 0; i < t->n_fields; i++)
+		if ((t->fields[i].flags & FF_NOINDEX) != 0 && (t->fields[i].flags & FF_NODELIVER) == 0)
+			fmask_set(out, i);
+}
+
+enum rc
+op_anything_new(struct op *op, const struct cursor *c, bool *any, struct err *e)
+{
+	const struct row_source src = source_of(op);
+	struct sync_delta_in in = { .cursor = c, .folder_cn = op->t.f.cn, .w0 = op->w0, .w1 = op->w1, .limit = 1, .max_objects = op->g->o.max_objects,
+		.hidden = &op->hidden };
+	struct sync_delta_out d;
+	enum rc rc = sync_delta(op->a, &in, &src, &d, e);
+
+	*any = rc == RC_OK && (d.n > 0 || d.more);
+	return rc;
+}
 
 enum rc
 op_answer(struct op *op, struct err *e)
@@ -432,12 +504,14 @@ op_answer(struct op *op, struct err *e)
 	struct answer an = { .op = op };
 	const struct row_source src = source_of(op);
 	struct imap *skip = imap_new(op->a, op->n_touched + op->n_forced);
+	struct fmask unindexed;
 	struct sync_delta_in in = {
 		.cursor = &op->cur.c, .folder_cn = 0, .w0 = op->w0, .w1 = op->w1, .limit = op->req->limit, .skip = skip,
-		.max_objects = op->g->o.max_objects,
+		.max_objects = op->g->o.max_objects, .hidden = &op->hidden, .unindexed = &unindexed,
 	};
 	enum rc rc = read_back(op, e);
 
+	unindexed_fields(op->t.ct, &unindexed);
 	if (rc == RC_OK)
 		rc = complete_writes(op, e);
 	if (rc != RC_OK)
@@ -460,7 +534,10 @@ op_answer(struct op *op, struct err *e)
 		op->out->estimate = an.d.n;
 		return RC_OK;
 	}
-	rc = fetch_contents(&an, an.d.items, an.d.n, e);
+	op->out->hidden = an.next.seen.hidden;
+	rc = notice_of_fill(op, &op->cur.c, &an.next, e);
+	if (rc == RC_OK)
+		rc = fetch_contents(&an, an.d.items, an.d.n, e);
 	if (rc == RC_OK)
 		rc = give_all(&an, an.d.items, an.d.n, e);
 	if (rc == RC_OK)
@@ -516,7 +593,10 @@ op_reconcile(struct op *op, struct err *e)
 	struct pair *pairs = arena_array(op->a, struct pair, req->n_pairs + 1);
 	struct sync_reconcile_out r;
 	struct row **rows;
+	struct uuid u;
 	size_t n, live = 0;
+	uint64_t former = 0;
+	bool renamed = former_tag(op, &former);
 	enum rc rc;
 
 	if (pairs == NULL)
@@ -526,7 +606,7 @@ op_reconcile(struct op *op, struct err *e)
 		size_t len = strlen(req->pair_rev[i]);
 
 		p->uuid = req->pair_uuid[i];
-		p->valid = uuid_id(op->g->keys, op->t.tag, &p->uuid, &p->id);
+		p->valid = uuid_id(op->g->keys, op->t.tag, &p->uuid, &p->id) || (renamed && uuid_id(op->g->keys, former, &p->uuid, &p->id));
 		if (!p->valid)
 			p->id = INT64_MIN;
 		if (len < sizeof(p->rev))
@@ -547,8 +627,12 @@ op_reconcile(struct op *op, struct err *e)
 	for (size_t i = 0; i < n; i++) /* what was gone when its content was read */
 		if (!rows[i]->dead && sync_in_window(rows[i], op->w0, op->w1))
 			rows[live++] = rows[i];
-	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, 0); /* reading contents may have moved the index on */
+	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, &op->hidden); /* reading contents may have moved the index on */
 	rc = keep_newest(op, rows, live, e);
+	if (rc != RC_OK)
+		return rc;
+	if (renamed)
+		rc = renamed_list(op, pairs, req->n_pairs, rows, live, e);
 	if (rc != RC_OK)
 		return rc;
 	/* what OX cannot show is not compared: it is not gone, and would fill every page */
@@ -557,17 +641,22 @@ op_reconcile(struct op *op, struct err *e)
 		return err_set(e, rc, "out of memory for the comparison");
 	an.next = r.next;
 	an.more = r.more;
-	rc = fetch_contents(&an, r.items, r.n, e);
+	op->out->hidden = an.next.seen.hidden;
+	rc = r.more ? RC_OK : notice_of_fill(op, &(struct cursor){ 0 }, &an.next, e);
+	for (size_t i = 0; rc == RC_OK && op->broken != NULL && !r.more && i < live; i++)
+		if (is_broken(op, rows[i]->id)) {
+			uuid_make(op->g->keys, op->t.tag, rows[i]->id, &u);
+			rc = notice_add(op, NOTICE_UNREADABLE, &u, 0, 0, e);
+		}
+	if (rc == RC_OK)
+		rc = fetch_contents(&an, r.items, r.n, e);
 	if (rc == RC_OK)
 		rc = give_all(&an, r.items, r.n, e);
 	for (size_t i = 0; i < r.n_gone && rc == RC_OK; i++) {
-		struct uuid *u;
-
 		rc = deleted_add(&an, 0, e);
 		if (rc != RC_OK)
 			break;
-		u = &op->out->deleted[op->out->n_deleted - 1];
-		*u = r.gone[i]->uuid; /* as the client named it, whatever it was */
+		op->out->deleted[op->out->n_deleted - 1] = r.gone[i]->uuid; /* as the client named it, whatever it was */
 	}
 	if (rc != RC_OK)
 		return rc;

@@ -52,6 +52,8 @@ engine_attachments(struct engine_session *s, struct arena *a, const struct attac
 		rc = ox_attachments(s->ox, a, op.t.ct, op.t.oxid, r->id, &list, n, e);
 	if (rc != RC_OK)
 		return rc;
+	if (s->g->o.max_attachments != 0 && *n > s->g->o.max_attachments)
+		*n = s->g->o.max_attachments; /* that there are more was said in a notice with the object */
 	*out = arena_array(a, struct engine_attachment, *n);
 	if (*out == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for attachments");

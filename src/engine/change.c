@@ -106,6 +106,8 @@ work_load(struct work *w, struct err *e)
 		if (rc != RC_OK || w->row != NULL)
 			return rc;
 	}
+	if (w->series != 0)
+		return series_find(w, e);
 	rc = store_rows_by_client_id(op->c, op->a, &op->t.f, w->key, &rows, &n, e);
 	if (rc == RC_OK && n > 0)
 		w->row = rows[0];
@@ -125,6 +127,7 @@ plan(struct work *w, bool moved_checked, struct err *e)
 	};
 	struct write_entry *mine;
 	struct fmask bits;
+	struct fmask hidden;
 	char rev[REV_TEXT];
 	size_t n = 0;
 	enum rc rc;
@@ -142,7 +145,8 @@ plan(struct work *w, bool moved_checked, struct err *e)
 		intent.f = photo_as_known(w, intent.f, intent.nf);
 		in.writes = mine;
 		in.n_writes = n;
-		row_rev(op->g->keys, op->t.ct, w->row, rev);
+		sync_hidden_of(&op->cur.c, w->row, &hidden);
+		row_rev(op->g->keys, op->t.ct, w->row, &hidden, rev);
 		in.row_rev = rev;
 	}
 	sync_plan_change(&in, &w->p);
@@ -235,19 +239,32 @@ work_adopt(struct work *w, msec_t lm, struct err *e)
 
 /* ---- what every plan may ask besides its main step ---- */
 
+/* What a create carries: the deleted days of a series are written when it is there, and count as not sent before (write.c). */
+static void
+fields_of_create(enum content ct, struct fmask *out)
+{
+	int days = ct == CT_CALENDAR ? model_field(model_content(ct), "delete_exceptions") : -1;
+
+	memset(out, 0xff, sizeof(*out));
+	if (days >= 0)
+		fmask_clear(out, (unsigned)days);
+}
+
 static enum rc
 plan_side_effects(struct work *w, struct err *e)
 {
 	struct op *op = w->op;
 	const struct sync_plan_out *p = &w->p;
 	struct mail_place here = place_here(op);
+	struct fmask in_create;
 	enum rc rc = RC_OK;
 
+	fields_of_create(op->t.ct, &in_create);
 	if (p->intent_new) {
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
 		w->intent.at = now_ms();
-		w->intent.f = work_sent(w, NULL, &w->intent.nf);
+		w->intent.f = work_sent(w, &in_create, &w->intent.nf);
 		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
 			w->mail_op = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
 			if (w->ch.again) /* sent before, and forgotten here since: it may lie anywhere in the folder */
@@ -337,6 +354,8 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_DONE, e);
 			return rc == RC_OK ? work_intent_put(w, e) : rc;
 		}
+	} else if (w->series != 0) {
+		rc = RC_NOTFOUND; /* an exception was looked for with the row (series_find) */
 	} else if (op->t.ct == CT_FOLDER || op->unreadable) {
 		rc = RC_NOTFOUND; /* a folder is found by parent and title when it is created (write.c) */
 	} else {
@@ -608,6 +627,8 @@ one_change(struct op *op, size_t i, struct err *e)
 	if (rc == RC_OK)
 		rc = move_possible(op, cc, e);
 	if (rc == RC_OK)
+		rc = series_as_field(&w, cc, e);
+	if (rc == RC_OK)
 		rc = members_for_ox(op, cc, e);
 	if (rc == RC_BUSY) { /* a member of this list is in doubt: both are sent again */
 		w.res->status = ST_RETRY;
@@ -615,6 +636,10 @@ one_change(struct op *op, size_t i, struct err *e)
 	}
 	if (rc != RC_OK)
 		goto refused;
+	if (cc->object != NULL) {
+		w.how = (struct write_how){ .ignore_conflicts = cc->ignore_conflicts, .silent = cc->silent };
+		cc->object->how = &w.how;
+	}
 	rc = change_build(op, cc, &w.ch, e);
 	if (rc != RC_OK)
 		return rc;
@@ -639,7 +664,9 @@ one_change(struct op *op, size_t i, struct err *e)
 				return rc;
 			w.kept_intent = false;
 		}
-		rc = attempt(&w, &again, e);
+		rc = series_ready(&w, e);
+		if (rc == RC_OK)
+			rc = attempt(&w, &again, e);
 		if (rc != RC_OK)
 			break;
 		if (again)
@@ -650,6 +677,9 @@ one_change(struct op *op, size_t i, struct err *e)
 		rc = forced_add(op, w.row->id, SYNC_PUT);
 refused:
 	buf_fini(&w.raw);
+	if (cc->object != NULL)
+		cc->object->how = NULL;
+	w.res->conflicts = w.how.conflicts;
 	if (rc == RC_OK)
 		return RC_OK;
 	if (!error_of_change(rc, e))

@@ -17,6 +17,8 @@ struct work {
 	bool still_here;         /* OX answered before that the object, a tombstone here, is in this very folder */
 	bool kept_intent;        /* intent holds answers of OX for this attempt: do not read it again */
 	struct sync_plan_out p;
+	int64_t series;          /* create of an exception: OX id of its series, else 0 */
+	struct write_how how;    /* of cc->object */
 	struct mail_op mail_op;  /* mail create: what its lost import is found by */
 	bool has_mail_op;
 	const char *message_id;  /* mail: of the octets that came with it */
@@ -53,5 +55,18 @@ enum rc write_create(struct work *w, bool *again, struct err *e);
 enum rc write_update(struct work *w, bool *again, struct err *e);
 enum rc write_delete(struct work *w, bool *again, struct err *e);
 enum rc write_move(struct work *w, bool *again, struct err *e);
+
+/* series.c */
+/** row_has - R, an appointment's, has the field NAME set. */
+bool row_has(const struct row *r, const char *name);
+enum rc series_as_field(struct work *w, struct client_change *cc, struct err *e);
+enum rc series_ready(struct work *w, struct err *e);
+enum rc series_find(struct work *w, struct err *e);
+enum rc series_reread(struct work *w, int64_t series, struct err *e);
+enum rc series_of_row(struct work *w, int64_t *series, struct err *e);
+enum rc series_follow(struct work *w, bool deleted, struct err *e);
+enum rc own_since(struct work *w, int64_t id, uint64_t cn, struct err *e);
+/** work_completed - *OUT NULL = the change's own object says it all; else to be dropped with object_drop. */
+enum rc work_completed(struct work *w, struct object **out, struct err *e);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* A device's settings: kept as JSON text with the device, read at login, narrowing what the server allows. */
+/* A device's settings: kept as JSON text with the device, read at login and when another node changed them, narrowing what the server allows. */
 #include "engine/engine_int.h"
 
 #include <stdlib.h>
@@ -8,6 +8,33 @@
 static const char *const policy_name[] = {
 	[POLICY_SERVER] = "server", [POLICY_CLIENT] = "client", [POLICY_ERROR] = "error",
 };
+static const char *const mode_name[] = { [MODE_FULL] = "full", [MODE_HEADERS] = "headers", [MODE_OFF] = "off" };
+static const char *const kind_name[KIND_COUNT] = {
+	[KIND_INBOX] = "inbox", [KIND_MAIL] = "mail", [KIND_CONTACT] = "contact", [KIND_APPOINTMENT] = "appointment", [KIND_TASK] = "task",
+};
+
+const char *
+folder_kind_name(enum folder_kind k)
+{
+	return kind_name[k];
+}
+
+const char *
+folder_mode_name(enum folder_mode m)
+{
+	return mode_name[m];
+}
+
+int
+folder_mode_parse(const char *s)
+{
+	for (size_t i = 0; s != NULL && i < ARRAY_LEN(mode_name); i++)
+		if (strcmp(mode_name[i], s) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* ---- as text ---- */
 
 static enum sync_policy
 policy_parse(const json_t *v)
@@ -43,7 +70,43 @@ days_parse(const json_t *v, int64_t server)
 	return d < 0 || (server > 0 && d > server) ? -1 : d;
 }
 
-/* What cannot be read counts as not set: the text is our own, a damaged one must not lock the device out. */
+static void
+types_parse(const json_t *types, struct device_config *out)
+{
+	for (int ct = 0; ct < CT_COUNT; ct++) {
+		const struct content_type *t = model_content((enum content)ct);
+		const json_t *x = json_object_get(types, t->name), *list = json_object_get(x, "exclude");
+
+		out->type_off[ct] = json_is_false(json_object_get(x, "sync"));
+		for (size_t i = 0; i < json_array_size(list); i++) {
+			const char *name = json_string_value(json_array_get(list, i));
+			int f = name != NULL ? model_field(t, name) : -1;
+
+			if (f >= 0)
+				fmask_set(&out->exclude[ct], (unsigned)f);
+		}
+	}
+}
+
+static void
+folders_parse(const json_t *folders, struct device_config *out)
+{
+	const char *key;
+	json_t *v;
+	int mode;
+
+	if (json_object_size(folders) == 0)
+		return;
+	out->folders = mem_alloc(json_object_size(folders) * sizeof(*out->folders));
+	json_object_foreach((json_t *)(uintptr_t)folders, key, v) {
+		mode = folder_mode_parse(json_string_value(v));
+		if (out->folders == NULL || mode < 0 || out->n_folders == DEVICE_FOLDERS_MAX || !uuid_parse(key, &out->folders[out->n_folders].uuid))
+			continue;
+		out->folders[out->n_folders++].mode = (enum folder_mode)mode;
+	}
+}
+
+/* What cannot be read counts as not set: the text is our own, a damaged one must not lock the device out.  OUT->folders is from mem_alloc. */
 void
 config_parse(const struct engine *g, const char *text, struct device_config *out)
 {
@@ -59,14 +122,37 @@ config_parse(const struct engine *g, const char *text, struct device_config *out
 		out->past_days[ct] = days_parse(json_object_get(w, "past"), g->o.past_days[ct]);
 		out->future_days[ct] = days_parse(json_object_get(w, "future"), g->o.future_days[ct]);
 	}
+	for (size_t k = 0; k < KIND_COUNT; k++)
+		out->mode[k] = folder_mode_parse(json_string_value(json_object_get(json_object_get(root, "modes"), kind_name[k])));
+	types_parse(json_object_get(root, "types"), out);
+	folders_parse(json_object_get(root, "folders"), out);
 	json_decref(root);
+}
+
+static json_t *
+types_format(const struct device_config *c)
+{
+	json_t *types = json_object();
+
+	for (int ct = 0; ct < CT_COUNT; ct++) {
+		const struct content_type *t = model_content((enum content)ct);
+		json_t *list = json_array();
+
+		for (unsigned i = 0; i < t->n_fields; i++)
+			if (fmask_has(&c->exclude[ct], i))
+				(void)json_array_append_new(list, json_string(t->fields[i].name));
+		if (c->type_off[ct] || json_array_size(list) != 0)
+			(void)json_object_set_new(types, t->name, json_pack("{s:b, s:O}", "sync", !c->type_off[ct], "exclude", list));
+		json_decref(list);
+	}
+	return types;
 }
 
 static char *
 config_format(const struct device_config *c)
 {
-	json_t *root = json_object(), *window = json_object();
-	char *text;
+	json_t *root = json_object(), *window = json_object(), *modes = json_object(), *folders = json_object();
+	char *text, uuid[UUID_TEXT];
 
 	(void)json_object_set_new(root, "policy", json_string(policy_name[c->policy]));
 	(void)json_object_set_new(root, "deletePolicy", json_string(policy_name[c->delete_policy]));
@@ -77,24 +163,134 @@ config_format(const struct device_config *c)
 		(void)json_object_set_new(window, model_content((enum content)ct)->name,
 		    json_pack("{s:I, s:I}", "past", (json_int_t)c->past_days[ct], "future", (json_int_t)c->future_days[ct]));
 	}
+	for (size_t k = 0; k < KIND_COUNT; k++)
+		if (c->mode[k] >= 0)
+			(void)json_object_set_new(modes, kind_name[k], json_string(mode_name[c->mode[k]]));
+	for (size_t i = 0; i < c->n_folders; i++) {
+		uuid_format(&c->folders[i].uuid, uuid);
+		(void)json_object_set_new(folders, uuid, json_string(mode_name[c->folders[i].mode]));
+	}
 	(void)json_object_set_new(root, "window", window);
+	(void)json_object_set_new(root, "modes", modes);
+	(void)json_object_set_new(root, "types", types_format(c));
+	(void)json_object_set_new(root, "folders", folders);
 	text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(root);
 	return text;
 }
 
+/* ---- of a session ---- */
+
 void
-engine_config_get(const struct engine_session *s, struct device_config *out)
+config_fini(struct device_config *c)
+{
+	mem_free(c->folders);
+	c->folders = NULL;
+	c->n_folders = 0;
+}
+
+/* The device's settings as TEXT says; another node, or another session of the device, may have changed them. */
+void
+config_load_locked(struct engine *g, struct node_session *n, const char *text)
+{
+	uint64_t hash = siphash24(g->topic_key, text, strlen(text));
+
+	if (n->config_hash == hash)
+		return;
+	config_fini(&n->config);
+	config_parse(g, text, &n->config);
+	n->config_hash = hash;
+}
+
+void
+engine_config_defaults(const struct engine_session *s, struct device_config *c)
+{
+	const struct engine *g = s->g;
+
+	for (int ct = 0; ct < CT_COUNT; ct++) {
+		if (c->past_days[ct] < 0)
+			c->past_days[ct] = g->o.past_days[ct];
+		if (c->future_days[ct] < 0)
+			c->future_days[ct] = g->o.future_days[ct];
+	}
+	for (size_t k = 0; k < KIND_COUNT; k++)
+		if (c->mode[k] < 0)
+			c->mode[k] = (int)g->o.mode[k];
+}
+
+void
+config_now(const struct engine_session *s, struct device_config *out)
 {
 	(void)pthread_mutex_lock(&s->g->lock);
 	*out = s->n->config;
 	(void)pthread_mutex_unlock(&s->g->lock);
-	for (int ct = 0; ct < CT_COUNT; ct++) {
-		if (out->past_days[ct] < 0)
-			out->past_days[ct] = s->g->o.past_days[ct];
-		if (out->future_days[ct] < 0)
-			out->future_days[ct] = s->g->o.future_days[ct];
+	out->folders = NULL;
+	out->n_folders = 0;
+	engine_config_defaults(s, out);
+}
+
+enum rc
+engine_config_get(const struct engine_session *s, struct arena *a, struct device_config *out, struct err *e)
+{
+	bool ok = true;
+
+	(void)pthread_mutex_lock(&s->g->lock);
+	*out = s->n->config;
+	if (out->n_folders != 0)
+		ok = (out->folders = arena_memdup(a, out->folders, out->n_folders * sizeof(*out->folders))) != NULL;
+	(void)pthread_mutex_unlock(&s->g->lock);
+	return ok ? RC_OK : err_set(e, RC_NOMEM, "out of memory for the settings");
+}
+
+static enum folder_kind
+kind_of(const struct engine_session *s, const struct folder_ref *ref, enum content ct)
+{
+	const struct ox_user *u = ox_session_user(s->ox);
+	struct uuid inbox;
+
+	switch (ct) {
+	case CT_CONTACT:
+		return KIND_CONTACT;
+	case CT_CALENDAR:
+		return KIND_APPOINTMENT;
+	case CT_TASK:
+		return KIND_TASK;
+	default:
+		uuid_make(s->g->keys, s->n->account->hier_tag, model_id(s->g->keys, u->inbox), &inbox);
+		return u->inbox[0] != '\0' && memcmp(inbox.b, ref->uuid.b, sizeof(inbox.b)) == 0 ? KIND_INBOX : KIND_MAIL;
 	}
+}
+
+/*
+ * How much of a folder of type CT this device gets, and which fields it does not.  A type that is not wanted at all goes before the mode of
+ * one folder, and that before the default of its kind.  The hierarchy is always whole.
+ */
+enum folder_mode
+config_filter(const struct engine_session *s, const struct folder_ref *ref, enum content ct, struct fmask *hidden)
+{
+	const struct content_type *t = model_content(ct);
+	const struct device_config *c = &s->n->config;
+	enum folder_kind kind;
+	int mode = -1;
+
+	memset(hidden, 0, sizeof(*hidden));
+	if (ct == CT_FOLDER)
+		return MODE_FULL;
+	kind = kind_of(s, ref, ct);
+	(void)pthread_mutex_lock(&s->g->lock);
+	*hidden = c->exclude[ct];
+	if (c->type_off[ct])
+		mode = MODE_OFF;
+	for (size_t i = 0; mode < 0 && i < c->n_folders; i++)
+		if (memcmp(c->folders[i].uuid.b, ref->uuid.b, sizeof(ref->uuid.b)) == 0)
+			mode = (int)c->folders[i].mode;
+	if (mode < 0)
+		mode = c->mode[kind] >= 0 ? c->mode[kind] : (int)s->g->o.mode[kind];
+	(void)pthread_mutex_unlock(&s->g->lock);
+	for (unsigned i = 0; mode == MODE_HEADERS && i < t->n_fields; i++)
+		if ((t->fields[i].flags & (FF_HEADERS | FF_NODELIVER)) == 0)
+			fmask_set(hidden, i);
+	return (enum folder_mode)mode;
 }
 
 enum rc
@@ -111,6 +307,8 @@ engine_config_set(struct engine_session *s, const struct device_config *c, struc
 			return err_set_path(e, RC_PROTO, "window", "this server gives at most %lld days back and %lld ahead for %s",
 			    (long long)g->o.past_days[ct], (long long)g->o.future_days[ct], model_content((enum content)ct)->name);
 	}
+	if (c->n_folders > DEVICE_FOLDERS_MAX)
+		return err_set_path(e, RC_LIMIT, "folders", "has more than %d folders; set the others through modes", DEVICE_FOLDERS_MAX);
 	text = config_format(c);
 	if (text == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for the settings");
@@ -119,10 +317,12 @@ engine_config_set(struct engine_session *s, const struct device_config *c, struc
 		rc = session_verify(s, conn, e);
 	if (rc == RC_OK)
 		rc = store_device_config(conn, s->n->device_id, text, e);
+	if (rc == RC_OK)
+		rc = quick_forget_device(s, conn, e);
 	store_release(conn);
 	if (rc == RC_OK) {
 		(void)pthread_mutex_lock(&g->lock);
-		s->n->config = *c;
+		config_load_locked(g, s->n, text);
 		(void)pthread_mutex_unlock(&g->lock);
 	}
 	free(text); /* jansson's own allocation */

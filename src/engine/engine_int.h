@@ -31,6 +31,7 @@ struct node_session {
 	char owner[90];          /* "<OX user>.<device>": makes uids; users who share a folder may well name their devices alike */
 	struct account *account;
 	struct device_config config;
+	uint64_t config_hash;    /* of the text that it was read from */
 	msec_t expires;
 	unsigned refs;           /* table + handles */
 	bool dead;               /* logged out or expired: not in the table any more */
@@ -108,6 +109,8 @@ struct op {
 	size_t n_folders;
 	bool locked;
 	msec_t w0, w1;                /* today's window */
+	enum folder_mode mode;        /* of the folder at this device, and the fields that it does not get */
+	struct fmask hidden;
 	struct store_cursor cur;      /* the client's; c.epoch 0 for init and reconcile */
 	uint64_t next_seq;
 	struct folder_ref ref;        /* what T is, as the client names it */
@@ -145,7 +148,13 @@ struct engine_session *session_dup(struct engine_session *s);
 enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
 void session_forget_all(struct engine *g);
 void session_sweep(struct engine *g);
+
+/* config.c */
 void config_parse(const struct engine *g, const char *text, struct device_config *out);
+void config_fini(struct device_config *c);
+void config_load_locked(struct engine *g, struct node_session *n, const char *text);
+void config_now(const struct engine_session *s, struct device_config *out);
+enum folder_mode config_filter(const struct engine_session *s, const struct folder_ref *ref, enum content ct, struct fmask *hidden);
 
 /* folder.c */
 enum rc target_open(struct op *op, const struct folder_ref *ref, struct target *t, struct err *e);
@@ -189,6 +198,15 @@ enum rc conflict_record(struct op *op, const struct uuid *uuid, const struct obj
 enum rc op_answer(struct op *op, struct err *e);
 enum rc op_reconcile(struct op *op, struct err *e);
 
+/* answer.c: is there anything that cursor C does not say?  For the folder of the operation. */
+enum rc op_anything_new(struct op *op, const struct cursor *c, bool *any, struct err *e);
+enum rc op_begin_switched_off(struct op *op, struct err *e);
+
+/* notice.c */
+enum rc notice_add(struct op *op, enum notice_code code, const struct uuid *uuid, int64_t count, int64_t limit, struct err *e);
+enum rc notice_of_item(struct op *op, struct answer_item *it, struct err *e);
+enum rc notice_of_fill(struct op *op, const struct cursor *before, const struct cursor *after, struct err *e);
+
 /* members.c */
 enum rc members_for_client(const struct op *op, struct object *o, struct err *e);
 enum rc members_for_ox(struct op *op, struct client_change *cc, struct err *e);
@@ -199,17 +217,22 @@ enum rc op_object_at(struct op *op, const struct uuid *folder, const struct uuid
 enum rc op_object(struct op *op, struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct row **row,
     struct err *e);
 
+/* renamed.c */
+bool former_tag(struct op *op, uint64_t *tag);
+enum rc renamed_list(struct op *op, const struct pair *pairs, size_t n, struct row *const *live, size_t n_live, struct err *e);
+
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);
 enum rc op_lock(struct op *op, struct err *e);
-void op_fresh_cursor(struct op *op);
+void fresh_cursor(struct op *op);
 void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);
 
 /* quick.c */
 bool quick_unchanged(struct engine_session *s, const struct sync_request *req, enum content *ct);
 void quick_note(struct op *op, const struct store_cursor *cur, bool complete);
 void quick_forget(struct op *op);
+enum rc quick_forget_device(struct engine_session *s, struct store_conn *c, struct err *e);
 bool quick_fresh(struct op *op);
 msec_t quick_alive(struct op *op);
 

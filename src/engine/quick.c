@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define CURSOR_TTL_S 3600
+#define CURSOR_KEY 40
 
 /* Fixed binary values: the cache is read by the same version of the program (V changes with the layout). */
 struct quick_cursor {
@@ -27,6 +28,7 @@ struct quick_cursor {
 	struct uuid folder;
 	uint64_t epoch, cn;
 	msec_t w0, w1;
+	struct fmask hidden;
 };
 
 struct quick_folder {
@@ -40,7 +42,7 @@ struct quick_folder {
 	msec_t alive;       /* op.alive_ts */
 };
 
-#define QUICK_V 3
+#define QUICK_V 4
 #define ASK_MS (10 * INT64_C(60000)) /* as long as fresh_for can be at most */
 
 static void
@@ -97,12 +99,13 @@ ox_says_same(struct engine_session *s, const struct quick_cursor *c, const struc
 bool
 quick_unchanged(struct engine_session *s, const struct sync_request *req, enum content *ct)
 {
-	char ck[40], fk[64];
+	char ck[CURSOR_KEY], fk[64];
 	const char *keys[2] = { ck, fk };
 	struct cache_value v[2] = { { 0 } };
 	struct op op = { .g = s->g, .s = s };
 	struct quick_cursor c;
 	struct quick_folder f;
+	struct fmask hidden;
 	msec_t w0, w1;
 	bool same = false;
 
@@ -113,7 +116,8 @@ quick_unchanged(struct engine_session *s, const struct sync_request *req, enum c
 	cache_mget(s->g->cache, keys, 2, v);
 	if (value_is(&v[0], &c, sizeof(c)) && value_is(&v[1], &f, sizeof(f)) && c.ct < CT_COUNT) {
 		op_window(&op, (enum content)c.ct, &w0, &w1);
-		same = c.device == s->n->device_id && c.epoch == f.epoch && c.cn == f.cn && c.w0 == w0 && c.w1 == w1 &&
+		same = config_filter(s, &req->folder, (enum content)c.ct, &hidden) != MODE_OFF && fmask_equal(&hidden, &c.hidden) &&
+		    c.device == s->n->device_id && c.epoch == f.epoch && c.cn == f.cn && c.w0 == w0 && c.w1 == w1 &&
 		    (req->folder.hierarchy ? uuid_is_zero(&c.folder) : memcmp(&c.folder, &req->folder.uuid, sizeof(c.folder)) == 0);
 		*ct = (enum content)c.ct;
 	}
@@ -161,9 +165,9 @@ void
 quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 {
 	struct quick_cursor c = { .v = QUICK_V, .ct = op->t.ct, .device = op->s->n->device_id, .epoch = cur->c.epoch, .cn = cur->c.lo,
-		.w0 = cur->c.view.w0, .w1 = cur->c.view.w1 };
+		.w0 = cur->c.view.w0, .w1 = cur->c.view.w1, .hidden = cur->c.seen.hidden };
 	struct quick_folder f = { .v = QUICK_V, .epoch = op->t.f.epoch, .cn = op->t.f.cn, .asked_at = op->refreshed_at };
-	char ck[40], fk[64];
+	char ck[CURSOR_KEY], fk[64];
 	struct cache_pair pairs[2];
 	size_t n = 0;
 
@@ -179,7 +183,7 @@ quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 		quick_forget(op);
 		return;
 	}
-	if (complete && cur->c.lo == op->t.f.cn) {
+	if (complete && !cur->c.seen.sweeping && cur->c.lo == op->t.f.cn) {
 		if (!op->ref.hierarchy)
 			c.folder = op->ref.uuid;
 		cursor_key(&cur->syncid, ck, sizeof(ck));
@@ -201,4 +205,31 @@ quick_forget(struct op *op)
 
 	folder_key(op->s, &op->ref, fk, sizeof(fk));
 	cache_del(op->g->cache, &key, 1);
+}
+
+/* A device's settings changed: what its syncids stand for was noted under the old ones, and other nodes may know no better. */
+enum rc
+quick_forget_device(struct engine_session *s, struct store_conn *c, struct err *e)
+{
+	struct arena *a = arena_new(0);
+	struct syncid *ids;
+	const char **keys = NULL;
+	size_t n = 0;
+	enum rc rc = a != NULL ? store_cursor_syncids(c, a, s->n->device_id, &ids, &n, e) : err_set(e, RC_NOMEM, "out of memory for the settings");
+
+	if (rc == RC_OK && (keys = arena_array(a, const char *, n)) == NULL)
+		rc = err_set(e, RC_NOMEM, "out of memory for the settings");
+	for (size_t i = 0; i < n && rc == RC_OK; i++) {
+		char *key = arena_alloc(a, CURSOR_KEY);
+
+		if (key == NULL)
+			rc = err_set(e, RC_NOMEM, "out of memory for the settings");
+		else
+			cursor_key(&ids[i], key, CURSOR_KEY);
+		keys[i] = key;
+	}
+	if (rc == RC_OK && n > 0)
+		cache_del(s->g->cache, keys, n);
+	arena_free(a);
+	return rc;
 }

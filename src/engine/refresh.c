@@ -252,7 +252,7 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 			o[k] = NULL; /* the stash has it: the answer will not fetch it again */
 	}
 	for (size_t k = 0; rc == RC_OK && k < n_deleted; k++)
-		if (stash_get(op, deleted[k]) == NULL && imap_get(at, deleted[k], &i)) /* a row beats a deletion of the same id (F13) */
+		if (imap_get(at, deleted[k], &i)) /* an object in this answer beats a deletion (F13, ox_updates); one that was read before does not */
 			rc = merge_kill(&m, rows[i], e);
 	for (size_t k = 0; k < n; k++)
 		object_drop(o[k]);

@@ -138,6 +138,7 @@ session_unref_locked(struct engine *g, struct node_session *n, struct ox_session
 		account_unlink_locked(g, n->account);
 		mem_free(n->account);
 	}
+	config_fini(&n->config);
 	mem_free(n);
 	metric_add(M_SESSIONS, -1);
 }
@@ -209,7 +210,7 @@ session_add(struct engine *g, const unsigned char hash[32], const struct store_s
 	n->device_id = row->device;
 	(void)snprintf(n->device, sizeof(n->device), "%s", row->device_name);
 	(void)snprintf(n->owner, sizeof(n->owner), "%lld.%s", (long long)n->account->user, n->device);
-	config_parse(g, row->config, &n->config);
+	config_load_locked(g, n, row->config);
 	n->expires = row->expires;
 	n->refs = 2;
 	n->account->sessions++;
@@ -631,8 +632,12 @@ session_verify(struct engine_session *s, struct store_conn *c, struct err *e)
 		session_remove(s->g, s->n);
 		rc = err_set(e, RC_DENIED, "the session is unknown or has ended: log in again");
 	}
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		(void)pthread_mutex_lock(&s->g->lock);
+		config_load_locked(s->g, s->n, row.config);
+		(void)pthread_mutex_unlock(&s->g->lock);
 		rc = session_prolong(s, c, row.expires, e);
+	}
 	arena_free(a);
 	return rc;
 }

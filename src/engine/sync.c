@@ -43,17 +43,17 @@ op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1)
 	*w1 = TIME_MAX;
 	if (o->past_days[ct] == 0 && o->future_days[ct] == 0)
 		return;
-	engine_config_get(op->s, &cfg);
+	config_now(op->s, &cfg);
 	*w0 = (today - cfg.past_days[ct]) * DAY_MS;
 	if (cfg.future_days[ct] > 0)
 		*w1 = (today + cfg.future_days[ct] + 1) * DAY_MS - 1;
 }
 
 void
-op_fresh_cursor(struct op *op)
+fresh_cursor(struct op *op)
 {
 	memset(&op->cur, 0, sizeof(op->cur));
-	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, 0);
+	sync_cursor_fresh(&op->cur.c, op->t.f.epoch, op->t.f.cn, op->w0, op->w1, &op->hidden);
 	op->cur.seq = op->next_seq > 0 ? op->next_seq - 1 : 0; /* syncInit and reconcile prune nothing: children of no one */
 }
 
@@ -79,6 +79,35 @@ load_cursor(struct op *op, struct err *e)
 	return store_cursor_use(op->c, op->s->n->device_id, op->t.f.id, &op->cur, req->n_changes > 0 ? req->k : 0, e);
 }
 
+/*
+ * A folder that is off at this device: nothing goes either way, and the device keeps what it has.  Its syncid stays as it is, so that
+ * switching the folder on again brings the differences.  Changes are refused and not put off: what became of them could not be told.
+ */
+static enum rc
+op_run_off(struct op *op, struct err *e)
+{
+	struct sync_request *req = op->req;
+	struct sync_answer *out = op->out;
+
+	if (req->mode == SYNC_RECONCILE)
+		return err_set_path(e, RC_FORBIDDEN, "folder", "This folder is switched off on this device; switch it on to synchronize it");
+	if (req->mode == SYNC_INIT)
+		return op_begin_switched_off(op, e);
+	out->has_syncid = true;
+	out->syncid = req->syncid;
+	out->results = arena_array(op->a, struct answer_result, req->n_changes);
+	if (out->results == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the results");
+	for (size_t i = 0; i < req->n_changes; i++) {
+		struct answer_result *r = &out->results[out->n_results++];
+
+		r->change = i;
+		r->failed = true;
+		(void)err_set(&r->err, RC_FORBIDDEN, "This folder is switched off on this device; switch it on to change it");
+	}
+	return RC_OK;
+}
+
 enum rc
 op_lock(struct op *op, struct err *e)
 {
@@ -102,9 +131,13 @@ op_run(struct op *op, struct err *e)
 {
 	struct sync_request *req = op->req;
 	bool has_cursor = req->mode == SYNC_UPDATE || req->mode == SYNC_ESTIMATE;
-	enum rc rc = op_lock(op, e);
+	enum rc rc;
 
 	op->out->ct = op->t.ct;
+	op->mode = op->out->mode = config_filter(op->s, &req->folder, op->t.ct, &op->hidden);
+	if (op->mode == MODE_OFF)
+		return op_run_off(op, e);
+	rc = op_lock(op, e);
 	if (rc != RC_OK)
 		return rc;
 	/* only what is written before the new cursor is saved needs to know its number */
@@ -119,7 +152,7 @@ op_run(struct op *op, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (!has_cursor)
-		op_fresh_cursor(op);
+		fresh_cursor(op);
 	if (req->n_changes > 0)
 		rc = op_changes(op, e);
 	if (rc == RC_OK)
@@ -142,7 +175,7 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 		return RC_OK;
 	}
 	if (!req->has_policy) {
-		engine_config_get(s, &cfg);
+		config_now(s, &cfg);
 		req->policy = cfg.policy;
 		req->delete_policy = cfg.delete_policy;
 	}
@@ -177,6 +210,10 @@ void
 engine_sync_done(struct sync_answer *out)
 {
 	object_drop_all(out->stash, out->n_stash);
+	for (size_t i = 0; i < out->n_results; i++) {
+		json_decref(out->results[i].conflicts);
+		out->results[i].conflicts = NULL;
+	}
 	out->stash = NULL;
 	out->n_stash = 0;
 }

@@ -213,6 +213,11 @@ transfer_begin(struct op *op, struct engine_session *s, struct arena *a, const s
 	op->ref.uuid = *folder;
 	if (rc == RC_OK)
 		rc = target_open(op, &op->ref, &op->t, e);
+	if (rc == RC_OK) {
+		op->mode = config_filter(op->s, &op->ref, op->t.ct, &op->hidden);
+		if (op->mode == MODE_OFF)
+			rc = err_set_path(e, RC_FORBIDDEN, "folder", "This folder is switched off on this device; switch it on to change it");
+	}
 	if (rc == RC_OK)
 		rc = op_lock(op, e);
 	return rc;
@@ -248,7 +253,7 @@ engine_move(struct engine_session *s, struct arena *a, const struct uuid *folder
 	if (rc == RC_OK)
 		rc = op_refresh(&op, true, e);
 	if (rc == RC_OK) {
-		op_fresh_cursor(&op);
+		fresh_cursor(&op);
 		rc = op_changes(&op, e);
 	}
 	for (size_t i = 0; rc == RC_OK && i < out.n_results; i++) {

@@ -112,7 +112,8 @@ look(struct op *op, const struct ping_entry *entries, struct target *targets, si
 
 		op->t = targets[i];
 		op->ref = entries[i].folder;
-		if (f->id == 0 || (!force && f->init && quick_fresh(op)))
+		if (f->id == 0 || config_filter(op->s, &entries[i].folder, targets[i].ct, &op->hidden) == MODE_OFF ||
+		    (!force && f->init && quick_fresh(op)))
 			continue;
 		if (!f->init || targets[i].ct == CT_MAIL || targets[i].ct == CT_FOLDER) {
 			dirty[i] = true; /* these refreshes begin with a cheap question of their own */
@@ -297,21 +298,24 @@ static enum rc
 entry_changed(struct op *op, const struct target *t, struct ping_entry *en, struct err *e)
 {
 	struct store_cursor cur;
-	msec_t w0, w1;
 	enum rc rc;
 
 	if (t->f.id == 0) { /* gone while the client waited: its sync will tell */
 		en->changed = true;
 		return RC_OK;
 	}
+	if (config_filter(op->s, &en->folder, t->ct, &op->hidden) == MODE_OFF)
+		return RC_OK;
 	rc = store_cursor_get(op->c, op->a, op->s->n->device_id, t->f.id, &en->syncid, &cur, e);
-
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return rc;
-	op_window(op, t->ct, &w0, &w1);
-	en->changed = rc == RC_NOTFOUND || cur.more || cur.c.epoch != t->f.epoch || cur.c.lo != t->f.cn || cur.c.view.w0 != w0 ||
-	    cur.c.view.w1 != w1;
-	return RC_OK;
+	op_window(op, t->ct, &op->w0, &op->w1);
+	en->changed = rc == RC_NOTFOUND || cur.more || cur.c.epoch != t->f.epoch || cur.c.lo != t->f.cn || cur.c.view.w0 != op->w0 ||
+	    cur.c.view.w1 != op->w1 || !fmask_equal(&cur.c.seen.hidden, &op->hidden);
+	if (!en->changed || rc != RC_OK || cur.c.epoch != t->f.epoch || fmask_empty(&op->hidden))
+		return RC_OK;
+	op->t = *t; /* something changed, perhaps only what this device does not get */
+	return op_anything_new(op, &cur.c, &en->changed, e);
 }
 
 static enum rc

@@ -87,6 +87,15 @@ create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 	return ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
 }
 
+/* A new series that lacks some of its days: OX takes these only of a series that exists. */
+static bool
+deletes_days(const struct work *w)
+{
+	int i = w->op->t.ct == CT_CALENDAR && w->series == 0 ? model_field(model_content(CT_CALENDAR), "delete_exceptions") : -1;
+
+	return i >= 0 && json_array_size(w->cc->object->v[i]) > 0;
+}
+
 /* Made, and moved or deleted before it could be read: that is the answer, and the intent has done its work with it (F10). */
 static enum rc
 created_and_gone(struct work *w, int64_t id, struct err *e)
@@ -165,7 +174,9 @@ write_create(struct work *w, bool *again, struct err *e)
 		w->res->status = ST_RETRY;
 		return RC_OK;
 	}
-	rc = work_adopt(w, lm, e);
+	rc = series_reread(w, w->series, e);
+	if (rc == RC_OK)
+		rc = work_adopt(w, lm, e);
 	if (w->intent.state != INTENT_DELETED)
 		w->intent.state = INTENT_DONE;
 	if (rc == RC_OK)
@@ -175,6 +186,7 @@ write_create(struct work *w, bool *again, struct err *e)
 	w->res->status = ST_OK;
 	w->res->has_uuid = true;
 	uuid_make(op->g->keys, op->t.tag, id, &w->res->uuid);
+	*again = rc == RC_OK && deletes_days(w); /* they are the next attempt's update of what is there now */
 	return rc;
 }
 
@@ -226,12 +238,18 @@ update_send(struct work *w, msec_t *lm, struct err *e)
 {
 	struct op *op = w->op;
 	const struct row *r = w->row;
+	struct object *whole = NULL;
 	char *oxid, *renamed = NULL;
 	int64_t id;
 	enum rc rc;
 
-	if (op->t.ct != CT_FOLDER)
-		return ox_update(op->s->ox, op->t.oxid, r->id, r->oxid, w->cc->object, &w->p.fields, r->lm, lm, e);
+	if (op->t.ct != CT_FOLDER) {
+		rc = work_completed(w, &whole, e);
+		if (rc == RC_OK)
+			rc = ox_update(op->s->ox, op->t.oxid, r->id, r->oxid, whole != NULL ? whole : w->cc->object, &w->p.fields, r->lm, lm, e);
+		object_drop(whole);
+		return rc;
+	}
 	oxid = r->oxid != NULL ? arena_strdup(op->a, r->oxid) : arena_printf(op->a, "%lld", (long long)r->id);
 	if (oxid == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a folder");
@@ -284,6 +302,8 @@ write_update(struct work *w, bool *again, struct err *e)
 		rc = touched_add(op, w->row->id, &w->ch);
 	stash_forget(op, w->row->id);
 	w->res->status = ST_OK;
+	if (rc == RC_OK)
+		rc = series_follow(w, false, e);
 	if (rc == RC_OK && op->t.ct == CT_FOLDER && w->res->has_uuid)
 		rc = op_refresh(op, true, e); /* it and all below it have new ids: the answer has to bring them */
 	if (rc == RC_OK && w->cc->has_move && op->t.ct != CT_FOLDER)
@@ -318,7 +338,7 @@ delete_mail(struct work *w, struct err *e)
 	msec_t lm;
 	enum rc rc;
 
-	engine_config_get(op->s, &cfg);
+	config_now(op->s, &cfg);
 	if (cfg.mail_delete == MAIL_DELETE_TRASH && !in_trash && n > 0) {
 		rc = ox_move(op->s->ox, CT_MAIL, op->t.oxid, r->id, r->oxid, trash, 0, &id, &lm, e);
 		if (rc == RC_OK)
@@ -334,8 +354,11 @@ write_delete(struct work *w, bool *again, struct err *e)
 	struct op *op = w->op;
 	const struct row *r = w->row;
 	const char *oxid = r->oxid;
+	int64_t series = 0;
 	enum rc rc = record_overwritten(w, again, e);
 
+	if (rc == RC_OK && !*again)
+		rc = series_of_row(w, &series, e);
 	if (rc != RC_OK || *again)
 		return rc;
 	if (op->t.ct == CT_FOLDER) {
@@ -354,5 +377,8 @@ write_delete(struct work *w, bool *again, struct err *e)
 	if (rc != RC_OK)
 		return *again ? RC_OK : rc;
 	w->res->status = ST_GONE;
-	return work_gone(w, e);
+	rc = work_gone(w, e);
+	if (rc == RC_OK)
+		rc = series_follow(w, true, e);
+	return rc == RC_OK ? series_reread(w, series, e) : rc;
 }

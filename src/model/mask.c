@@ -52,3 +52,26 @@ fmask_from_bits(const struct content_type *t, struct fmask *m)
 		}
 	}
 }
+
+bool
+fmask_equal(const struct fmask *a, const struct fmask *b)
+{
+	for (size_t i = 0; i < ARRAY_LEN(a->w); i++)
+		if (a->w[i] != b->w[i])
+			return false;
+	return true;
+}
+
+void
+fmask_or(struct fmask *m, const struct fmask *b)
+{
+	for (size_t i = 0; i < ARRAY_LEN(m->w); i++)
+		m->w[i] |= b->w[i];
+}
+
+void
+fmask_minus(struct fmask *m, const struct fmask *b)
+{
+	for (size_t i = 0; i < ARRAY_LEN(m->w); i++)
+		m->w[i] &= ~b->w[i];
+}

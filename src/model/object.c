@@ -354,6 +354,17 @@ object_range(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1)
 		range_mail(o, t0, t1);
 }
 
+/* An exception has its series' uid, but is not what the client created under that name (F16). */
+static bool
+is_exception(const struct object *o)
+{
+	const char *series = o->ct == CT_CALENDAR ? object_get_str(o, at(o, "recurrence_id")) : NULL;
+	char id[24];
+
+	(void)snprintf(id, sizeof(id), "%lld", (long long)o->id);
+	return series != NULL && strcmp(series, o->oxid != NULL ? o->oxid : id) != 0;
+}
+
 /* What is given apart is known by its stamp: other content, another stamp. */
 static uint64_t
 sight_fp(const struct model_keys *k, const struct content_type *t, const struct object *o, unsigned i)
@@ -397,5 +408,7 @@ object_sight(struct arena *a, const struct model_keys *k, const struct object *o
 		uid = object_get_str(o, (unsigned)i_uid);
 	if (uid != NULL)
 		out->client_id = client_uid_parse(a, uid);
+	if (out->client_id != NULL && is_exception(o))
+		out->client_id = NULL;
 	return RC_OK;
 }

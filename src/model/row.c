@@ -224,8 +224,11 @@ row_unpack(struct arena *a, const void *p, size_t n, struct row *r)
 	return RC_OK;
 }
 
+#define HIDDEN_FIELD 0xff /* before the number of a field; no number of its own */
+_Static_assert(MODEL_MAX_FIELDS <= HIDDEN_FIELD, "it must not be a field's number");
+
 void
-row_rev(const struct model_keys *k, enum content ct, const struct row *r, char out[REV_TEXT])
+row_rev(const struct model_keys *k, enum content ct, const struct row *r, const struct fmask *hidden, char out[REV_TEXT])
 {
 	unsigned char b[2 + MODEL_MAX_FIELDS * 9], sum[8];
 	size_t n = 0;
@@ -237,6 +240,12 @@ row_rev(const struct model_keys *k, enum content ct, const struct row *r, char o
 	b[n++] = MODEL_FIELDS_VERSION;
 	b[n++] = (unsigned char)ct;
 	for (unsigned i = 0; i < r->nf && i < MODEL_MAX_FIELDS; i++) {
+		if (hidden != NULL && fmask_has(hidden, r->f[i].i)) {
+			/* a client may keep an old value of a field that it does not get: not the same as one that was never set (F21) */
+			b[n++] = HIDDEN_FIELD;
+			b[n++] = r->f[i].i;
+			continue;
+		}
 		if (r->f[i].fp == 0)
 			continue; /* unset later or never set: the same content */
 		b[n++] = r->f[i].i;

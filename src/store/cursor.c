@@ -6,7 +6,7 @@
 
 #define COLUMNS "SELECT syncid, seq, k, more, body FROM cursor WHERE device = $1::int4 AND folder = $2::int4"
 
-enum { S_GET, S_USE, S_PUT, S_TRIM, S_CHILDREN, S_NEXT_SEQ };
+enum { S_GET, S_USE, S_PUT, S_TRIM, S_CHILDREN, S_NEXT_SEQ, S_SYNCIDS };
 static const struct pg_stmt stmts[] = {
 	[S_GET] = { "store_cursor_get", COLUMNS " AND syncid = $3::uuid", 3 },
 	/* matches nothing and so writes nothing when the same syncid is used again */
@@ -26,6 +26,7 @@ static const struct pg_stmt stmts[] = {
 	[S_CHILDREN] = { "store_cursor_children", COLUMNS " AND seq > $3::int8 ORDER BY seq", 3 },
 	[S_NEXT_SEQ] = { "store_cursor_next_seq",
 	    "SELECT seq FROM cursor WHERE device = $1::int4 AND folder = $2::int4 ORDER BY seq DESC LIMIT 1", 2 },
+	[S_SYNCIDS] = { "store_cursor_syncids", "SELECT syncid FROM cursor WHERE device = $1::int4", 1 },
 };
 const struct pg_table store_cursor_stmts = { stmts, ARRAY_LEN(stmts) };
 
@@ -158,6 +159,34 @@ store_cursor_children(struct store_conn *c, struct arena *a, int64_t device, int
 	for (int i = 0; i < PQntuples(r) && rc == RC_OK; i++)
 		rc = load(a, r, i, &(*out)[i], e);
 	*n = rc == RC_OK ? (size_t)PQntuples(r) : 0;
+out:
+	PQclear(r);
+	return rc;
+}
+
+enum rc
+store_cursor_syncids(struct store_conn *c, struct arena *a, int64_t device, struct syncid **out, size_t *n, struct err *e)
+{
+	struct pg_params p = { .n = 0 };
+	PGresult *r = NULL;
+	size_t len;
+	enum rc rc;
+
+	*out = NULL;
+	*n = 0;
+	pg_i32(&p, (int32_t)device);
+	rc = pg_exec(c, TBL_CURSOR, S_SYNCIDS, &p, &r, e);
+	if (rc != RC_OK)
+		goto out;
+	*out = arena_array(a, struct syncid, (size_t)PQntuples(r));
+	if (*out == NULL)
+		rc = err_set(e, RC_NOMEM, "out of memory");
+	for (int i = 0; i < PQntuples(r) && rc == RC_OK; i++) {
+		const void *id = pg_get_bytes(r, i, 0, &len);
+
+		if (len == sizeof((*out)[*n].b))
+			memcpy((*out)[(*n)++].b, id, len);
+	}
 out:
 	PQclear(r);
 	return rc;

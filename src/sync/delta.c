@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The delta: what a client must be told to get from its cursor to the index as it is, one page at a time, and what it is then
- * taken to know.  Three stages in this order: the change stream, the moved window, the first fill.
+ * taken to know.  Four stages in this order: the change stream, the moved window, newly wanted fields, the first fill.
  */
 #include "usmd/sync.h"
 
@@ -52,11 +52,28 @@ sync_changed_fields(const struct row *r, uint64_t base, struct fmask *out)
 			fmask_set(out, r->f[k].i);
 }
 
-void
-sync_cursor_fresh(struct cursor *out, uint64_t epoch, uint64_t cn, msec_t w0, msec_t w1, uint64_t filter)
+static bool
+swept(const struct row *r, const struct fields_seen *s)
 {
-	*out = (struct cursor){ .epoch = epoch, .lo = cn, .pos = cn, .filter = filter,
+	return !s->sweeping || r->sk > s->edge_sk || (r->sk == s->edge_sk && r->id >= s->edge_id);
+}
+
+/* A row that was sorted anew since lo may have been on the other side of the edge when its fields were brought. */
+void
+sync_hidden_of(const struct cursor *c, const struct row *r, struct fmask *out)
+{
+	*out = c->seen.hidden;
+	if (c->seen.sweeping && (!swept(r, &c->seen) || r->keycn > c->lo))
+		fmask_or(out, &c->seen.unseen);
+}
+
+void
+sync_cursor_fresh(struct cursor *out, uint64_t epoch, uint64_t cn, msec_t w0, msec_t w1, const struct fmask *hidden)
+{
+	*out = (struct cursor){ .epoch = epoch, .lo = cn, .pos = cn,
 		.view = { .edge_sk = INT64_MAX, .edge_id = INT64_MAX, .w0 = w0, .w1 = w1 } };
+	if (hidden != NULL)
+		out->seen.hidden = *hidden;
 }
 
 static size_t
@@ -190,6 +207,19 @@ batch_size(const struct build *b)
 
 enum knows { KNOWS_NO, KNOWS_YES, KNOWS_PERHAPS };
 
+/* Did nothing change but fields that the client does not get?  What moves in the order or the window is told all the same. */
+static bool
+nothing_to_see(const struct cursor *c, const struct row *r)
+{
+	struct fmask changed;
+
+	if (!r->known || r->keycn > c->lo || fmask_empty(&c->seen.hidden))
+		return false;
+	sync_changed_fields(r, sync_base_of(c, r), &changed);
+	fmask_minus(&changed, &c->seen.hidden);
+	return fmask_empty(&changed);
+}
+
 /* One changed row, judged by the cursor that came in.  keycn tells whether the row stood where it stands when the view was drawn (F2). */
 static enum rc
 change(struct build *b, struct row *r)
@@ -214,9 +244,11 @@ change(struct build *b, struct row *r)
 		has = in_view ? KNOWS_YES : KNOWS_NO;
 	else
 		has = r->first_cn > c->pos ? KNOWS_NO : KNOWS_PERHAPS;
+	if (in_time && has == KNOWS_YES && nothing_to_see(c, r))
+		return RC_OK;
 	if (in_time && has == KNOWS_YES)
-		/* what changed in a row without fingerprints cannot be named: whole */
-		return emit(b, r->known ? SYNC_MOD : SYNC_PUT, r);
+		/* what changed in a row without fingerprints cannot be named, nor what a row that changed its place in a sweep lacks: whole */
+		return emit(b, r->known && !(c->seen.sweeping && r->keycn > c->lo) ? SYNC_MOD : SYNC_PUT, r);
 	if (in_view)
 		return emit(b, SYNC_PUT, r);
 	if (in_time && has == KNOWS_PERHAPS) {
@@ -297,6 +329,128 @@ stage_window(struct build *b)
 	return RC_OK;
 }
 
+/* ---- a client that gets other fields than before ---- */
+
+/* What of R the client gets from now on and never got: told whether it is set or not, since it may hold an old value. */
+static bool
+newly_seen(const struct build *b, const struct row *r, struct fmask *out)
+{
+	const struct fields_seen *s = &b->out->next.seen;
+	struct fmask plain = { { 0 } };
+
+	memset(out, 0, sizeof(*out));
+	for (unsigned k = 0; k < r->nf; k++)
+		fmask_set(out, r->f[k].i);
+	if (b->in->unindexed != NULL)
+		plain = *b->in->unindexed;
+	fmask_or(out, &plain);
+	for (size_t i = 0; i < ARRAY_LEN(out->w); i++)
+		out->w[i] &= s->unseen.w[i] & ~s->hidden.w[i];
+	return !fmask_empty(out);
+}
+
+static enum rc
+sweep_row(struct build *b, struct row *r)
+{
+	struct fmask also;
+	size_t at;
+	enum rc rc;
+
+	if (!sync_in_window(r, b->out->next.view.w0, b->out->next.view.w1) || skipped(b, r->id))
+		return RC_OK;
+	if (r->known && !newly_seen(b, r, &also))
+		return RC_OK;
+	if (imap_get(b->seen, r->id, &at)) { /* in this answer already, for what changed */
+		if (b->out->items[at].kind == SYNC_MOD)
+			fmask_or(&b->out->items[at].also, &also);
+		return RC_OK;
+	}
+	rc = emit(b, r->known ? SYNC_MOD : SYNC_PUT, r);
+	if (rc == RC_OK && r->known)
+		b->out->items[b->out->n - 1].also = also;
+	return rc;
+}
+
+/* Rows below the edge of the fill that the client holds (its own, mostly): the sweep ends at that edge, so they are brought at once. */
+static enum rc
+sweep_beyond_the_fill(struct build *b)
+{
+	const struct cursor *c = &b->out->next;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < c->n_have && rc == RC_OK; i++) {
+		struct row *r = NULL;
+
+		rc = b->src->by_id(b->src->self, c->have[i].id, &r, b->e);
+		if (rc == RC_OK && r != NULL && !r->dead && !past_edge(r, &c->view))
+			rc = sweep_row(b, r);
+	}
+	return rc;
+}
+
+/*
+ * The filter of today.  Like the window, only after a complete change stream.  Fields that are hidden from now on need nothing: the client
+ * keeps what it has of them, or not.  Others are brought by a sweep; what an unfinished one still owes joins it.
+ */
+static enum rc
+begin_sweep(struct build *b)
+{
+	static const struct fmask none;
+	const struct fmask *hidden = b->in->hidden != NULL ? b->in->hidden : &none;
+	struct fields_seen *s = &b->out->next.seen;
+	struct fmask more = s->hidden;
+
+	if (fmask_equal(&s->hidden, hidden))
+		return RC_OK;
+	fmask_minus(&more, hidden);
+	if (fmask_empty(&more)) {
+		s->hidden = *hidden;
+		return RC_OK;
+	}
+	if (!s->sweeping)
+		s->unseen = none;
+	fmask_or(&s->unseen, &s->hidden);
+	s->hidden = *hidden;
+	s->sweeping = true;
+	s->edge_sk = s->edge_id = INT64_MAX;
+	return sweep_beyond_the_fill(b);
+}
+
+/* Stage 3: newest first, down to where the first fill has come. */
+static enum rc
+stage_sweep(struct build *b)
+{
+	struct sync_delta_out *out = b->out;
+	struct fields_seen *s = &out->next.seen;
+	enum rc rc = begin_sweep(b);
+
+	out->swept = s->sweeping;
+	while (rc == RC_OK && s->sweeping) {
+		bool from_top = s->edge_sk == INT64_MAX && s->edge_id == INT64_MAX;
+		struct row **rows = NULL;
+		size_t max = batch_size(b), got = 0;
+
+		rc = b->src->below(b->src->self, from_top, s->edge_sk, s->edge_id, max, &rows, &got, b->e);
+		for (size_t i = 0; rc == RC_OK && i < got; i++) {
+			if (!past_edge(rows[i], &out->next.view)) {
+				got = 0;
+				break;
+			}
+			if (page_full(b) || out->rows_read >= b->in->limit + SCAN_MAX) {
+				out->more = true;
+				return RC_OK;
+			}
+			out->rows_read++;
+			s->edge_sk = rows[i]->sk;
+			s->edge_id = rows[i]->id;
+			rc = sweep_row(b, rows[i]);
+		}
+		if (rc == RC_OK && got < max)
+			*s = (struct fields_seen){ .hidden = s->hidden };
+	}
+	return rc;
+}
+
 static enum rc
 fill_row(struct build *b, struct row *r)
 {
@@ -312,7 +466,7 @@ fill_row(struct build *b, struct row *r)
 	return emit(b, SYNC_PUT, r);
 }
 
-/* Stage 3: the first fill, newest first, while there is room on the page. */
+/* Stage 4: the first fill, newest first, while there is room on the page. */
 static enum rc
 stage_fill(struct build *b)
 {
@@ -386,6 +540,8 @@ sync_delta(struct arena *a, const struct sync_delta_in *in, const struct row_sou
 	rc = stage_changes(&b);
 	if (rc == RC_OK && !out->more)
 		rc = stage_window(&b);
+	if (rc == RC_OK && !out->more)
+		rc = stage_sweep(&b);
 	if (rc == RC_OK && !out->more)
 		rc = stage_fill(&b);
 	if (rc == RC_OK)

@@ -13,6 +13,7 @@ struct facts {
 	const struct change *ch;
 	const struct row *row;
 	uint64_t base;  /* newest cn of row that the client has surely seen */
+	struct fmask hidden; /* but of these fields nothing */
 	bool adopting;  /* the object of an unanswered create was found: the intent's fields are this device's own writes */
 	bool refound;   /* a re-creation found its object: never written through this name again */
 };
@@ -105,11 +106,18 @@ foreign_field(const struct facts *x, unsigned i)
 	return field_cn(x->row, i) > x->base && !own_field(x, i);
 }
 
-/* CONFLICT: changed by others since the client's base, or the client says that it never showed the present value (F8). */
+/* A field that the client does not get: whatever somebody else put there it never showed, however old it is (F21). */
+static bool
+unseen_field(const struct facts *x, unsigned i)
+{
+	return fmask_has(&x->hidden, i) && field_cn(x->row, i) != 0 && !own_field(x, i);
+}
+
+/* CONFLICT: changed by others since the client's base, or the client says that it never showed the present value (F8), or cannot have. */
 static bool
 conflict(const struct facts *x, const struct change_field *c)
 {
-	return c->blind || foreign_field(x, c->i);
+	return c->blind || foreign_field(x, c->i) || unseen_field(x, c->i);
 }
 
 static bool
@@ -141,7 +149,7 @@ foreign_fields(const struct facts *x, struct fmask *out)
 				fmask_set(out, x->row->f[k].i);
 	}
 	for (unsigned k = 0; k < x->ch->nf; k++)
-		if (x->ch->f[k].blind)
+		if (x->ch->f[k].blind || unseen_field(x, x->ch->f[k].i))
 			fmask_set(out, x->ch->f[k].i);
 }
 
@@ -424,6 +432,8 @@ sync_plan_change(const struct sync_plan_in *in, struct sync_plan_out *out)
 		intent_becomes(out, INTENT_DELETED, in->intent->unsure);
 	}
 	x.base = base_of_change(in);
+	if (ch->client_id == NULL)
+		sync_hidden_of(in->cursor, in->row, &x.hidden);
 	x.refound = ch->client_id != NULL && ch->recreate;
 	if (in->row->dead)
 		plan_dead(&x, out);

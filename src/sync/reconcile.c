@@ -66,7 +66,7 @@ sync_reconcile(struct arena *a, const struct model_keys *k, enum content ct, con
 		n = pairs_of(pairs, n_pairs, &p, &rows[i]->id, out);
 		if (skip != NULL && imap_get(skip, rows[i]->id, &at))
 			continue;
-		row_rev(k, ct, rows[i], rev);
+		row_rev(k, ct, rows[i], &fresh->seen.hidden, rev);
 		if (n > 0 && has_rev(pairs + (p - n), n, rev))
 			continue;
 		/* only puts count: a client that keeps objects which the server refuses would loop for ever on its deletions (F20) */

@@ -78,11 +78,30 @@ by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* What a text says, in one canonical line: the fields that a file can hold. */
+/* The exceptions of a series in the order of their days: a file may have them in any. */
+static void
+sort_by_day(json_t *list)
+{
+	static const char day[] = "recurrence_date_position";
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		for (size_t k = json_array_size(list) - 1; k > i; k--) {
+			json_t *a = json_incref(json_array_get(list, k - 1)), *b = json_incref(json_array_get(list, k));
+
+			if (json_integer_value(json_object_get(a, day)) > json_integer_value(json_object_get(b, day))) {
+				(void)json_array_set(list, k - 1, b);
+				(void)json_array_set(list, k, a);
+			}
+			json_decref(a);
+			json_decref(b);
+		}
+}
+
+/* What a text says, in one canonical line: the fields that a file can hold; of a series with its exceptions. */
 static char *
 canonical(enum content ct, const char *name, const void *p, size_t n)
 {
-	json_t *o;
+	json_t *o, *overrides;
 	struct err e;
 	char *s, hash[65];
 
@@ -94,52 +113,94 @@ canonical(enum content ct, const char *name, const void *p, size_t n)
 		buf_addf(&b, "flags %lld octets %s", (long long)mail_flags_of_name(name), hash);
 		return buf_take(&b, NULL);
 	}
-	if (text_to_object(ct, name, p, n, &o, &e) != RC_OK) {
+	if (text_to_object(ct, name, p, n, &o, &overrides, &e) != RC_OK) {
 		struct buf b;
 
 		buf_init(&b, 0);
 		buf_addf(&b, "unreadable %s: %s", name, e.text);
 		return buf_take(&b, NULL);
 	}
+	sort_by_day(overrides);
+	if (json_array_size(overrides) > 0)
+		(void)json_object_set(o, "exceptions", overrides);
 	s = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(o);
+	json_decref(overrides);
 	return s;
 }
 
 /* ---- the server ---- */
 
 static char *
-server_object(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
+server_mail(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
 {
-	const struct content_type *t = model_content(f->ct);
 	struct buf b;
-	json_t *j;
-	char *text = NULL, *name, *line;
+	char *name, *line;
 	struct err e;
-	size_t n;
 
 	buf_init(&b, 0);
-	if (f->ct == CT_MAIL) {
-		if (ox_mail_raw(s, f->oxid, o->id, o->oxid, &b, &e) != RC_OK)
-			die("a mail", &e);
-		name = mail_name_with_flags("m.eml", object_get_i64(o, (unsigned)model_field(t, "flags"), 0));
-		line = canonical(CT_MAIL, name, b.p != NULL ? b.p : "", b.len);
-		mem_free(name);
-		buf_fini(&b);
-		return line;
-	}
-	j = json_object();
+	if (ox_mail_raw(s, f->oxid, o->id, o->oxid, &b, &e) != RC_OK)
+		die("a mail", &e);
+	name = mail_name_with_flags("m.eml", object_get_i64(o, (unsigned)model_field(model_content(CT_MAIL), "flags"), 0));
+	line = canonical(CT_MAIL, name, b.p != NULL ? b.p : "", b.len);
+	mem_free(name);
+	buf_fini(&b);
+	return line;
+}
+
+static json_t *
+server_object(const struct folder_cmp *f, const struct object *o)
+{
+	const struct content_type *t = model_content(f->ct);
+	json_t *j = json_object();
+
 	for (size_t i = 0; i < t->n_fields; i++)
 		/* 0 and false of these say "not set" in a row of OX */
 		if (o->v[i] != NULL && (t->fields[i].flags & FF_NODELIVER) == 0 &&
 		    ((t->fields[i].flags & FF_ZERO) == 0 || !(json_is_false(o->v[i]) || (json_is_integer(o->v[i]) && json_integer_value(o->v[i]) == 0))))
 			(void)json_object_set(j, t->fields[i].name, o->v[i]);
-	if (object_to_text(f->ct, j, &text, &n, &e) != RC_OK)
-		die("an object of the server", &e);
-	line = canonical(f->ct, "server", text, n);
-	json_decref(j);
-	free(text); /* pim's own allocation */
-	return line;
+	return j;
+}
+
+static bool
+is_series(const json_t *o)
+{
+	return json_integer_value(json_object_get(o, "recurrence_type")) > 0;
+}
+
+static bool
+same_series(const json_t *a, const json_t *b)
+{
+	const char *x = json_string_value(json_object_get(a, "recurrence_id")), *y = json_string_value(json_object_get(b, "recurrence_id"));
+
+	return x != NULL && y != NULL && strcmp(x, y) == 0;
+}
+
+/* One line an object; an exception is part of its series' line where that is in the folder. */
+static void
+server_lines(struct folder_cmp *f, const json_t *all)
+{
+	const json_t *o, *x;
+	size_t i, k, n;
+
+	json_array_foreach(all, i, o) {
+		json_t *exceptions = json_array();
+		bool part = false;
+		char *text = NULL;
+		struct err e;
+
+		json_array_foreach(f->ct == CT_CALENDAR && json_object_get(o, "recurrence_id") != NULL ? all : NULL, k, x) {
+			part = part || (!is_series(o) && is_series(x) && same_series(o, x));
+			if (is_series(o) && !is_series(x) && same_series(o, x))
+				(void)json_array_append(exceptions, (json_t *)(uintptr_t)x);
+		}
+		if (!part && object_to_text(f->ct, o, exceptions, &text, &n, &e) != RC_OK)
+			die("an object of the server", &e);
+		if (!part)
+			bag_add(&f->server, canonical(f->ct, "server", text, n));
+		free(text); /* pim's own allocation */
+		json_decref(exceptions);
+	}
 }
 
 static void
@@ -147,6 +208,7 @@ read_server_folder(struct ox_session *s, const struct model_keys *keys, struct f
 {
 	struct arena *a = arena_new(0);
 	struct sighting *rows;
+	json_t *all = json_array();
 	struct err e;
 	size_t n;
 
@@ -165,9 +227,14 @@ read_server_folder(struct ox_session *s, const struct model_keys *keys, struct f
 		if (ox_list(s, a, f->ct, f->oxid, ids, oxids, k, &o, &got, &e) != RC_OK)
 			die(f->path, &e);
 		for (size_t j = 0; j < got; j++)
-			bag_add(&f->server, server_object(s, f, o[j]));
+			if (f->ct == CT_MAIL)
+				bag_add(&f->server, server_mail(s, f, o[j]));
+			else
+				(void)json_array_append_new(all, server_object(f, o[j]));
 		object_drop_all(o, got);
 	}
+	server_lines(f, all);
+	json_decref(all);
 	arena_free(a);
 }
 

@@ -295,7 +295,7 @@ END_TEST
 
 START_TEST(tasks_tell_deletions_and_moves)
 {
-	struct object *o = obj(CT_TASK, "{\"title\":\"t\",\"start_date\":1796083200000,\"end_date\":1796169600000,\"status\":1}", NULL), *got, **list;
+	struct object *o = obj(CT_TASK, "{\"title\":\"t\",\"start_time\":1796083200000,\"end_time\":1796169600000,\"full_time\":true,\"status\":1}", NULL), *got, **list;
 	char *folder;
 	struct sighting s;
 	struct fmask m;

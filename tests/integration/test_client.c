@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* usmsync against accidents of the file system and of its own run: what vanished by accident deletes nothing on the server. */
+/* usmsync against accidents of the file system and of its own run (what vanished by accident deletes nothing on the server), and series as files. */
 #include <check.h>
 #include <jansson.h>
 #include <signal.h>
@@ -87,11 +87,11 @@ files(const char *path)
 static void
 shell(const char *what)
 {
-	char cmd[600];
+	char cmd[2400];
 	char *argv[] = { "sh", "-c", cmd, NULL };
 
-	(void)snprintf(cmd, sizeof(cmd), "cd '%s' && %s", w.dir, what);
-	ck_assert_int_eq(run_wait(argv, NULL), 0);
+	ck_assert_int_lt(snprintf(cmd, sizeof(cmd), "cd '%s' && %s", w.dir, what), (int)sizeof(cmd));
+	ck_assert_msg(run_wait(argv, NULL) == 0, "%s", what);
 }
 
 START_TEST(vanished_directory)
@@ -188,6 +188,120 @@ START_TEST(second_one_is_told)
 }
 END_TEST
 
+/* ---- a series and its exceptions are one file ---- */
+
+#define OVERRIDE(id, day, hour, title) "BEGIN:VEVENT\\r\\nUID:w-1\\r\\nRECURRENCE-ID:202712" day "T080000Z\\r\\nDTSTART:202712" day "T" hour "0000Z\\r\\n" \
+	"DTEND:202712" day "T" hour "3000Z\\r\\nSUMMARY:" title "\\r\\nEND:VEVENT\\r\\n"
+#define SERIES "BEGIN:VEVENT\\r\\nUID:w-1\\r\\nDTSTART:20271206T080000Z\\r\\nDTEND:20271206T090000Z\\r\\nSUMMARY:Weekly\\r\\nRRULE:FREQ=WEEKLY;COUNT=6;BYDAY=MO\\r\\n" \
+	"EXDATE:20271227T080000Z\\r\\nEND:VEVENT\\r\\n"
+#define ICS(x) "printf 'BEGIN:VCALENDAR\\r\\nVERSION:2.0\\r\\nPRODID:x\\r\\n" x "END:VCALENDAR\\r\\n'"
+
+/* Appointments in berta's calendar whose title is TITLE; "series" and "exceptions" as OX has them. */
+static size_t
+events_at_ox(const char *title, size_t *changed, size_t *deleted)
+{
+	static char text[1 << 18];
+	json_t *root, *row;
+	size_t n = 0, i;
+
+	world_control(&w, "as", "{\"user\":\"berta\",\"module\":\"calendar\",\"action\":\"all\",\"params\":{\"folder\":\"41\",\"columns\":\"1,200,210,211,209\","
+	    "\"start\":1820000000000,\"end\":1850000000000,\"recurrence_master\":true}}", text, sizeof(text));
+	root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	json_array_foreach(json_object_get(root, "data"), i, row) {
+		const char *t = json_string_value(json_array_get(row, 1));
+
+		if (json_integer_value(json_array_get(row, 4)) > 0) {
+			*changed = json_array_size(json_array_get(row, 2));
+			*deleted = json_array_size(json_array_get(row, 3));
+		}
+		n += t != NULL && strcmp(t, title) == 0;
+	}
+	json_decref(root);
+	return n;
+}
+
+/* Both directories say the same of the series, in one file each. */
+static void
+both_have(const char *vevents, const char *words)
+{
+	char cmd[400];
+
+	ck_assert_int_eq(usmsync("ser"), 0);
+	ck_assert_int_eq(usmsync("ser2"), 0);
+	ck_assert_int_eq(usmsync("ser"), 0);
+	shell("test \"$(ls ser/Calendar | wc -l)\" = 1 && test \"$(ls ser2/Calendar | wc -l)\" = 1");
+	shell("cmp ser/Calendar/*.ics ser2/Calendar/*.ics");
+	(void)snprintf(cmd, sizeof(cmd), "test \"$(grep -c BEGIN:VEVENT ser/Calendar/*.ics)\" = %s && grep -q '%s' ser2/Calendar/*.ics", vevents, words);
+	shell(cmd);
+}
+
+START_TEST(series_in_one_file)
+{
+	size_t changed = 0, deleted = 0;
+
+	ck_assert_int_eq(usmsync("ser"), 0);
+	shell(ICS(SERIES OVERRIDE("w-1", "13", "10", "Moved")) " >ser/Calendar/mine.ics");
+	both_have("2", "SUMMARY:Moved");
+	ck_assert_uint_eq(events_at_ox("Moved", &changed, &deleted), 1);
+	ck_assert_uint_eq(events_at_ox("Weekly", &changed, &deleted), 1);
+	ck_assert_uint_eq(changed, 1);
+	ck_assert_uint_eq(deleted, 1);
+	/* edited here, another one added there, and both at once */
+	shell("sed -i 's/SUMMARY:Moved/SUMMARY:Moved again/' ser2/Calendar/*.ics");
+	ck_assert_int_eq(usmsync("ser2"), 0);
+	both_have("2", "SUMMARY:Moved again");
+	shell("sed -i 's/SUMMARY:Moved again/SUMMARY:Moved thrice/' ser/Calendar/*.ics");
+	shell("sed -i '/^END:VCALENDAR/d' ser2/Calendar/*.ics && printf '" OVERRIDE("w-1", "20", "12", "Second") "END:VCALENDAR\\r\\n' >>\"$(ls ser2/Calendar/*.ics)\"");
+	shell("sed -i \"s/^UID:w-1/$(grep -h -m1 ^UID: ser/Calendar/mine.ics | tr -d '\\r')/\" ser2/Calendar/*.ics");
+	ck_assert_int_eq(usmsync("ser2"), 0);
+	both_have("3", "SUMMARY:Moved thrice");
+	ck_assert_uint_eq(events_at_ox("Second", &changed, &deleted), 1);
+	ck_assert_uint_eq(changed, 2);
+	/* an override that is only taken out comes back, and its owner is told */
+	shell("awk '/BEGIN:VEVENT/{b=\"\"} {b=b $0 \"\\n\"} /END:VEVENT/{if (b !~ /Second/) printf \"%s\", b; b=\"\"} END{printf \"%s\", b}' ser/Calendar/mine.ics >x && mv x ser/Calendar/mine.ics");
+	ck_assert_int_eq(usmsync("ser"), 1);
+	shell("grep -q 'comes back' client.log");
+	both_have("3", "SUMMARY:Second");
+	/* with its day in EXDATE it is deleted */
+	shell("awk '/BEGIN:VEVENT/{b=\"\"} {b=b $0 \"\\n\"} /END:VEVENT/{if (b !~ /Second/) printf \"%s\", b; b=\"\"} END{printf \"%s\", b}' ser/Calendar/mine.ics |"
+	    "sed 's/^EXDATE\\(.*\\):20271227T080000Z/&\\r\\nEXDATE\\1:20271220T080000Z/' >x && mv x ser/Calendar/mine.ics");
+	both_have("2", "SUMMARY:Moved thrice");
+	ck_assert_uint_eq(events_at_ox("Second", &changed, &deleted), 0);
+	ck_assert_uint_eq(changed, 1);
+	ck_assert_uint_eq(deleted, 2);
+	/* the file is the series */
+	shell("rm ser2/Calendar/*.ics");
+	ck_assert_int_eq(usmsync("ser2"), 0);
+	ck_assert_int_eq(usmsync("ser"), 0);
+	shell("test \"$(ls ser/Calendar | wc -l)\" = 0 && test \"$(ls ser2/Calendar | wc -l)\" = 0");
+	ck_assert_uint_eq(events_at_ox("Weekly", &changed, &deleted), 0);
+	ck_assert_uint_eq(events_at_ox("Moved thrice", &changed, &deleted), 0);
+}
+END_TEST
+
+/* Answers get lost at every step, and nothing is doubled. */
+START_TEST(series_with_lost_answers)
+{
+	size_t changed = 0, deleted = 0;
+
+	ck_assert_int_eq(usmsync("lost"), 0);
+	shell(ICS(SERIES OVERRIDE("w-1", "13", "10", "Lost one") OVERRIDE("w-1", "20", "10", "Lost two")) " >lost/Calendar/mine.ics");
+	{
+		int st = 0;
+
+		ck_assert_int_gt(waitpid(usmsync_start("lost", "--drop-answers=3"), &st, 0), 0);
+	}
+	ck_assert_int_eq(usmsync("lost"), 0);
+	ck_assert_int_eq(usmsync("lost"), 0);
+	ck_assert_uint_eq(events_at_ox("Lost one", &changed, &deleted), 1);
+	ck_assert_uint_eq(events_at_ox("Lost two", &changed, &deleted), 1);
+	ck_assert_uint_eq(events_at_ox("Weekly", &changed, &deleted), 1);
+	ck_assert_uint_eq(changed, 2);
+	ck_assert_uint_eq(deleted, 1);
+	shell("test \"$(ls lost/Calendar | wc -l)\" = 1 && test \"$(grep -c BEGIN:VEVENT lost/Calendar/mine.ics)\" = 3");
+}
+END_TEST
+
 /* Mails in FOLDER of USER with this subject. */
 static size_t
 mails(const char *user, const char *folder, const char *subject)
@@ -277,6 +391,8 @@ main(void)
 	tcase_add_test(t, rename_into_another_directory);
 	tcase_add_test(t, renamed_directory);
 	tcase_add_test(t, second_one_is_told);
+	tcase_add_test(t, series_in_one_file);
+	tcase_add_test(t, series_with_lost_answers);
 	tcase_add_test(t, sends_files);
 	tcase_add_test(t, edits_drafts);
 	suite_add_tcase(suite, t);

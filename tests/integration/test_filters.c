@@ -8,7 +8,8 @@
 #define BERTA_CONTACTS "42"
 #define NAME "1,502" /* columns id, last_name */
 
-static const char *const settings[] = { "mail_past = 0", "heartbeat_min = 1s", NULL };
+static const char *const settings[] = { "mail_past = 0", "heartbeat_min = 1s", "ping_poll_interval = 1s", "max_objects_per_folder = 40", "mail_stub = 2K",
+	"default_modes = inbox full, mail headers, contact full, appointment full, task full", NULL };
 
 static void
 world_up(void)
@@ -130,6 +131,294 @@ START_TEST(what_ox_refuses_is_refused_alone)
 }
 END_TEST
 
+/* ---- modes, types, fields ---- */
+
+/* The device's settings; CHANGE is stolen. */
+static void
+set_config(struct dev *d, json_t *change)
+{
+	json_decref(good(d, "setConfig", change));
+	json_decref(change);
+}
+
+static void
+set_mode(struct dev *d, const char *folder, const char *mode)
+{
+	set_config(d, json_pack("{s:{s:s?}}", "folders", folder, mode));
+}
+
+static void
+make_contact(struct dev *d, const char *id, const char *name, const char *note, char uuid[40])
+{
+	json_t *data = update(d, request(d, one(json_pack("{s:s,s:s,s:s*}", "clientId", id, "last_name", name, "note", note)), NULL, NULL));
+
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	(void)snprintf(uuid, 40, "%s", str(result(data, 0), "uuid"));
+	json_decref(data);
+	(void)pull(d);
+}
+
+static json_t *
+field(const char *uuid, const char *name, const char *value)
+{
+	return json_pack("{s:s,s:s?}", "uuid", uuid, name, value);
+}
+
+static void
+write_field(struct dev *d, const char *uuid, const char *name, const char *value)
+{
+	json_t *data = update(d, request(d, NULL, one(field(uuid, name, value)), NULL));
+
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	json_decref(data);
+}
+
+/* Two devices, one of which does not want notes: it gets none, hears of no change of one, and gets exactly the notes once it wants them. */
+START_TEST(excluded_fields)
+{
+	struct dev all, some;
+	char a[40], b[40];
+	json_t *data;
+
+	berta(&all, "excluded-all", "contact");
+	make_contact(&all, "x-1", "Excluded1", "note one", a);
+	make_contact(&all, "x-2", "Excluded2", NULL, b);
+	login(&some, "berta", "excluded-some");
+	set_config(&some, json_pack("{s:{s:{s:[s]}}}", "types", "contact", "exclude", "note"));
+	open_folder(&some, str(some.defaults, "contact"));
+	ck_assert_str_eq(str(json_object_get(some.have, a), "last_name"), "Excluded1");
+	ck_assert_ptr_null(json_object_get(json_object_get(some.have, a), "note"));
+	write_field(&all, a, "note", "note two");
+	ck_assert_uint_eq(pull(&some), 0);
+	write_field(&all, a, "company", "seen");
+	data = update(&some, request(&some, NULL, NULL, NULL));
+	ck_assert_uint_eq(json_array_size(json_object_get(data, "modified")), 1);
+	ck_assert_ptr_null(json_object_get(json_array_get(json_object_get(data, "modified"), 0), "note"));
+	json_decref(data);
+	ck_assert_str_eq(str(json_object_get(some.have, a), "company"), "seen");
+	/* wanted again: the one that has a note brings it, alone; the other nothing */
+	set_config(&some, json_pack("{s:{s:{s:[]}}}", "types", "contact", "exclude"));
+	data = update(&some, request(&some, NULL, NULL, NULL));
+	ck_assert_uint_eq(json_array_size(json_object_get(data, "created")), 0);
+	for (size_t i = 0; i < json_array_size(json_object_get(data, "modified")); i++)
+		ck_assert_ptr_null(json_object_get(json_array_get(json_object_get(data, "modified"), i), "last_name"));
+	json_decref(data);
+	ck_assert_str_eq(str(json_object_get(some.have, a), "note"), "note two");
+	ck_assert_ptr_null(json_object_get(json_object_get(some.have, b), "note"));
+	ck_assert_uint_eq(pull(&some), 0);
+}
+END_TEST
+
+/* What a device does not get it has never seen: overwriting it is a conflict.  Of reconcile, a hidden change is no difference. */
+START_TEST(hidden_fields_are_conflicts)
+{
+	struct dev all, some;
+	char a[40];
+	json_t *data, *pairs = json_array(), *v, *b;
+	const char *uuid;
+
+	berta(&all, "hidden-all", "contact");
+	make_contact(&all, "h-1", "Hidden1", "of somebody", a);
+	login(&some, "berta", "hidden-some");
+	set_config(&some, json_pack("{s:{s:{s:[s]}}}", "types", "contact", "exclude", "note"));
+	open_folder(&some, str(some.defaults, "contact"));
+	data = update(&some, request(&some, NULL, one(field(a, "note", "mine")), NULL));
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	ck_assert_str_eq(json_string_value(json_array_get(json_object_get(result(data, 0), "lost"), 0)), "note");
+	json_decref(data);
+	write_field(&all, a, "note", "changed again");
+	json_object_foreach(some.have, uuid, v)
+		(void)json_array_append_new(pairs, json_pack("[s,s]", uuid, str(v, "rev")));
+	b = json_pack("{s:s,s:o}", "folder", some.folder, "pairs", pairs);
+	data = good(&some, "reconcile", b);
+	ck_assert_uint_eq(json_array_size(json_object_get(data, "created")), 0);
+	ck_assert_uint_eq(json_array_size(json_object_get(data, "deleted")), 0);
+	json_decref(data);
+	json_decref(b);
+}
+END_TEST
+
+/* A folder that is switched off: nothing is sent, nothing deleted, changes are refused; on again, exactly the differences. */
+START_TEST(switched_off)
+{
+	struct dev all, d;
+	char a[40], b[40], c[40], before[40];
+	json_t *data, *x;
+
+	berta(&all, "off-all", "task");
+	data = update(&all, request(&all, json_pack("[{s:s,s:s},{s:s,s:s}]", "clientId", "o-1", "title", "Off1", "clientId", "o-2", "title", "Off2"), NULL, NULL));
+	(void)snprintf(a, sizeof(a), "%s", str(result(data, 0), "uuid"));
+	(void)snprintf(b, sizeof(b), "%s", str(result(data, 1), "uuid"));
+	json_decref(data);
+	berta(&d, "off-d", "task");
+	ck_assert_uint_eq(json_object_size(d.have), 2);
+	set_mode(&d, d.folder, "off");
+	data = update(&all, request(&all, one(json_pack("{s:s,s:s}", "clientId", "o-3", "title", "Off3")), one(field(a, "title", "Off1 changed")), one(json_pack("{s:s}", "uuid", b))));
+	(void)snprintf(c, sizeof(c), "%s", str(result(data, 0), "uuid"));
+	json_decref(data);
+	(void)snprintf(before, sizeof(before), "%s", d.syncid);
+	data = update(&d, request(&d, one(json_pack("{s:s,s:s}", "clientId", "o-4", "title", "Off4")), NULL, NULL));
+	ck_assert_str_eq(str(json_object_get(result(data, 0), "error"), "code"), "forbidden");
+	ck_assert_uint_eq(json_array_size(json_object_get(data, "created")) + json_array_size(json_object_get(data, "deleted")), 0);
+	json_decref(data);
+	ck_assert_uint_eq(pull(&d), 0);
+	ck_assert_str_eq(d.syncid, before);
+	ck_assert_uint_eq(json_object_size(d.have), 2);
+	/* a ping does not wake for it */
+	x = json_pack("{s:i,s:[{s:s,s:s}]}", "heartbeat", 1, "folders", "folder", d.folder, "syncid", d.syncid);
+	data = good(&d, "ping", x);
+	ck_assert_uint_eq(json_array_size(json_object_get(data, "changed")), 0);
+	json_decref(data);
+	json_decref(x);
+	set_mode(&d, d.folder, NULL);
+	ck_assert_uint_eq(pull(&d), 3);
+	ck_assert_uint_eq(json_object_size(d.have), 2);
+	ck_assert_str_eq(str(json_object_get(d.have, a), "title"), "Off1 changed");
+	ck_assert_str_eq(str(json_object_get(d.have, c), "title"), "Off3");
+}
+END_TEST
+
+/* A type that is not wanted: its folders are off, also when begun with; wanted later, everything comes. */
+START_TEST(unwanted_type)
+{
+	struct dev d;
+	char a[40];
+	json_t *data, *b;
+
+	berta(&d, "unwanted", "contact");
+	make_contact(&d, "u-1", "Unwanted1", NULL, a);
+	login(&d, "berta", "unwanted-2");
+	set_config(&d, json_pack("{s:{s:{s:b}}}", "types", "contact", "sync", 0));
+	b = json_pack("{s:s}", "folder", str(d.defaults, "contact"));
+	data = good(&d, "syncInit", b);
+	ck_assert_str_eq(str(data, "mode"), "off");
+	json_decref(data);
+	json_decref(b);
+	open_folder(&d, str(d.defaults, "contact"));
+	ck_assert_uint_eq(json_object_size(d.have), 0);
+	set_config(&d, json_pack("{s:{s:{s:b}}}", "types", "contact", "sync", 1));
+	(void)pull(&d);
+	ck_assert_str_eq(str(json_object_get(d.have, a), "last_name"), "Unwanted1");
+}
+END_TEST
+
+/* Headers: what a list shows; back to full, the rest of each object. */
+START_TEST(headers_of_appointments)
+{
+	struct dev all, d;
+	char a[40];
+	json_t *data, *x = json_pack("{s:s,s:s,s:s,s:s,s:I,s:I}", "clientId", "m-1", "title", "Headers1", "location", "here", "note", "long text",
+	    "start_date", (json_int_t)(now_ms() / 3600000 * 3600000), "end_date", (json_int_t)(now_ms() / 3600000 * 3600000 + 3600000));
+
+	berta(&all, "headers-all", "appointment");
+	data = update(&all, request(&all, one(x), NULL, NULL));
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	(void)snprintf(a, sizeof(a), "%s", str(result(data, 0), "uuid"));
+	json_decref(data);
+	login(&d, "berta", "headers");
+	set_config(&d, json_pack("{s:{s:s}}", "modes", "appointment", "headers"));
+	open_folder(&d, str(d.defaults, "appointment"));
+	ck_assert_str_eq(str(json_object_get(d.have, a), "location"), "here");
+	ck_assert_ptr_null(json_object_get(json_object_get(d.have, a), "note"));
+	set_config(&d, json_pack("{s:{s:n}}", "modes", "appointment"));
+	(void)pull(&d);
+	ck_assert_str_eq(str(json_object_get(d.have, a), "note"), "long text");
+}
+END_TEST
+
+/* ---- limits and notices ---- */
+
+static const json_t *
+notice(const json_t *data, const char *code)
+{
+	const json_t *list = json_object_get(data, "notices");
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(str(json_array_get(list, i), "code"), code) == 0)
+			return json_object_get(json_array_get(list, i), "details");
+	return NULL;
+}
+
+/* Of a folder with more objects than the limit the newest come, and that it is so is said once to each device. */
+START_TEST(too_many_objects)
+{
+	struct dev d;
+	json_t *b, *data;
+	size_t told = 0;
+
+	login(&d, "dora", "many");
+	for (int i = 0; i < 45; i++)
+		json_decref(ox_as("dora", "tasks", "new", json_object(), json_pack("{s:s,s:i}", "title", "Many", "folder_id", 63)));
+	(void)snprintf(d.folder, sizeof(d.folder), "%s", str(d.defaults, "task"));
+	b = json_pack("{s:s,s:i}", "folder", d.folder, "limit", 10);
+	data = good(&d, "syncInit", b);
+	apply(&d, data);
+	for (int i = 0; i < 8; i++) {
+		const json_t *n = notice(data, "too-many-objects");
+
+		told += n != NULL;
+		if (n != NULL)
+			ck_assert(json_integer_value(json_object_get(n, "count")) == 45 && json_integer_value(json_object_get(n, "limit")) == 40);
+		json_decref(data);
+		data = update(&d, json_pack("{s:s,s:s,s:i}", "folder", d.folder, "syncid", d.syncid, "limit", 10));
+	}
+	ck_assert_uint_eq(told, 1);
+	ck_assert_uint_eq(json_object_size(d.have), 40);
+	json_decref(data);
+	json_decref(b);
+}
+END_TEST
+
+/* A large mail is a header with a mark; the whole of it comes when it is asked for. */
+START_TEST(large_mail_is_a_stub)
+{
+	struct dev d;
+	struct buf raw, text;
+	char url[] = "http://localhost/usm-json/getMail", *body;
+	const json_t *n;
+	json_t *data, *b, *v;
+	const char *uuid, *large = NULL;
+	long status;
+
+	berta(&d, "stub", "inbox");
+	buf_init(&raw, 0);
+	buf_init(&text, 0);
+	buf_adds(&raw, "Subject: large one\r\nMessage-ID: <large@example.com>\r\n\r\n");
+	for (int i = 0; i < 100; i++)
+		buf_adds(&raw, "a line of forty octets, more or less\r\n");
+	base64_encode(&text, raw.p, raw.len);
+	data = update(&d, request(&d, json_pack("[{s:s,s:s}]", "clientId", "l-1", "raw", text.p), NULL, NULL));
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	json_decref(data);
+	login(&d, "berta", "stub-2");
+	(void)snprintf(d.folder, sizeof(d.folder), "%s", str(d.defaults, "inbox"));
+	b = json_pack("{s:s}", "folder", d.folder);
+	data = good(&d, "syncInit", b);
+	apply(&d, data);
+	n = notice(data, "too-large");
+	ck_assert_ptr_nonnull(n);
+	ck_assert_int_eq(json_integer_value(json_object_get(n, "limit")), 2048);
+	json_object_foreach(d.have, uuid, v) {
+		ck_assert_int_eq(json_is_true(json_object_get(v, "truncated")), strcmp(str(v, "subject"), "large one") == 0);
+		if (json_is_true(json_object_get(v, "truncated")))
+			large = uuid;
+	}
+	ck_assert_str_eq(str(n, "uuid"), large);
+	json_decref(data);
+	json_decref(b);
+	b = json_pack("{s:s,s:s}", "folder", d.folder, "uuid", large);
+	body = json_dumps(b, 0);
+	buf_reset(&text);
+	http(url, d.token, body, &text, &status);
+	ck_assert(status == 200 && text.len >= raw.len);
+	ck_assert_ptr_nonnull(strstr(text.p, "Subject: large one"));
+	free(body);
+	json_decref(b);
+	buf_fini(&raw);
+	buf_fini(&text);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -145,6 +434,13 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_bad_change_is_refused_alone);
 	tcase_add_test(t, what_ox_refuses_is_refused_alone);
+	tcase_add_test(t, excluded_fields);
+	tcase_add_test(t, hidden_fields_are_conflicts);
+	tcase_add_test(t, switched_off);
+	tcase_add_test(t, unwanted_type);
+	tcase_add_test(t, headers_of_appointments);
+	tcase_add_test(t, too_many_objects);
+	tcase_add_test(t, large_mail_is_a_stub);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

@@ -194,8 +194,8 @@ START_TEST(life_of_a_folder)
 	size_t n;
 
 	hierarchy(&d, "dora", module);
-	(void)snprintf(a, sizeof(a), "%s", module);
-	hierarchy(&other, "dora", strcat(a, "-2"));
+	(void)snprintf(a, sizeof(a), "%s-2", module);
+	hierarchy(&other, "dora", a);
 	/* the answer is lost: the same folder again, once */
 	req = request(&d, one(json_pack("{s:s,s:s,s:s}", "clientId", "one", "title", "One", "module", module)), NULL, NULL);
 	json_decref(good(&d, "syncUpdate", req));
@@ -246,6 +246,56 @@ START_TEST(life_of_a_folder)
 		ck_assert_ptr_null(find(x, "title", "One", NULL));
 		ck_assert_ptr_null(find(x, "title", "Sub", NULL));
 		ck_assert_ptr_null(find(x, "title", "Zwei", NULL));
+	}
+}
+END_TEST
+
+/* A renamed mail folder, and one below it: their mails get other uuids, and none is sent again. */
+START_TEST(renamed_mail_folder_keeps_mails)
+{
+	struct dev d, h;
+	char was[2][40], now[2][40];
+	json_t *data, *b, *pairs, *v;
+	const char *uuid;
+
+	hierarchy(&h, "emil", "renamed-mail");
+	make(&h, "top", "Projects", "mail", NULL, was[0]);
+	make(&h, "sub", "Bridge", "mail", was[0], was[1]);
+	world_control(&w, "fill", "{\"user\":\"emil\",\"folder\":\"default0/Projects\",\"count\":4}", NULL, 0);
+	world_control(&w, "fill", "{\"user\":\"emil\",\"folder\":\"default0/Projects/Bridge\",\"count\":3}", NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		d = h;
+		d.have = json_object();
+		(void)json_array_append_new(held, d.have);
+		open_folder(&d, was[i]);
+		ck_assert_uint_eq(json_object_size(d.have), i == 0 ? 4 : 3);
+		data = update(&h, request(&h, NULL, folder_change(i == 0 ? was[0] : now[0], "title", json_string(i == 0 ? "Old projects" : "Older projects")), NULL));
+		(void)snprintf(now[0], sizeof(now[0]), "%s", str(result(data, 0), "newUuid"));
+		json_decref(data);
+		(void)pull(&h);
+		ck_assert_str_eq(now[0], str(by_title(&h, i == 0 ? "Old projects" : "Older projects"), "uuid"));
+		(void)snprintf(now[1], sizeof(now[1]), "%s", str(by_title(&h, "Bridge"), "uuid"));
+		pairs = json_array();
+		json_object_foreach(d.have, uuid, v)
+			(void)json_array_append_new(pairs, json_pack("[s,s]", uuid, str(v, "rev")));
+		b = json_pack("{s:s,s:s,s:o}", "folder", now[i], "formerly", was[i], "pairs", pairs);
+		data = good(&d, "reconcile", b);
+		ck_assert_uint_eq(json_array_size(json_object_get(data, "created")), 0);
+		ck_assert_uint_eq(json_array_size(json_object_get(data, "deleted")), 0);
+		ck_assert_uint_eq(json_array_size(json_object_get(data, "renamed")), json_object_size(d.have));
+		uuid = json_string_value(json_array_get(json_array_get(json_object_get(data, "renamed"), 0), 0));
+		ck_assert_ptr_nonnull(json_object_get(d.have, uuid));
+		(void)snprintf(d.folder, sizeof(d.folder), "%s", now[i]);
+		(void)snprintf(d.syncid, sizeof(d.syncid), "%s", str(data, "syncid"));
+		json_decref(data);
+		ck_assert_uint_eq(pull(&d), 0);
+		/* without the former uuid the names of then mean nothing */
+		(void)json_object_del(b, "formerly");
+		data = good(&d, "reconcile", b);
+		ck_assert_uint_eq(json_array_size(json_object_get(data, "deleted")), json_object_size(d.have));
+		json_decref(data);
+		json_decref(b);
+		(void)snprintf(was[1], sizeof(was[1]), "%s", now[1]);
 	}
 }
 END_TEST
@@ -406,6 +456,7 @@ main(void)
 	tcase_add_checked_fixture(t, NULL, forget_devices);
 	tcase_add_test(t, trees_and_names);
 	tcase_add_loop_test(t, life_of_a_folder, 0, 4);
+	tcase_add_test(t, renamed_mail_folder_keeps_mails);
 	tcase_add_test(t, public_folders);
 	tcase_add_test(t, standard_folders_are_protected);
 	tcase_add_loop_test(t, permissions_by_entry, 0, 2);

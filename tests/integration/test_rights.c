@@ -494,6 +494,41 @@ START_TEST(what_becomes_private_is_gone)
 }
 END_TEST
 
+/*
+ * Mail: the server that was recorded shows nobody's mail folders to others, so there is no table of levels.  What the mail server's ACL refuses
+ * in a folder that is shown comes as an error of OX: it is the change's own, names the right, and the mail comes back.
+ */
+START_TEST(mail_acl)
+{
+	static const struct { const char *action, *right; } t[] = { { "update", "write" }, { "delete", "delete" }, { "import", "create" } };
+	struct dev d;
+	char rule[300], uuid[40];
+	const char *mail;
+	json_t *req;
+	bool ok;
+
+	world_control(&w, "fill", "{\"user\":\"caesar\",\"folder\":\"default0/INBOX\",\"count\":2}", NULL, 0);
+	login(&d, READER, "acl");
+	open_folder(&d, str(d.defaults, "inbox"));
+	ck_assert_uint_eq(json_object_size(d.have), 2);
+	mail = json_object_iter_key(json_object_iter(d.have));
+	(void)snprintf(uuid, sizeof(uuid), "%s", mail);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		(void)snprintf(rule, sizeof(rule), "{\"match\":{\"module\":\"mail\",\"action\":\"%s\"},\"effect\":{\"error\":\"IMAP-2018\",\"category\":3}}", t[i].action);
+		faults(rule);
+		req = i == 0 ? request(&d, NULL, one(json_pack("{s:s,s:i}", "uuid", uuid, "flags", 8)), NULL) :
+		    i == 1 ? request(&d, NULL, NULL, one(json_pack("{s:s}", "uuid", uuid))) :
+		    request(&d, one(json_pack("{s:s,s:s}", "clientId", "acl1", "raw", "U3ViamVjdDogeA0KDQp4DQo=")), NULL, NULL);
+		ok = done(&d, req, t[i].right, i < 2 ? uuid : NULL, true, t[i].action);
+		ck_assert(!ok);
+		(void)printf("mail         ACL                        %s refused, right \"%s\"\n", t[i].action, t[i].right);
+		no_faults();
+	}
+	ck_assert_uint_eq(pull(&d), 0);
+	ck_assert_uint_eq(json_object_size(d.have), 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -508,6 +543,7 @@ main(void)
 	tcase_add_loop_test(t, table_of_levels, 0, (int)ARRAY_LEN(types));
 	tcase_add_loop_test(t, rights_given_and_taken, 0, (int)ARRAY_LEN(types));
 	tcase_add_loop_test(t, what_becomes_private_is_gone, 0, (int)ARRAY_LEN(types));
+	tcase_add_test(t, mail_acl);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -576,6 +576,7 @@ START_TEST(cursors_are_pruned_by_use)
 {
 	struct store_folder f = folder_new(CT_CONTACT, "f");
 	struct store_cursor a, b, got, *kids, last = { .seq = 0 };
+	struct syncid *ids;
 	uint64_t seq;
 	size_t n;
 
@@ -598,6 +599,10 @@ START_TEST(cursors_are_pruned_by_use)
 	ck_assert_uint_eq(n, 4);
 	ck_assert_uint_eq(kids[3].seq, last.seq);
 	ck_assert_uint_eq(kids[0].c.lo, 12);
+	OK(store_cursor_syncids(conn, mem, device, &ids, &n, &err));
+	ck_assert_uint_eq(n, 5);
+	OK(store_cursor_syncids(conn, mem, device + 1, &ids, &n, &err));
+	ck_assert_uint_eq(n, 0);
 	OK(store_cursor_get(conn, mem, device, f.id, &a.syncid, &got, &err));
 	ck_assert_int_eq(store_cursor_get(conn, mem, device, f.id, &b.syncid, &got, &err), RC_NOTFOUND);
 

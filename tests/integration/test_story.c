@@ -69,12 +69,12 @@ sync_device(struct world *w, const char *name, const char *device, const char *o
 	return run_wait(argv, log);
 }
 
-/* How many objects the server's folders hold after the story, whatever went wrong on the way: one more is one doubled. */
+/* How many objects (a series with its exceptions is one) the folders hold after the story, whatever went wrong: one more is one doubled. */
 static const struct count {
 	const char *folder;
 	unsigned n;
-} after_story[] = { { "Contacts", 27 }, { "Calendar", 24 }, { "Calendar/Project", 1 }, { "Tasks", 9 }, { "E-Mail/Inbox", 25 }, { NULL, 0 } },
-  untouched[] = { { "Contacts", 27 }, { "Calendar", 23 }, { "Tasks", 10 }, { "E-Mail/Inbox", 25 }, { NULL, 0 } };
+} after_story[] = { { "Contacts", 27 }, { "Calendar", 22 }, { "Calendar/Project", 1 }, { "Tasks", 9 }, { "E-Mail/Inbox", 25 }, { NULL, 0 } },
+  untouched[] = { { "Contacts", 27 }, { "Calendar", 21 }, { "Tasks", 10 }, { "E-Mail/Inbox", 25 }, { NULL, 0 } };
 
 static void
 check_counts(const char *log, const struct count *want)
@@ -89,6 +89,8 @@ check_counts(const char *log, const struct count *want)
 			if (sscanf(line, "%99s %u", name, &n) == 2 && strcmp(name, want->folder) == 0)
 				got = n;
 		(void)fclose(f);
+		if (got != want->n)
+			show(log);
 		ck_assert_msg(got == want->n, "%s: %u objects instead of %u (seed %u)", want->folder, got, want->n, seed);
 	}
 }

@@ -382,19 +382,35 @@ put_clash(struct req *r, const struct clash *c, const struct obj *mine)
 	sb_str(b, c->hard ? ",\"hard_conflict\":true}" : "}");
 }
 
+/* MINE, or one of its next occurrences, at the time of X; *AT is X's */
+static bool
+meets(const struct obj *mine, const struct obj *x, struct occ *at)
+{
+	struct occ *v;
+	int n, i;
+	bool hit = false;
+
+	if (obj_int(mine, CF(CF_RTYPE), 0) == 0)
+		return overlaps(x, cal_start(mine), cal_end(mine), at);
+	n = cal_occurrences(mine, FAR, 100, false, &v);
+	for (i = 0; i < n && !hit; i++)
+		hit = v[i].end > sim_now() && overlaps(x, v[i].start, v[i].end, at);
+	free(v);
+	return hit;
+}
+
 int
 cal_clashes(struct req *r, const struct obj *o, bool ignore_soft, struct clash *hits, int max)
 {
 	GHashTableIter it;
 	gpointer v;
-	int64_t s = cal_start(o), e = cal_end(o);
 	int n = 0, i;
-	bool res = false;
+	bool res = false, series = obj_int(o, CF(CF_RTYPE), 0) != 0;
 
 	for (i = 0; i < o->npart; i++)
 		res = res || o->part[i].type == PT_RESOURCE;
 	/* an appointment of one person collides with nothing */
-	if (obj_int(o, CF(CF_SHOWN), 1) == 4 || ((ignore_soft || o->natt < 2) && !res) || e <= sim_now())
+	if (obj_int(o, CF(CF_SHOWN), 1) == 4 || ((ignore_soft || o->natt < 2) && !res) || (!series && cal_end(o) <= sim_now()))
 		return 0;
 	g_hash_table_iter_init(&it, r->c->obj[M_CALENDAR]);
 	while (n < max && g_hash_table_iter_next(&it, NULL, &v)) {
@@ -404,7 +420,7 @@ cal_clashes(struct req *r, const struct obj *o, bool ignore_soft, struct clash *
 		if (x->id == o->id || (o->series != 0 && x->series == o->series) ||
 		    obj_int(x, CF(CF_SHOWN), 1) == 4)
 			continue;
-		if (!overlaps(x, s, e, &hits[n].at))
+		if (!meets(o, x, &hits[n].at))
 			continue;
 		hard = res && shares_resource(o, x);
 		if (!hard && (ignore_soft || !shares_user(o, x)))

@@ -124,6 +124,43 @@ move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp)
 	ent_drop(e, stamp);
 }
 
+/* what cannot be moved (MovePerformer of the server's source, in its order of checks) */
+static bool
+may_move(struct req *r, const struct ent *e, const struct folder *dest)
+{
+	const struct obj *o = e->o;
+	const char *code = NULL;
+	char id[16], from[16], to[16];
+
+	if (obj_int(o, CF(CF_PRIVATE), 0) && (dest->type != 1 || dest->owner != e->f->owner))
+		code = "CAL-4226";
+	else if (cal_is_master(o))
+		code = "CAL-4224";
+	else if (o->series != 0)
+		code = "CAL-4225";
+	else if (e->f->type == 1 && dest->type == 1 && dest->owner != e->f->owner && o->natt > 1)
+		code = "CAL-4060";
+	if (code == NULL)
+		return true;
+	(void)snprintf(id, sizeof(id), "%d", o->id);
+	(void)snprintf(from, sizeof(from), "%d", e->f->id);
+	(void)snprintf(to, sizeof(to), "%d", dest->id);
+	fail(r, code, json_pack("[s,s,s]", id, from, to));
+	return false;
+}
+
+/* an occurrence is as private as its series */
+static bool
+same_class(struct req *r, const struct obj *trial)
+{
+	const struct obj *m = trial->series != 0 && trial->series != trial->id ? obj_get(r->c, M_CALENDAR, trial->series) : NULL;
+
+	if (m == NULL || obj_int(m, CF(CF_PRIVATE), 0) == obj_int(trial, CF(CF_PRIVATE), 0))
+		return true;
+	fail(r, "CAL-4227", json_pack("[s,i,I]", obj_int(trial, CF(CF_PRIVATE), 0) ? "CONFIDENTIAL" : "PUBLIC", m->id, (json_int_t)trial->rdate));
+	return false;
+}
+
 /* exceptions make no sense once the rule or the start changed */
 static bool
 rule_changed(const struct obj *a, const struct obj *b)
@@ -185,7 +222,7 @@ cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct 
 	    json_object_get(body, "participants");
 
 	trial->series = o->series;
-	if (cal_apply(r, trial, f, body, false) &&
+	if (cal_apply(r, trial, f, body, false) && same_class(r, trial) &&
 	    !(timed && cal_conflicts(r, trial, json_is_true(json_object_get(body, "ignore_conflicts"))))) {
 		stamp = stamp_new(r->c);
 		if (stamp <= o->lm)
@@ -270,6 +307,8 @@ cal_update(struct req *r)
 			fail(r, "CAL-4032", json_pack("[i]", f->id));
 			return;
 		}
+		if (dest != f && !may_move(r, e, dest))
+			return;
 	}
 	stamp = cal_change(r, e->o, f, body, NULL);
 	if (stamp == 0)
@@ -332,6 +371,43 @@ cal_delete(struct req *r)
 	sb_str(r->out, "[]");
 }
 
+static void
+confirm(struct attendee *a, const json_t *b)
+{
+	a->conf = (int)json_integer_value(json_object_get(b, "confirmation"));
+	if (json_object_get(b, "confirmmessage") != NULL) {
+		free(a->msg);
+		a->msg = xstrdup(json_string_value(json_object_get(b, "confirmmessage")));
+	}
+}
+
+/* an answer for one occurrence makes it an exception */
+static void
+confirm_occurrence(struct req *r, struct obj *m, json_t *body)
+{
+	json_t *named = json_pack("{s:s}", "recurrence_position", arg(r, "occurrence"));
+	struct occ at;
+	struct obj *x;
+	int64_t stamp;
+	int found = body_occ(r, m, named, NULL, &at);
+
+	json_decref(named);
+	if (found < 0)
+		return;
+	if (found == 0) {
+		fail(r, "CAL-4042", json_pack("[i,s]", m->id, arg(r, "occurrence")));
+		return;
+	}
+	stamp = stamp_new(r->c);
+	if ((x = cal_exception_at(r->c, m, at.rdate)) == NULL)
+		x = cal_exception(r, m, &at, stamp);
+	confirm(att_of(x, r->u->id), body);
+	stamp = obj_touch(r->c, x, r->u->id, stamp);
+	(void)obj_touch(r->c, m, r->u->id, stamp);
+	sb_str(r->out, "{}");
+	set_ts(r, stamp);
+}
+
 void
 cal_confirm(struct req *r)
 {
@@ -361,11 +437,11 @@ cal_confirm(struct req *r)
 		stale(r, e->o, t);
 		return;
 	}
-	a->conf = (int)conf;
-	if (json_object_get(b, "confirmmessage") != NULL) {
-		free(a->msg);
-		a->msg = xstrdup(json_string_value(json_object_get(b, "confirmmessage")));
+	if (arg(r, "occurrence") != NULL) {
+		confirm_occurrence(r, e->o, b);
+		return;
 	}
+	confirm(a, b);
 	sb_str(r->out, "{}");
 	set_ts(r, obj_touch(r->c, e->o, r->u->id, stamp_new(r->c)));
 }

@@ -67,7 +67,9 @@ set_window(struct task *t, struct engine_session *session)
 	struct device_config cfg;
 	int64_t days = t->s->cl[t->dev].days;
 
-	engine_config_get(session, &cfg);
+	t->rc = engine_config_get(session, t->a, &cfg, &t->err);
+	if (t->rc != RC_OK)
+		return;
 	for (int ct = CT_CALENDAR; ct <= CT_TASK; ct++)
 		cfg.past_days[ct] = cfg.future_days[ct] = days;
 	t->rc = engine_config_set(session, &cfg, &t->err);

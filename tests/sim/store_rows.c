@@ -273,7 +273,8 @@ store_cursor_use(struct store_conn *c, int64_t device, int64_t folder, const str
 		if (is_of(w->v[i], device, folder) && w->v[i]->u.write.seq != 0 && w->v[i]->u.write.seq <= cur->seq)
 			rec_remove(DB, T_WRITE, i);
 	for (size_t i = in->n; i-- > 0;)
-		if (is_of(in->v[i], device, folder) && in->v[i]->u.intent.state != INTENT_PENDING && in->v[i]->u.intent.seq != 0 && in->v[i]->u.intent.seq <= cur->seq)
+		if (is_of(in->v[i], device, folder) && in->v[i]->u.intent.state != INTENT_PENDING &&
+		    !(in->v[i]->u.intent.state == INTENT_DELETED && in->v[i]->u.intent.unsure) && in->v[i]->u.intent.seq != 0 && in->v[i]->u.intent.seq <= cur->seq)
 			rec_remove(DB, T_INTENT, i);
 	return RC_OK;
 }
@@ -328,6 +329,20 @@ store_cursor_put(struct store_conn *c, int64_t device, int64_t folder, uint64_t 
 			return RC_OK;
 		rec_remove(DB, T_CURSOR, oldest);
 	}
+}
+
+enum rc
+store_cursor_syncids(struct store_conn *c, struct arena *a, int64_t device, struct syncid **out, size_t *n, struct err *e)
+{
+	enum rc rc = store_step(c, e);
+	struct tab *t = tab_of(T_CURSOR);
+
+	*n = 0;
+	*out = arena_array(a, struct syncid, t->n + 1);
+	for (size_t i = 0; rc == RC_OK && i < t->n; i++)
+		if (t->v[i]->a == device)
+			memcpy((*out)[(*n)++].b, t->v[i]->hash, sizeof((*out)->b));
+	return rc;
 }
 
 enum rc

@@ -61,10 +61,23 @@ set_fields(const struct object *o, struct fmask *out)
 			fmask_set(out, i);
 }
 
+/* an exception, or the series itself, names the series by its uuid; OX's id of it stays here */
 static void
-write_item(struct buf *b, enum content ct, const struct answer_item *it)
+write_series(struct buf *b, const struct answer_item *it, struct fmask *only)
 {
-	const struct content_type *t = model_content(ct);
+	int i = model_field(model_content(CT_CALENDAR), "recurrence_id");
+
+	if (i < 0 || !fmask_has(only, (unsigned)i) || it->object->v[i] == NULL)
+		return;
+	fmask_clear(only, (unsigned)i);
+	js_key(b, "recurrence_id");
+	js_uuid(b, &it->series);
+}
+
+static void
+write_item(struct buf *b, const struct sync_answer *a, const struct answer_item *it)
+{
+	const struct content_type *t = model_content(a->ct);
 	struct fmask only;
 
 	buf_addc(b, '{');
@@ -81,10 +94,16 @@ write_item(struct buf *b, enum content ct, const struct answer_item *it)
 		js_str(b, it->client_id);
 	}
 	write_names(b, "own", t, &it->own);
+	if (it->truncated) {
+		js_key(b, "truncated");
+		buf_adds(b, "true");
+	}
 	only = it->fields;
-	if (it->whole)
+	if (it->whole) {
 		set_fields(it->object, &only);
-	if (ct == CT_FOLDER) {
+		fmask_minus(&only, &a->hidden);
+	}
+	if (t->ct == CT_FOLDER) {
 		/* on the wire a folder's parent is a uuid; OX's id of it stays here */
 		int parent = model_field(t, "folder_id");
 
@@ -93,6 +112,8 @@ write_item(struct buf *b, enum content ct, const struct answer_item *it)
 		fmask_clear(&only, (unsigned)parent);
 		write_owner(b, it);
 	}
+	if (a->ct == CT_CALENDAR)
+		write_series(b, it, &only);
 	(void)object_text(b, it->object, &only, FF_NODELIVER | FF_APART, false);
 	buf_addc(b, '}');
 }
@@ -109,7 +130,7 @@ answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const
 			continue;
 		if (n++ > 0)
 			buf_addc(b, ',');
-		write_item(b, a->ct, &a->items[i]);
+		write_item(b, a, &a->items[i]);
 	}
 	buf_addc(b, ']');
 	metric_add(M_OBJECTS_OUT, n);
@@ -124,6 +145,79 @@ answer_write_deleted(struct buf *b, const struct sync_answer *a)
 		if (i != 0)
 			buf_addc(b, ',');
 		js_uuid(b, &a->deleted[i]);
+	}
+	buf_addc(b, ']');
+}
+
+void
+answer_write_renamed(struct buf *b, const struct sync_answer *a)
+{
+	js_key(b, "renamed");
+	buf_addc(b, '[');
+	for (size_t i = 0; i < a->n_renamed; i++) {
+		buf_adds(b, i != 0 ? ",[" : "[");
+		js_uuid(b, &a->renamed[i].from);
+		buf_addc(b, ',');
+		js_uuid(b, &a->renamed[i].to);
+		buf_addc(b, ']');
+	}
+	buf_addc(b, ']');
+}
+
+static void
+notice_text(struct buf *b, const struct notice *n)
+{
+	switch (n->code) {
+	case NOTICE_OBJECTS:
+		buf_addf(b, "This folder holds %lld objects, %lld are synchronized: the newest ones. The others stay on the server.", (long long)n->count,
+		    (long long)n->limit);
+		break;
+	case NOTICE_ATTACHMENTS:
+		buf_addf(b, "An object has %lld attachments, %lld are synchronized. The others stay on the server.", (long long)n->count, (long long)n->limit);
+		break;
+	case NOTICE_UNREADABLE:
+		buf_adds(b, "The groupware server cannot deliver this object. It is set aside and comes as soon as it can be read.");
+		break;
+	case NOTICE_LARGE:
+		buf_addf(b, "A mail has %lld bytes, %lld are synchronized. Its header is here, the whole mail comes when it is asked for.", (long long)n->count,
+		    (long long)n->limit);
+		break;
+	case NOTICE_REJECTED:
+		buf_adds(b, "This device could not store the object. It is set aside and comes again when it changes.");
+		break;
+	case NOTICE_COUNT:
+		break;
+	}
+}
+
+void
+answer_write_notices(struct buf *b, const struct folder_ref *folder, const struct sync_answer *a)
+{
+	if (a->n_notices == 0)
+		return;
+	js_key(b, "notices");
+	buf_addc(b, '[');
+	for (size_t i = 0; i < a->n_notices; i++) {
+		const struct notice *n = &a->notices[i];
+
+		buf_addf(b, "%s{\"code\":\"%s\",\"message\":\"", i != 0 ? "," : "", notice_name(n->code));
+		notice_text(b, n);
+		buf_adds(b, "\",\"details\":{");
+		if (!folder->hierarchy) {
+			js_key(b, "folder");
+			js_uuid(b, &folder->uuid);
+		}
+		if (n->has_uuid) {
+			js_key(b, "uuid");
+			js_uuid(b, &n->uuid);
+		}
+		if (n->limit != 0) {
+			js_key(b, n->code == NOTICE_LARGE ? "size" : "count");
+			buf_add_i64(b, n->count);
+			js_key(b, "limit");
+			buf_add_i64(b, n->limit);
+		}
+		buf_adds(b, "}}");
 	}
 	buf_addc(b, ']');
 }
@@ -179,7 +273,7 @@ write_result(struct buf *b, const struct sync_request *req, enum content ct, con
 	if (r->failed) {
 		change_path(req, r->change, where, sizeof(where));
 		js_key(b, "error");
-		status_write_error(b, status_of(r->err.rc, &r->err), &r->err, where);
+		status_write_error(b, status_of(r->err.rc, &r->err), &r->err, where, r->conflicts);
 	}
 	buf_addc(b, '}');
 }

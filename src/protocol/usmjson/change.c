@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CH_CLIENT_ID, CH_UUID, CH_REV, CH_AGAIN, CH_BLIND, CH_FOLDER, CH_PARENT, CH_TYPE, CH_RAW, CH_COUNT };
+enum { CH_CLIENT_ID, CH_UUID, CH_REV, CH_AGAIN, CH_BLIND, CH_FOLDER, CH_PARENT, CH_TYPE, CH_RAW, CH_IGNORE, CH_NOTIFY, CH_SERIES, CH_COUNT };
 
 /* every member of a change that is no field; which may stand where is in the masks below */
 static const struct rd_member members[CH_COUNT] = {
@@ -24,12 +24,15 @@ static const struct rd_member members[CH_COUNT] = {
 	[CH_PARENT] = { "parent", RD_ANY, 0, 0, 0 },
 	[CH_TYPE] = { "objectType", RD_STRING, 0, 0, 32 },
 	[CH_RAW] = { "raw", RD_ANY, 0, 0, 0 },
+	[CH_IGNORE] = { "ignoreConflicts", RD_BOOL, 0, 0, 0 },
+	[CH_NOTIFY] = { "notify", RD_BOOL, 0, 0, 0 },
+	[CH_SERIES] = { "recurrence_id", RD_UUID, 0, 0, 0 }, /* a uuid where OX has an id of its own */
 };
 
 #define M(x) (1u << (x))
 static const unsigned allowed[] = {
-	[OP_CREATE] = M(CH_CLIENT_ID) | M(CH_AGAIN) | M(CH_PARENT) | M(CH_TYPE) | M(CH_RAW),
-	[OP_MODIFY] = M(CH_CLIENT_ID) | M(CH_UUID) | M(CH_REV) | M(CH_BLIND) | M(CH_FOLDER) | M(CH_PARENT) | M(CH_TYPE) | M(CH_RAW),
+	[OP_CREATE] = M(CH_CLIENT_ID) | M(CH_AGAIN) | M(CH_PARENT) | M(CH_TYPE) | M(CH_RAW) | M(CH_IGNORE) | M(CH_NOTIFY) | M(CH_SERIES),
+	[OP_MODIFY] = M(CH_CLIENT_ID) | M(CH_UUID) | M(CH_REV) | M(CH_BLIND) | M(CH_FOLDER) | M(CH_PARENT) | M(CH_TYPE) | M(CH_RAW) | M(CH_IGNORE) | M(CH_NOTIFY),
 	[OP_DELETE] = M(CH_CLIENT_ID) | M(CH_UUID) | M(CH_REV) | M(CH_BLIND) | M(CH_TYPE),
 };
 
@@ -44,6 +47,11 @@ member_of_type(size_t m, enum content ct)
 		return ct != CT_FOLDER;
 	case CH_RAW:
 		return ct == CT_MAIL;
+	case CH_IGNORE:
+	case CH_SERIES:
+		return ct == CT_CALENDAR;
+	case CH_NOTIFY:
+		return ct == CT_CALENDAR || ct == CT_TASK;
 	default:
 		return true;
 	}
@@ -158,6 +166,16 @@ read_member(struct rd *r, const struct content_type *t, struct client_change *ch
 		break;
 	case CH_RAW:
 		return raw_read(r, v, &ch->raw_len); /* the pointers are set when all are read */
+	case CH_IGNORE:
+		ch->ignore_conflicts = json_is_true(v);
+		break;
+	case CH_NOTIFY:
+		ch->silent = !json_is_true(v);
+		break;
+	case CH_SERIES:
+		ch->has_series = true;
+		rd_uuid(v, &ch->series);
+		break;
 	default:
 		break;
 	}

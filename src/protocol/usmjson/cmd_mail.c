@@ -366,7 +366,7 @@ write_result(struct buf *b, const struct transfer_item *it, size_t i)
 	if (it->failed) {
 		(void)snprintf(where, sizeof(where), "items[%zu]", i);
 		js_key(b, "error");
-		status_write_error(b, status_of(it->err.rc, &it->err), &it->err, where);
+		status_write_error(b, status_of(it->err.rc, &it->err), &it->err, where, NULL);
 	}
 	buf_addc(b, '}');
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* login, logout, serverInfo, getConfig and setConfig. */
+/* login, logout and serverInfo. */
 #include "protocol/usmjson/usmjson_int.h"
 
 #include <inttypes.h>
@@ -9,7 +9,6 @@
 #define USER_MAX 256
 #define PASSWORD_MAX 1024
 #define AGENT_MAX 64
-#define DAYS_MAX 36500 /* a hundred years */
 
 /* The parsed copy goes back to the allocator: not with the password in it. */
 static void
@@ -136,7 +135,7 @@ out:
 	return rc;
 }
 
-static enum rc
+enum rc
 no_members(struct call *c)
 {
 	struct rd r;
@@ -187,171 +186,5 @@ cmd_server_info(struct call *c)
 		js_str(b, cmd[i].name);
 	}
 	buf_adds(b, "]}");
-	return RC_OK;
-}
-
-/* ---- settings of the device ---- */
-
-/* the types that have a time window; mail has no future */
-static const enum content windowed[] = { CT_CALENDAR, CT_TASK, CT_MAIL };
-
-static const char *const mail_delete_name[] = {
-	[MAIL_DELETE_SERVER] = "server", [MAIL_DELETE_TRASH] = "trash", [MAIL_DELETE_FINAL] = "final",
-};
-
-static void
-write_days(struct buf *b, const char *key, int64_t days)
-{
-	js_key(b, key);
-	if (days < 0)
-		buf_adds(b, "null");
-	else
-		buf_add_i64(b, days);
-}
-
-static void
-write_config(struct buf *b, const struct device_config *d)
-{
-	buf_addc(b, '{');
-	js_key(b, "conflictResolution");
-	js_str(b, policy_name(d->policy));
-	js_key(b, "deleteResolution");
-	js_str(b, policy_name(d->delete_policy));
-	js_key(b, "mailDelete");
-	js_str(b, mail_delete_name[d->mail_delete]);
-	js_key(b, "window");
-	buf_addc(b, '{');
-	for (size_t i = 0; i < ARRAY_LEN(windowed); i++) {
-		enum content ct = windowed[i];
-
-		js_key(b, model_content(ct)->name);
-		buf_addc(b, '{');
-		write_days(b, "pastDays", d->past_days[ct]);
-		if (ct != CT_MAIL)
-			write_days(b, "futureDays", d->future_days[ct]);
-		buf_addc(b, '}');
-	}
-	buf_adds(b, "}}");
-}
-
-enum rc
-cmd_get_config(struct call *c)
-{
-	struct device_config d;
-	enum rc rc = no_members(c);
-
-	if (rc != RC_OK)
-		return rc;
-	engine_config_get(c->session, &d);
-	write_config(&c->out, &d);
-	return RC_OK;
-}
-
-/* null = the server's default again */
-static enum rc
-read_days(struct rd *r, const char *name, const json_t *v, int64_t *days)
-{
-	static const struct rd_member m = { "", RD_INT, 0, 0, DAYS_MAX };
-	size_t mark = rd_enter(r, name);
-	enum rc rc = RC_OK;
-
-	if (json_is_null(v)) {
-		*days = -1;
-	} else {
-		rc = rd_value(r, &m, v);
-		if (rc == RC_OK)
-			*days = json_integer_value(v);
-	}
-	if (rc == RC_OK)
-		rd_leave(r, mark);
-	return rc;
-}
-
-static enum rc
-read_type_window(struct rd *r, enum content ct, const json_t *j, struct device_config *d)
-{
-	enum { PAST, FUTURE, N };
-	static const struct rd_member m[N] = {
-		[PAST] = { "pastDays", RD_ANY, 0, 0, 0 },
-		[FUTURE] = { "futureDays", RD_ANY, 0, 0, 0 },
-	};
-	size_t mark = rd_enter(r, model_content(ct)->name);
-	json_t *v[N] = { NULL };
-	enum rc rc = rd_object(r, j, m, ct == CT_MAIL ? 1 : N, v);
-
-	if (rc == RC_OK && v[PAST] != NULL)
-		rc = read_days(r, "pastDays", v[PAST], &d->past_days[ct]);
-	if (rc == RC_OK && v[FUTURE] != NULL)
-		rc = read_days(r, "futureDays", v[FUTURE], &d->future_days[ct]);
-	if (rc == RC_OK)
-		rd_leave(r, mark);
-	return rc;
-}
-
-static enum rc
-read_window(struct rd *r, const json_t *j, struct device_config *d)
-{
-	struct rd_member m[ARRAY_LEN(windowed)];
-	json_t *v[ARRAY_LEN(windowed)];
-	size_t mark = rd_enter(r, "window");
-	enum rc rc;
-
-	for (size_t i = 0; i < ARRAY_LEN(windowed); i++)
-		m[i] = (struct rd_member){ model_content(windowed[i])->name, RD_OBJECT, 0, 0, 0 };
-	rc = rd_object(r, j, m, ARRAY_LEN(windowed), v);
-	for (size_t i = 0; rc == RC_OK && i < ARRAY_LEN(windowed); i++)
-		if (v[i] != NULL)
-			rc = read_type_window(r, windowed[i], v[i], d);
-	if (rc == RC_OK)
-		rd_leave(r, mark);
-	return rc;
-}
-
-static enum rc
-read_mail_delete(struct rd *r, const json_t *v, enum mail_delete *out)
-{
-	for (size_t i = 0; i < ARRAY_LEN(mail_delete_name); i++) {
-		if (strcmp(json_string_value(v), mail_delete_name[i]) != 0)
-			continue;
-		*out = (enum mail_delete)i;
-		return RC_OK;
-	}
-	return rd_fail_at(r, "mailDelete", RC_PROTO, "must be \"server\", \"trash\" or \"final\"");
-}
-
-enum rc
-cmd_set_config(struct call *c)
-{
-	enum { POLICY, DELETE_POLICY, MAIL_DELETE, WINDOW, N };
-	static const struct rd_member m[N] = {
-		[POLICY] = { "conflictResolution", RD_POLICY, 0, 0, 0 },
-		[DELETE_POLICY] = { "deleteResolution", RD_POLICY, 0, 0, 0 },
-		[MAIL_DELETE] = { "mailDelete", RD_STRING, 0, 1, 16 },
-		[WINDOW] = { "window", RD_OBJECT, 0, 0, 0 },
-	};
-	struct device_config d;
-	json_t *v[N];
-	struct rd r;
-	enum rc rc;
-
-	rd_init(&r, c);
-	rc = rd_object(&r, c->body, m, N, v);
-	if (rc != RC_OK)
-		return rc;
-	engine_config_get(c->session, &d);
-	if (v[POLICY] != NULL)
-		d.policy = rd_policy(v[POLICY]);
-	if (v[DELETE_POLICY] != NULL)
-		d.delete_policy = rd_policy(v[DELETE_POLICY]);
-	if (v[MAIL_DELETE] != NULL)
-		rc = read_mail_delete(&r, v[MAIL_DELETE], &d.mail_delete);
-	if (rc == RC_OK && v[WINDOW] != NULL)
-		rc = read_window(&r, v[WINDOW], &d);
-	if (rc == RC_OK)
-		rc = engine_config_set(c->session, &d, &c->err);
-	if (rc != RC_OK)
-		return rc;
-	engine_config_get(c->session, &d);
-	write_config(&c->out, &d);
 	return RC_OK;
 }

@@ -62,7 +62,10 @@ cmd_sync_init(struct call *c)
 	write_folder(&c->out, &req.folder);
 	js_key(&c->out, "objectType");
 	js_str(&c->out, model_content(a.ct)->name);
+	js_key(&c->out, "mode");
+	js_str(&c->out, folder_mode_name(a.mode));
 	answer_write_items(&c->out, &a, true, "created");
+	answer_write_notices(&c->out, &req.folder, &a);
 	buf_addc(&c->out, '}');
 	engine_sync_done(&a);
 	return RC_OK;
@@ -72,17 +75,21 @@ cmd_sync_init(struct call *c)
 
 enum { UP_FOLDER, UP_SYNCID, UP_REQUEST, UP_LIMIT, UP_POLICY, UP_DELETE_POLICY, UP_CREATED, UP_MODIFIED, UP_DELETED, UP_N };
 
-static void
-update_policy(const struct call *c, json_t *const *v, struct sync_request *req)
+static enum rc
+update_policy(struct call *c, json_t *const *v, struct sync_request *req)
 {
 	struct device_config d;
+	enum rc rc;
 
 	if (v[UP_POLICY] == NULL && v[UP_DELETE_POLICY] == NULL)
-		return;
-	engine_config_get(c->session, &d);
+		return RC_OK;
+	rc = engine_config_get(c->session, c->arena, &d, &c->err);
+	if (rc != RC_OK)
+		return rc;
 	req->has_policy = true;
 	req->policy = v[UP_POLICY] != NULL ? rd_policy(v[UP_POLICY]) : d.policy;
 	req->delete_policy = v[UP_DELETE_POLICY] != NULL ? rd_policy(v[UP_DELETE_POLICY]) : d.delete_policy;
+	return RC_OK;
 }
 
 static enum rc
@@ -129,8 +136,9 @@ cmd_sync_update(struct call *c)
 	rd_syncid(v[UP_SYNCID], &req.syncid);
 	req.k = v[UP_REQUEST] != NULL ? (uint64_t)json_integer_value(v[UP_REQUEST]) : 0;
 	req.limit = page_limit(c, v[UP_LIMIT]);
-	update_policy(c, v, &req);
-	rc = update_changes(&r, v, &req);
+	rc = update_policy(c, v, &req);
+	if (rc == RC_OK)
+		rc = update_changes(&r, v, &req);
 	if (rc != RC_OK)
 		goto out;
 	metric_add(M_OBJECTS_IN, (int64_t)req.n_changes);
@@ -143,6 +151,7 @@ cmd_sync_update(struct call *c)
 	answer_write_items(&c->out, &a, true, "created");
 	answer_write_items(&c->out, &a, false, "modified");
 	answer_write_results(&c->out, &req, &a);
+	answer_write_notices(&c->out, &req.folder, &a);
 	buf_addc(&c->out, '}');
 	engine_sync_done(&a);
 
@@ -244,9 +253,10 @@ read_pairs(struct rd *r, const json_t *list, struct sync_request *req)
 enum rc
 cmd_reconcile(struct call *c)
 {
-	enum { FOLDER, LIMIT, PAIRS, N };
+	enum { FOLDER, FORMERLY, LIMIT, PAIRS, N };
 	const struct rd_member m[N] = {
 		[FOLDER] = { "folder", RD_UUID, RD_NULL, 0, 0 },
+		[FORMERLY] = { "formerly", RD_UUID, 0, 0, 0 },
 		[LIMIT] = { "limit", RD_INT, 0, 1, INT32_MAX },
 		[PAIRS] = { "pairs", RD_ARRAY, RD_REQUIRED, 0, (int64_t)c->u->o.max_pairs },
 	};
@@ -263,6 +273,9 @@ cmd_reconcile(struct call *c)
 	if (rc != RC_OK)
 		return rc;
 	rd_folder(v[FOLDER], &req.folder);
+	req.has_formerly = v[FORMERLY] != NULL;
+	if (req.has_formerly)
+		rd_uuid(v[FORMERLY], &req.formerly);
 	req.limit = page_limit(c, v[LIMIT]);
 	rc = engine_sync(c->session, c->arena, &req, &a, &c->err);
 	if (rc != RC_OK)
@@ -271,6 +284,9 @@ cmd_reconcile(struct call *c)
 	write_syncid(&c->out, &a);
 	answer_write_deleted(&c->out, &a);
 	answer_write_items(&c->out, &a, true, "created");
+	if (req.has_formerly)
+		answer_write_renamed(&c->out, &a);
+	answer_write_notices(&c->out, &req.folder, &a);
 	buf_addc(&c->out, '}');
 	engine_sync_done(&a);
 	return RC_OK;

@@ -101,7 +101,7 @@ message(const struct status *s, const struct err *e, bool ox, char *out, size_t 
 }
 
 void
-status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where)
+status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where, const json_t *conflicts)
 {
 	bool ours = strcmp(e->code, ENGINE_OUTDATED) == 0;
 	bool ox = e->code[0] != '\0' && !ours;
@@ -133,6 +133,10 @@ status_write_error(struct buf *b, const struct status *s, const struct err *e, c
 	if (ox) {
 		js_key(b, "ox");
 		js_str(b, e->code);
+	}
+	if (conflicts != NULL) {
+		js_key(b, "conflicts");
+		json_text(b, conflicts);
 	}
 	if (e->right != NULL) {
 		js_key(b, "right");

@@ -28,6 +28,7 @@ static const struct command commands[] = {
 	{ "sendMail", cmd_send_mail, true, "POST" },
 	{ "moveItems", cmd_move_items, true, "POST" },
 	{ "copyItems", cmd_copy_items, true, "POST" },
+	{ "respondToInvitation", cmd_respond_to_invitation, true, "POST" },
 	{ "getPermissions", cmd_get_permissions, true, "POST" },
 	{ "setPermissions", cmd_set_permissions, true, "POST" },
 	{ "getPhoto", cmd_get_photo, true, "POST" },
@@ -113,7 +114,7 @@ reply_error(struct call *c, const struct status *s)
 {
 	c->rep->retry_after_s = c->err.retry_after_s > 0 ? c->err.retry_after_s : s->retry_after_s;
 	head(c, s, "error");
-	status_write_error(&c->out, s, &c->err, "");
+	status_write_error(&c->out, s, &c->err, "", NULL);
 	finish(c, s);
 }
 

@@ -45,9 +45,10 @@ const struct status *status_of_http(int http);
 const struct status *status_of(enum rc rc, const struct err *e);
 /**
  * status_write_error - append the error object {code, message, details} of S and E to B.
- * @where  prefix of E's path ("created[3]"), or "".
+ * @where      prefix of E's path ("created[3]"), or "".
+ * @conflicts  what an appointment collides with (struct write_how), or NULL
  */
-void status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where);
+void status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where, const json_t *conflicts);
 
 /* ---- one request in work ---- */
 
@@ -95,6 +96,7 @@ enum rc cmd_get_mail_part(struct call *c);
 enum rc cmd_send_mail(struct call *c);
 enum rc cmd_move_items(struct call *c);
 enum rc cmd_copy_items(struct call *c);
+enum rc cmd_respond_to_invitation(struct call *c);
 enum rc cmd_get_permissions(struct call *c);
 enum rc cmd_set_permissions(struct call *c);
 enum rc cmd_get_photo(struct call *c);
@@ -168,6 +170,8 @@ MUST_CHECK enum rc rd_value(struct rd *r, const struct rd_member *m, const json_
 MUST_CHECK enum rc rd_object(struct rd *r, const json_t *j, const struct rd_member *m, size_t n, json_t **out);
 /** rd_required - error for the first required member of M that is absent in OUT. */
 MUST_CHECK enum rc rd_required(struct rd *r, const struct rd_member *m, size_t n, json_t *const *out);
+/** no_members - the request of a command that takes none. */
+MUST_CHECK enum rc no_members(struct call *c);
 /** rd_member_find - index of NAME in M or N. */
 size_t rd_member_find(const struct rd_member *m, size_t n, const char *name);
 
@@ -211,6 +215,9 @@ const char *policy_name(enum sync_policy p);
 /** answer_write_* - parts of the answer to a sync, as members of an object that is open in B. */
 void answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key);
 void answer_write_deleted(struct buf *b, const struct sync_answer *a);
+void answer_write_renamed(struct buf *b, const struct sync_answer *a);
+/** answer_write_notices - what of FOLDER the client does not get; no member when there is nothing to tell. */
+void answer_write_notices(struct buf *b, const struct folder_ref *folder, const struct sync_answer *a);
 void answer_write_results(struct buf *b, const struct sync_request *req, const struct sync_answer *a);
 
 #endif

@@ -446,21 +446,34 @@ END_TEST
 
 START_TEST(colliding_appointments_are_listed)
 {
-	BEGIN({ .want = "PUT /ajax/calendar?", .json = "{\"data\":{\"conflicts\":[{\"id\":22,\"title\":\"Meeting\",\"start_date\":1796806800000},{\"id\":23,\"start_date\":0}]}}" });
+	BEGIN({ .want = "\"notification\":true}", .json = "{\"data\":{\"conflicts\":[{\"id\":22,\"title\":\"Meeting\",\"start_date\":1796806800000,\"shown_as\":1},"
+	          "{\"id\":23,\"start_date\":0,\"full_time\":true,\"hard_conflict\":true}]}}" },
+	      { .want = "\"notification\":false,\"ignore_conflicts\":true}", .json = "{\"data\":{\"conflicts\":[{\"id\":23,\"start_date\":0,\"full_time\":true}]}}" });
 	struct object *o = object_new(mem, CT_CALENDAR);
+	struct write_how how = { 0 };
+	struct buf b;
 	int64_t id;
 	msec_t lm;
 
 	RC(RC_PROTO, ox_create(ses, "31", o, NULL, &id, &lm, &e));
 	ck_assert_str_eq(e.code, "CONFLICTS");
-	ck_assert_ptr_nonnull(strstr(e.text, "\"Meeting\" (2026-12-09 09:00 UTC)"));
+	ck_assert_str_eq(e.text, "Not stored, it collides with \"Meeting\" at 2026-12-09 09:00 UTC and 1 more: choose another time or resource.");
+	o->how = &how;
+	how.ignore_conflicts = how.silent = true;
+	RC(RC_PROTO, ox_create(ses, "31", o, NULL, &id, &lm, &e));
+	ck_assert_str_eq(e.text, "Not stored, it collides with an appointment that you may not see on 1970-01-01: choose another time, or store it in spite of that.");
+	buf_init(&b, 0);
+	json_text(&b, how.conflicts);
+	ck_assert_str_eq(b.p, "[{\"start_date\":0,\"full_time\":true,\"hard\":false}]");
+	buf_fini(&b);
+	json_decref(how.conflicts);
 	object_drop(o);
 }
 END_TEST
 
 START_TEST(cleared_fields_in_their_modules_way)
 {
-	BEGIN({ .want = "{\"note\":null,\"alarm\":-1,\"full_time\":false}", .json = "{\"data\":{\"id\":\"9\"},\"timestamp\":5}" },
+	BEGIN({ .want = "{\"note\":null,\"alarm\":-1,\"full_time\":false,\"notification\":true}", .json = "{\"data\":{\"id\":\"9\"},\"timestamp\":5}" },
 	      { .want = "&timestamp=77&", .json = "{\"data\":{},\"timestamp\":6}" });
 	static const char *const names[] = { "note", "alarm", "full_time" };
 	struct object *o = object_new(mem, CT_CALENDAR);
@@ -479,7 +492,7 @@ END_TEST
 
 START_TEST(a_pattern_goes_as_a_whole)
 {
-	BEGIN({ .want = "{\"recurrence_type\":2,\"days\":2,\"interval\":3}", .json = "{\"data\":{\"id\":\"9\"},\"timestamp\":5}" });
+	BEGIN({ .want = "{\"recurrence_type\":2,\"days\":2,\"interval\":3,\"notification\":true}", .json = "{\"data\":{\"id\":\"9\"},\"timestamp\":5}" });
 	struct object *o = object_new(mem, CT_CALENDAR);
 	struct fmask m = { { 0 } };
 	msec_t lm;

@@ -13,6 +13,7 @@ main(void)
 	suite_add_tcase(s, case_json());
 	suite_add_tcase(s, case_keys());
 	suite_add_tcase(s, case_pack());
+	suite_add_tcase(s, case_rights());
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

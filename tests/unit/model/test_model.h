@@ -11,5 +11,6 @@ TCase *case_object(void);
 TCase *case_json(void);
 TCase *case_keys(void);
 TCase *case_pack(void);
+TCase *case_rights(void);
 
 #endif

@@ -152,12 +152,13 @@ static const struct range ranges[] = {
 START_TEST(ranges_are_right)
 {
 	const struct range *r = &ranges[_i];
-	struct object *o;
-	struct fmask m;
+	struct object *o = object_new(mem, r->ct);
 	int64_t sk, t0, t1;
-	json_t *j = parse(r->json);
+	json_t *j = parse(r->json), *v;
+	const char *name;
 
-	ck_assert_int_eq(object_read(mem, r->ct, j, "$", NULL, true, &o, &m, &e), RC_OK);
+	json_object_foreach (j, name, v) /* as OX answers: also what no client may set */
+		object_set(o, (unsigned)model_field(model_content(r->ct), name), json_incref(v));
 	object_range(o, &sk, &t0, &t1);
 	ck_assert_msg(sk == r->sk && t0 == r->t0 && t1 == r->t1, "%s: %lld %lld %lld", r->json, (long long)sk, (long long)t0, (long long)t1);
 	object_drop(o);
@@ -295,8 +296,8 @@ START_TEST(good_members_are_taken)
 	ck_assert_str_eq(b.p, "\"private_flag\":true,\"title\":\"\xf0\x9f\x98\x80\xf0\x9f\x98\x80\\t\",\"note\":null,\"alarm\":1796083200000,"
 	                      "\"participants\":[{\"id\":4,\"type\":1}],\"actual_costs\":12.5");
 	buf_reset(&b);
-	ck_assert_uint_eq(object_text(&b, o, NULL, FF_HEADERS, false), 4);
-	ck_assert_str_eq(b.p, ",\"private_flag\":true,\"alarm\":1796083200000,\"participants\":[{\"id\":4,\"type\":1}],\"actual_costs\":12.5");
+	ck_assert_uint_eq(object_text(&b, o, NULL, FF_HEADERS, false), 2);
+	ck_assert_str_eq(b.p, ",\"participants\":[{\"id\":4,\"type\":1}],\"actual_costs\":12.5");
 	buf_fini(&b);
 	object_drop(o);
 }

@@ -158,29 +158,41 @@ START_TEST(rev_is_about_content_alone)
 	struct row_field f[] = { { 1, 111, 5 }, { 2, 222, 6 }, { 9, 0, 7 } }, g[] = { { 1, 111, 50 }, { 2, 222, 60 } };
 	struct row r = { .id = 1, .cn = 7, .known = true, .f = f, .nf = 3 };
 	struct row s = { .id = 2, .cn = 99, .known = true, .f = g, .nf = 2, .lm = 5, .dead = true };
+	struct fmask all = { { 0 } };
 	char a[REV_TEXT], b[REV_TEXT];
 
-	row_rev(k, CT_CONTACT, &r, a);
+	row_rev(k, CT_CONTACT, &r, NULL, a);
 	ck_assert_uint_eq(strlen(a), REV_TEXT - 1);
-	row_rev(k, CT_CONTACT, &s, b);
+	row_rev(k, CT_CONTACT, &s, NULL, b);
 	ck_assert_str_eq(a, b); /* change numbers, ids and fields that are not set any more do not count */
-	row_rev(k, CT_TASK, &s, b);
+	row_rev(k, CT_TASK, &s, NULL, b);
 	ck_assert_str_ne(a, b);
-	row_rev(k2, CT_CONTACT, &s, b);
+	row_rev(k2, CT_CONTACT, &s, NULL, b);
 	ck_assert_str_ne(a, b);
 	g[1].fp = 223;
-	row_rev(k, CT_CONTACT, &s, b);
+	row_rev(k, CT_CONTACT, &s, NULL, b);
 	ck_assert_str_ne(a, b);
 	g[1].fp = 222;
 	g[1].i = 3; /* the same value in another field */
-	row_rev(k, CT_CONTACT, &s, b);
+	row_rev(k, CT_CONTACT, &s, NULL, b);
 	ck_assert_str_ne(a, b);
 	r.known = false;
-	row_rev(k, CT_CONTACT, &r, b);
+	row_rev(k, CT_CONTACT, &r, NULL, b);
 	ck_assert_str_eq(b, "");
+	/* what a client does not get makes no difference to it */
+	for (unsigned i = 0; i < r.nf; i++)
+		fmask_set(&all, r.f[i].i);
+	r.known = true;
+	row_rev(k, CT_CONTACT, &r, &all, a);
+	r.f[0].fp++;
+	row_rev(k, CT_CONTACT, &r, &all, b);
+	ck_assert_str_eq(a, b);
+	row_rev(k, CT_CONTACT, &r, NULL, b);
+	ck_assert_str_ne(a, b);
+	r.f[0].fp--;
 	/* for ever the same: clients keep it for years */
 	r.known = true;
-	row_rev(k, CT_CONTACT, &r, b);
+	row_rev(k, CT_CONTACT, &r, NULL, b);
 	ck_assert_str_eq(b, "a4a439b5f2413e4d");
 	model_keys_free(k);
 	model_keys_free(k2);
@@ -190,11 +202,19 @@ END_TEST
 static struct cursor
 random_cursor(struct arena *a)
 {
-	struct cursor c = { .epoch = rnd(UINT64_MAX), .filter = rnd(UINT64_MAX), .pos = rnd(1000), .n_have = (size_t)rnd(50) };
+	struct cursor c = { .epoch = rnd(UINT64_MAX), .pos = rnd(1000), .n_have = (size_t)rnd(50) };
 	int64_t id = number();
 
 	c.lo = c.pos - rnd(c.pos + 1);
 	c.view = (struct view){ .filled = rnd(2) != 0, .edge_sk = number(), .edge_id = number(), .n_filled = rnd(70000), .w0 = number(), .w1 = number() };
+	if (rnd(2) != 0)
+		c.seen.hidden.w[rnd(ARRAY_LEN(c.seen.hidden.w))] = rnd(UINT64_MAX);
+	c.seen.sweeping = rnd(2) != 0;
+	if (c.seen.sweeping) {
+		c.seen.unseen.w[0] = rnd(UINT64_MAX);
+		c.seen.edge_sk = number();
+		c.seen.edge_id = number();
+	}
 	if (id > INT64_MAX / 2)
 		id = 0;
 	c.have = arena_array(a, struct have, c.n_have);
@@ -258,7 +278,8 @@ END_TEST
 START_TEST(every_difference_is_one)
 {
 	struct have h[] = { { 1, 5 }, { 2, 6 } }, g[] = { { 1, 5 }, { 2, 7 } };
-	struct cursor c = { .epoch = 1, .lo = 2, .pos = 3, .filter = 4, .n_have = 2, .have = h, .view = { .edge_sk = 1, .edge_id = 2, .w1 = 9 } }, d;
+	struct cursor c = { .epoch = 1, .lo = 2, .pos = 3, .n_have = 2, .have = h, .view = { .edge_sk = 1, .edge_id = 2, .w1 = 9 },
+		.seen = { .sweeping = true } }, d;
 
 #define DIFFERS(what) do { d = c; what; ck_assert(!cursor_equal(&c, &d)); } while (0)
 	d = c;
@@ -267,7 +288,11 @@ START_TEST(every_difference_is_one)
 	DIFFERS(d.epoch++);
 	DIFFERS(d.lo++);
 	DIFFERS(d.pos++);
-	DIFFERS(d.filter++);
+	DIFFERS(d.seen.hidden.w[1]++);
+	DIFFERS(d.seen.sweeping = false);
+	DIFFERS(d.seen.unseen.w[2]++);
+	DIFFERS(d.seen.edge_sk++);
+	DIFFERS(d.seen.edge_id++);
 	DIFFERS(d.n_have--);
 	DIFFERS(d.have = g);
 	DIFFERS(d.view.filled = true);

@@ -34,6 +34,8 @@ fake_reset(void)
 	fake.octets = fake.type = "";
 	for (int i = 0; i < CT_COUNT; i++)
 		fake.config.past_days[i] = fake.config.future_days[i] = -1;
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		fake.config.mode[i] = -1;
 	fake_time = INT64_C(1795343426456);
 	clock_override(fake_now);
 }
@@ -130,11 +132,57 @@ engine_logout(struct engine_session *s, struct err *e)
 	return fails("logout", e);
 }
 
-void
-engine_config_get(const struct engine_session *s, struct device_config *out)
+enum rc
+engine_config_get(const struct engine_session *s, struct arena *a, struct device_config *out, struct err *e)
 {
 	(void)s;
+	(void)e;
 	*out = fake.config;
+	out->folders = out->n_folders != 0 ? arena_memdup(a, fake.folders, out->n_folders * sizeof(*out->folders)) : NULL;
+	return RC_OK;
+}
+
+void
+engine_config_defaults(const struct engine_session *s, struct device_config *c)
+{
+	(void)s;
+	for (size_t k = 0; k < KIND_COUNT; k++)
+		if (c->mode[k] < 0)
+			c->mode[k] = k == KIND_MAIL ? MODE_HEADERS : MODE_FULL;
+}
+
+/* as src/engine says them */
+const char *
+folder_kind_name(enum folder_kind k)
+{
+	static const char *const names[] = { "inbox", "mail", "contact", "appointment", "task" };
+
+	return names[k];
+}
+
+const char *
+folder_mode_name(enum folder_mode m)
+{
+	static const char *const names[] = { "full", "headers", "off" };
+
+	return names[m];
+}
+
+int
+folder_mode_parse(const char *s)
+{
+	for (int i = 0; s != NULL && i <= MODE_OFF; i++)
+		if (strcmp(folder_mode_name((enum folder_mode)i), s) == 0)
+			return i;
+	return -1;
+}
+
+const char *
+notice_name(enum notice_code c)
+{
+	static const char *const names[] = { "too-many-objects", "too-many-attachments", "unreadable", "too-large", "rejected" };
+
+	return names[c];
 }
 
 enum rc
@@ -143,9 +191,12 @@ engine_config_set(struct engine_session *s, const struct device_config *c, struc
 	enum rc rc = fails("config_set", e);
 
 	(void)s;
-	if (rc == RC_OK)
-		fake.config = *c;
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	fake.config = *c;
+	for (size_t i = 0; i < c->n_folders && i < ARRAY_LEN(fake.folders); i++)
+		fake.folders[i] = c->folders[i];
+	return RC_OK;
 }
 
 /* ---- sync ---- */
@@ -219,6 +270,11 @@ note_change(const struct client_change *ch)
 		uuid_format(&ch->move_to, text);
 		note(" to=%s", text);
 	}
+	if (ch->has_series) {
+		uuid_format(&ch->series, text);
+		note(" series=%s", text);
+	}
+	note("%s%s", ch->ignore_conflicts ? " ignore" : "", ch->silent ? " silent" : "");
 	if (ch->raw_len > 0)
 		note(" raw=%.*s", ch->raw_len < 40 ? (int)ch->raw_len : 40, (const char *)ch->raw);
 	if (ch->object == NULL)
@@ -246,6 +302,8 @@ fill_items(struct arena *a, struct sync_answer *out)
 		it->uuid = uuid_of(100 + i);
 		(void)snprintf(it->rev, sizeof(it->rev), "%016x", i);
 		it->client_id = i % 4 == 0 ? "local.1" : i == 2 ? "re.aa000000-0000-0000-0000-000000000001.some-device-with-a-long-name-of-forty" : NULL;
+		it->series = uuid_of(7);
+		it->truncated = out->ct == CT_MAIL && i == 0;
 		it->parent = i % 4 == 0 ? uuid_of(0) : uuid_of(9);
 		if (i % 4 == 0)
 			memset(&it->parent, 0, sizeof(it->parent));
@@ -322,6 +380,12 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 	out->deleted[1] = uuid_of(51);
 	out->n_deleted = 2;
 	fill_results(a, req, out);
+	out->mode = fake.mode;
+	out->hidden = fake.hidden;
+	out->notices = arena_array(a, struct notice, NOTICE_COUNT);
+	for (unsigned i = 0; fake.notices && i < NOTICE_COUNT; i++)
+		out->notices[out->n_notices++] = (struct notice){ .code = (enum notice_code)i, .has_uuid = i != NOTICE_OBJECTS, .uuid = uuid_of(i),
+			.count = i * 100 + 7, .limit = i == NOTICE_UNREADABLE || i == NOTICE_REJECTED ? 0 : 3 };
 	return RC_OK;
 }
 
@@ -332,6 +396,20 @@ engine_sync_done(struct sync_answer *out)
 		/* the fake made it, so it may drop it */
 		object_drop((struct object *)(uintptr_t)out->items[i].object);
 	fake.answers--;
+}
+
+enum rc
+engine_respond(struct engine_session *s, struct arena *a, const struct respond_request *req, struct uuid *uuid, struct err *e)
+{
+	char folder[UUID_TEXT], object[UUID_TEXT];
+
+	(void)s;
+	(void)a;
+	uuid_format(&req->folder, folder);
+	uuid_format(&req->uuid, object);
+	note("respond %s %s %d \"%s\" %lld;", folder, object, (int)req->response.confirmation, req->response.message, (long long)req->response.occurrence);
+	*uuid = req->uuid;
+	return fails("respond", e);
 }
 
 enum rc

@@ -17,6 +17,10 @@ struct fake {
 	size_t items;            /* objects in an answer to a sync */
 	bool more, no_own;
 	struct device_config config;
+	struct folder_setting folders[8]; /* of CONFIG */
+	enum folder_mode mode;
+	struct fmask hidden;
+	bool notices;            /* one of each */
 	const char *octets, *type; /* of an attachment */
 	/* ping: the watch sees a change from this look on; 0 = never */
 	unsigned changed_at_look, looks;

@@ -30,6 +30,10 @@ static const struct good rows[] = {
 	{ "setConfig", "{\"conflictResolution\":\"client\",\"deleteResolution\":\"error\",\"window\":{\"mail\":{\"pastDays\":30},\"task\":{\"futureDays\":0,\"pastDays\":null}}}",
 	    CT_CONTACT, "", "\"conflictResolution\":\"client\",\"deleteResolution\":\"error\",\"mailDelete\":\"server\",\"window\":{\"appointment\":{\"pastDays\":null,\"futureDays\":null},"
 	    "\"task\":{\"pastDays\":null,\"futureDays\":0},\"mail\":{\"pastDays\":30}}" },
+	{ "setConfig", "{\"modes\":{\"mail\":\"full\",\"task\":\"off\"},\"folders\":{\"" U1 "\":\"headers\",\"" U2 "\":null},\"types\":{\"contact\":{\"sync\":false,\"exclude\":[\"note\",\"image1\"]},\"mail\":{}}}",
+	    CT_CONTACT, "", "\"modes\":{\"inbox\":\"full\",\"mail\":\"full\",\"contact\":\"full\",\"appointment\":\"full\",\"task\":\"off\"},\"folders\":{\"" U1 "\":\"headers\"},"
+	    "\"types\":{\"contact\":{\"sync\":false,\"exclude\":[\"note\",\"image1\"]},\"appointment\":{\"sync\":true,\"exclude\":[]}," },
+	{ "getConfig", "{}", CT_CONTACT, "", "\"modes\":{\"inbox\":\"full\",\"mail\":\"headers\"," },
 	{ "syncInit", "{}", CT_CONTACT, "sync init folder=- k=0 limit=50;", "\"objectType\":\"folder\"" },
 	{ "syncInit", "{\"folder\":null,\"limit\":1}", CT_CONTACT, "sync init folder=- k=0 limit=1;", "\"parent\":null" },
 	{ "syncInit", "{\"folder\":\"" U1 "\",\"limit\":2000000000}", CT_CONTACT, "sync init folder=" U1 " k=0 limit=1000;", "\"folder\":\"" U1 "\",\"objectType\":\"contact\"" },
@@ -60,6 +64,12 @@ static const struct good rows[] = {
 	    "folder=- k=1 limit=50 create cid=f1 to=" U1 " title=T module=contacts;", "" },
 	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"modified\":[{\"uuid\":\"" U2 "\",\"parent\":null,\"blind\":[\"parent\"]}]}", CT_CONTACT,
 	    "modify uuid=" U2 " to=00000000-0000-0000-0000-000000000000 !folder_id;", "" },
+	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"tentative\",\"message\":\"late\",\"occurrence\":86400000}", CT_CALENDAR,
+	    "respond " U1 " " U2 " 3 \"late\" 86400000;", "\"data\":{\"uuid\":\"" U2 "\"}}" },
+	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"decline\",\"message\":null}", CT_TASK, "respond " U1 " " U2 " 2 \"\" -1;", "" },
+	{ "syncUpdate", UP "\"created\":[{\"clientId\":\"x\",\"recurrence_id\":\"" U1 "\",\"recurrence_date_position\":86400000,\"title\":\"T\",\"ignoreConflicts\":true,\"notify\":false}]}",
+	    CT_CALENDAR, "create cid=x series=" U1 " ignore silent title=T recurrence_date_position=set;", "" },
+	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"title\":\"T\",\"ignoreConflicts\":false,\"notify\":false}]}", CT_CALENDAR, "modify uuid=" U2 " silent title=T;", "" },
 	{ "reconcile", "{\"folder\":\"" U1 "\",\"pairs\":[[\"" U1 "\",\"" R1 "\"],[\"" U2 "\",\"\"]]}", CT_CONTACT, "sync reconcile folder=" U1 " k=0 limit=50 pairs=2,\"" R1 "\";", "\"more\":false" },
 	{ "reconcile", "{\"pairs\":[]}", CT_CONTACT, "sync reconcile folder=-", "\"syncid\":\"" S1 "\"" },
 	{ "setConfig", "{\"mailDelete\":\"final\"}", CT_CONTACT, "", "\"mailDelete\":\"final\"" },
@@ -330,6 +340,7 @@ START_TEST(failing_calls)
 		{ "sync", "/syncEstimate", "{\"syncid\":\"" S1 "\"}" }, { "sync", "/reconcile", "{\"pairs\":[]}" },
 		{ "folder_type", "/syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"deleted\":[{\"clientId\":\"c\"}]}" },
 		{ "sync", "/syncUpdate", "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"c\",\"note\":\"x\"}]}" },
+		{ "respond", "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\"}" },
 		{ "watch_new", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
 		{ "watch_check", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
 	};
@@ -344,10 +355,47 @@ START_TEST(failing_calls)
 }
 END_TEST
 
+/* what the device does not get is in no whole object, and what is left out is told; settings of one folder come and go */
+START_TEST(hidden_and_noticed)
+{
+	static const char *const codes[] = { "too-many-objects", "too-many-attachments", "unreadable", "too-large", "rejected" };
+	const json_t *data, *list, *o;
+	struct reply rep;
+	json_t *j;
+
+	fmask_set(&fake.hidden, (unsigned)model_field(model_content(CT_CONTACT), "note"));
+	fake.notices = true;
+	fake.mode = MODE_HEADERS;
+	post("/syncInit", "{\"folder\":\"" U1 "\"}", &rep);
+	ck_assert_ptr_null(schema_check("syncInit", rep.body, rep.body_len));
+	j = answer_json(&rep);
+	data = json_object_get(j, "data");
+	ck_assert_str_eq(json_string_value(json_object_get(data, "mode")), "headers");
+	o = json_array_get(json_object_get(data, "created"), 0);
+	ck_assert(json_object_get(o, "note") == NULL && json_object_get(o, "last_name") != NULL);
+	list = json_object_get(data, "notices");
+	ck_assert_uint_eq(json_array_size(list), ARRAY_LEN(codes));
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, i), "code")), codes[i]);
+	o = json_array_get(list, 0);
+	ck_assert_str_eq(json_string_value(json_object_get(o, "message")), "This folder holds 7 objects, 3 are synchronized: the newest ones. The others stay on the server.");
+	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(o, "details"), "folder")), U1);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(o, "details"), "limit")), 3);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(json_array_get(list, 3), "details"), "size")), 307);
+	json_decref(j);
+	reply_fini(&rep);
+	for (int i = 0; i < 2; i++) {
+		post("/setConfig", i == 0 ? "{\"folders\":{\"" U1 "\":\"off\",\"" U2 "\":\"full\"}}" : "{\"folders\":{\"" U1 "\":null}}", &rep);
+		ck_assert_ptr_nonnull(strstr(rep.body, i == 0 ? "\"folders\":{\"" U1 "\":\"off\",\"" U2 "\":\"full\"}" : "\"folders\":{\"" U2 "\":\"full\"}"));
+		reply_fini(&rep);
+	}
+}
+END_TEST
+
 /* no field may be named like a member of the envelope, or one of them could not be said */
 START_TEST(no_field_hides_a_member)
 {
-	static const char *const members[] = { "uuid", "objectType", "rev", "clientId", "own", "parent", "again", "blind", "folder", "raw", "owner", "displayName" };
+	static const char *const members[] = { "uuid", "objectType", "rev", "clientId", "own", "parent", "again", "blind", "folder", "raw", "owner", "displayName", "truncated" };
 
 	for (int ct = 0; ct < CT_COUNT; ct++)
 		for (size_t i = 0; i < ARRAY_LEN(members); i++)
@@ -365,6 +413,7 @@ suite_answers(void)
 	tcase_add_loop_test(t, good_request, 0, (int)ARRAY_LEN(rows));
 	tcase_add_loop_test(t, all_fields, 0, CT_COUNT);
 	tcase_add_test(t, results);
+	tcase_add_test(t, hidden_and_noticed);
 	tcase_add_test(t, reconcile_has_no_syncid_before_its_end);
 	tcase_add_test(t, cookies);
 	tcase_add_test(t, mail_octets);

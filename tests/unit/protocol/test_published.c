@@ -91,8 +91,14 @@ schema_envelope(struct buf *b, const struct content_type *t, enum shape shape)
 		schema_member(b, "rev", REF("rev"));
 	if (shape == WHOLE || shape == MODIFIED)
 		schema_member(b, "own", "{\"type\": \"array\", \"items\": {\"type\": \"string\"}}");
+	if ((shape == WHOLE || shape == MODIFIED) && t->ct == CT_MAIL)
+		schema_member(b, "truncated", "{\"const\": true}");
 	if (shape == CREATE)
 		schema_member(b, "again", "{\"type\": \"boolean\"}");
+	if ((shape == CREATE || shape == CHANGE) && t->ct == CT_CALENDAR)
+		schema_member(b, "ignoreConflicts", "{\"type\": \"boolean\"}");
+	if ((shape == CREATE || shape == CHANGE) && (t->ct == CT_CALENDAR || t->ct == CT_TASK))
+		schema_member(b, "notify", "{\"type\": \"boolean\"}");
 	if ((shape == CREATE || shape == CHANGE) && t->ct == CT_MAIL)
 		schema_member(b, "raw", "{\"type\": \"string\", \"minLength\": 4}");
 	if (shape == CHANGE)
@@ -170,10 +176,10 @@ man_fields(struct buf *b, const struct content_type *t)
 {
 	static const char *const types[] = {
 		[FT_STRING] = "string", [FT_INT] = "integer", [FT_NUMBER] = "number", [FT_BOOL] = "boolean", [FT_DATE] = "date",
-		[FT_TIME] = "time", [FT_ID] = "id", [FT_BINARY] = "base64", [FT_JSON] = "structure",
+		[FT_TIME] = "time", [FT_ID] = "uuid", [FT_BINARY] = "base64", [FT_JSON] = "structure",
 	};
 
-	buf_adds(b, ".TS\nlb lb lb lb\nl l l l.\nfield\ttype\tlength\tset by\n");
+	buf_adds(b, ".TS\nlb lb lb lb lb\nl l l l l.\nfield\ttype\tlength\tset by\tlist\n");
 	for (size_t i = 0; i < t->n_fields; i++) {
 		const struct field *f = &t->fields[i];
 
@@ -184,7 +190,8 @@ man_fields(struct buf *b, const struct content_type *t)
 			buf_addf(b, "%u", f->max_len);
 		else
 			buf_addc(b, '-');
-		buf_addf(b, "\t%s\n", (f->flags & FF_READONLY) != 0 ? "server" : (f->flags & FF_ONCE) != 0 ? "client, once" : "both");
+		buf_addf(b, "\t%s\t%s\n", (f->flags & FF_READONLY) != 0 ? "server" : (f->flags & FF_ONCE) != 0 ? "client, once" : "both",
+		    (f->flags & FF_HEADERS) != 0 ? "yes" : "-");
 	}
 	buf_adds(b, ".TE\n");
 }

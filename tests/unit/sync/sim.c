@@ -206,6 +206,10 @@ disaster(struct sim *s)
 	struct client *c = &s->cl[rnd(s, s->v.ndev)];
 	int f = (int)rnd(s, s->v.nfold);
 
+	if (s->v.filters && chance(s, .3)) {
+		c->hidden = (unsigned)rnd(s, 1 << NF);
+		return;
+	}
 	switch (rnd(s, 9)) {
 	case 0:
 		if (s->v.windows)
@@ -342,6 +346,8 @@ quiesce(struct sim *s)
 		drain(s, task_start(s, s->pool[--s->n_pool], true));
 	ox_clock(s, LATE_MAX + 5);
 	s->noall = true;
+	for (int i = 0; s->v.filters && i < s->v.ndev; i++) /* who wants everything again must hold everything in the end */
+		s->cl[i].hidden = chance(s, .7) ? 0 : s->cl[i].hidden;
 	for (int round = 0; round < 600; round++) {
 		bool busy = false;
 

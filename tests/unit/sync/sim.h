@@ -30,13 +30,13 @@
 /* What can be switched on in a world. */
 struct variant {
 	int nfold, ndev, nacc, nodes;
-	bool faults, late, crash, dups, latecommit, moves, windows, copies, dbloss, rollback, backup, locklost, perms, error_policy, listing;
+	bool faults, late, crash, dups, latecommit, moves, windows, filters, copies, dbloss, rollback, backup, locklost, perms, error_policy, listing;
 };
 
 /* A rule that the simulated engine or client leaves out, to see that the checks notice. */
 enum broken {
 	BREAK_NONE, BREAK_F1, BREAK_F2, BREAK_F4, BREAK_F5, BREAK_F6, BREAK_F8, BREAK_F9, BREAK_F10, BREAK_F12, BREAK_F13,
-	BREAK_F14, BREAK_F15, BREAK_F17, BREAK_F18, BREAK_F19, BREAK_F20, BREAK_ACK, BREAK_COUNT
+	BREAK_F14, BREAK_F15, BREAK_F17, BREAK_F18, BREAK_F19, BREAK_F20, BREAK_F21, BREAK_SWEEP, BREAK_ACK, BREAK_COUNT
 };
 
 /* ---- what people typed ---- */
@@ -167,6 +167,7 @@ struct req {
 	size_t limit;
 	enum sync_policy policy;
 	int64_t ws;
+	unsigned hidden; /* fields that the device does not want */
 	bool reconcile;
 	struct recpair *pairs; /* malloc'ed */
 	size_t n_pairs;
@@ -188,6 +189,7 @@ struct client {
 	size_t limit;
 	enum sync_policy policy;
 	int64_t ws;
+	unsigned hidden;
 	uint64_t sync[MAX_FOLD];
 	bool need[MAX_FOLD], more[MAX_FOLD];
 	struct local obj[512];

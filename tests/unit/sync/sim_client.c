@@ -26,6 +26,8 @@ client_init(struct sim *s, int i)
 	c->limit = limits[rnd(s, 5)];
 	c->policy = (enum sync_policy)rnd(s, s->v.error_policy ? 3 : 2);
 	c->ws = s->v.windows ? sizes[rnd(s, 3)] : INT64_C(1) << 40;
+	if (s->v.filters)
+		c->hidden = (unsigned)rnd(s, 1 << NF);
 	for (int f = 0; f < MAX_FOLD; f++)
 		c->more[f] = true;
 }
@@ -187,6 +189,7 @@ client_build(struct sim *s, struct client *c, int folder, struct req *q)
 	q->limit = c->limit;
 	q->policy = c->policy;
 	q->ws = c->ws;
+	q->hidden = c->hidden;
 	q->reconcile = q->sid == 0 && c->need[folder];
 	for (int i = 0; i < c->n_obj; i++) {
 		struct local *l = &c->obj[i];
@@ -300,8 +303,13 @@ take(struct local *l, const struct given *g)
 	for (int k = 0; k < NF; k++) {
 		int64_t v = g->f[k];
 
-		if (!has(g->mask, k))
+		if (!has(g->mask, k)) {
+			if (g->put && !has(l->dirty, k)) { /* a whole object replaces: what it does not bring is not kept */
+				l->cur[k] = 0;
+				l->has_base &= ~(1U << k);
+			}
 			continue;
+		}
 		if ((has(l->dirty, k) || l->gone) && v != l->cur[k] && !(has(l->has_base, k) && v == l->base[k]) && !has(g->own, k) && !was_sent(l, k, v))
 			l->blind |= 1U << k;
 		if (!has(l->dirty, k))

@@ -26,6 +26,7 @@ struct run {
 	size_t n_touched;
 	struct { int64_t id; bool del; } forced[32];
 	size_t n_forced;
+	bool swept;
 };
 
 static enum rc
@@ -796,9 +797,15 @@ do_delete(struct run *x, const struct row *row, const struct sync_plan_out *p)
 	struct oxop op = { .kind = OX_DELETE, .folder = x->folder, .id = row->id, .t = row->lm };
 	struct oxres r;
 	enum st st = record_winners(x, row, mask_of(&p->win));
+	struct fmask hidden;
 
 	if (st != R_OK)
 		return st;
+	/* who deletes an object knows that he does not see all of it */
+	sync_hidden_of(&x->c, row, &hidden);
+	for (unsigned k = 0; k < F_T; k++)
+		if (fmask_has(&hidden, k))
+			token_gone(x->s, x->s->ox.obj[row->id - ID0].f[k]);
 	switch (ox_call(x, op, &r)) {
 	case OXR_OK:
 		break;
@@ -834,10 +841,13 @@ plan(struct run *x, struct one *o, struct change *c, struct row *row, struct syn
 	struct sync_plan_out twice;
 	struct intent intent;
 	char rev[REV_TEXT] = "";
-	struct sync_plan_in in = { .change = c, .cursor = &x->c, .row = row, .row_rev = rev, .cursor_seq = x->cseq,
+	struct cursor blind = x->c;
+	struct fmask holds;
+	struct sync_plan_in in = { .change = c, .cursor = x->s->off == BREAK_F21 ? &blind : &x->c, .row = row, .row_rev = rev, .cursor_seq = x->cseq,
 		.now = x->s->ox.now, .late_max = x->s->off == BREAK_F9 ? 0 : LATE_MAX + 8, .started = x->s->started, .moved_checked = o->moved_checked,
 		.may_move = x->s->v.moves && x->s->off != BREAK_F15 };
 
+	memset(&blind.seen, 0, sizeof(blind.seen));
 	in.policy = in.delete_policy = o->ch->insist ? POLICY_CLIENT : x->q->policy;
 	memset(&intent, 0, sizeof(intent));
 	if (it != NULL || o->asked) {
@@ -857,7 +867,8 @@ plan(struct run *x, struct one *o, struct change *c, struct row *row, struct syn
 		in.intent = &intent;
 	}
 	if (row != NULL) {
-		row_rev(x->s->keys, CT_CONTACT, row, rev);
+		sync_hidden_of(&x->c, row, &holds);
+		row_rev(x->s->keys, CT_CONTACT, row, &holds, rev);
 		in.n_writes = x->s->off == BREAK_F5 ? 0 : writes_of(x, row->id, &writes);
 		in.writes = writes;
 	}
@@ -960,13 +971,13 @@ content_of(const struct contents *c, int64_t id)
 
 /* One object into the answer.  SENT: the change that this request made to it, or NULL. */
 static void
-give(struct run *x, struct cursor *n, const struct contents *cont, bool put, int64_t id, const struct change *sent)
+give(struct run *x, struct cursor *n, const struct contents *cont, bool put, int64_t id, const struct change *sent, const struct fmask *also)
 {
 	const struct oxobj *o = content_of(cont, id);
 	struct row *r = row_get(x, id);
 	int64_t uuid = id * 8 + x->folder;
 	uint64_t keycn = r->keycn;
-	struct fmask fields, own = { { 0 } };
+	struct fmask fields, holds, own = { { 0 } };
 	struct write_entry *w;
 	struct given *g;
 	size_t nw;
@@ -989,10 +1000,14 @@ give(struct run *x, struct cursor *n, const struct contents *cont, bool put, int
 	must(x->s, cursor_have_set(x->a, n, id, r->cn), "cursor_have_set");
 	g = answer_give(&x->t->ans, uuid);
 	memcpy(g->f, o->f, sizeof(g->f));
-	row_rev(x->s->keys, CT_CONTACT, r, g->rev);
+	/* the rev is of what the client holds: of a row that the sweep has yet to reach less than it is to get */
+	holds = n->seen.hidden;
+	if (!put && !(sent != NULL && x->swept))
+		sync_hidden_of(n, r, &holds);
+	row_rev(x->s->keys, CT_CONTACT, r, &holds, g->rev);
 	g->put = put;
 	if (put) {
-		g->mask = (1U << NF) - 1;
+		g->mask = ((1U << NF) - 1) & ~mask_of(&n->seen.hidden);
 		if (r->client_id != NULL && r->client_id[1] - '0' == x->dev)
 			(void)snprintf(g->cu, sizeof(g->cu), "%s", r->client_id);
 		return;
@@ -1012,11 +1027,18 @@ give(struct run *x, struct cursor *n, const struct contents *cont, bool put, int
 	} else {
 		sync_changed_fields(r, sync_base_of(&x->c, r), &fields);
 	}
-	g->mask = mask_of(&fields);
+	if (sent != NULL && x->swept && x->s->off != BREAK_SWEEP)
+		memset(&fields, 0xff, sizeof(fields));
+	fmask_minus(&fields, &n->seen.hidden);
+	if (also != NULL)
+		fmask_or(&fields, also);
+	for (unsigned j = 0; sent != NULL && j < sent->nf; j++)
+		fmask_set(&fields, sent->f[j].i); /* what it sent it gets, hidden or not: it may have become another value */
+	g->mask = mask_of(&fields) & ((1U << NF) - 1);
 	g->own = mask_of(&own);
 }
 
-struct item { enum sync_kind kind; int64_t id, uuid; };
+struct item { enum sync_kind kind; int64_t id, uuid; struct fmask also; };
 
 static bool
 same_cursor(struct sim *s, const struct cursor *c, const struct simcursor *k)
@@ -1083,6 +1105,7 @@ build_delta(struct run *x, msec_t w0, msec_t w1, struct cursor *n, size_t *n_ite
 	struct row_source src = source(x);
 	struct sync_delta_out d;
 	struct sync_delta_in in = { .cursor = &x->c, .folder_cn = x->f->cn, .w0 = w0, .w1 = w1, .limit = x->q->limit, .skip = skip };
+	struct fmask hidden = { { x->q->hidden } };
 	struct item *items;
 	struct err e;
 	bool ok = true;
@@ -1093,7 +1116,9 @@ build_delta(struct run *x, msec_t w0, msec_t w1, struct cursor *n, size_t *n_ite
 		ok &= imap_put(skip, x->forced[i].id, 0);
 	if (!ok)
 		sim_fail(x->s, "imap_put");
+	in.hidden = &hidden;
 	must(x->s, sync_delta(x->a, &in, &src, &d, &e), "sync_delta");
+	x->swept = d.swept;
 	check_delta_twice(x, &in, &d);
 	x->s->deltas++;
 	x->s->rows_read += d.rows_read;
@@ -1105,7 +1130,7 @@ build_delta(struct run *x, msec_t w0, msec_t w1, struct cursor *n, size_t *n_ite
 	*n_items = d.n;
 	items = arena_array(x->a, struct item, d.n);
 	for (size_t i = 0; i < d.n; i++)
-		items[i] = (struct item){ .kind = d.items[i].kind, .id = d.items[i].row->id, .uuid = d.items[i].row->id * 8 + x->folder };
+		items[i] = (struct item){ .kind = d.items[i].kind, .id = d.items[i].row->id, .uuid = d.items[i].row->id * 8 + x->folder, .also = d.items[i].also };
 	return items;
 }
 
@@ -1123,6 +1148,7 @@ build_reconcile(struct run *x, msec_t w0, msec_t w1, struct cursor *n, size_t *n
 	struct pair *p = arena_array(x->a, struct pair, x->q->n_pairs);
 	struct row **rows = arena_array(x->a, struct row *, MAX_ID);
 	struct sync_reconcile_out r;
+	struct fmask hidden = { { x->q->hidden } };
 	struct cursor fresh;
 	struct item *items;
 	size_t k = 0, n_rows = 0;
@@ -1142,7 +1168,7 @@ build_reconcile(struct run *x, msec_t w0, msec_t w1, struct cursor *n, size_t *n
 			rows[n_rows] = row_load(x->s, x->a, &x->f->row[i]);
 			n_rows += !rows[n_rows]->dead;
 		}
-	sync_cursor_fresh(&fresh, x->db->epoch, x->f->cn, w0, w1, 0);
+	sync_cursor_fresh(&fresh, x->db->epoch, x->f->cn, w0, w1, &hidden);
 	must(x->s, sync_reconcile(x->a, x->s->keys, CT_CONTACT, &fresh, rows, n_rows, p, x->q->n_pairs, NULL, x->q->limit, &r), "sync_reconcile");
 	*n = r.next;
 	*more = r.more;
@@ -1196,7 +1222,7 @@ give_all(struct run *x, struct cursor *n, const struct item *items, size_t n_ite
 			answer_del(a, items[i].uuid);
 			cursor_have_drop(n, items[i].uuid / 8);
 		} else {
-			give(x, n, cont, items[i].kind == SYNC_PUT, items[i].id, NULL);
+			give(x, n, cont, items[i].kind == SYNC_PUT, items[i].id, NULL, &items[i].also);
 		}
 	}
 	for (size_t i = 0; i < x->n_forced; i++) {
@@ -1206,7 +1232,7 @@ give_all(struct run *x, struct cursor *n, const struct item *items, size_t n_ite
 			answer_del(a, r->id * 8 + x->folder);
 			cursor_have_drop(n, r->id);
 		} else {
-			give(x, n, cont, true, r->id, NULL);
+			give(x, n, cont, true, r->id, NULL, NULL);
 		}
 	}
 	for (size_t i = 0; i < x->n_touched; i++) {
@@ -1217,7 +1243,7 @@ give_all(struct run *x, struct cursor *n, const struct item *items, size_t n_ite
 			cursor_have_drop(n, r->id);
 			continue;
 		}
-		give(x, n, cont, false, r->id, &x->tch[i]);
+		give(x, n, cont, false, r->id, &x->tch[i], NULL);
 		r = row_get(x, x->touched[i]);
 		if (!r->dead && !sync_in_window(r, n->view.w0, n->view.w1)) { /* written out of the client's window */
 			answer_del(a, r->id * 8 + x->folder);
@@ -1320,7 +1346,7 @@ daemon_sync(struct task *t)
 	task_yield(t);
 	refresh(&x);
 	if (q->sid == 0)
-		sync_cursor_fresh(&x.c, x.db->epoch, x.f->cn, w0, w1, 0);
+		sync_cursor_fresh(&x.c, x.db->epoch, x.f->cn, w0, w1, &(struct fmask){ { q->hidden } });
 	task_yield(t);
 	for (int i = 0; i < q->n; i++) {
 		enum st st = R_AGAIN;

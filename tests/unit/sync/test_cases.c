@@ -24,6 +24,7 @@ struct ctx {
 	struct row *row[64];
 	size_t n_row;
 	struct cursor cur, got;
+	struct fmask hidden, unindexed;
 	struct write_entry wr[16];
 	size_t n_wr;
 	struct intent intent;
@@ -116,6 +117,19 @@ opt_range(const struct ctx *x, const char *key, int64_t *lo, int64_t *hi)
 	*hi = num(x, dots + 2);
 }
 
+/* "abc" = the fields a, b, c; "-" = none; without the option OUT stays */
+static void
+opt_fields(const struct ctx *x, const char *key, struct fmask *out)
+{
+	const char *s = opt(x, key);
+
+	if (s == NULL)
+		return;
+	memset(out, 0, sizeof(*out));
+	for (; *s >= 'a' && *s < 'a' + N_FIELDS; s++)
+		fmask_set(out, (unsigned)(*s - 'a'));
+}
+
 /* word "<letter>=<value>[@<cn>][!]": one field */
 static bool
 field_word(const struct ctx *x, int i, unsigned *f, uint64_t *fp, uint64_t *cn, bool *blind)
@@ -197,6 +211,15 @@ do_cursor(struct ctx *x)
 	c.view.n_filled = opt_cn(x, "filled", 0);
 	for (; have != NULL && *have != '\0'; have = strchr(have, ',') == NULL ? NULL : strchr(have, ',') + 1)
 		ck_assert_int_eq(cursor_have_set(x->a, &c, num(x, have), (uint64_t)num(x, strchr(have, '@') + 1)), RC_OK);
+	opt_fields(x, "hidden", &c.seen.hidden);
+	opt_fields(x, "unseen", &c.seen.unseen);
+	s = opt(x, "swept");
+	if (s != NULL) {
+		c.seen.sweeping = true;
+		c.seen.edge_sk = num(x, s);
+		c.seen.edge_id = num(x, strchr(s, ',') + 1);
+	}
+	x->hidden = c.seen.hidden;
 	x->cur = c;
 }
 
@@ -278,7 +301,7 @@ do_pair(struct ctx *x)
 	r = row_by_id(x, p->id);
 	(void)snprintf(p->rev, sizeof(p->rev), "other");
 	if (flag(x, "same") && r != NULL)
-		row_rev(x->keys, CT_CONTACT, r, p->rev);
+		row_rev(x->keys, CT_CONTACT, r, &x->hidden, p->rev);
 }
 
 /* ---- row_source on the rows of the case ---- */
@@ -410,6 +433,14 @@ say_cursor(struct ctx *x, const struct cursor *c)
 		buf_adds(&x->out, " edge=top");
 	else
 		buf_addf(&x->out, " edge=%d,%d", (int)c->view.edge_sk, (int)c->view.edge_id);
+	say_fields(x, "hidden", &c->seen.hidden);
+	if (c->seen.sweeping) {
+		say_fields(x, "unseen", &c->seen.unseen);
+		if (c->seen.edge_sk == INT64_MAX)
+			buf_adds(&x->out, " swept=top");
+		else
+			buf_addf(&x->out, " swept=%d,%d", (int)c->seen.edge_sk, (int)c->seen.edge_id);
+	}
 	for (size_t i = 0; i < c->n_have; i++)
 		buf_addf(&x->out, "%s%d@%d", i == 0 ? " have=" : ",", (int)c->have[i].id, (int)c->have[i].cn);
 }
@@ -443,11 +474,13 @@ do_delta(struct ctx *x)
 {
 	static const char *const kind[] = { "put", "mod", "del" };
 	struct sync_delta_in in = { .cursor = &x->cur, .folder_cn = x->head.cn, .limit = (size_t)opt_num(x, "limit", 50),
-		.w0 = x->cur.view.w0, .w1 = x->cur.view.w1, .max_objects = (size_t)opt_num(x, "max", 0) };
+		.w0 = x->cur.view.w0, .w1 = x->cur.view.w1, .max_objects = (size_t)opt_num(x, "max", 0), .hidden = &x->hidden, .unindexed = &x->unindexed };
 	struct imap *skip = imap_new(x->a, 4);
 	struct sync_delta_out d, again;
 
 	opt_range(x, "window", &in.w0, &in.w1);
+	opt_fields(x, "hidden", &x->hidden);
+	opt_fields(x, "unindexed", &x->unindexed);
 	if (opt(x, "skip") != NULL && imap_put(skip, num(x, opt(x, "skip")), 0))
 		in.skip = skip;
 	d = delta_once(x, &in);
@@ -459,10 +492,14 @@ do_delta(struct ctx *x)
 		buf_addf(&x->out, " %s %d", kind[it->kind], (int)it->row->id);
 		if (it->kind == SYNC_MOD) {
 			sync_changed_fields(it->row, sync_base_of(&x->cur, it->row), &m);
+			fmask_or(&m, &it->also);
+			fmask_minus(&m, &d.next.seen.hidden);
 			say_fields(x, "fields", &m);
 		}
 	}
 	buf_adds(&x->out, d.more ? " more" : " end");
+	if (d.swept)
+		buf_adds(&x->out, " sweep");
 	if (d.truncated)
 		buf_adds(&x->out, " truncated");
 	say_cursor(x, &d.next);
@@ -506,7 +543,7 @@ do_plan(struct ctx *x)
 		fmask_set(&bits, (unsigned)(*marks - 'a'));
 	in.bits = &bits;
 	if (r != NULL)
-		row_rev(x->keys, CT_CONTACT, r, rev);
+		row_rev(x->keys, CT_CONTACT, r, &x->cur.seen.hidden, rev);
 	if (x->ch.rev != NULL && strcmp(x->ch.rev, "same") == 0)
 		x->ch.rev = arena_strdup(x->a, rev);
 	sync_plan_change(&in, p);
@@ -597,7 +634,8 @@ do_reconcile(struct ctx *x)
 	msec_t w0 = TIME_MIN, w1 = TIME_MAX;
 
 	opt_range(x, "window", &w0, &w1);
-	sync_cursor_fresh(&fresh, 1, x->head.cn, w0, w1, 0);
+	opt_fields(x, "hidden", &x->hidden);
+	sync_cursor_fresh(&fresh, 1, x->head.cn, w0, w1, &x->hidden);
 	if (edge != NULL) {
 		fresh.view.edge_sk = num(x, edge);
 		fresh.view.edge_id = num(x, strchr(edge, ',') + 1);

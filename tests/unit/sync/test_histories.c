@@ -31,6 +31,11 @@ static const struct { const char *name; struct variant v; } worlds[] = {
 	{ "everything", { .nfold = 2, .ndev = 3, .nacc = 2, .nodes = 2, .faults = true, .late = true, .crash = true, .dups = true, .latecommit = true,
 	    .moves = true, .windows = true, .copies = true, .dbloss = true, .rollback = true, .backup = true, .locklost = true, .perms = true,
 	    .error_policy = true, .listing = true } },
+	{ "filters", { .nfold = 1, .ndev = 2, .nacc = 1, .nodes = 1, .faults = true, .late = true, .crash = true, .dups = true, .latecommit = true,
+	    .windows = true, .filters = true, .listing = true } },
+	{ "filtered", { .nfold = 2, .ndev = 3, .nacc = 2, .nodes = 2, .faults = true, .late = true, .crash = true, .dups = true, .latecommit = true,
+	    .moves = true, .windows = true, .filters = true, .copies = true, .dbloss = true, .rollback = true, .backup = true, .locklost = true, .perms = true,
+	    .error_policy = true, .listing = true } },
 };
 
 static const int lengths[] = { 60, 150, 300, 600, 1200 };
@@ -44,7 +49,7 @@ number(const char *name, uint64_t fallback)
 }
 
 /* What is played without a setting: histories that once found something, and some more. */
-static const uint64_t always[] = { 69, 869, 5001698, 200000213 };
+static const uint64_t always[] = { 69, 869, 5001698, 200000213, 810000089 };
 #define ALWAYS_STEPS 150000
 #define CAMPAIGN_STEPS 1000000
 
@@ -109,6 +114,8 @@ static const struct { enum broken off; uint64_t first; const char *world, *rule;
 	{ BREAK_F14, 1000, "faults", "F14 the losing server version is recorded first" },
 	{ BREAK_F18, 4295, "everything", "F18 an object gone while it is answered is told as deleted" },
 	{ BREAK_F20, 1000, "losses", "F20 no syncid before the last page of a reconcile" },
+	{ BREAK_F21, 1000, "filters", "F21 what a client does not get it has never seen" },
+	{ BREAK_SWEEP, 1000, "filters", "F22 what the client wrote while new fields are brought is answered with all of them" },
 };
 
 START_TEST(broken_rule_is_noticed)

@@ -138,7 +138,7 @@ START_TEST(a_page_reads_so_much_and_no_more)
 	unsigned pages = 0;
 
 	folder_make(&f, 20000, 0);
-	sync_cursor_fresh(&c, 1, f.cn, 30000, 40000, 0);
+	sync_cursor_fresh(&c, 1, f.cn, 30000, 40000, NULL);
 	for (struct sync_delta_out d = { .more = true }; d.more; pages++) {
 		ck_assert_int_eq(ask(&f, f.a, &c, 10, &d), RC_OK);
 		ck_assert_uint_eq(d.n, 0);
@@ -171,7 +171,7 @@ START_TEST(pages_together_are_the_whole)
 		int64_t last = INT64_MAX;
 
 		folder_make(&f, 1500, 0);
-		sync_cursor_fresh(&c, 1, f.cn, TIME_MIN, TIME_MAX, 0);
+		sync_cursor_fresh(&c, 1, f.cn, TIME_MIN, TIME_MAX, NULL);
 		for (struct sync_delta_out d = { .more = true }; d.more; ) {
 			ck_assert_int_eq(ask(&f, f.a, &c, limit, &d), RC_OK);
 			ck_assert_uint_le(d.n, limit);
