@@ -29,6 +29,10 @@
 struct backend;
 struct ox_session;
 
+/** The module of OX that serves appointments.  AUTO: `calendar` where OX has it, else `chronos`; found out when it is needed, and anew when
+ * the one in use is not there any more.  An appointment is the same object by either. */
+enum ox_calendar { OX_CALENDAR_AUTO, OX_CALENDAR_LEGACY, OX_CALENDAR_CHRONOS };
+
 struct backend_options {
 	const char *url;             /* base with /ajax, "http://127.0.0.1:8009/ajax" */
 	const char *client;          /* "USM-JSON" */
@@ -41,6 +45,7 @@ struct backend_options {
 	unsigned max_connections;    /* to the OX host at once; further requests wait */
 	size_t max_answer_bytes;
 	unsigned rows_per_request;   /* ids asked for in one `list` */
+	enum ox_calendar calendar;
 };
 
 /**

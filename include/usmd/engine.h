@@ -37,6 +37,7 @@ struct engine_options {
 	msec_t deletions_kept_ms;     /* OX forgets deletions after this: an older index is listed anew */
 	msec_t late_max_ms;           /* OX's maximal request time: an unanswered create may run this long */
 	msec_t conflict_keep_ms;
+	msec_t unreadable_retry_ms;   /* an object that OX cannot deliver is asked for again after this, then twice as long, up to a day */
 	int64_t past_days[CT_COUNT], future_days[CT_COUNT]; /* time windows; 0,0 = no window for the type */
 	size_t max_objects;           /* per folder */
 	enum folder_mode mode[KIND_COUNT]; /* of folders for which a device wants nothing else */
@@ -147,6 +148,12 @@ struct client_change {
 	struct uuid move_to;     /* folders: the new parent, all zero = top */
 };
 
+/** An object that the client got and could not store. */
+struct rejected {
+	struct uuid uuid;
+	const char *reason; /* 1 to 200 characters */
+};
+
 enum sync_mode { SYNC_INIT, SYNC_UPDATE, SYNC_RECONCILE, SYNC_ESTIMATE };
 struct sync_request {
 	enum sync_mode mode;
@@ -158,6 +165,8 @@ struct sync_request {
 	enum sync_policy policy, delete_policy;
 	struct client_change *changes;
 	size_t n_changes;        /* UPDATE only */
+	struct rejected *rejected; /* UPDATE only */
+	size_t n_rejected;
 	bool has_formerly;       /* RECONCILE of a mail folder that was renamed or moved: */
 	struct uuid formerly;    /* the uuid that it had; pairs may have the uuids of then */
 	struct uuid *pair_uuid;  /* RECONCILE */

@@ -273,6 +273,21 @@ enum pim_rc pim_ical_task_format(const json_t *object, const struct pim_options 
                                  char **text, struct pim_error *err);
 
 /**
+ * pim_attachment_cb - an attachment in a text: NAME as its file was called ("attachment" when the text does not tell), never trusted; N octets
+ * at P, borrowed for the call.  Return 0 to go on, anything else to stop.
+ */
+typedef int (*pim_attachment_cb)(void *arg, const char *name, const void *p, size_t n);
+
+/**
+ * pim_attachments - the attachments whose octets are in the first object of a text (ATTACH;ENCODING=BASE64); the other readers here leave
+ * them out, since OX keeps attachments beside the object.  Links are not delivered.
+ *
+ * Errors:  PIM_LIMIT, PIM_STOPPED, PIM_NOMEM; a text without objects has no attachments.
+ * Threads: any.   Cost: O(LEN).
+ */
+enum pim_rc pim_attachments(const char *text, size_t len, const struct pim_options *opt, pim_attachment_cb cb, void *arg);
+
+/**
  * pim_mail_summary - the OX mail object of a message, from its raw octets.
  *
  * Members: from, to, cc, bcc, reply_to (arrays of [name or null, address]),

@@ -208,4 +208,19 @@ MUST_CHECK enum rc store_conflict_add(struct store_conn *c, struct store_conflic
 MUST_CHECK enum rc store_conflict_list(struct store_conn *c, struct arena *a, int64_t account, struct store_conflict **out, size_t *n, struct err *e);
 MUST_CHECK enum rc store_conflict_delete(struct store_conn *c, int64_t account, int64_t id, struct err *e);
 
+/* ---- objects that are set aside ---- */
+struct store_aside {
+	int64_t device;      /* that could not store it; 0 = OX cannot deliver it */
+	int64_t id;          /* of the object */
+	int64_t version;     /* device: cn of the row that it refused; OX: last_modified as listed, 0 = not known */
+	msec_t since, next_try;
+	unsigned tries;
+	const char *reason;  /* at most 200 characters */
+};
+/** store_aside_get - those of DEVICE in FOLDER, and those that OX cannot deliver; 10,000 at most. */
+MUST_CHECK enum rc store_aside_get(struct store_conn *c, struct arena *a, int64_t folder, int64_t device, struct store_aside **out, size_t *n, struct err *e);
+/** store_aside_put - insert or replace (since stays). */
+MUST_CHECK enum rc store_aside_put(struct store_conn *c, int64_t folder, const struct store_aside *x, struct err *e);
+MUST_CHECK enum rc store_aside_drop(struct store_conn *c, int64_t folder, int64_t device, int64_t id, struct err *e);
+
 #endif

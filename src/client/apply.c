@@ -56,6 +56,8 @@ forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
 		a->c->t.removed++;
 	if (remove_file && !o->gone && o->series == 0)
 		rc = state_todo(a->c, o->id, path, NULL, 0, file_as_seen(o), e);
+	if (rc == RC_OK && remove_file)
+		rc = attach_forget(a->c, a->f, o, e);
 	if (rc == RC_OK && o->id != 0)
 		rc = state_object_drop(a->c, o->id, e);
 	o->folder = -1; /* stays in the list, no part of anything any more */
@@ -70,6 +72,7 @@ make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *
 	json_t *day = json_incref(json_object_get(o->base, "recurrence_date_position")); /* what its override in the file is known by */
 	unsigned char rnd[8];
 	char hex[17];
+	enum rc rc;
 
 	random_bytes(rnd, sizeof(rnd));
 	hex_encode(rnd, sizeof(rnd), hex);
@@ -87,7 +90,8 @@ make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *
 	(void)json_array_clear(o->blind);
 	o->doubt = o->gone = false;
 	o->mtime_ns = 0;
-	return state_object_save(a->c, o, e);
+	rc = attach_void(a->c, o->id, e);
+	return rc == RC_OK ? state_object_save(a->c, o, e) : rc;
 }
 
 /* ---- results ---- */
@@ -444,7 +448,7 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 	const char *cid = json_string_value(json_object_get(in, "clientId"));
 	struct cobject *o = find_uuid(a, uuid);
 	bool fresh = false;
-	json_t *dirty, *v;
+	json_t *dirty, *v, *with_photo = NULL;
 	const char *name;
 	enum rc rc = RC_OK;
 
@@ -461,8 +465,11 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 		rc = object_begin(a, in, uuid, &o, e);
 		fresh = true;
 	}
+	if (rc == RC_OK && o != NULL)
+		rc = photo_take(a->c, a->f, o, in, whole, &with_photo, e);
 	if (rc != RC_OK || o == NULL)
 		return rc;
+	in = with_photo;
 	if (!fresh)
 		(void)look_again(a, o);
 	dirty = o->yields ? json_object() : object_dirty(a->f->ct, o);
@@ -489,6 +496,7 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 	else
 		rc = write_later(a, o, dirty, e);
 	json_decref(dirty);
+	json_decref(with_photo);
 	return rc;
 }
 

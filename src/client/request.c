@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_RAW_BYTES ((size_t)16 * 1024 * 1024) /* raw mail in one request */
+#define MAX_RAW_BYTES ((size_t)16 * 1024 * 1024) /* raw mails and pictures in one request */
 
 bool
 object_blind_all(const struct cobject *o)
@@ -81,6 +81,13 @@ add_raw(struct client *c, const struct cfolder *f, const struct cobject *o, json
 	return rc;
 }
 
+/* A picture is large: a request holds only so many. */
+static size_t
+picture_size(const json_t *entry)
+{
+	return json_string_length(json_object_get(entry, "image1"));
+}
+
 static enum rc
 entry_create(struct client *c, const struct cfolder *f, const struct objlist *l, struct cobject *o, json_t *created, size_t *raw, struct err *e)
 {
@@ -98,6 +105,7 @@ entry_create(struct client *c, const struct cfolder *f, const struct objlist *l,
 	if (f->ct == CT_MAIL)
 		rc = add_raw(c, f, o, entry, raw, e);
 	note_sent(o, fields);
+	*raw += picture_size(entry);
 	(void)json_array_append_new(created, entry);
 	json_decref(fields);
 	return rc;
@@ -114,6 +122,7 @@ entry_modify(struct client *c, const struct cfolder *f, struct cobject *o, const
 	if (blind != NULL)
 		(void)json_object_set_new(entry, "blind", blind);
 	note_sent(o, fields);
+	*raw += picture_size(entry);
 	(void)json_array_append_new(modified, entry);
 	return json_object_get(fields, "raw") != NULL ? add_raw(c, f, o, entry, raw, e) : RC_OK;
 }

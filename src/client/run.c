@@ -87,7 +87,7 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 			busy = false;
 	}
 	objlist_free(&l);
-	return rc;
+	return rc == RC_OK && !client_stop ? attach_sync(c, f, e) : rc;
 }
 
 /* Contacts, appointments and tasks first: they are few and wanted at once; mail takes its time. */

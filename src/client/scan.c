@@ -81,7 +81,8 @@ take_text(struct client *c, const struct cfolder *f, struct objlist *l, struct c
 	if (rc == RC_OK) {
 		json_decref(o->cur);
 		o->cur = now;
-		if (f->ct == CT_CALENDAR)
+		rc = attach_extract(c, f, o->file, b->p, b->len, e);
+		if (rc == RC_OK && f->ct == CT_CALENDAR)
 			rc = series_take(c, f, l, o, overrides, e);
 	}
 	json_decref(overrides);
@@ -336,6 +337,8 @@ new_file(struct import *im, const char *name, struct err *e)
 	}
 	file_hash(b.p, b.len, o->hash);
 	(void)file_stat(c, path, &o->size, &o->mtime_ns);
+	if (rc == RC_OK && im->f->ct != CT_MAIL)
+		rc = attach_extract(c, im->f, name, b.p, b.len, e);
 	if (rc == RC_OK)
 		rc = state_object_save(c, o, e);
 	if (rc != RC_OK)

@@ -133,6 +133,9 @@ struct op {
 	struct imap *now_at;          /* id -> index in now: rows as merged in this operation */
 	struct row **now;
 	size_t n_now, cap_now;
+	struct store_aside *aside;    /* objects that are set aside, once they were asked for */
+	size_t n_aside;
+	struct imap *aside_of[2];     /* id -> index in aside: by OX, by this device */
 	uint64_t cn_at_start;         /* to see whether others have to be woken */
 	struct mail_place *move_to;          /* mail: where changes of this request were moved last */
 	struct imap *broken;          /* ids whose content OX fails to give */
@@ -201,6 +204,14 @@ enum rc op_reconcile(struct op *op, struct err *e);
 /* answer.c: is there anything that cursor C does not say?  For the folder of the operation. */
 enum rc op_anything_new(struct op *op, const struct cursor *c, bool *any, struct err *e);
 enum rc op_begin_switched_off(struct op *op, struct err *e);
+
+/* aside.c */
+enum rc aside_load(struct op *op, struct err *e);
+bool aside_waits(const struct op *op, int64_t id, msec_t lm);
+enum rc aside_unreadable(struct op *op, int64_t id, msec_t lm, struct err *e);
+enum rc aside_readable(struct op *op, int64_t id, struct err *e);
+bool aside_rejected(const struct op *op, int64_t id, uint64_t cn, bool *same);
+enum rc op_rejected(struct op *op, struct err *e);
 
 /* notice.c */
 enum rc notice_add(struct op *op, enum notice_code code, const struct uuid *uuid, int64_t count, int64_t limit, struct err *e);

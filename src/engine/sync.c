@@ -155,6 +155,8 @@ op_run(struct op *op, struct err *e)
 		fresh_cursor(op);
 	if (req->n_changes > 0)
 		rc = op_changes(op, e);
+	if (rc == RC_OK && req->n_rejected > 0)
+		rc = op_rejected(op, e);
 	if (rc == RC_OK)
 		rc = req->mode == SYNC_RECONCILE ? op_reconcile(op, e) : op_answer(op, e);
 	return rc;

@@ -295,6 +295,8 @@ range_calendar(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1)
 
 	*sk = *t0 = start;
 	*t1 = end > start ? end : start;
+	if (type == 0 && o->v[at(o, "rrule")] != NULL) /* a series without a pattern that could be said: nobody knows its end */
+		*t1 = TIME_MAX;
 	if (type == 0) /* single, or a change exception, which has its own dates */
 		return;
 	if (until != TIME_MAX)

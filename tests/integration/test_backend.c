@@ -102,6 +102,14 @@ setup(void)
 	keys = model_keys_new(master);
 }
 
+/* A server that has no legacy calendar any more. */
+static void
+setup_chronos(void)
+{
+	setup();
+	control("modules", "{\"without\":[\"calendar\"]}");
+}
+
 static void
 teardown(void)
 {
@@ -475,6 +483,34 @@ START_TEST(many_updates_in_one_request)
 }
 END_TEST
 
+/* The first that is asked for is a part of a `multiple`: an unknown module there must not look like an object that is gone. */
+START_TEST(an_unknown_module_is_no_missing_object)
+{
+	struct object *got;
+
+	control("as", "{\"user\":\"anton\",\"module\":\"chronos\",\"action\":\"new\",\"params\":{\"folder\":\"cal://0/31\"},\"data\":{\"summary\":\"x\","
+	    "\"startDate\":{\"value\":\"20270101\"},\"endDate\":{\"value\":\"20270102\"}}}");
+	OK(ox_get_any(ses, mem, CT_CALENDAR, NULL, 1, &got, &e));
+	ck_assert_str_eq(object_get_str(got, fno(CT_CALENDAR, "title")), "x");
+	object_drop(got);
+}
+END_TEST
+
+/* Both modules away is OX being down, not a folder without appointments. */
+START_TEST(neither_module)
+{
+	struct object **o;
+	int64_t *gone;
+	size_t n, n_gone;
+	msec_t ts;
+
+	control("modules", "{\"without\":[\"calendar\",\"chronos\"]}");
+	RC(RC_UPSTREAM, ox_updates(ses, mem, CT_CALENDAR, "31", 1, &o, &n, &gone, &n_gone, &ts, NULL, &e));
+	control("modules", "{\"without\":[]}");
+	OK(ox_updates(ses, mem, CT_CALENDAR, "31", 1, &o, &n, &gone, &n_gone, &ts, NULL, &e));
+}
+END_TEST
+
 START_TEST(a_lost_session_is_revived_once)
 {
 	struct sighting *all;
@@ -588,7 +624,7 @@ main(void)
 {
 	SRunner *r;
 	Suite *s = suite_create("backend against oxsim");
-	TCase *t = tcase_create("all");
+	TCase *t = tcase_create("all"), *c = tcase_create("without the legacy calendar");
 	int failed;
 
 	if (access(sim_path(), X_OK) != 0) {
@@ -613,6 +649,16 @@ main(void)
 	tcase_add_test(t, times_are_utc_whatever_the_users_zone);
 	tcase_add_test(t, others_folders_are_not_there);
 	tcase_add_test(t, faults_of_every_kind);
+	suite_add_tcase(s, c);
+	tcase_add_checked_fixture(c, setup_chronos, teardown);
+	tcase_set_timeout(c, 20);
+	tcase_add_test(c, series_exceptions_and_conflicts);
+	tcase_add_test(c, many_updates_in_one_request);
+	tcase_add_test(c, an_unknown_module_is_no_missing_object);
+	tcase_add_test(c, neither_module);
+	tcase_add_test(c, times_are_utc_whatever_the_users_zone);
+	tcase_add_test(c, others_folders_are_not_there);
+	tcase_add_test(c, faults_of_every_kind);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

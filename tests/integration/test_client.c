@@ -173,6 +173,45 @@ START_TEST(renamed_directory)
 }
 END_TEST
 
+/* Attachments are files beside their object; the last directory that vanishes is an accident, one file is a deletion. */
+START_TEST(attachments)
+{
+	ck_assert_int_eq(usmsync("att"), 0);
+	shell("cd att/Contacts && printf 'BEGIN:VCARD\\r\\nVERSION:3.0\\r\\nFN:Att Ached\\r\\nN:Ached;Att;;;\\r\\nEND:VCARD\\r\\n' >a.vcf &&"
+	    " mkdir a.vcf.attachments && echo one >a.vcf.attachments/one.txt && echo two >a.vcf.attachments/two.txt");
+	/* what is inside a text comes out of it */
+	shell("cd att/Calendar && printf 'BEGIN:VCALENDAR\\r\\nVERSION:2.0\\r\\nPRODID:x\\r\\nBEGIN:VEVENT\\r\\nUID:att-1@example.org\\r\\nDTSTAMP:20261101T000000Z\\r\\n"
+	    "DTSTART:20261201T090000Z\\r\\nDTEND:20261201T100000Z\\r\\nSUMMARY:Inside\\r\\nATTACH;FMTTYPE=text/plain;ENCODING=BASE64;VALUE=BINARY;FILENAME=../in.txt:aW5zaWRl\\r\\n"
+	    "END:VEVENT\\r\\nEND:VCALENDAR\\r\\n' >i.ics");
+	ck_assert_int_eq(usmsync("att"), 0);
+	ck_assert_int_eq(usmsync("att2"), 0);
+	shell("cd att2/Contacts/Att*.vcf.attachments && test \"$(cat one.txt two.txt | tr -d '\\n')\" = onetwo");
+	shell("test \"$(cat att2/Calendar/Inside.ics.attachments/*in.txt)\" = inside && ! ls att/in.txt att/Calendar/in.txt 2>/dev/null");
+	/* a renamed file takes them along; nothing is sent */
+	shell("cd att2/Contacts && mv Att*.vcf renamed.vcf");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	shell("grep -q ', 0 sent,' client.log && test -f att2/Contacts/renamed.vcf.attachments/two.txt");
+	shell("rm -r att2/Contacts");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	shell("test \"$(cat att2/Contacts/*.attachments/two.txt)\" = two");
+	shell("rm att2/Contacts/*.attachments/one.txt");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	ck_assert_int_eq(usmsync("att"), 0);
+	shell("test ! -e att/Contacts/a.vcf.attachments/one.txt && test -f att/Contacts/a.vcf.attachments/two.txt");
+	/* edited here, removed there: it stays, and is attached again */
+	shell("echo edited >att/Contacts/a.vcf.attachments/two.txt && rm -r att2/Contacts/*.attachments");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	ck_assert_int_eq(usmsync("att"), 0);
+	ck_assert_int_eq(usmsync("att2"), 0);
+	shell("test \"$(cat att2/Contacts/*.attachments/two.txt)\" = edited");
+	/* the object goes, and they go with it */
+	shell("rm att2/Contacts/Att*.vcf");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	ck_assert_int_eq(usmsync("att"), 0);
+	shell("test ! -e att/Contacts/a.vcf && test ! -e att/Contacts/a.vcf.attachments && ! ls -d att2/Contacts/*.attachments 2>/dev/null");
+}
+END_TEST
+
 START_TEST(second_one_is_told)
 {
 	pid_t pid;
@@ -395,6 +434,7 @@ main(void)
 	tcase_add_test(t, series_with_lost_answers);
 	tcase_add_test(t, sends_files);
 	tcase_add_test(t, edits_drafts);
+	tcase_add_test(t, attachments);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "oxsim/cal.h"
+#include "oxsim/chronos.h"
 
 #define FAR INT64_C(253402214400000)
 
@@ -55,6 +55,12 @@ cal_zone(const struct obj *o)
 
 	free(s);
 	return z ? z : tz_get("UTC");
+}
+
+static int64_t
+day_floor(int64_t t)
+{
+	return (t >= 0 ? t / DAY_MS : -((-t + DAY_MS - 1) / DAY_MS)) * DAY_MS;
 }
 
 bool
@@ -109,10 +115,11 @@ cal_occurrences(const struct obj *o, int64_t until, int max, bool all, struct oc
 	for (i = 0; i < n; i++) {
 		struct occ *c = &(*out)[k];
 
-		c->rdate = t[i] / DAY_MS * DAY_MS;
+		/* the server's public source: the day in UTC, whatever the zone of the series */
+		c->start = full ? t[i] : tz_to_utc(z, t[i]);
+		c->rdate = day_floor(c->start);
 		if (!all && (cal_day_in(o->chg, o->nchg, c->rdate) || cal_day_in(o->del, o->ndel, c->rdate)))
 			continue;
-		c->start = full ? t[i] : tz_to_utc(z, t[i]);
 		c->end = c->start + d;
 		c->pos = i + 1;
 		k++;
@@ -435,8 +442,11 @@ bool
 cal_conflicts(struct req *r, const struct obj *o, bool ignore_soft)
 {
 	struct clash hits[50];
-	int n = cal_clashes(r, o, ignore_soft, hits, 50), i;
+	int n, i;
 
+	if (r->as_event)
+		return event_conflicts(r, o, !ignore_soft);
+	n = cal_clashes(r, o, ignore_soft, hits, 50);
 	if (n == 0)
 		return false;
 	sb_str(r->out, "{\"conflicts\":[");

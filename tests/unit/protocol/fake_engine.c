@@ -361,6 +361,8 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 		note(" policy=%d/%d", (int)req->policy, (int)req->delete_policy);
 	for (size_t i = 0; i < req->n_changes; i++)
 		note_change(&req->changes[i]);
+	for (size_t i = 0; i < req->n_rejected; i++)
+		note(" rejected=%s", req->rejected[i].reason);
 	if (req->n_pairs > 0)
 		note(" pairs=%zu,\"%s\"", req->n_pairs, req->pair_rev[0]);
 	note(";");

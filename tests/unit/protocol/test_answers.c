@@ -64,6 +64,7 @@ static const struct good rows[] = {
 	    "folder=- k=1 limit=50 create cid=f1 to=" U1 " title=T module=contacts;", "" },
 	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"modified\":[{\"uuid\":\"" U2 "\",\"parent\":null,\"blind\":[\"parent\"]}]}", CT_CONTACT,
 	    "modify uuid=" U2 " to=00000000-0000-0000-0000-000000000000 !folder_id;", "" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"rejected\":[{\"uuid\":\"" U1 "\",\"reason\":\"no room\"}]}", CT_CONTACT, "limit=50 rejected=no room;", "" },
 	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"tentative\",\"message\":\"late\",\"occurrence\":86400000}", CT_CALENDAR,
 	    "respond " U1 " " U2 " 3 \"late\" 86400000;", "\"data\":{\"uuid\":\"" U2 "\"}}" },
 	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"decline\",\"message\":null}", CT_TASK, "respond " U1 " " U2 " 2 \"\" -1;", "" },

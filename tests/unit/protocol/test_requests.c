@@ -93,6 +93,9 @@ static const struct bad rows[] = {
 	{ "/syncUpdate", UP "\"deleted\":[\"" U1 "\"]}", "bad-request", "deleted[0]" },
 	{ "/syncUpdate", UP "\"deleted\":[{}]}", "bad-request", "deleted[0]" },
 	{ "/syncUpdate", UP "\"deleted\":[{\"uuid\":\"" U1 "\",\"clientId\":\"c\"}]}", "bad-request", "deleted[0]" },
+	{ "/syncUpdate", UP "\"rejected\":[{\"uuid\":\"" U1 "\"}]}", "bad-request", "rejected[0].reason" },
+	{ "/syncUpdate", UP "\"rejected\":[{\"reason\":\"x\"}]}", "bad-request", "rejected[0].uuid" },
+	{ "/syncUpdate", UP "\"rejected\":[{\"uuid\":\"" U1 "\",\"reason\":\"\"}]}", "bad-request", "rejected[0].reason" },
 	/* reconcile */
 	{ "/reconcile", "{}", "bad-request", "pairs" },
 	{ "/reconcile", "{\"pairs\":[[\"" U1 "\"]]}", "bad-request", "pairs[0]" },

@@ -28,4 +28,4 @@ COMMENT ON COLUMN usmd.mail_op.mail IS 'Pending: the lowest uid that the result 
 COMMENT ON COLUMN usmd.mail_op.mark IS 'Keyed hash of what the mail is recognised by.';
 COMMENT ON COLUMN usmd.mail_op.digest IS 'Keyed hash of the octets, where a second request may bring others; else 0.';
 
-SELECT usmd.patch_register(2, 'mail-op');
+SELECT usmd.patch_register(3, 'mail-op');
