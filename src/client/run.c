@@ -30,8 +30,8 @@ static enum rc
 folder_page(struct client *c, struct cfolder *f, struct objlist *l, bool *busy, struct err *e)
 {
 	const char *command = f->syncid[0] != '\0' ? "syncUpdate" : f->reconcile ? "reconcile" : "syncInit";
+	bool sends = false, first = f->syncid[0] == '\0', local = l->n > 0;
 	json_t *body = NULL, *data = NULL;
-	bool sends = false;
 	enum rc rc;
 
 	*busy = true;
@@ -53,7 +53,7 @@ folder_page(struct client *c, struct cfolder *f, struct objlist *l, bool *busy, 
 		rc = RC_OK; /* the state came from a backup: the server has seen higher numbers; the next request has one more */
 	} else if (rc == RC_OK) {
 		rc = apply_answer(c, f, l, body, data, e);
-		*busy = f->more || sends;
+		*busy = f->more || sends || (first && local); /* a first request carries no changes: they go with the next */
 	}
 	progress(c, f);
 	json_decref(body);

@@ -65,12 +65,38 @@ create_folder(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 	return rc;
 }
 
+/*
+ * What OX does not take with a creation: the colour of a mail, and the days that are deleted from a series.  The object is there whatever
+ * becomes of it; the read-back tells the client what is not as it was sent.
+ */
+static void
+create_rest(struct work *w, int64_t id, msec_t *lm)
+{
+	static const char *const late[CT_COUNT] = { [CT_MAIL] = "color_label", [CT_CALENDAR] = "delete_exceptions" };
+	const struct content_type *t = model_content(w->op->t.ct);
+	int i = late[t->ct] != NULL ? model_field(t, late[t->ct]) : -1;
+	struct fmask m = { { 0 } };
+	msec_t stamp = 0;
+	struct err e = { 0 };
+	enum rc rc;
+
+	if (i < 0 || field_fp(w->op->g->keys, &t->fields[i], w->cc->object->v[i]) == 0)
+		return;
+	fmask_set(&m, (unsigned)i);
+	rc = ox_update(w->op->s->ox, w->op->t.oxid, id, NULL, w->cc->object, &m, 0, &stamp, &e);
+	if (rc != RC_OK)
+		log_warn("create-rest", "type=%s id=%lld field=%s failed=%s %s", t->name, (long long)id, late[t->ct], rc_name(rc), e.text);
+	else if (stamp != 0)
+		*lm = stamp;
+}
+
 static enum rc
 create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 {
 	struct op *op = w->op;
 	int flags = 0, i;
 	char *uid;
+	enum rc rc;
 
 	*lm = 0;
 	if (op->t.ct == CT_FOLDER)
@@ -79,12 +105,18 @@ create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 		i = model_field(model_content(CT_MAIL), "flags");
 		if (i >= 0 && json_is_integer(w->cc->object->v[i]))
 			flags = (int)json_integer_value(w->cc->object->v[i]);
-		return ox_mail_import(op->s->ox, op->t.oxid, w->octets, w->octets_len, flags, id, e);
+		rc = ox_mail_import(op->s->ox, op->t.oxid, w->octets, w->octets_len, flags, id, e);
+		if (rc == RC_OK)
+			create_rest(w, *id, lm);
+		return rc;
 	}
 	uid = client_uid_format(op->a, op->s->n->owner, w->ch.client_id);
 	if (uid == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a uid");
-	return ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
+	rc = ox_create(op->s->ox, op->t.oxid, w->cc->object, uid, id, lm, e);
+	if (rc == RC_OK)
+		create_rest(w, *id, lm);
+	return rc;
 }
 
 /* A new series that lacks some of its days: OX takes these only of a series that exists. */

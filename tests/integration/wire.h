@@ -251,7 +251,7 @@ open_folder(struct dev *d, const char *folder)
 	json_decref(data);
 }
 
-static const json_t *
+static inline const json_t *
 result(const json_t *data, size_t i)
 {
 	return json_array_get(json_object_get(data, "results"), i);

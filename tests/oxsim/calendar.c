@@ -353,6 +353,15 @@ special(struct req *r, struct obj *o, const char *k, json_t *v, json_t *whole, b
 		obj_set_str(o, fld_by_name(&MI_CALENDAR, "_color"), event_color((int)obj_int(o, f, 0)));
 		return 1;
 	}
+	if (strcmp(k, "categories") == 0 && json_is_string(v)) { /* the only text here that loses its outer blanks */
+		gchar *text = g_strstrip(g_strdup(json_string_value(v)));
+		json_t *bare = *text != '\0' ? json_string(text) : json_null();
+		bool ok = field_set(r, &MI_CALENDAR, &errs, o, fld_by_name(&MI_CALENDAR, k), bare, whole);
+
+		json_decref(bare);
+		g_free(text);
+		return ok ? 1 : -1;
+	}
 	if (strcmp(k, "participants") == 0 || (strcmp(k, "users") == 0 && create))
 		return !json_is_array(v) || set_participants(r, o, v) ? 1 : -1;
 	if (strcmp(k, "uid") == 0 && !create) {

@@ -106,8 +106,9 @@ cal_occurrences(const struct obj *o, int64_t until, int max, bool all, struct oc
 	bool full = cal_full(o);
 	int64_t d = cal_end(o) - cal_start(o), *t;
 	int64_t local = full ? cal_start(o) : cal_start(o) + tz_offset(z, cal_start(o));
-	int64_t last = until >= FAR ? FAR : full ? until : until + tz_offset(z, until);
+	int64_t before = 0, last = until >= FAR ? FAR : full ? until : until + tz_offset(z, until);
 	int n, i, k = 0;
+	bool second;
 
 	t = xcalloc((size_t)max + 1, sizeof(*t));
 	n = recur_expand(&s, local, last, max, t);
@@ -118,7 +119,9 @@ cal_occurrences(const struct obj *o, int64_t until, int max, bool all, struct oc
 		/* the server's public source: the day in UTC, whatever the zone of the series */
 		c->start = full ? t[i] : tz_to_utc(z, t[i]);
 		c->rdate = day_floor(c->start);
-		if (!all && (cal_day_in(o->chg, o->nchg, c->rdate) || cal_day_in(o->del, o->ndel, c->rdate)))
+		second = i > 0 && c->rdate == before; /* a change of offset between them: the day names the first */
+		before = c->rdate;
+		if (!all && !second && (cal_day_in(o->chg, o->nchg, c->rdate) || cal_day_in(o->del, o->ndel, c->rdate)))
 			continue;
 		c->end = c->start + d;
 		c->pos = i + 1;

@@ -229,7 +229,7 @@ split(struct req *r, struct obj *m, const struct occ *at, int64_t stamp)
 	char uuid[37];
 	struct rule_spec s = cal_spec(m);
 	int i, before = at->pos - 1;
-	int64_t d = cal_end(m) - cal_start(m);
+	int64_t d = cal_end(m) - cal_start(m), local;
 	char *rule, *uid = obj_str(m, CF(CF_UID)), *ext = xprintf("{\"X-OX-SPLIT-FROM\":{\"value\":\"%s\"}}", uid ? uid : "");
 
 	p->m = M_CALENDAR;
@@ -242,7 +242,8 @@ split(struct req *r, struct obj *m, const struct occ *at, int64_t stamp)
 	free(rule);
 	obj_set(p, fld_by_name(&MI_CALENDAR, "_extprops"), ext, strlen(ext));
 	obj_set(p, CF(CF_OCC), NULL, 0);
-	obj_set_int(p, CF(CF_UNTIL), at->rdate - DAY_MS);
+	local = at->start + (cal_full(m) ? 0 : tz_offset(cal_zone(m), at->start));
+	obj_set_int(p, CF(CF_UNTIL), local - local % DAY_MS - DAY_MS);
 	p->organizer = m->organizer;
 	for (i = 0; i < m->npart; i++)
 		(void)part_add(p, m->part[i].type, m->part[i].id, m->part[i].mail, m->part[i].name);

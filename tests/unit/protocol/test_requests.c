@@ -227,8 +227,6 @@ static const struct typed_row typed[] = {
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image1\":\"aGVsbG8=\"}]", "created[0].image1" },
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"image_last_modified\":1}]", "created[0].image_last_modified" },
 	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"birthday\":3600000}]", "created[0].birthday" },
-	{ CT_CONTACT, false, "\"created\":[{\"clientId\":\"c1\",\"display_name\":\"a\",\"file_as\":\"b\"}]", "created[0].file_as" },
-	{ CT_CONTACT, false, "\"modified\":[{\"uuid\":\"" U1 "\",\"display_name\":\"a\",\"file_as\":null}]", "modified[0].file_as" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"flags\":32}]", "created[0].raw" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"****\"}]", "created[0].raw" },
 	{ CT_MAIL, false, "\"created\":[{\"clientId\":\"c1\",\"raw\":\"\"}]", "created[0].raw" },
