@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
- * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, appointment.c, folders.c, share.c, mail.c.
+ * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, appointment.c, folders.c, share.c,
+ * mail.c, mail_octets.c, mail_parts.c.
  */
 #ifndef USMD_BACKEND_INT_H
 #define USMD_BACKEND_INT_H
@@ -105,7 +106,8 @@ struct ox_req {
 	struct buf query;            /* "&name=value..." */
 	struct buf body;             /* what is sent when has_body */
 	bool has_body;
-	const void *file;            /* with multipart: borrowed, sent instead of body; with has_body the body is the form's field json_0 before it */
+	const void *file;            /* or NULL: borrowed octets, sent instead of body: as they are, or with multipart as a form's file; with
+	                              * has_body the body is the form's field json_0 before it */
 	size_t file_len;
 	const char *file_type;       /* with multipart: MIME type of FILE */
 	struct buf *raw;             /* binary answers go here instead of being parsed */
@@ -295,6 +297,8 @@ void module_params(struct ox_req *r, enum content ct);
 
 /** Folder ids of one content type that the user sees. */
 MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum content ct, const char ***ids, size_t *n, struct err *e);
+/** mail_req - a request of the module mail. */
+void mail_req(struct ox_req *r, const char *action, bool write);
 /* mail.c: the mail's part of ox_update, ox_delete, ox_move */
 MUST_CHECK enum rc ox_mail_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, struct err *e);
 MUST_CHECK enum rc ox_mail_delete(struct ox_session *s, const char *folder, int64_t id, const char *oxid, bool hard, struct err *e);

@@ -265,6 +265,10 @@ once(struct ox_session *s, struct ox_req *r, unsigned *gen, struct ox_answer *a,
 		h.body = r->file;
 		h.body_len = r->file_len;
 		h.content_type = r->file_type;
+	} else if (r->file != NULL) { /* QUIRK(OX, 8.19): a raw mail in a PUT is text/plain without charset; then its octets arrive as they are */
+		h.body = r->file;
+		h.body_len = r->file_len;
+		h.content_type = "text/plain";
 	}
 	if (url.failed || r->query.failed || r->body.failed) {
 		rc = err_set(e, RC_LIMIT, "the request to OX is too large");

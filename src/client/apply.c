@@ -192,6 +192,31 @@ tell_lost(struct apply *a, const struct cobject *o, const json_t *lost)
 	}
 }
 
+/* The file of what is OURS from now on; it came as somebody's object before its answer did: the own file is the one to keep. */
+static enum rc
+take_uuid(struct apply *a, struct cobject *o, const char *uuid, struct err *e)
+{
+	struct cobject *twin = find_uuid(a, uuid);
+	enum rc rc = twin != NULL && twin != o ? forget(a, twin, true, e) : RC_OK;
+
+	if (rc == RC_OK)
+		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+	return rc;
+}
+
+/* A draft that was replaced: the same file, another mail.  What was typed since it was sent stays a change. */
+static void
+draft_agreed(struct cobject *o)
+{
+	const char *sent = json_string_value(json_object_get(o->asked, "raw")), *now = json_string_value(json_object_get(o->cur, "raw"));
+
+	if (sent == NULL)
+		return;
+	(void)snprintf(o->hash, sizeof(o->hash), "%s", sent);
+	if (now != NULL && strcmp(now, sent) == 0)
+		(void)json_object_del(o->cur, "raw");
+}
+
 static bool
 in_created(const struct apply *a, const char *uuid)
 {
@@ -241,6 +266,7 @@ not_allowed(struct apply *a, struct cobject *o, const char *message, struct err 
 static enum rc
 one_result(struct apply *a, const json_t *r, struct err *e)
 {
+	const char *new_uuid = json_string_value(json_object_get(r, "newUuid"));
 	const char *cid = json_string_value(json_object_get(r, "clientId"));
 	const char *status = json_string_value(json_object_get(r, "status"));
 	const char *uuid = json_string_value(json_object_get(r, "uuid"));
@@ -253,18 +279,15 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 	tell_lost(a, o, json_object_get(r, "lost"));
 	sent = cid != NULL ? sent_of(a, "clientId", cid) : sent_of(a, "uuid", o->uuid);
 	if (strcmp(status, "ok") == 0) {
-		if (cid != NULL && uuid != NULL) {
-			struct cobject *twin = find_uuid(a, uuid);
+		enum rc rc = RC_OK;
 
-			if (twin != NULL) { /* it came as somebody's object before its answer did: the own file is the one to keep */
-				enum rc rc = forget(a, twin, true, e);
-
-				if (rc != RC_OK)
-					return rc;
-			}
-			(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+		if (cid != NULL && uuid != NULL)
+			rc = take_uuid(a, o, uuid, e);
+		if (cid == NULL && new_uuid != NULL && json_object_get(sent, "raw") != NULL) {
+			rc = take_uuid(a, o, new_uuid, e);
+			draft_agreed(o);
 		}
-		return accepted(a, o, sent, e);
+		return rc == RC_OK ? accepted(a, o, sent, e) : rc;
 	}
 	if (strcmp(status, "gone") == 0) {
 		if (!o->gone && edited_since(a, o))
@@ -346,6 +369,17 @@ is_member_of_envelope(const char *name)
 	    strcmp(name, "own") == 0;
 }
 
+/* Flags are merged one by one: what was changed here on top of what came (usm-json(7), "Mail"). */
+static void
+merge_flags(const struct cobject *o, const json_t *in, json_t *dirty)
+{
+	int64_t theirs = json_integer_value(json_object_get(in, "flags")), mine = json_integer_value(json_object_get(dirty, "flags"));
+	int64_t changed = (mine ^ json_integer_value(json_object_get(o->shadow, "flags"))) & MAIL_FLAGS_KEPT;
+
+	if (json_object_get(in, "flags") != NULL && json_object_get(dirty, "flags") != NULL)
+		(void)json_object_set_new(dirty, "flags", json_integer((theirs & ~changed) | (mine & changed)));
+}
+
 /* The server's fields into base; DIRTY ones that somebody else changed become blind. */
 static void
 take_fields(struct cobject *o, const json_t *in, bool whole, const json_t *dirty)
@@ -359,7 +393,7 @@ take_fields(struct cobject *o, const json_t *in, bool whole, const json_t *dirty
 
 		if (is_member_of_envelope(name))
 			continue;
-		if (mine != NULL && !json_equal(v, mine) && !json_equal(v, json_object_get(o->base, name)) && !list_has(own, name) &&
+		if (mine != NULL && strcmp(name, "flags") != 0 && !json_equal(v, mine) && !json_equal(v, json_object_get(o->base, name)) && !list_has(own, name) &&
 		    !was_sent(o, name, v) && !list_has(o->blind, name))
 			(void)json_array_append_new(o->blind, json_string(name));
 		if (json_is_null(v))
@@ -463,6 +497,8 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 		json_object_foreach(dirty, name, v)
 			(void)json_array_append_new(o->blind, json_string(name));
 	}
+	if (a->f->ct == CT_MAIL)
+		merge_flags(o, in, dirty);
 	take_fields(o, in, whole, dirty);
 	(void)snprintf(o->rev, sizeof(o->rev), "%s", json_string_value(json_object_get(in, "rev")) != NULL ? json_string_value(json_object_get(in, "rev")) : "");
 	a->c->t.down += !o->doubt || fresh;

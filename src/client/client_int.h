@@ -26,8 +26,9 @@ struct options {
 	bool watch, quiet, json;
 	const char *modes[MAX_CHOICES], *first[MAX_CHOICES]; /* "FOLDER=MODE"; folders in the order in which they go before all others */
 	unsigned n_modes, n_first;
-	char *const *command; /* what follows the options: folders, or rights FOLDER ...; none = keep in step */
+	char *const *command; /* what follows the options: folders, rights FOLDER ..., send FILE...; none = keep in step */
 	int n_command;
+	bool again;           /* send what may have been sent */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
 };
 
@@ -134,6 +135,8 @@ MUST_CHECK enum rc state_todo_run(struct client *c, struct err *e);
 
 /* file.c */
 MUST_CHECK enum rc file_read(const struct client *c, const char *path, struct buf *out, struct err *e);
+/** file_read_any - a file outside the directory, as a person names it. */
+MUST_CHECK enum rc file_read_any(const char *path, struct buf *out, struct err *e);
 MUST_CHECK enum rc file_write(const struct client *c, const char *path, const void *p, size_t n, struct err *e);
 void file_hash(const void *p, size_t n, char out[65]);
 bool file_stat(const struct client *c, const char *path, int64_t *size, int64_t *mtime_ns);
@@ -155,6 +158,7 @@ bool field_writable(enum content ct, const char *name);
 /** mail_flags_of_name, mail_name_with_flags - the Maildir letters behind the last comma of a mail's file name. */
 int64_t mail_flags_of_name(const char *name);
 char *mail_name_with_flags(const char *name, int64_t flags);
+#define MAIL_DRAFT 4
 #define MAIL_FLAGS_KEPT (1 | 4 | 8 | 32 | 256) /* answered, draft, flagged, seen, forwarded (ox-http-api.md 7.2) */
 
 /* scan.c */
@@ -196,6 +200,10 @@ void series_agreed(const struct objlist *l, const struct cobject *master, const 
 /** series_has_new - MASTER's file says exceptions that the server does not know yet. */
 bool series_has_new(const struct objlist *l, const struct cobject *master);
 bool series_dirty(enum content ct, const struct objlist *l, const struct cobject *master);
+
+/* send.c */
+/** send_files - sends each file of the options as a mail; problems are named and counted. */
+MUST_CHECK enum rc send_files(struct client *c, struct err *e);
 
 /* photo.c */
 /** photo_take - IN, an object of an answer, with the picture in it where the answer says that it is another one; *OUT a new reference. */

@@ -28,7 +28,7 @@ blind_of(const struct cobject *o, const json_t *fields)
 
 		for (size_t i = 0; i < json_array_size(o->blind) && !is; i++)
 			is = strcmp(json_string_value(json_array_get(o->blind, i)), name) == 0;
-		if (is)
+		if (is && strcmp(name, "raw") != 0)
 			(void)json_array_append_new(out, json_string(name));
 	}
 	if (json_array_size(out) != 0)
@@ -55,9 +55,11 @@ note_sent(struct cobject *o, const json_t *fields)
 	o->asked = json_deep_copy(o->cur != NULL ? o->cur : o->shadow);
 }
 
+/* The file's octets into ENTRY; of a draft what was asked is exactly these. */
 static enum rc
 add_raw(struct client *c, const struct cfolder *f, const struct cobject *o, json_t *entry, size_t *raw, struct err *e)
 {
+	char hash[65];
 	char *path = path_join(f->path, o->file);
 	struct buf b, text;
 	enum rc rc;
@@ -69,6 +71,9 @@ add_raw(struct client *c, const struct cfolder *f, const struct cobject *o, json
 		base64_encode(&text, b.p != NULL ? b.p : "", b.len);
 		(void)json_object_set_new(entry, "raw", json_stringn(text.p != NULL ? text.p : "", text.len));
 		*raw += b.len;
+		file_hash(b.p != NULL ? b.p : "", b.len, hash);
+		if (json_object_get(o->asked, "raw") != NULL)
+			(void)json_object_set_new(o->asked, "raw", json_string(hash));
 	}
 	buf_fini(&text);
 	buf_fini(&b);
@@ -106,8 +111,8 @@ entry_create(struct client *c, const struct cfolder *f, const struct objlist *l,
 	return rc;
 }
 
-static void
-entry_modify(struct cobject *o, const json_t *fields, json_t *modified, size_t *raw)
+static enum rc
+entry_modify(struct client *c, const struct cfolder *f, struct cobject *o, const json_t *fields, json_t *modified, size_t *raw, struct err *e)
 {
 	json_t *entry = json_deep_copy(fields), *blind = blind_of(o, fields);
 
@@ -119,6 +124,7 @@ entry_modify(struct cobject *o, const json_t *fields, json_t *modified, size_t *
 	note_sent(o, fields);
 	*raw += picture_size(entry);
 	(void)json_array_append_new(modified, entry);
+	return json_object_get(fields, "raw") != NULL ? add_raw(c, f, o, entry, raw, e) : RC_OK;
 }
 
 static void
@@ -193,7 +199,7 @@ add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, 
 				json_decref(fields);
 				continue;
 			}
-			entry_modify(o[i], fields, modified, &raw);
+			rc = entry_modify(c, f, o[i], fields, modified, &raw, e);
 			json_decref(fields);
 		}
 		o[i]->doubt = true;

@@ -60,6 +60,7 @@ usage(FILE *out)
 	    "  folders               list the folders with your rights\n"
 	    "  rights FOLDER [set WHO=LEVEL ...] [remove WHO ...]\n"
 	    "                        who may do what in FOLDER (its path in DIR), and change it; WHO: a name, #number, group:name\n"
+	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n"
 	    "\n"
 	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"
 	    "  --user NAME           login name\n"
@@ -70,6 +71,7 @@ usage(FILE *out)
 	    "  --mode FOLDER=MODE    what of FOLDER (its path in DIR) is synchronized: full, headers or off; may be repeated\n"
 	    "  --first FOLDER        synchronize FOLDER before all others; may be repeated\n"
 	    "  --limit N             objects asked for at once, 1 to 1000 (default 50)\n"
+	    "  --again               send: what may have been sent, but is not known to be, too\n"
 	    "  --watch               stay and follow changes of both sides until interrupted\n"
 	    "  --ca-file FILE        certificate authorities to trust\n"
 	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
@@ -88,7 +90,7 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "device", required_argument, NULL, 'D' }, { "password-file", required_argument, NULL, 'p' }, { "policy", required_argument, NULL, 'P' },
 		{ "limit", required_argument, NULL, 'l' }, { "mode", required_argument, NULL, 'm' }, { "first", required_argument, NULL, 'f' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
 		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "json", no_argument, NULL, 'j' }, { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "again", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t v;
 	int ch;
@@ -106,6 +108,7 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'P': o->policy = optarg; break;
 		case 'c': o->ca_file = optarg; break;
 		case 'w': o->watch = true; break;
+		case 'a': o->again = true; break;
 		case 'q': o->quiet = true; break;
 		case 'j': o->json = true; break;
 		case 'm':

@@ -149,6 +149,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.cursor_children = (unsigned)c->cursors_kept,
 		.poll_ms = c->ping_poll_interval,
 		.max_mail_bytes = (size_t)c->max_mail,
+		.max_body_bytes = (size_t)c->max_mail_body,
 		.max_attachment_bytes = (size_t)c->max_attachment,
 		.max_attachments = (unsigned)c->max_attachments_per_object,
 		.login_attempts = (unsigned)c->login_attempts,

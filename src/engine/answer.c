@@ -107,6 +107,22 @@ give_gone(struct answer *an, int64_t id, struct err *e)
 	return deleted_add(an, id, e);
 }
 
+/* A client knows the number of a mail's flags only: it is the device's own where all the bits that go with it are. */
+static void
+flags_as_number(const struct content_type *t, struct answer_item *it)
+{
+	bool own = true;
+
+	for (unsigned i = 0; i < t->n_fields; i++)
+		if ((t->fields[i].flags & FF_BIT) != 0 && fmask_has(&it->fields, i))
+			own = own && fmask_has(&it->own, i);
+	fmask_from_bits(t, &it->fields);
+	fmask_from_bits(t, &it->own);
+	for (unsigned i = 0; i < t->n_fields && !own; i++)
+		if ((t->fields[i].flags & FF_BITS) != 0)
+			fmask_clear(&it->own, i);
+}
+
 /* OX's id of the series stays here: a client gets the uuid that the series has in this folder. */
 static void
 item_series(struct op *op, struct answer_item *it)
@@ -136,6 +152,8 @@ item_fields(struct answer *an, struct answer_item *it, const struct row *r, cons
 		sync_changed_fields(r, sync_base_of(&op->cur.c, r), &it->fields);
 	}
 	/* a mail's header never changes; the others' unindexed fields have no change number of their own: they go with every change */
+	if (op->t.ct == CT_MAIL)
+		flags_as_number(t, it);
 	for (unsigned i = 0; i < t->n_fields; i++)
 		if ((op->t.ct != CT_MAIL && (t->fields[i].flags & FF_NOINDEX) != 0 && it->object->v[i] != NULL) || (sent != NULL && an->d.swept))
 			fmask_set(&it->fields, i);

@@ -27,7 +27,6 @@ static const struct not_kept {
 	{ PIM_TASK, "uid", NULL },
 	/* what a picture is, is seen in its octets */
 	{ PIM_CONTACT, "image1_content_type", NULL },
-	{ PIM_CONTACT, "image1", NULL }, /* usmsync has no pictures yet */
 	/* who stores an appointment organizes it; counting its versions is the server's */
 	{ PIM_APPOINTMENT, "organizer", NULL },
 	{ PIM_APPOINTMENT, "organizerId", NULL },

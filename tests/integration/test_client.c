@@ -394,6 +394,79 @@ START_TEST(folder_switched_off)
 }
 END_TEST
 
+/* Mails in FOLDER of USER with this subject. */
+static size_t
+mails(const char *user, const char *folder, const char *subject)
+{
+	static char text[1 << 18];
+	char body[300];
+	json_t *root, *row;
+	size_t i, n = 0;
+
+	(void)snprintf(body, sizeof(body), "{\"user\":\"%s\",\"module\":\"mail\",\"action\":\"all\",\"params\":{\"folder\":\"default0/%s\",\"columns\":\"600,607\"}}", user, folder);
+	world_control(&w, "as", body, text, sizeof(text));
+	root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	json_array_foreach(json_object_get(root, "data"), i, row)
+		n += strcmp(json_string_value(json_array_get(row, 1)), subject) == 0;
+	json_decref(root);
+	return n;
+}
+
+static int
+usmsync_send(const char *drop, const char *file)
+{
+	char prog[160], dir[300], path[300];
+	char *argv[] = { prog, "--server", w.server, "--user", "berta", "--dir", dir, "--device", "sender", "--drop-answers", (char *)(size_t)drop, "send", path, NULL };
+
+	(void)snprintf(prog, sizeof(prog), "%s/usmsync", w.build);
+	(void)snprintf(dir, sizeof(dir), "%s/sender", w.dir);
+	(void)snprintf(path, sizeof(path), "%s/%s", w.dir, file);
+	return run_wait(argv, log_file);
+}
+
+START_TEST(sends_files)
+{
+	shell("printf 'From: berta@example.com\\r\\nTo: anton@example.com\\r\\nSubject: From a file\\r\\n\\r\\nx\\r\\n' > m.eml");
+	shell("printf 'From: x@example.org\\r\\nTo: anton@example.com\\r\\nSubject: Not hers\\r\\n\\r\\nx\\r\\n' > foreign.eml");
+	ck_assert_int_eq(usmsync_send("2", "m.eml"), 0);
+	ck_assert_uint_eq(mails("anton", "INBOX", "From a file"), 1);
+	ck_assert_uint_eq(mails("berta", "Sent", "From a file"), 1);
+	ck_assert_int_eq(usmsync_send("0", "m.eml"), 0); /* it was answered: this is another sending */
+	ck_assert_uint_eq(mails("anton", "INBOX", "From a file"), 2);
+	ck_assert_int_eq(usmsync_send("0", "foreign.eml"), 1);
+	shell("grep -q 'one of your own addresses' client.log");
+	ck_assert_uint_eq(mails("anton", "INBOX", "Not hers"), 0);
+	ck_assert_int_eq(usmsync_send("0", "missing.eml"), 1);
+}
+END_TEST
+
+/* A draft is a file like others: made, edited, edited while answers get lost; what was received is not replaced. */
+START_TEST(edits_drafts)
+{
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	shell("printf 'From: berta@example.com\\r\\nSubject: Draft one\\r\\nMessage-ID: <d@example.com>\\r\\n\\r\\none\\r\\n' > drafts/E-Mail/Drafts/new,DS.eml");
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft one"), 1);
+	shell("sed -i 's/Draft one/Draft two, longer/' drafts/E-Mail/Drafts/new,DS.eml");
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft one"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft two, longer"), 1);
+	shell("grep -q 'Draft two' drafts/E-Mail/Drafts/new,DS.eml && test \"$(ls drafts/E-Mail/Drafts | wc -l)\" = 1");
+	ck_assert_int_eq(usmsync("drafts"), 0); /* nothing more to do */
+	shell("tail -n 1 client.log | grep -q ' 0 sent'");
+	shell("mv drafts/E-Mail/Drafts/new,DS.eml drafts/E-Mail/Drafts/new,DFS.eml && sed -i 's/two/three/' drafts/E-Mail/Drafts/new,DFS.eml");
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft three, longer"), 1);
+	ck_assert_int_eq(usmsync("drafts-2"), 0);
+	shell("ls drafts-2/E-Mail/Drafts | grep -q ',DFS.eml'");
+	shell("sed -i 's/three/four/' drafts-2/E-Mail/Drafts/*.eml");
+	ck_assert_int_eq(usmsync("drafts-2"), 0);
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft four, longer"), 1);
+	shell("grep -q 'Draft four' drafts/E-Mail/Drafts/*.eml && test \"$(ls drafts/E-Mail/Drafts | wc -l)\" = 1");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -414,6 +487,8 @@ main(void)
 	tcase_add_test(t, folder_switched_off);
 	tcase_add_test(t, series_in_one_file);
 	tcase_add_test(t, series_with_lost_answers);
+	tcase_add_test(t, sends_files);
+	tcase_add_test(t, edits_drafts);
 	tcase_add_test(t, attachments);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* syncInit, syncUpdate, syncEstimate, reconcile and getMail: JSON on one side, engine_sync on the other. */
+/* syncInit, syncUpdate, syncEstimate and reconcile: JSON on one side, engine_sync on the other. */
 #include "protocol/usmjson/usmjson_int.h"
 
 #include <string.h>
@@ -323,40 +323,4 @@ cmd_reconcile(struct call *c)
 	buf_addc(&c->out, '}');
 	engine_sync_done(&a);
 	return RC_OK;
-}
-
-enum rc
-cmd_get_mail(struct call *c)
-{
-	enum { FOLDER, MAIL, N };
-	static const struct rd_member m[N] = {
-		[FOLDER] = { "folder", RD_UUID, RD_REQUIRED, 0, 0 },
-		[MAIL] = { "uuid", RD_UUID, RD_REQUIRED, 0, 0 },
-	};
-	struct uuid folder, mail;
-	struct buf out;
-	json_t *v[N];
-	struct rd r;
-	enum rc rc;
-
-	rd_init(&r, c);
-	rc = rd_object(&r, c->body, m, N, v);
-	if (rc != RC_OK)
-		return rc;
-	rd_uuid(v[FOLDER], &folder);
-	rd_uuid(v[MAIL], &mail);
-	buf_init(&out, c->u->o.max_mail_bytes);
-	rc = engine_mail_raw(c->session, c->arena, &folder, &mail, &out, &c->err);
-	if (rc == RC_OK) {
-		c->rep->body = buf_take(&out, &c->rep->body_len);
-		if (c->rep->body == NULL)
-			rc = err_set(&c->err, RC_NOMEM, "out of memory");
-	}
-	if (rc == RC_OK) {
-		c->rep->status = 200;
-		c->rep->content_type = "message/rfc822";
-		c->replied = true;
-	}
-	buf_fini(&out);
-	return rc;
 }
