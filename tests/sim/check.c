@@ -45,8 +45,13 @@ check_objects(struct sim *s, struct client *c, int folder, int of)
 			/* a text is in one object only, so the first field of a typed object names it; others are told apart by all fields */
 			found = l->used && l->folder == folder && memcmp(l->cur, o->f, sim_nf(ct) * sizeof(l->cur[0])) == 0;
 		}
+		for (int k = 0; !found && k < c->n_obj; k++)
+			if (c->obj[k].used && c->obj[k].folder == folder)
+				tell(s, "%s has in folder %d %s: %lld %lld %lld %lld %lld", c->name, folder, c->obj[k].cid, (long long)c->obj[k].cur[0], (long long)c->obj[k].cur[1],
+				    (long long)c->obj[k].cur[2], (long long)c->obj[k].cur[3], (long long)c->obj[k].cur[4]);
 		if (!found)
-			sim_fail(s, "%s does not have object %lld of folder %s as OX has it", c->name, (long long)o->id, s->ox.folder[of].id);
+			sim_fail(s, "%s does not have object %lld of folder %s as OX has it: %lld %lld %lld %lld %lld", c->name, (long long)o->id, s->ox.folder[of].id,
+			    (long long)o->f[0], (long long)o->f[1], (long long)o->f[2], (long long)o->f[3], (long long)o->f[4]);
 	}
 	for (int k = 0; n != want && k < c->n_obj; k++) {
 		const struct local *l = &c->obj[k];
