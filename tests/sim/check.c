@@ -71,8 +71,16 @@ check_objects(struct sim *s, struct client *c, int folder, int of)
 		sim_fail(s, "%s holds %d objects of folder %s, not %d: some twice", c->name, n, s->ox.folder[of].id, want);
 }
 
+const char *
+folder_name(const struct sim *s, const struct client *c, int f)
+{
+	int of = f > 0 ? ox_folder_of(s, c, f) : -1;
+
+	return f == 0 ? "the hierarchy" : of >= 0 ? s->ox.folder[of].id : "a folder that is gone";
+}
+
 /* The folder of OX that client folder F is: titles are texts of their own. */
-static int
+int
 ox_folder_of(const struct sim *s, const struct client *c, int f)
 {
 	for (int i = 0; i < c->n_obj; i++) {

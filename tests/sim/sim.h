@@ -271,6 +271,8 @@ int client_folder_of(const struct client *c, const struct uuid *u);
 void client_answer(struct sim *s, const struct creq *q, const struct task *t);
 
 /* check.c */
+int ox_folder_of(const struct sim *s, const struct client *c, int f);
+const char *folder_name(const struct sim *s, const struct client *c, int f);
 void world_check(struct sim *s);
 
 #endif
