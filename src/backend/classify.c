@@ -96,11 +96,11 @@ by_label(const struct content_type *t, const json_t *params)
 	return -1;
 }
 
-/* Faults of a picture name no field: broken, no image, too large, not of a kind that is stored, unusable upload. */
+/* Faults of a picture name no field: broken (SVL-0005 where it begins like a picture), no image, too large, not of a kind that is stored, unusable upload. */
 static bool
 is_picture_fault(const char *code)
 {
-	static const char *const codes[] = { "CON-0136", "CON-0158", "CON-0172", "SVL-0022", "UPL-0011" };
+	static const char *const codes[] = { "CON-0136", "CON-0158", "CON-0172", "SVL-0005", "SVL-0022", "UPL-0011" };
 
 	for (size_t i = 0; code != NULL && i < ARRAY_LEN(codes); i++)
 		if (strcmp(code, codes[i]) == 0)

@@ -128,12 +128,12 @@ static const struct field fields[] = {
 	{ "image1_url", 606, FT_STRING, 0, NOISE, NULL },
 	{ "sort_name", 607, FT_STRING, 0, NOISE, NULL },
 	{ "useCount", 608, FT_INT, 0, NOISE, NULL },
-	{ "yomiFirstName", 610, FT_STRING, 128, 0, "First name (yomi)" },
-	{ "yomiLastName", 611, FT_STRING, 128, 0, "Last name (yomi)" },
-	{ "yomiCompany", 612, FT_STRING, 512, 0, "Company (yomi)" },
-	{ "addressHome", 613, FT_STRING, 512, 0, "Address (home)" },
-	{ "addressBusiness", 614, FT_STRING, 512, 0, "Address (business)" },
-	{ "addressOther", 615, FT_STRING, 512, 0, "Address (other)" },
+	{ "yomiFirstName", 616, FT_STRING, 128, 0, "First name (yomi)" },
+	{ "yomiLastName", 617, FT_STRING, 128, 0, "Last name (yomi)" },
+	{ "yomiCompany", 618, FT_STRING, 512, 0, "Company (yomi)" },
+	{ "addressHome", 619, FT_STRING, 512, 0, "Address (home)" },
+	{ "addressBusiness", 620, FT_STRING, 512, 0, "Address (business)" },
+	{ "addressOther", 621, FT_STRING, 512, 0, "Address (other)" },
 };
 
 const struct content_type content_contact = {

@@ -232,6 +232,25 @@ START_TEST(deleted_series_takes_its_exceptions)
 }
 END_TEST
 
+/* OX keeps the last day with the hour of the first start: moved to later in the day, a series must not lose its last occurrence */
+START_TEST(series_moved_to_later)
+{
+	struct dev a, b;
+	char series[40];
+	msec_t start = MONDAY + 40 * 7 * DAY + 8 * HOUR, last = start - 8 * HOUR + 3 * DAY;
+	json_t *o;
+
+	device(&a, "anton", "later-1", "appointment");
+	o = with(with(event("s1", "Daily", start), "recurrence_type", json_integer(1)), "interval", json_integer(1));
+	make(&a, with(with(o, "until", json_integer(last)), "timezone", json_string("Europe/Berlin")), series);
+	device(&b, "anton", "later-2", "appointment");
+	status_is(change(&a, "modified", json_pack("{s:s,s:I,s:I}", "uuid", series, "start_date", (json_int_t)(start + HOUR), "end_date", (json_int_t)(start + 2 * HOUR))), "ok");
+	equal(&a, &b);
+	ck_assert_int_eq(num(have(&b, series), "start_date"), start + HOUR);
+	ck_assert_int_eq(num(have(&b, series), "until"), last);
+}
+END_TEST
+
 static const char *const drops[] = { "drop_before", "drop_after" };
 
 START_TEST(lost_exception)
@@ -826,6 +845,7 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, exception_of_a_series);
 	tcase_add_test(t, deleted_series_takes_its_exceptions);
+	tcase_add_test(t, series_moved_to_later);
 	tcase_add_loop_test(t, lost_exception, 0, ARRAY_LEN(drops));
 	tcase_add_test(t, same_occurrence_twice);
 	tcase_add_test(t, new_series_without_some_days);

@@ -234,6 +234,11 @@ START_TEST(life_of_a_folder)
 	ck_assert_str_eq(str(by_title(&other, "Zwei"), "parent"), a);
 	ck_assert_str_eq(str(by_title(&other, "Zwei"), "uuid"), b);
 	(void)refused(&d, request(&d, NULL, folder_change(a, "parent", json_string(b)), NULL), a, "bad-request", "modified[0].parent"); /* into itself */
+	for (int k = 0; k < 2 && strcmp(module, "mail") != 0; k++) { /* to the top, and below again */
+		data = update(&d, request(&d, NULL, folder_change(b, "parent", k == 0 ? json_null() : json_string(a)), NULL));
+		ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+		json_decref(data);
+	}
 	/* of a deleted folder all below is gone, too */
 	data = update(&d, request(&d, NULL, NULL, one(json_pack("{s:s}", "uuid", a))));
 	ck_assert_str_eq(str(result(data, 0), "status"), "gone");
