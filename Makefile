@@ -25,7 +25,7 @@ PKG_util     := libcrypto
 PKG_model    := jansson
 PKG_store    := libpq
 PKG_cache    := hiredis
-PKG_backend  := libcurl jansson
+PKG_backend  := libcurl jansson libical
 PKG_engine   := jansson
 PKG_protocol := jansson
 PKG_httpd    := libmicrohttpd
@@ -180,6 +180,7 @@ FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz
 FUZZ_DEPS_usmjson := protocol model util
 FUZZ_DEPS_pim := pim model util
 FUZZ_DEPS_oxjson := backend model util
+FUZZ_DEPS_oxevent := backend model util
 FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
 $(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)
@@ -218,6 +219,8 @@ INT_LIBS_test_sql   := store sync model util
 INT_LIBS_test_cache := cache model util
 INT_LIBS_test_backend      := backend model util
 INT_RUN_test_backend       := $(B)/oxsim
+INT_LIBS_test_calendar_modules := backend model util
+INT_RUN_test_calendar_modules  := $(B)/oxsim
 INT_LIBS_test_oxsim_replay := util
 INT_OBJ_test_oxsim_replay  := $(filter-out %/replay.o,$(REPLAY_OBJ))
 INT_RUN_test_oxsim_replay  := $(B)/oxsim
@@ -226,7 +229,11 @@ INT_RUN_test_daemon        := $(PROGRAMS)
 INT_RUN_test_rights        := $(PROGRAMS)
 INT_RUN_test_folders       := $(PROGRAMS)
 INT_RUN_test_client_rights := $(PROGRAMS)
+INT_RUN_test_calendar_switch := $(PROGRAMS)
 INT_RUN_test_oxsim_control := $(B)/oxsim
+INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
+INT_RUN_test_time          := $(B)/usmd $(B)/usmctl $(B)/oxsim
+INT_RUN_test_corpus        := $(PROGRAMS)
 INT_RUN_test_photos        := $(PROGRAMS)
 INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
@@ -308,6 +315,7 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and tha
 	$(Q)tests/lint/selftest
 	$(Q)tests/lint/check-layers
 	$(Q)tests/lint/check-banned
+	$(Q)tests/lint/check-functions
 	$(Q)tests/lint/check-pure $(call lib,sync)
 
 .PHONY: lint

@@ -29,6 +29,10 @@
 struct backend;
 struct ox_session;
 
+/** The module of OX that serves appointments.  AUTO: `calendar` where OX has it, else `chronos`; found out when it is needed, and anew when
+ * the one in use is not there any more.  An appointment is the same object by either. */
+enum ox_calendar { OX_CALENDAR_AUTO, OX_CALENDAR_LEGACY, OX_CALENDAR_CHRONOS };
+
 struct backend_options {
 	const char *url;             /* base with /ajax, "http://127.0.0.1:8009/ajax" */
 	const char *client;          /* "USM-JSON" */
@@ -41,6 +45,7 @@ struct backend_options {
 	unsigned max_connections;    /* to the OX host at once; further requests wait */
 	size_t max_answer_bytes;
 	unsigned rows_per_request;   /* ids asked for in one `list` */
+	enum ox_calendar calendar;
 };
 
 /**
@@ -185,7 +190,8 @@ MUST_CHECK enum rc ox_create(struct ox_session *s, const char *folder, const str
  *
  * Fields that OX checks together (a recurrence pattern; start, end and full_time; a distribution list with its mark) are sent together as far
  * as O has them: give O whole where one of them changes.  delete_exceptions: the days in it that still have an occurrence, changed or not, are
- * deleted one by one; OX restores none.  Collisions as of ox_create.  Mail: flags and color_label only, set absolutely, without guard; a mail that is gone is no error.
+ * deleted one by one; OX restores none.  Collisions as of ox_create.  Mail: flags (or single bits of them) and color_label only, without guard; bits that are not
+ * named stay as they are; a mail that is gone is no error.
  */
 MUST_CHECK enum rc ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, msec_t lm,
     msec_t *new_lm, struct err *e);
@@ -281,7 +287,53 @@ MUST_CHECK enum rc ox_mail_newest(struct ox_session *s, struct arena *a, const s
 MUST_CHECK enum rc ox_mail_raw(struct ox_session *s, const char *folder, int64_t id, const char *oxid, struct buf *out, struct err *e);
 /** ox_mail_import - store RAW (8-bit safe) in FOLDER with FLAGS (OX bits); *id its new id. */
 MUST_CHECK enum rc ox_mail_import(struct ox_session *s, const char *folder, const void *raw, size_t n, int flags, int64_t *id, struct err *e);
-/** ox_mail_find - uid in FOLDER whose Message-ID header is MESSAGE_ID (lost imports are found by it); RC_NOTFOUND = surely none. */
-MUST_CHECK enum rc ox_mail_find(struct ox_session *s, struct arena *a, const char *folder, const char *message_id, int64_t *id, struct err *e);
+/** ox_mail_mark - set the flags SET (bits), leave the others; a mail that is gone is no error. */
+MUST_CHECK enum rc ox_mail_mark(struct ox_session *s, const char *folder, int64_t id, const char *oxid, unsigned set, struct err *e);
+/** ox_mail_copy - into folder TO; *new_id 0 when the mail server does not tell it.  RC_NOTFOUND the mail, or the folder. */
+MUST_CHECK enum rc ox_mail_copy(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const char *to, int64_t *new_id, struct err *e);
+/**
+ * ox_mail_send - send RAW to the recipients in its header, through OX.
+ * @copy    1 with, 0 without a copy in the Sent folder, -1 as the user's setting says
+ * @folder, @id  out, in A: the copy, NULL and 0 = none was made (MSG-0042, MSG-0043 are this: the mail IS sent)
+ * Errors: RC_PROTO OX or the mail server refuses sender (e->code MSG-0056), recipients or form: surely not sent.  RC_TIMEOUT: it may be sent, or
+ *         still be going out.
+ */
+MUST_CHECK enum rc ox_mail_send(struct ox_session *s, struct arena *a, const void *raw, size_t n, int copy, const char **folder, int64_t *id, struct err *e);
+
+/** What tells one mail from another in whatever folder it lies: copying and moving leave it as it is. */
+struct ox_mail_head {
+	const char *message_id; /* without brackets; not terminated behind message_id_len; "" = none */
+	size_t message_id_len;
+	int64_t size;
+	msec_t received;
+};
+MUST_CHECK enum rc ox_mail_head(struct ox_session *s, struct arena *a, const char *folder, int64_t id, const char *oxid, struct ox_mail_head *out, struct err *e);
+struct ox_mail_wanted {
+	bool (*is)(const void *arg, const struct ox_mail_head *h);
+	const void *arg;
+	int64_t from;           /* only uids from here on */
+};
+/** ox_mail_find - the lowest uid of FOLDER that is wanted; RC_NOTFOUND = surely none.  For lost answers: may read the heads of a whole folder. */
+MUST_CHECK enum rc ox_mail_find(struct ox_session *s, const char *folder, const struct ox_mail_wanted *w, int64_t *id, struct err *e);
+
+/** A part of a mail that is not its body. */
+struct ox_mail_part {
+	const char *id;           /* for ox_mail_part: "2", "1.2" */
+	const char *filename, *content_type, *content_id; /* NULL = not told; the id without brackets */
+	int64_t size;             /* decoded octets as far as OX knows them, -1 = not told */
+	bool is_inline;
+};
+/** What ox_mail_body read; strings in its arena.  text or html NULL = the mail has none. */
+struct ox_mail_body {
+	const char *text, *html;  /* as the mail holds them, as UTF-8: text is not made of html, html is not cleaned */
+	size_t text_len, html_len;
+	const char *text_id, *html_id;
+	struct ox_mail_part *part;
+	size_t n_parts;
+};
+/** ox_mail_body - bodies and the list of the other parts; the parts' content does not travel. */
+MUST_CHECK enum rc ox_mail_body(struct ox_session *s, struct arena *a, const char *folder, int64_t id, const char *oxid, struct ox_mail_body *out, struct err *e);
+/** ox_mail_part - the decoded octets of part PART into OUT, at most its max.  RC_NOTFOUND no such mail or part. */
+MUST_CHECK enum rc ox_mail_part(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const char *part, struct buf *out, struct err *e);
 
 #endif

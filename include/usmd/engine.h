@@ -37,6 +37,7 @@ struct engine_options {
 	msec_t deletions_kept_ms;     /* OX forgets deletions after this: an older index is listed anew */
 	msec_t late_max_ms;           /* OX's maximal request time: an unanswered create may run this long */
 	msec_t conflict_keep_ms;
+	msec_t unreadable_retry_ms;   /* an object that OX cannot deliver is asked for again after this, then twice as long, up to a day */
 	int64_t past_days[CT_COUNT], future_days[CT_COUNT]; /* time windows; 0,0 = no window for the type */
 	size_t max_objects;           /* per folder */
 	enum folder_mode mode[KIND_COUNT]; /* of folders for which a device wants nothing else */
@@ -46,6 +47,7 @@ struct engine_options {
 	unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
 	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
 	size_t max_mail_bytes;        /* raw mail up and down */
+	size_t max_body_bytes;        /* of each body in a mail that is asked for on demand */
 	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
 	unsigned max_attachments;     /* of one object; more are neither added nor shown, 0 = no limit on what is shown */
 	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
@@ -87,11 +89,13 @@ void engine_session_close(struct engine_session *s);
 /** engine_logout - end the client's session (others of the account stay). */
 MUST_CHECK enum rc engine_logout(struct engine_session *s, struct err *e);
 
+enum mail_delete { MAIL_DELETE_SERVER /* as the user's setting in OX says */, MAIL_DELETE_TRASH, MAIL_DELETE_FINAL };
 #define DEVICE_FOLDERS_MAX 1000 /* folders with a mode of their own */
 
 /** A device's settings (getConfig, setConfig); -1 days or mode = the server's default. */
 struct device_config {
 	enum sync_policy policy, delete_policy;
+	enum mail_delete mail_delete; /* what becomes of a mail that the device deletes outside the trash; in it, deletion is final */
 	int64_t past_days[CT_COUNT], future_days[CT_COUNT];
 	int mode[KIND_COUNT];           /* enum folder_mode, or -1 */
 	bool type_off[CT_COUNT];        /* objects of this type are not wanted at all */
@@ -144,6 +148,12 @@ struct client_change {
 	struct uuid move_to;     /* folders: the new parent, all zero = top */
 };
 
+/** An object that the client got and could not store. */
+struct rejected {
+	struct uuid uuid;
+	const char *reason; /* 1 to 200 characters */
+};
+
 enum sync_mode { SYNC_INIT, SYNC_UPDATE, SYNC_RECONCILE, SYNC_ESTIMATE };
 struct sync_request {
 	enum sync_mode mode;
@@ -155,6 +165,8 @@ struct sync_request {
 	enum sync_policy policy, delete_policy;
 	struct client_change *changes;
 	size_t n_changes;        /* UPDATE only */
+	struct rejected *rejected; /* UPDATE only */
+	size_t n_rejected;
 	bool has_formerly;       /* RECONCILE of a mail folder that was renamed or moved: */
 	struct uuid formerly;    /* the uuid that it had; pairs may have the uuids of then */
 	struct uuid *pair_uuid;  /* RECONCILE */
@@ -235,8 +247,60 @@ struct sync_answer {
 MUST_CHECK enum rc engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e);
 void engine_sync_done(struct sync_answer *out);
 
-/** engine_mail_raw - the octets of one mail of FOLDER into OUT. */
+/* ---- mail ---- */
+
+/** engine_mail_raw - the octets of one mail of FOLDER into OUT.  It is not marked as seen, by this or by what follows. */
 MUST_CHECK enum rc engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct buf *out, struct err *e);
+/** engine_mail_body - bodies as the mail holds them, in A, at most max_body_bytes each (then *truncated), and the list of its other parts. */
+MUST_CHECK enum rc engine_mail_body(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct ox_mail_body *out,
+    bool *truncated, struct err *e);
+/** engine_mail_part - the decoded octets of part ID of a mail into OUT. */
+MUST_CHECK enum rc engine_mail_part(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, const char *id, struct buf *out,
+    struct err *e);
+
+/** A mail to send. */
+struct send_request {
+	const char *client_id;   /* names the sending for ever: a second request with it sends nothing */
+	const void *raw;         /* RFC 5322 octets, recipients in the header */
+	size_t raw_len;
+	int save;                /* copy in the Sent folder: 1 yes, 0 no, -1 as the user's setting says */
+	bool resend;             /* the user wants it sent again, though it may have been sent (after SEND_UNKNOWN) */
+	bool has_reply, has_forward, has_draft;
+	struct uuid reply_folder, reply, forward_folder, forward, draft_folder, draft; /* marked as answered, as forwarded; removed */
+};
+enum send_state { SEND_SENT, SEND_UNKNOWN /* OX did not answer, and no copy tells whether it was sent: the user decides */ };
+struct send_answer {
+	enum send_state state;
+	bool has_copy;
+	struct uuid folder, copy;
+};
+/**
+ * engine_send - send a mail through OX, once for each clientId whatever happens.
+ * Errors: RC_PROTO, RC_FORBIDDEN, RC_LIMIT refused, surely not sent (the clientId may be used again); RC_BUSY with retry_after_s: the outcome
+ * of an earlier request is not known yet, ask again; RC_UPSTREAM OX is not there, surely not sent.
+ */
+MUST_CHECK enum rc engine_send(struct engine_session *s, struct arena *a, const struct send_request *in, struct send_answer *out, struct err *e);
+
+/* ---- moving and copying ---- */
+
+struct transfer_item {
+	struct uuid uuid;
+	const char *client_id;   /* copies: names the copy for ever */
+	/* out */
+	enum change_status status; /* ST_OK, ST_GONE (not in the folder), ST_RETRY */
+	bool has_uuid;           /* false with ST_OK: the mail server does not tell */
+	struct uuid new_uuid;
+	bool failed;
+	struct err err;
+};
+/**
+ * engine_move - objects of FOLDER into TO, of the same type; engine_copy - mails.  Each item has its own outcome; repeated, both find what was done.
+ * Errors: RC_NOTFOUND a folder; RC_PROTO not of one type; those of engine_sync.
+ */
+MUST_CHECK enum rc engine_move(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *to, struct transfer_item *item, size_t n,
+    struct err *e);
+MUST_CHECK enum rc engine_copy(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *to, struct transfer_item *item, size_t n,
+    struct err *e);
 
 /** An answer to an invitation. */
 struct respond_request {

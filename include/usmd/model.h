@@ -49,13 +49,17 @@ enum field_type {
 #define FF_ZERO      0x80u /* 0 and false mean "not set" (fp 0): OX sends them in rows and leaves them out of objects */
 #define FF_APART    0x100u /* OX gives its content apart: never in an answer; the index knows it by the FF_STAMP field's value */
 #define FF_STAMP    0x200u /* set while the FF_APART field is, and with another value whenever that has other content */
+#define FF_BITS      0x400u /* whole number of independent bits: each is indexed by its FF_BIT row, the number itself is not */
+#define FF_BIT       0x800u /* one bit of the FF_BITS field (max_len says which): has a change number of its own, so that two sides
+                             * that change different bits both win; never on the wire */
+#define FF_SETTABLE 0x1000u /* FF_BIT: a client may set and clear it, the others are the server's */
 
 /** One row of the table of fields: adding a field is adding one of these. */
 struct field {
 	const char *name;     /* OX's JSON name as it is */
 	int column;           /* OX column number, 0 with FF_NOCOLUMN */
 	enum field_type type;
-	unsigned max_len;     /* code points a string may have at OX, 0 = not limited by length; 65535 = octets too */
+	unsigned max_len;     /* code points a string may have at OX, 0 = not limited by length; 65535 = octets too.  FF_BIT: the bit */
 	unsigned flags;       /* FF_* */
 	const char *label;    /* OX's English name of the field in "too long" errors that name nothing else, or NULL */
 };
@@ -103,6 +107,11 @@ static inline void fmask_set(struct fmask *m, unsigned i) { m->w[i / 64] |= UINT
 static inline bool fmask_has(const struct fmask *m, unsigned i) { return (m->w[i / 64] >> (i % 64) & 1) != 0; }
 static inline void fmask_clear(struct fmask *m, unsigned i) { m->w[i / 64] &= ~(UINT64_C(1) << (i % 64)); }
 bool fmask_empty(const struct fmask *m);
+/** fmask_bits - the FF_BIT fields of T: empty but for mail. */
+void fmask_bits(const struct content_type *t, struct fmask *out);
+/** fmask_to_bits - where M has the number, its settable bits instead; fmask_from_bits - where it has bits, the number instead. */
+void fmask_to_bits(const struct content_type *t, struct fmask *m);
+void fmask_from_bits(const struct content_type *t, struct fmask *m);
 bool fmask_equal(const struct fmask *a, const struct fmask *b);
 /** fmask_or - add B to M.  fmask_minus - take B out of M. */
 void fmask_or(struct fmask *m, const struct fmask *b);
@@ -154,7 +163,7 @@ struct object *object_new(struct arena *a, enum content ct);
  * object_set - take VALUE (stolen, NULL = nothing) for field I, dropping what was there.
  *
  * JSON null leaves the field not set.  What OX sends in varying shapes gets one: ids become strings, digits in a string
- * become a number in FT_INT, FT_TIME and FT_DATE fields.  Threads: one an object.
+ * become a number in FT_INT, FT_TIME and FT_DATE fields.  A number of bits (FF_BITS) sets the fields of its bits, too.  Threads: one an object.
  */
 void object_set(struct object *o, unsigned i, json_t *value);
 /** object_get_i64 - the number in field I, or DFLT when it is not set or no number. */
@@ -164,9 +173,9 @@ const char *object_get_str(const struct object *o, unsigned i);
 /**
  * object_range - sort key and time range of O, from its FF_LISTED fields alone (listings have no others).
  *
- * Appointments: by start; from the start to the end, or of a series to a bound that its last occurrence cannot pass, TIME_MAX
+ * Appointments: by start, a series by its end; from the start to the end, or of a series to a bound that its last occurrence cannot pass, TIME_MAX
  * when endless.  Tasks: by due date, else start; undated ones come first in a fill and are inside every window.  Mail: by id (sk 0), range
- * = the date received.  Everything else: sk 0, always inside.
+ * = the date received; one with \Deleted has an empty range (t0 > t1), which is in no window.  Everything else: sk 0, always inside.
  */
 void object_range(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1);
 /** object_drop - drop the json references of O (NULL is a no-op); object_drop_all for N of them. */

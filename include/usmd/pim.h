@@ -248,6 +248,31 @@ enum pim_rc pim_ical_event_format(const json_t *object, const json_t *exceptions
                                   const struct pim_options *opt, char **text,
                                   struct pim_error *err);
 
+/** One occurrence of an appointment. */
+struct pim_occurrence {
+	int64_t start_ms, end_ms;	/* UTC; of whole days UTC midnights */
+	int64_t day_ms;		/* how OX names it: the UTC day of its regular start (recurrence_date_position) */
+	unsigned position;	/* in the series, from 1; 0 for change exceptions and single appointments */
+	size_t exception;	/* number in EXCEPTIONS, from 1; 0 = it is as the series says */
+};
+
+/** Return 0 to go on, anything else to stop (pim_expand returns PIM_STOPPED). */
+typedef int (*pim_occurrence_cb)(void *arg, const struct pim_occurrence *occ);
+
+/**
+ * pim_expand - deliver what of an appointment lies in the span [FROM_MS, TO_MS): itself, or the occurrences of a series.
+ *
+ * As OX expands it: deleted days are left out, changed ones come at the time of their exception; hours that a zone has twice or not at
+ * all are read as RFC 5545 says.  Regular occurrences come in order of time, then exceptions as they stand in EXCEPTIONS.
+ *
+ * @object      borrowed appointment (as from pim_ical_event_parse or from the server)
+ * @exceptions  borrowed array of its change exceptions, or NULL
+ * Errors:  PIM_REFUSED no times, or no pattern that OX has; PIM_LIMIT more than 200000 steps of the rule up to TO_MS; PIM_STOPPED.
+ * Threads: any.   Cost: O(occurrences from the start of the series to TO_MS).
+ */
+enum pim_rc pim_expand(const json_t *object, const json_t *exceptions, int64_t from_ms, int64_t to_ms, pim_occurrence_cb cb, void *arg,
+                       struct pim_error *err);
+
 /**
  * pim_ical_task_parse - the first VTODO of an iCalendar text as OX task.
  *
@@ -271,6 +296,21 @@ enum pim_rc pim_ical_task_parse(const char *text, size_t len, const struct pim_o
  */
 enum pim_rc pim_ical_task_format(const json_t *object, const struct pim_options *opt,
                                  char **text, struct pim_error *err);
+
+/**
+ * pim_attachment_cb - an attachment in a text: NAME as its file was called ("attachment" when the text does not tell), never trusted; N octets
+ * at P, borrowed for the call.  Return 0 to go on, anything else to stop.
+ */
+typedef int (*pim_attachment_cb)(void *arg, const char *name, const void *p, size_t n);
+
+/**
+ * pim_attachments - the attachments whose octets are in the first object of a text (ATTACH;ENCODING=BASE64); the other readers here leave
+ * them out, since OX keeps attachments beside the object.  Links are not delivered.
+ *
+ * Errors:  PIM_LIMIT, PIM_STOPPED, PIM_NOMEM; a text without objects has no attachments.
+ * Threads: any.   Cost: O(LEN).
+ */
+enum pim_rc pim_attachments(const char *text, size_t len, const struct pim_options *opt, pim_attachment_cb cb, void *arg);
 
 /**
  * pim_mail_summary - the OX mail object of a message, from its raw octets.

@@ -171,6 +171,27 @@ MUST_CHECK enum rc store_write_delete(struct store_conn *c, int64_t wid, struct 
 MUST_CHECK enum rc store_intent_get(struct store_conn *c, struct arena *a, int64_t device, const char *client_id, int64_t *folder, struct intent *out, struct err *e);
 MUST_CHECK enum rc store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *i, struct err *e);
 
+/* ---- what was done with mails ---- */
+
+enum mail_op_state { MAIL_OP_PENDING, MAIL_OP_DONE, MAIL_OP_FINISHED /* and what follows from it, too */, MAIL_OP_NOT_DONE };
+/** A mail that was, or was about to be, sent, stored, copied, moved or replaced. */
+struct mail_op {
+	enum mail_op_state state;
+	msec_t at;             /* when it was last sent to OX */
+	msec_t expires;
+	uint64_t place;        /* tag of the folder where the result lies, 0 = none */
+	uint64_t validity;     /* that folder's UIDVALIDITY */
+	int64_t mail;          /* pending: the lowest uid that the result can have; done: its uid, 0 = not known or none */
+	uint64_t mark;         /* keyed hash of what the mail is recognised by */
+	uint64_t digest;       /* keyed hash of its octets, or 0 */
+};
+/** store_mailop_get - RC_NOTFOUND.  store_mailop_put - insert or replace; its caller holds a lock that keeps others from it. */
+MUST_CHECK enum rc store_mailop_get(struct store_conn *c, int64_t device, const char *key, struct mail_op *out, struct err *e);
+MUST_CHECK enum rc store_mailop_put(struct store_conn *c, int64_t device, const char *key, const struct mail_op *o, struct err *e);
+/** store_mailop_claim - as put, where KEY is new or still as WAS says (state and at): of two who read the same, one wins. */
+MUST_CHECK enum rc store_mailop_claim(struct store_conn *c, int64_t device, const char *key, const struct mail_op *o, const struct mail_op *was, bool *won,
+    struct err *e);
+
 /* ---- conflicts ---- */
 struct store_conflict {
 	int64_t id, account, device;
@@ -186,5 +207,20 @@ MUST_CHECK enum rc store_conflict_add(struct store_conn *c, struct store_conflic
 /** store_conflict_list - newest first, 1,000 at most. */
 MUST_CHECK enum rc store_conflict_list(struct store_conn *c, struct arena *a, int64_t account, struct store_conflict **out, size_t *n, struct err *e);
 MUST_CHECK enum rc store_conflict_delete(struct store_conn *c, int64_t account, int64_t id, struct err *e);
+
+/* ---- objects that are set aside ---- */
+struct store_aside {
+	int64_t device;      /* that could not store it; 0 = OX cannot deliver it */
+	int64_t id;          /* of the object */
+	int64_t version;     /* device: cn of the row that it refused; OX: last_modified as listed, 0 = not known */
+	msec_t since, next_try;
+	unsigned tries;
+	const char *reason;  /* at most 200 characters */
+};
+/** store_aside_get - those of DEVICE in FOLDER, and those that OX cannot deliver; 10,000 at most. */
+MUST_CHECK enum rc store_aside_get(struct store_conn *c, struct arena *a, int64_t folder, int64_t device, struct store_aside **out, size_t *n, struct err *e);
+/** store_aside_put - insert or replace (since stays). */
+MUST_CHECK enum rc store_aside_put(struct store_conn *c, int64_t folder, const struct store_aside *x, struct err *e);
+MUST_CHECK enum rc store_aside_drop(struct store_conn *c, int64_t folder, int64_t device, int64_t id, struct err *e);
 
 #endif

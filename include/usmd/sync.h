@@ -207,6 +207,7 @@ struct sync_plan_in {
 	                                * request time + how long an intent may wait to be sent + clock skew) */
 	msec_t started;                /* of this process: a database set back to an older state knows an older intent.at than that of
 	                                * the last request; whoever restores one stops the daemon first.  0 = never set back */
+	const struct fmask *bits;      /* fields that are marks (a mail's flags), NULL = none: both sides win, and a deletion does not mind them */
 	bool moved_checked;
 	bool may_move;                 /* the content type can move between folders */
 };

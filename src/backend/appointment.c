@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * What only appointments (and, for answers to invitations, tasks) know: collisions, the exceptions of a series, confirmations.
+ * What only appointments (and, for answers to invitations, tasks) know, by the legacy module: collisions, the exceptions of a series, confirmations.
  * A series' exception is an object of its own with the series' uid; what leads back to it is the series and the day.
  */
 #include "backend/backend_int.h"
@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-#define DAY_MS INT64_C(86400000)
 
 /* ---- collisions ---- */
 
@@ -128,7 +126,7 @@ ox_exception_create(struct ox_session *s, const char *folder, const struct objec
 }
 
 enum rc
-ox_exception_find(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e)
+classic_exception_find(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e)
 {
 	struct ox_answer a;
 	struct ox_req r;
@@ -225,7 +223,7 @@ delete_occurrence(struct ox_session *s, const char *folder, const char *id, msec
 	if (rc == RC_OK && pos > 0) {
 		rc = send_delete(s, CT_CALENDAR, folder, id, *lm, pos, &at, e);
 	} else if (rc == RC_OK) {
-		rc = ox_exception_find(s, folder, id, day, 0, &changed, e);
+		rc = classic_exception_find(s, folder, id, day, 0, &changed, e);
 		if (rc != RC_OK || changed == 0)
 			return rc;
 		/* the exception has a version of its own that nobody named: that it is to go is what the series' new list says */
@@ -262,26 +260,22 @@ ox_delete_occurrences(struct ox_session *s, const char *folder, const char *id, 
 /* ---- answers to invitations ---- */
 
 enum rc
-ox_confirm(struct ox_session *s, enum content ct, const char *folder, int64_t id, const struct ox_response *response, msec_t *lm, struct err *e)
+classic_confirm(struct ox_session *s, enum content ct, const char *folder, const char *id, const struct ox_response *response, msec_t *lm, struct err *e)
 {
 	struct ox_answer a;
 	struct ox_req r;
 	int64_t pos = 0;
-	char tmp[24];
 	enum rc rc = RC_OK;
 
-	*lm = 0;
-	if (ct != CT_CALENDAR && ct != CT_TASK)
-		return err_set(e, RC_INTERNAL, "a %s is no invitation", model_content(ct)->name);
 	if (ct == CT_CALENDAR && response->occurrence >= 0) {
-		rc = occurrence_at(s, folder, id_text(id, NULL, tmp), response->occurrence, &pos, e);
+		rc = occurrence_at(s, folder, id, response->occurrence, &pos, e);
 		if (rc == RC_OK && pos == 0)
 			rc = err_set_path(e, RC_NOTFOUND, "occurrence", "is no day on which this series takes place (any more)");
 	}
 	if (rc != RC_OK)
 		return rc;
 	ox_req_init(&r, model_content(ct)->ox_module, "confirm");
-	ox_param(&r, "id", id_text(id, NULL, tmp));
+	ox_param(&r, "id", id);
 	ox_param(&r, "folder", folder);
 	ox_param_i64(&r, "timestamp", FAR_FUTURE); /* what others answer meanwhile is no reason to ask again */
 	if (pos > 0)

@@ -101,10 +101,10 @@ to_utc(struct ox_attachment *v, size_t n, msec_t ts)
 enum rc
 ox_attachments(struct ox_session *s, struct arena *a, enum content ct, const char *folder, int64_t id, struct ox_attachment **out, size_t *n, struct err *e)
 {
+	struct ox_attachment *list = NULL;
 	struct ox_answer ans = { 0 };
 	struct ox_req r;
-	json_t *row;
-	size_t i;
+	size_t got = 0;
 	enum rc rc = attachment_req(&r, "all", ct, e);
 
 	*out = NULL;
@@ -116,15 +116,20 @@ ox_attachments(struct ox_session *s, struct arena *a, enum content ct, const cha
 	if (rc == RC_OK)
 		rc = ox_call(s, &r, &ans, e);
 	ox_req_fini(&r);
-	if (rc == RC_OK && (*out = arena_array(a, struct ox_attachment, json_array_size(ans.data))) == NULL)
-		rc = err_set(e, RC_NOMEM, "out of memory for attachments");
-	json_array_foreach (rc == RC_OK ? ans.data : NULL, i, row)
-		if (!read_row(a, row, &(*out)[(*n)++])) {
+	if (rc == RC_OK) {
+		got = json_array_size(ans.data);
+		list = arena_array(a, struct ox_attachment, got + 1);
+		if (list == NULL)
+			rc = err_set(e, RC_NOMEM, "out of memory for attachments");
+	}
+	for (size_t i = 0; rc == RC_OK && i < got; i++)
+		if (!read_row(a, json_array_get(ans.data, i), &list[i]))
 			rc = err_set(e, RC_UPSTREAM, "OX answered an attachment without an id");
-			break;
-		}
-	if (rc == RC_OK)
-		to_utc(*out, *n, ans.ts);
+	if (rc == RC_OK) {
+		to_utc(list, got, ans.ts);
+		*out = list;
+		*n = got;
+	}
 	ox_answer_fini(&ans);
 	return rc;
 }

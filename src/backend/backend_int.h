@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
- * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, appointment.c, folders.c, share.c, mail.c.
+ * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, appointment.c, folders.c, share.c,
+ * mail.c, mail_octets.c, mail_parts.c.
  */
 #ifndef USMD_BACKEND_INT_H
 #define USMD_BACKEND_INT_H
@@ -12,8 +13,11 @@
 
 #include "usmd/backend.h"
 
+#define DAY_MS INT64_C(86400000)
 #define FAR_FUTURE INT64_C(9007199254740992) /* 2^53: OX's "no guard" as timestamp of a write */
 #define MAX_RETRY_AFTER_S 3600               /* whatever OX says */
+#define RANGE_START (-INT64_C(62135596800000)) /* the years 1 to 9999, in ms: appointments are stored within */
+#define RANGE_END INT64_C(253402300800000)
 #define MAX_COOKIES 4096U                    /* octets of all cookies of one session */
 
 struct backend {
@@ -24,6 +28,8 @@ struct backend {
 	unsigned n_idle, n_made;
 	_Atomic int64_t blocked_until; /* now_ms before which OX asked not to be called (429) */
 	unsigned char seal[KEY_BYTES]; /* of the passwords in memory */
+	_Atomic bool chronos;          /* appointments come from `chronos`; of OX_CALENDAR_AUTO only */
+	_Atomic int64_t chosen_at, neither_at; /* when that was last changed, and when neither module was there: now_mono_us in ms, 0 = never */
 };
 
 /* ---- http.c: one HTTP exchange, no meaning ---- */
@@ -100,7 +106,8 @@ struct ox_req {
 	struct buf query;            /* "&name=value..." */
 	struct buf body;             /* what is sent when has_body */
 	bool has_body;
-	const void *file;            /* with multipart: borrowed, sent instead of body; with has_body the body is the form's field json_0 before it */
+	const void *file;            /* or NULL: borrowed octets, sent instead of body: as they are, or with multipart as a form's file; with
+	                              * has_body the body is the form's field json_0 before it */
 	size_t file_len;
 	const char *file_type;       /* with multipart: MIME type of FILE */
 	struct buf *raw;             /* binary answers go here instead of being parsed */
@@ -177,6 +184,89 @@ bool json_id(const json_t *v, int64_t *id);
 /** id_text - OXID, or ID as text into TMP. */
 const char *id_text(int64_t id, const char *oxid, char tmp[24]);
 
+/* ---- module.c: which module of OX serves a type of content, and how ---- */
+
+#define NO_MODULE "HTTP-404"      /* code of an answer of a path that OX does not serve */
+#define NO_MODULE_PART "SVL-0007" /* the same of a part of a `multiple` */
+
+/** Listing rows on their way into sightings. */
+struct listing {
+	struct arena *a;
+	const struct model_keys *keys;
+	enum content ct;
+	struct object *scratch; /* one for all rows: 65,535 of them would be 64 MB */
+	struct sighting *s;
+	size_t n, cap;
+	struct imap *seen;      /* ids, where parts may overlap */
+	int64_t user;           /* whose listing */
+	int f_private, f_creator;
+};
+
+/** Ids asked for in one call of ox_list. */
+struct wanted {
+	enum content ct;
+	const char *folder;
+	const int64_t *ids;
+	const char *const *oxid;
+	struct object **o;
+	size_t n;
+	unsigned broken;
+};
+
+/** What differs from one way of OX to serve contacts, appointments and tasks to another. */
+struct pim_ops {
+	/* a request, and a part of a `multiple` */
+	void (*updates_req)(struct ox_req *r, enum content ct, const char *folder, msec_t since, const struct columns *c);
+	void (*updates_part)(struct buf *b, enum content ct, const char *folder, msec_t since, const struct columns *c);
+	void (*list_req)(struct ox_req *r, const struct wanted *w, size_t from, size_t n, const struct columns *c);
+	void (*list_part)(struct buf *b, enum content ct, const char *folder, const char *id, const struct columns *c);
+	/* sends R and reads what comes; reads the data of an answer */
+	enum rc (*call)(struct ox_session *s, struct ox_req *r, struct rows_want *w, msec_t *ts, struct err *e);
+	enum rc (*read)(struct ox_session *s, const json_t *data, struct rows_want *w, struct err *e);
+	/* all that lies in [FROM, TO); the range counts for appointments only */
+	enum rc (*listing)(struct ox_session *s, struct listing *l, const char *folder, int64_t from, int64_t to, struct err *e);
+	enum rc (*find_uid)(struct ox_session *s, struct arena *a, enum content ct, const char *uid, int64_t *id, struct err *e);
+	enum rc (*create)(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e);
+	enum rc (*update)(struct ox_session *s, const char *folder, const char *id, const struct object *o, const struct fmask *fields, msec_t lm, msec_t *new_lm, struct err *e);
+	enum rc (*remove)(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, struct err *e);
+	enum rc (*exception_find)(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e);
+	enum rc (*confirm)(struct ox_session *s, enum content ct, const char *folder, const char *id, const struct ox_response *response, msec_t *lm, struct err *e);
+	enum rc (*move)(struct ox_session *s, enum content ct, const char *folder, const char *id, const char *to, msec_t lm, msec_t *new_lm, struct err *e);
+};
+extern const struct pim_ops classic_ops, chronos_ops;
+
+/** pim_ops - how CT is served now. */
+const struct pim_ops *pim_ops(struct backend *b, enum content ct);
+/**
+ * pim_ops_again - a call by OPS ended with RC: is it to be made again, by *OPS?  When OX turns out not to have the module (any more), but the
+ * other one; nothing was done then, so a write may be repeated, too.   Blocking: up to two requests, in that case only.
+ * @many  the call was a part of a `multiple`, which has no status of its own
+ */
+bool pim_ops_again(struct ox_session *s, enum content ct, const struct pim_ops **ops, enum rc rc, bool many, const struct err *e);
+/** pim_ops_reconsider - somebody has logged in: now and then, see whether OX has the legacy module again. */
+void pim_ops_reconsider(struct backend *b);
+
+/** listing_room - room for MORE rows.  listing_take - the scratch object, filled, as the next row. */
+MUST_CHECK enum rc listing_room(struct listing *l, size_t more, struct err *e);
+MUST_CHECK enum rc listing_take(struct listing *l, struct err *e);
+/** listing_clear - the scratch object, empty. */
+void listing_clear(struct listing *l);
+/** broken_object - an object that OX names and that cannot be read (WHY: a code for the log), with its id only. */
+MUST_CHECK enum rc broken_object(struct arena *a, enum content ct, const char *folder, int64_t id, const char *oxid, const char *why, struct object **out, struct err *e);
+
+/* the parts of classic_ops: read.c, listing.c, find.c, write.c, appointment.c */
+void classic_updates_req(struct ox_req *r, enum content ct, const char *folder, msec_t since, const struct columns *c);
+void classic_updates_part(struct buf *b, enum content ct, const char *folder, msec_t since, const struct columns *c);
+void classic_list_req(struct ox_req *r, const struct wanted *w, size_t from, size_t n, const struct columns *c);
+void classic_list_part(struct buf *b, enum content ct, const char *folder, const char *id, const struct columns *c);
+enum rc classic_listing(struct ox_session *s, struct listing *l, const char *folder, int64_t from, int64_t to, struct err *e);
+enum rc classic_find_uid(struct ox_session *s, struct arena *a, enum content ct, const char *uid, int64_t *id, struct err *e);
+enum rc classic_create(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e);
+enum rc classic_update(struct ox_session *s, const char *folder, const char *id, const struct object *o, const struct fmask *fields, msec_t lm, msec_t *new_lm, struct err *e);
+enum rc classic_remove(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, struct err *e);
+enum rc classic_exception_find(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e);
+enum rc classic_confirm(struct ox_session *s, enum content ct, const char *folder, const char *id, const struct ox_response *response, msec_t *lm, struct err *e);
+enum rc classic_move(struct ox_session *s, enum content ct, const char *folder, const char *id, const char *to, msec_t lm, msec_t *new_lm, struct err *e);
 /* ---- write.c: shared with appointment.c ---- */
 
 /** write_params - what every write of CT needs: its field names for complaints, UTC. */
@@ -207,6 +297,8 @@ void module_params(struct ox_req *r, enum content ct);
 
 /** Folder ids of one content type that the user sees. */
 MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum content ct, const char ***ids, size_t *n, struct err *e);
+/** mail_req - a request of the module mail. */
+void mail_req(struct ox_req *r, const char *action, bool write);
 /* mail.c: the mail's part of ox_update, ox_delete, ox_move */
 MUST_CHECK enum rc ox_mail_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, struct err *e);
 MUST_CHECK enum rc ox_mail_delete(struct ox_session *s, const char *folder, int64_t id, const char *oxid, bool hard, struct err *e);

@@ -165,7 +165,10 @@ check_status(struct backend *b, const struct http *h, bool binary, struct err *e
 		return err_set(e, RC_DENIED, "OX refuses the session (HTTP 401)");
 	if (h->status >= 500)
 		return nonsense(h->write, h->status, "an error page", e);
-	return err_set(e, RC_UPSTREAM, "OX answered HTTP %ld: is the address of OX right, with /ajax at its end?", h->status);
+	rc = err_set(e, RC_UPSTREAM, "OX answered HTTP %ld: is the address of OX right, with /ajax at its end?", h->status);
+	if (e != NULL && h->status == 404)
+		(void)snprintf(e->code, sizeof(e->code), "%s", NO_MODULE);
+	return rc;
 }
 
 /* Of large answers (many changes) the same is not expected twice. */
@@ -262,6 +265,10 @@ once(struct ox_session *s, struct ox_req *r, unsigned *gen, struct ox_answer *a,
 		h.body = r->file;
 		h.body_len = r->file_len;
 		h.content_type = r->file_type;
+	} else if (r->file != NULL) { /* QUIRK(OX, 8.19): a raw mail in a PUT is text/plain without charset; then its octets arrive as they are */
+		h.body = r->file;
+		h.body_len = r->file_len;
+		h.content_type = "text/plain";
 	}
 	if (url.failed || r->query.failed || r->body.failed) {
 		rc = err_set(e, RC_LIMIT, "the request to OX is too large");

@@ -11,8 +11,8 @@
 
 /* ---- by id ---- */
 
-static void
-list_part(struct buf *b, enum content ct, const struct columns *c, const char *folder, const char *id)
+void
+classic_list_part(struct buf *b, enum content ct, const char *folder, const char *id, const struct columns *c)
 {
 	buf_addf(b, "{\"module\":\"%s\",\"action\":\"list\",\"columns\":\"%s\",\"timezone\":\"UTC\"%s,\"data\":[{\"id\":", model_content(ct)->ox_module,
 	    c->text, ct == CT_CALENDAR ? ",\"recurrence_master\":true" : "");
@@ -24,7 +24,8 @@ list_part(struct buf *b, enum content ct, const struct columns *c, const char *f
 
 /* The row of one folder's answer: *OUT stays NULL where the object is not in that folder. */
 static enum rc
-list_answer(struct arena *a, enum content ct, const struct columns *c, const json_t *env, const char *folder, struct object **out, struct err *e)
+list_answer(struct ox_session *s, const struct pim_ops *ops, struct arena *a, enum content ct, const struct columns *c, const json_t *env, const char *folder,
+    struct object **out, struct err *e)
 {
 	struct rows_want w = { .a = a, .ct = ct, .columns = c, .folder = folder };
 	json_t *data;
@@ -32,10 +33,10 @@ list_answer(struct arena *a, enum content ct, const struct columns *c, const jso
 	enum rc rc;
 
 	rc = ox_envelope(env, NULL, false, &data, &ts, e);
-	if (is_missing(rc) || rc == RC_PROTO)
+	if (is_missing(rc) || (rc == RC_PROTO && strcmp(e->code, NO_MODULE_PART) != 0))
 		return RC_OK;
 	if (rc == RC_OK)
-		rc = rows_read(data, &w, e);
+		rc = ops->read(s, data, &w, e);
 	if (rc != RC_OK || w.n == 0)
 		return rc;
 	/* the object's own word counts: some modules find it whatever folder they are given */
@@ -47,8 +48,9 @@ list_answer(struct arena *a, enum content ct, const struct columns *c, const jso
 }
 
 static enum rc
-list_in(struct ox_session *s, struct arena *a, enum content ct, const char *const *folders, size_t n, const char *id, struct object **out, struct err *e)
+list_in_once(struct ox_session *s, struct arena *a, enum content ct, const char *const *folders, size_t n, const char *id, struct object **out, struct err *e)
 {
+	const struct pim_ops *ops = pim_ops(s->b, ct);
 	const struct columns *c = columns_all(ct);
 	struct ox_answer ans;
 	struct ox_req r;
@@ -60,7 +62,7 @@ list_in(struct ox_session *s, struct arena *a, enum content ct, const char *cons
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			buf_addc(&r.body, ',');
-		list_part(&r.body, ct, c, folders[i], id);
+		ops->list_part(&r.body, ct, folders[i], id, c);
 	}
 	buf_addc(&r.body, ']');
 	r.has_body = true;
@@ -69,12 +71,24 @@ list_in(struct ox_session *s, struct arena *a, enum content ct, const char *cons
 	if (rc == RC_OK && json_array_size(ans.data) != n)
 		rc = err_set(e, RC_UPSTREAM, "OX answered %zu of %zu parts of a request", json_array_size(ans.data), n);
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
-		rc = list_answer(a, ct, c, json_array_get(ans.data, i), folders[i], out, e);
+		rc = list_answer(s, ops, a, ct, c, json_array_get(ans.data, i), folders[i], out, e);
 	ox_answer_fini(&ans);
 	if (rc != RC_OK && *out != NULL) {
 		object_drop(*out);
 		*out = NULL;
 	}
+	return rc;
+}
+
+static enum rc
+list_in(struct ox_session *s, struct arena *a, enum content ct, const char *const *folders, size_t n, const char *id, struct object **out, struct err *e)
+{
+	const struct pim_ops *ops = pim_ops(s->b, ct);
+	enum rc rc;
+
+	do
+		rc = list_in_once(s, a, ct, folders, n, id, out, e);
+	while (pim_ops_again(s, ct, &ops, rc, true, e));
 	return rc;
 }
 
@@ -96,10 +110,13 @@ find_id(struct ox_session *s, struct arena *a, enum content ct, const char *id, 
 enum rc
 ox_get_any(struct ox_session *s, struct arena *a, enum content ct, const char *folder_hint, int64_t id, struct object **out, struct err *e)
 {
+	struct err local;
 	char tmp[24];
 	enum rc rc;
 
 	*out = NULL;
+	if (e == NULL)
+		e = &local;
 	if (ct == CT_FOLDER || ct == CT_MAIL)
 		return err_set(e, RC_INTERNAL, "ids of %s mean nothing without their folder", model_content(ct)->ox_module);
 	if (folder_hint != NULL) {
@@ -183,14 +200,26 @@ resolve_uid(struct ox_session *s, const char *uid, int64_t *id, struct err *e)
 }
 
 enum rc
+classic_find_uid(struct ox_session *s, struct arena *a, enum content ct, const char *uid, int64_t *id, struct err *e)
+{
+	return ct == CT_CALENDAR ? resolve_uid(s, uid, id, e) : scan_uid(s, a, ct, uid, id, e);
+}
+
+enum rc
 ox_find_uid(struct ox_session *s, struct arena *a, enum content ct, const char *uid, struct object **out, struct err *e)
 {
+	const struct pim_ops *ops = pim_ops(s->b, ct);
+	struct err local;
 	int64_t id = 0;
 	enum rc rc;
 
 	*out = NULL;
+	if (e == NULL)
+		e = &local;
 	if (ct == CT_FOLDER || ct == CT_MAIL)
 		return err_set(e, RC_INTERNAL, "%s have no uid", model_content(ct)->ox_module);
-	rc = ct == CT_CALENDAR ? resolve_uid(s, uid, &id, e) : scan_uid(s, a, ct, uid, &id, e);
+	do
+		rc = ops->find_uid(s, a, ct, uid, &id, e);
+	while (pim_ops_again(s, ct, &ops, rc, false, e));
 	return rc == RC_OK ? ox_get_any(s, a, ct, NULL, id, out, e) : rc;
 }

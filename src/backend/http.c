@@ -64,6 +64,7 @@ backend_new(const struct backend_options *options, struct backend **out, struct 
 	(void)pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&b->freed, &ca);
 	(void)pthread_condattr_destroy(&ca);
+	atomic_init(&b->chronos, options->calendar == OX_CALENDAR_CHRONOS);
 	random_bytes(b->seal, sizeof(b->seal));
 	b->idle = mem_alloc(options->max_connections * sizeof(b->idle[0]));
 	if (!copy_strings(&b->o) || b->idle == NULL) {

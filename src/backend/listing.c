@@ -5,26 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The years 1 to 9999, in ms: `all` of calendar needs a range, and OX stores nothing outside of this one. */
-#define RANGE_START (-INT64_C(62135596800000))
-#define RANGE_END INT64_C(253402300800000)
 #define RANGE_MIN (INT64_C(3600) * 1000) /* an hour with more than 1000 appointments is not split any more */
 
 /* ---- listing ---- */
 
-struct listing {
-	struct arena *a;
-	const struct model_keys *keys;
-	enum content ct;
-	struct object *scratch; /* one for all rows: 65,535 of them would be 64 MB */
-	struct sighting *s;
-	size_t n, cap;
-	struct imap *seen;      /* ids, where parts may overlap */
-	int64_t user;           /* whose listing */
-	int f_private, f_creator;
-};
-
-static enum rc
+enum rc
 listing_room(struct listing *l, size_t more, struct err *e)
 {
 	struct sighting *bigger;
@@ -44,23 +29,34 @@ listing_room(struct listing *l, size_t more, struct err *e)
 	return RC_OK;
 }
 
+void
+listing_clear(struct listing *l)
+{
+	object_drop(l->scratch);
+	l->scratch->id = 0;
+	l->scratch->oxid = NULL;
+	l->scratch->lm = 0;
+}
+
 static enum rc
 listing_row(struct listing *l, const json_t *row, struct err *e)
+{
+	enum rc rc;
+
+	listing_clear(l);
+	rc = row_fill(l->a, columns_listed(l->ct), row, l->scratch, e);
+	return rc == RC_OK ? listing_take(l, e) : rc;
+}
+
+enum rc
+listing_take(struct listing *l, struct err *e)
 {
 	struct object *o = l->scratch;
 	struct sighting *s = &l->s[l->n];
 	const char *uid;
 	size_t x;
 	int i_uid;
-	enum rc rc;
 
-	object_drop(o);
-	o->id = 0;
-	o->oxid = NULL;
-	o->lm = 0;
-	rc = row_fill(l->a, columns_listed(l->ct), row, o, e);
-	if (rc != RC_OK)
-		return rc;
 	if (l->ct == CT_MAIL) { /* flags and label are all that the index holds of a mail: it is known by its listing */
 		if (object_sight(l->a, l->keys, o, s) != RC_OK)
 			return err_set(e, RC_NOMEM, "out of memory");
@@ -121,8 +117,8 @@ listing_init(struct listing *l, const struct ox_session *s, struct arena *a, con
 	return l->scratch != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
 }
 
-static enum rc
-listing_all(struct ox_session *s, struct listing *l, const char *folder, int64_t from, int64_t to, struct err *e)
+enum rc
+classic_listing(struct ox_session *s, struct listing *l, const char *folder, int64_t from, int64_t to, struct err *e)
 {
 	struct ox_answer ans;
 	struct ox_req r;
@@ -149,9 +145,9 @@ listing_all(struct ox_session *s, struct listing *l, const char *folder, int64_t
  * series are in many parts, so ids are remembered.
  */
 static enum rc
-listing_calendar(struct ox_session *s, struct listing *l, const char *folder, int64_t from, int64_t to, struct err *e)
+listing_calendar(struct ox_session *s, const struct pim_ops *ops, struct listing *l, const char *folder, int64_t from, int64_t to, struct err *e)
 {
-	enum rc rc = listing_all(s, l, folder, from, to, e);
+	enum rc rc = ops->listing(s, l, folder, from, to, e);
 	int64_t mid = from + (to - from) / 2;
 
 	if (rc != RC_LIMIT || e == NULL || strcmp(e->code, "CAL-5072") != 0 || to - from <= RANGE_MIN)
@@ -161,14 +157,15 @@ listing_calendar(struct ox_session *s, struct listing *l, const char *folder, in
 		if (l->seen == NULL)
 			return err_set(e, RC_NOMEM, "out of memory");
 	}
-	rc = listing_calendar(s, l, folder, from, mid, e);
-	return rc == RC_OK ? listing_calendar(s, l, folder, mid, to, e) : rc;
+	rc = listing_calendar(s, ops, l, folder, from, mid, e);
+	return rc == RC_OK ? listing_calendar(s, ops, l, folder, mid, to, e) : rc;
 }
 
 enum rc
 ox_listing(struct ox_session *s, struct arena *a, const struct model_keys *keys, enum content ct, const char *folder,
     struct sighting **out, size_t *n, struct err *e)
 {
+	const struct pim_ops *ops = pim_ops(s->b, ct);
 	struct listing l;
 	struct err local;
 	enum rc rc;
@@ -182,10 +179,11 @@ ox_listing(struct ox_session *s, struct arena *a, const struct model_keys *keys,
 	rc = listing_init(&l, s, a, keys, ct, e);
 	if (rc != RC_OK)
 		return rc;
-	if (ct == CT_CALENDAR)
-		rc = listing_calendar(s, &l, folder, RANGE_START, RANGE_END, e);
-	else
-		rc = listing_all(s, &l, folder, 0, 0, e);
+	do {
+		l.n = 0; /* of a module that went in the middle nothing counts */
+		l.seen = NULL;
+		rc = ct == CT_CALENDAR ? listing_calendar(s, ops, &l, folder, RANGE_START, RANGE_END, e) : ops->listing(s, &l, folder, 0, 0, e);
+	} while (pim_ops_again(s, ct, &ops, rc, false, e));
 	object_drop(l.scratch);
 	if (rc != RC_OK)
 		return rc;
@@ -322,7 +320,7 @@ newest_by_uid(struct ox_session *s, struct listing *l, const char *folder, size_
 	if (ids == NULL) { /* a mail store with other ids: everything, which says more than was asked for */
 		l->n = 0;
 		l->seen = NULL;
-		return listing_all(s, l, folder, 0, 0, e);
+		return classic_listing(s, l, folder, 0, 0, e);
 	}
 	top = n < max ? n : max;
 	rc = mail_rest(s, l, folder, ids, top, e);

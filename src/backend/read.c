@@ -262,8 +262,8 @@ updates_fault(enum content ct, enum rc rc, struct err *e)
 	return rc;
 }
 
-static void
-updates_req(struct ox_req *r, enum content ct, const char *folder, msec_t since, const struct columns *c)
+void
+classic_updates_req(struct ox_req *r, enum content ct, const char *folder, msec_t since, const struct columns *c)
 {
 	ox_req_init(r, model_content(ct)->ox_module, "updates");
 	ox_param(r, "folder", folder);
@@ -273,12 +273,27 @@ updates_req(struct ox_req *r, enum content ct, const char *folder, msec_t since,
 	module_params(r, ct);
 }
 
+/* The columns are taken once for the request and the reading of its answer: another thread may find one that OX does not know. */
+static enum rc
+updates_by(struct ox_session *s, const struct pim_ops *ops, enum content ct, const char *folder, msec_t since, struct rows_want *w, msec_t *ts,
+    struct ox_digest *digest, struct err *e)
+{
+	struct ox_req r;
+	enum rc rc;
+
+	ops->updates_req(&r, ct, folder, since, w->columns);
+	r.digest = digest;
+	rc = ops->call(s, &r, w, ts, e);
+	ox_req_fini(&r);
+	return rc;
+}
+
 enum rc
 ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *folder, msec_t since,
     struct object ***out, size_t *n, int64_t **deleted, size_t *n_deleted, msec_t *ts, struct ox_digest *digest, struct err *e)
 {
 	struct rows_want w = { .a = a, .ct = ct, .columns = columns_all(ct), .folder = folder, .want_deleted = true };
-	struct ox_req r;
+	const struct pim_ops *ops = pim_ops(s->b, ct);
 	struct err local;
 	enum rc rc;
 
@@ -292,10 +307,9 @@ ox_updates(struct ox_session *s, struct arena *a, enum content ct, const char *f
 		e = &local;
 	if (ct == CT_MAIL || ct == CT_FOLDER)
 		return err_set(e, RC_INTERNAL, "OX has no updates of %s", model_content(ct)->ox_module);
-	updates_req(&r, ct, folder, since, w.columns);
-	r.digest = digest;
-	rc = rows_call(s, &r, &w, ts, e);
-	ox_req_fini(&r);
+	do
+		rc = updates_by(s, ops, ct, folder, since, &w, ts, digest, e);
+	while (pim_ops_again(s, ct, &ops, rc, false, e));
 	if (rc != RC_OK)
 		return updates_fault(ct, rc, e);
 	*out = w.o;
@@ -316,7 +330,7 @@ ox_updates_same(struct ox_session *s, enum content ct, const char *folder, msec_
 
 	if (!digest->set || ct == CT_MAIL || ct == CT_FOLDER)
 		return false;
-	updates_req(&r, ct, folder, since, columns_all(ct));
+	pim_ops(s->b, ct)->updates_req(&r, ct, folder, since, columns_all(ct));
 	r.digest = &now;
 	r.digest_only = true;
 	rc = ox_call(s, &r, &ans, &e);
@@ -325,23 +339,27 @@ ox_updates_same(struct ox_session *s, enum content ct, const char *folder, msec_
 	return rc == RC_OK && now.set && memcmp(now.b, digest->b, sizeof(now.b)) == 0;
 }
 
-static void
-updates_part(struct buf *b, const struct ox_updates_req *q, const struct columns *c)
+void
+classic_updates_part(struct buf *b, enum content ct, const char *folder, msec_t since, const struct columns *c)
 {
-	buf_addf(b, "{\"module\":\"%s\",\"action\":\"updates\",\"folder\":", model_content(q->ct)->ox_module);
-	json_text_string(b, q->folder, strlen(q->folder));
-	buf_addf(b, ",\"timestamp\":%lld,\"columns\":\"%s\",\"ignore\":\"%s\",\"timezone\":\"UTC\"%s}", (long long)q->since, c->text,
-	    updates_ignore(q->ct), q->ct == CT_CALENDAR ? ",\"recurrence_master\":true" : "");
+	buf_addf(b, "{\"module\":\"%s\",\"action\":\"updates\",\"folder\":", model_content(ct)->ox_module);
+	json_text_string(b, folder, strlen(folder));
+	buf_addf(b, ",\"timestamp\":%lld,\"columns\":\"%s\",\"ignore\":\"%s\",\"timezone\":\"UTC\"%s}", (long long)since, c->text,
+	    updates_ignore(ct), ct == CT_CALENDAR ? ",\"recurrence_master\":true" : "");
 }
 
 static void
-updates_answer(struct arena *a, struct ox_updates_req *q, const struct columns *c, const json_t *env)
+updates_answer(struct ox_session *s, const struct pim_ops *ops, struct arena *a, struct ox_updates_req *q, const struct columns *c, const json_t *env)
 {
 	struct rows_want w = { .a = a, .ct = q->ct, .columns = c, .folder = q->folder, .want_deleted = true };
 	json_t *data;
 
 	q->rc = ox_envelope(env, model_content(q->ct), false, &data, &q->ts, &q->err);
-	q->rc = q->rc != RC_OK ? updates_fault(q->ct, q->rc, &q->err) : rows_read(data, &w, &q->err);
+	q->rc = q->rc != RC_OK ? updates_fault(q->ct, q->rc, &q->err) : ops->read(s, data, &w, &q->err);
+	if (pim_ops_again(s, q->ct, &ops, q->rc, true, &q->err)) {
+		q->rc = ox_updates(s, a, q->ct, q->folder, q->since, &q->objects, &q->n, &q->deleted, &q->n_deleted, &q->ts, NULL, &q->err);
+		return;
+	}
 	if (q->rc != RC_OK)
 		return;
 	q->objects = w.o;
@@ -354,19 +372,22 @@ static enum rc
 updates_some(struct ox_session *s, struct arena *a, struct ox_updates_req *req, size_t n, struct err *e)
 {
 	const struct columns *c[CT_COUNT];
+	const struct pim_ops *ops[CT_COUNT];
 	struct ox_answer ans;
 	struct ox_req r;
 	enum rc rc;
 
-	for (unsigned ct = 0; ct < CT_COUNT; ct++)
+	for (unsigned ct = 0; ct < CT_COUNT; ct++) {
 		c[ct] = columns_all((enum content)ct);
+		ops[ct] = pim_ops(s->b, (enum content)ct);
+	}
 	ox_req_init(&r, "multiple", NULL);
 	ox_param(&r, "continue", "true");
 	buf_addc(&r.body, '[');
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			buf_addc(&r.body, ',');
-		updates_part(&r.body, &req[i], c[req[i].ct]);
+		ops[req[i].ct]->updates_part(&r.body, req[i].ct, req[i].folder, req[i].since, c[req[i].ct]);
 	}
 	buf_addc(&r.body, ']');
 	r.has_body = true;
@@ -375,7 +396,7 @@ updates_some(struct ox_session *s, struct arena *a, struct ox_updates_req *req, 
 	if (rc == RC_OK && json_array_size(ans.data) != n)
 		rc = err_set(e, RC_UPSTREAM, "OX answered %zu of %zu parts of a request", json_array_size(ans.data), n);
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
-		updates_answer(a, &req[i], c[req[i].ct], json_array_get(ans.data, i));
+		updates_answer(s, ops[req[i].ct], a, &req[i], c[req[i].ct], json_array_get(ans.data, i));
 	ox_answer_fini(&ans);
 	return rc;
 }
@@ -407,41 +428,41 @@ ox_updates_many(struct ox_session *s, struct arena *a, struct ox_updates_req *re
 
 /* ---- whole objects ---- */
 
-struct wanted {
-	enum content ct;
-	const char *folder;
-	const int64_t *ids;
-	const char *const *oxid;
-	struct object **o;
-	size_t n;
-	unsigned broken;
-};
+void
+classic_list_req(struct ox_req *r, const struct wanted *w, size_t from, size_t n, const struct columns *c)
+{
+	char tmp[24];
+
+	ox_req_init(r, model_content(w->ct)->ox_module, "list");
+	ox_param(r, "columns", c->text);
+	module_params(r, w->ct);
+	buf_addc(&r->body, '[');
+	for (size_t i = from; i < from + n; i++) {
+		const char *id = id_text(w->ids[i], w->oxid != NULL ? w->oxid[i] : NULL, tmp);
+
+		buf_adds(&r->body, i > from ? ",{\"id\":" : "{\"id\":");
+		json_text_string(&r->body, id, strlen(id));
+		buf_adds(&r->body, ",\"folder\":");
+		json_text_string(&r->body, w->folder, strlen(w->folder));
+		buf_addc(&r->body, '}');
+	}
+	buf_addc(&r->body, ']');
+	r->has_body = true;
+}
 
 static enum rc
 list_some(struct ox_session *s, struct arena *a, struct wanted *w, size_t from, size_t n, struct err *e)
 {
 	struct rows_want got = { .a = a, .ct = w->ct, .columns = columns_all(w->ct), .folder = w->folder };
+	const struct pim_ops *ops = pim_ops(s->b, w->ct);
 	struct ox_req r;
-	char tmp[24];
 	enum rc rc;
 
-	ox_req_init(&r, model_content(w->ct)->ox_module, "list");
-	ox_param(&r, "columns", got.columns->text);
-	module_params(&r, w->ct);
-	buf_addc(&r.body, '[');
-	for (size_t i = from; i < from + n; i++) {
-		const char *id = id_text(w->ids[i], w->oxid != NULL ? w->oxid[i] : NULL, tmp);
-
-		buf_adds(&r.body, i > from ? ",{\"id\":" : "{\"id\":");
-		json_text_string(&r.body, id, strlen(id));
-		buf_adds(&r.body, ",\"folder\":");
-		json_text_string(&r.body, w->folder, strlen(w->folder));
-		buf_addc(&r.body, '}');
-	}
-	buf_addc(&r.body, ']');
-	r.has_body = true;
-	rc = rows_call(s, &r, &got, NULL, e);
-	ox_req_fini(&r);
+	do {
+		ops->list_req(&r, w, from, n, got.columns);
+		rc = ops->call(s, &r, &got, NULL, e);
+		ox_req_fini(&r);
+	} while (pim_ops_again(s, w->ct, &ops, rc, false, e));
 	if (rc != RC_OK)
 		return rc;
 	if (got.n > n) {
@@ -455,22 +476,32 @@ list_some(struct ox_session *s, struct arena *a, struct wanted *w, size_t from, 
 
 #define MAX_BROKEN 8U /* in one call; more of them are OX's trouble, not the objects' */
 
+enum rc
+broken_object(struct arena *a, enum content ct, const char *folder, int64_t id, const char *oxid, const char *why, struct object **out, struct err *e)
+{
+	struct object *o = object_new(a, ct);
+
+	if (o != NULL)
+		o->oxid = arena_strdup(a, oxid);
+	if (o == NULL || o->oxid == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	o->id = id;
+	o->folder = folder;
+	o->broken = true;
+	log_warn("ox-broken-object", "type=%s folder=%s id=%s code=%s", model_content(ct)->name, folder, oxid, why);
+	*out = o;
+	return RC_OK;
+}
+
 static enum rc
 broken_one(struct arena *a, struct wanted *w, size_t i, const struct err *why, struct err *e)
 {
-	struct object *o = object_new(a, w->ct);
 	char tmp[24];
+	enum rc rc = broken_object(a, w->ct, w->folder, w->ids[i], id_text(w->ids[i], w->oxid != NULL ? w->oxid[i] : NULL, tmp), why->code, &w->o[w->n], e);
 
-	if (o != NULL)
-		o->oxid = arena_strdup(a, id_text(w->ids[i], w->oxid != NULL ? w->oxid[i] : NULL, tmp));
-	if (o == NULL || o->oxid == NULL)
-		return err_set(e, RC_NOMEM, "out of memory");
-	o->id = w->ids[i];
-	o->folder = w->folder;
-	o->broken = true;
-	w->o[w->n++] = o;
-	log_warn("ox-broken-object", "module=%s folder=%s id=%s code=%s", model_content(w->ct)->ox_module, w->folder, o->oxid, why->code);
-	return RC_OK;
+	if (rc == RC_OK)
+		w->n++;
+	return rc;
 }
 
 /*

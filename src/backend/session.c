@@ -165,6 +165,7 @@ login_take(struct ox_session *s, const json_t *root, const struct buf *set_cooki
 	buf_reset(&s->cookies);
 	cookies_take(&s->cookies, set_cookies);
 	s->gen++;
+	pim_ops_reconsider(s->b);
 	if (s->gen == 1) { /* later logins are of the same user, and others read him without the lock */
 		s->user.user_id = json_integer_value(json_object_get(root, "user_id"));
 		s->user.context_id = json_integer_value(json_object_get(root, "context_id"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Writing contacts, appointments and tasks: create, update, delete, move.  A write is sent once; what may follow from its answer
- * is in usmd/backend.h.  Mails are in mail.c, folders in folders.c.
+ * Writing contacts, tasks and - by the legacy module - appointments: create, update, delete, move.  A write is sent once; what may follow
+ * from its answer is in usmd/backend.h.  Mails are in mail.c, folders in folders.c, events in chronos_write.c.
  */
 #include "backend/backend_int.h"
 
@@ -15,18 +15,6 @@ write_params(struct ox_req *r, enum content ct)
 	r->t = model_content(ct);
 	r->write = true;
 	ox_param(r, "timezone", "UTC");
-}
-
-static bool
-is_pim(enum content ct)
-{
-	return ct == CT_CONTACT || ct == CT_CALENDAR || ct == CT_TASK;
-}
-
-static enum rc
-not_pim(enum content ct, struct err *e)
-{
-	return err_set(e, RC_INTERNAL, "%s are not written this way", model_content(ct)->ox_module);
 }
 
 static int
@@ -201,7 +189,7 @@ send_create(struct ox_session *s, struct ox_req *r, const struct object *o, int6
 }
 
 enum rc
-ox_create(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e)
+classic_create(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e)
 {
 	const struct content_type *t = model_content(o->ct);
 	const char *series = NULL;
@@ -209,10 +197,6 @@ ox_create(struct ox_session *s, const char *folder, const struct object *o, cons
 	struct ox_req r;
 	enum rc rc;
 
-	*id = 0;
-	*lm = 0;
-	if (!is_pim(o->ct))
-		return not_pim(o->ct, e);
 	for (unsigned i = 0; i < t->n_fields; i++)
 		if (o->v[i] != NULL)
 			fmask_set(&m, i);
@@ -297,23 +281,16 @@ send_delete(struct ox_session *s, enum content ct, const char *folder, const cha
 }
 
 enum rc
-ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, msec_t lm,
-    msec_t *new_lm, struct err *e)
+classic_update(struct ox_session *s, const char *folder, const char *id, const struct object *o, const struct fmask *fields, msec_t lm, msec_t *new_lm, struct err *e)
 {
 	const json_t *days = NULL;
 	struct fmask m = *fields;
 	struct buf body;
 	bool any = false;
-	char tmp[24];
 	enum rc rc = RC_OK;
 	size_t n;
 	int i;
 
-	*new_lm = 0;
-	if (o->ct == CT_MAIL)
-		return ox_mail_update(s, folder, id, oxid, o, fields, e);
-	if (!is_pim(o->ct))
-		return not_pim(o->ct, e);
 	complete_groups(o, &m);
 	i = field_no(o->ct, "delete_exceptions");
 	if (i >= 0 && fmask_has(&m, (unsigned)i)) {
@@ -329,13 +306,13 @@ ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid
 	if (body.failed)
 		rc = err_set(e, RC_LIMIT, "the object is too large");
 	else if (any)
-		rc = send_update(s, o->ct, folder, id_text(id, oxid, tmp), lm, o, &body, new_lm, e);
+		rc = send_update(s, o->ct, folder, id, lm, o, &body, new_lm, e);
 	buf_fini(&body);
 	/* QUIRK(OX, old): a contact that stays as it is, is an error there */
 	if (rc != RC_OK && o->ct == CT_CONTACT && e != NULL && strcmp(e->code, "CON-0122") == 0)
 		rc = RC_OK;
 	if (rc == RC_OK && days != NULL)
-		rc = ox_delete_occurrences(s, folder, id_text(id, oxid, tmp), days, any ? *new_lm : lm, any, new_lm, e);
+		rc = ox_delete_occurrences(s, folder, id, days, any ? *new_lm : lm, any, new_lm, e);
 	return rc;
 }
 
@@ -343,11 +320,12 @@ ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid
 
 /* QUIRK(OX, 8.19): deleting a task that is gone is "no permission" (TSK-0014); whether it is there, a list tells. */
 static enum rc
-task_delete_fault(struct ox_session *s, const char *folder, int64_t id, const char *oxid, enum rc rc, struct err *e)
+task_delete_fault(struct ox_session *s, const char *folder, const char *oxid, enum rc rc, struct err *e)
 {
 	struct arena *a;
 	struct object **o;
 	struct err why;
+	int64_t id = 0;
 	size_t n = 1;
 
 	if (e == NULL || strcmp(e->code, "TSK-0014") != 0)
@@ -365,44 +343,24 @@ task_delete_fault(struct ox_session *s, const char *folder, int64_t id, const ch
 }
 
 enum rc
-ox_delete(struct ox_session *s, enum content ct, const char *folder, int64_t id, const char *oxid, msec_t lm, bool hard, struct err *e)
+classic_remove(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, struct err *e)
 {
-	struct err local;
-	char tmp[24];
-	enum rc rc;
+	enum rc rc = send_delete(s, ct, folder, id, lm, 0, NULL, e);
 
-	if (e == NULL)
-		e = &local;
-	if (ct == CT_MAIL)
-		return ox_mail_delete(s, folder, id, oxid, hard, e);
-	if (!is_pim(ct))
-		return not_pim(ct, e);
-	rc = send_delete(s, ct, folder, id_text(id, oxid, tmp), lm, 0, NULL, e);
-	if (rc == RC_FORBIDDEN && ct == CT_TASK)
-		rc = task_delete_fault(s, folder, id, oxid, rc, e);
-	return rc;
+	return rc == RC_FORBIDDEN && ct == CT_TASK ? task_delete_fault(s, folder, id, rc, e) : rc;
 }
 
 enum rc
-ox_move(struct ox_session *s, enum content ct, const char *folder, int64_t id, const char *oxid, const char *to, msec_t lm,
-    int64_t *new_id, msec_t *new_lm, struct err *e)
+classic_move(struct ox_session *s, enum content ct, const char *folder, const char *id, const char *to, msec_t lm, msec_t *new_lm, struct err *e)
 {
 	struct buf body;
-	char tmp[24];
 	enum rc rc;
 
-	*new_id = id;
-	*new_lm = 0;
-	if (ct == CT_MAIL)
-		return ox_mail_move(s, folder, id, oxid, to, new_id, e);
-	if (!is_pim(ct))
-		return not_pim(ct, e);
 	buf_init(&body, 4096);
 	buf_adds(&body, "{\"folder_id\":");
 	json_text_string(&body, to, strlen(to));
 	buf_addc(&body, '}');
-	rc = body.failed ? err_set(e, RC_LIMIT, "the folder id is too long") :
-	    send_update(s, ct, folder, id_text(id, oxid, tmp), lm, NULL, &body, new_lm, e);
+	rc = body.failed ? err_set(e, RC_LIMIT, "the folder id is too long") : send_update(s, ct, folder, id, lm, NULL, &body, new_lm, e);
 	buf_fini(&body);
 	return rc;
 }

@@ -56,6 +56,8 @@ forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
 		a->c->t.removed++;
 	if (remove_file && !o->gone && o->series == 0)
 		rc = state_todo(a->c, o->id, path, NULL, 0, file_as_seen(o), e);
+	if (rc == RC_OK && remove_file)
+		rc = attach_forget(a->c, a->f, o, e);
 	if (rc == RC_OK && o->id != 0)
 		rc = state_object_drop(a->c, o->id, e);
 	o->folder = -1; /* stays in the list, no part of anything any more */
@@ -70,6 +72,7 @@ make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *
 	json_t *day = json_incref(json_object_get(o->base, "recurrence_date_position")); /* what its override in the file is known by */
 	unsigned char rnd[8];
 	char hex[17];
+	enum rc rc;
 
 	random_bytes(rnd, sizeof(rnd));
 	hex_encode(rnd, sizeof(rnd), hex);
@@ -87,7 +90,8 @@ make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *
 	(void)json_array_clear(o->blind);
 	o->doubt = o->gone = false;
 	o->mtime_ns = 0;
-	return state_object_save(a->c, o, e);
+	rc = attach_void(a->c, o->id, e);
+	return rc == RC_OK ? state_object_save(a->c, o, e) : rc;
 }
 
 /* ---- results ---- */
@@ -156,6 +160,21 @@ skip_in_this_run(struct client *c, const struct cobject *o)
 	(void)json_object_set_new(c->skip, key, json_true());
 }
 
+/*
+ * The same file would be refused again: it waits until it says something else (request.c).  What somebody may allow (rights) or the server
+ * may manage tomorrow is tried in every run.
+ */
+static enum rc
+refused_note(struct client *c, const struct cobject *o, const char *code, struct err *e)
+{
+	char key[40];
+
+	if (o->gone || code == NULL || (strcmp(code, "bad-request") != 0 && strcmp(code, "limit") != 0))
+		return RC_OK;
+	(void)snprintf(key, sizeof(key), "refused:%lld", (long long)o->id);
+	return state_set(c, key, o->seen[0] != '\0' ? o->seen : o->hash, e);
+}
+
 static bool
 edited_since(struct apply *a, struct cobject *o)
 {
@@ -171,6 +190,31 @@ tell_lost(struct apply *a, const struct cobject *o, const json_t *lost)
 		    o->file, json_string_value(json_array_get(lost, i)));
 		a->c->t.conflicts++;
 	}
+}
+
+/* The file of what is OURS from now on; it came as somebody's object before its answer did: the own file is the one to keep. */
+static enum rc
+take_uuid(struct apply *a, struct cobject *o, const char *uuid, struct err *e)
+{
+	struct cobject *twin = find_uuid(a, uuid);
+	enum rc rc = twin != NULL && twin != o ? forget(a, twin, true, e) : RC_OK;
+
+	if (rc == RC_OK)
+		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+	return rc;
+}
+
+/* A draft that was replaced: the same file, another mail.  What was typed since it was sent stays a change. */
+static void
+draft_agreed(struct cobject *o)
+{
+	const char *sent = json_string_value(json_object_get(o->asked, "raw")), *now = json_string_value(json_object_get(o->cur, "raw"));
+
+	if (sent == NULL)
+		return;
+	(void)snprintf(o->hash, sizeof(o->hash), "%s", sent);
+	if (now != NULL && strcmp(now, sent) == 0)
+		(void)json_object_del(o->cur, "raw");
 }
 
 static bool
@@ -222,6 +266,7 @@ not_allowed(struct apply *a, struct cobject *o, const char *message, struct err 
 static enum rc
 one_result(struct apply *a, const json_t *r, struct err *e)
 {
+	const char *new_uuid = json_string_value(json_object_get(r, "newUuid"));
 	const char *cid = json_string_value(json_object_get(r, "clientId"));
 	const char *status = json_string_value(json_object_get(r, "status"));
 	const char *uuid = json_string_value(json_object_get(r, "uuid"));
@@ -234,18 +279,15 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 	tell_lost(a, o, json_object_get(r, "lost"));
 	sent = cid != NULL ? sent_of(a, "clientId", cid) : sent_of(a, "uuid", o->uuid);
 	if (strcmp(status, "ok") == 0) {
-		if (cid != NULL && uuid != NULL) {
-			struct cobject *twin = find_uuid(a, uuid);
+		enum rc rc = RC_OK;
 
-			if (twin != NULL) { /* it came as somebody's object before its answer did: the own file is the one to keep */
-				enum rc rc = forget(a, twin, true, e);
-
-				if (rc != RC_OK)
-					return rc;
-			}
-			(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
+		if (cid != NULL && uuid != NULL)
+			rc = take_uuid(a, o, uuid, e);
+		if (cid == NULL && new_uuid != NULL && json_object_get(sent, "raw") != NULL) {
+			rc = take_uuid(a, o, new_uuid, e);
+			draft_agreed(o);
 		}
-		return accepted(a, o, sent, e);
+		return rc == RC_OK ? accepted(a, o, sent, e) : rc;
 	}
 	if (strcmp(status, "gone") == 0) {
 		if (!o->gone && edited_since(a, o))
@@ -270,7 +312,7 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 	if (strcmp(status, "conflict") == 0)
 		a->c->t.conflicts++;
 	skip_in_this_run(a->c, o);
-	return RC_OK;
+	return strcmp(status, "error") == 0 ? refused_note(a->c, o, json_string_value(json_object_get(x, "code")), e) : RC_OK;
 }
 
 /* ---- deletions ---- */
@@ -327,6 +369,17 @@ is_member_of_envelope(const char *name)
 	    strcmp(name, "own") == 0;
 }
 
+/* Flags are merged one by one: what was changed here on top of what came (usm-json(7), "Mail"). */
+static void
+merge_flags(const struct cobject *o, const json_t *in, json_t *dirty)
+{
+	int64_t theirs = json_integer_value(json_object_get(in, "flags")), mine = json_integer_value(json_object_get(dirty, "flags"));
+	int64_t changed = (mine ^ json_integer_value(json_object_get(o->shadow, "flags"))) & MAIL_FLAGS_KEPT;
+
+	if (json_object_get(in, "flags") != NULL && json_object_get(dirty, "flags") != NULL)
+		(void)json_object_set_new(dirty, "flags", json_integer((theirs & ~changed) | (mine & changed)));
+}
+
 /* The server's fields into base; DIRTY ones that somebody else changed become blind. */
 static void
 take_fields(struct cobject *o, const json_t *in, bool whole, const json_t *dirty)
@@ -340,7 +393,7 @@ take_fields(struct cobject *o, const json_t *in, bool whole, const json_t *dirty
 
 		if (is_member_of_envelope(name))
 			continue;
-		if (mine != NULL && !json_equal(v, mine) && !json_equal(v, json_object_get(o->base, name)) && !list_has(own, name) &&
+		if (mine != NULL && strcmp(name, "flags") != 0 && !json_equal(v, mine) && !json_equal(v, json_object_get(o->base, name)) && !list_has(own, name) &&
 		    !was_sent(o, name, v) && !list_has(o->blind, name))
 			(void)json_array_append_new(o->blind, json_string(name));
 		if (json_is_null(v))
@@ -410,7 +463,7 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 	const char *cid = json_string_value(json_object_get(in, "clientId"));
 	struct cobject *o = find_uuid(a, uuid);
 	bool fresh = false;
-	json_t *dirty, *v;
+	json_t *dirty, *v, *with_photo = NULL;
 	const char *name;
 	enum rc rc = RC_OK;
 
@@ -427,8 +480,11 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 		rc = object_begin(a, in, uuid, &o, e);
 		fresh = true;
 	}
+	if (rc == RC_OK && o != NULL)
+		rc = photo_take(a->c, a->f, o, in, whole, &with_photo, e);
 	if (rc != RC_OK || o == NULL)
 		return rc;
+	in = with_photo;
 	if (!fresh)
 		(void)look_again(a, o);
 	dirty = o->yields ? json_object() : object_dirty(a->f->ct, o);
@@ -441,6 +497,8 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 		json_object_foreach(dirty, name, v)
 			(void)json_array_append_new(o->blind, json_string(name));
 	}
+	if (a->f->ct == CT_MAIL)
+		merge_flags(o, in, dirty);
 	take_fields(o, in, whole, dirty);
 	(void)snprintf(o->rev, sizeof(o->rev), "%s", json_string_value(json_object_get(in, "rev")) != NULL ? json_string_value(json_object_get(in, "rev")) : "");
 	a->c->t.down += !o->doubt || fresh;
@@ -453,10 +511,27 @@ one_object(struct apply *a, const json_t *in, bool whole, struct err *e)
 	else
 		rc = write_later(a, o, dirty, e);
 	json_decref(dirty);
+	json_decref(with_photo);
 	return rc;
 }
 
 /* ---- the whole answer, in one transaction with its syncid ---- */
+
+/* What does not come, and why: for the person, no failure of the run. */
+static void
+tell_notices(const struct apply *a)
+{
+	const json_t *list = json_object_get(a->data, "notices");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *n = json_array_get(list, i);
+		const struct cobject *o = find_uuid(a, json_string_value(json_object_get(json_object_get(n, "details"), "uuid")));
+		const char *text = json_string_value(json_object_get(n, "message"));
+
+		if (text != NULL)
+			say(a->c, "%s%s%s: %s", a->f->path, o != NULL ? "/" : "", o != NULL ? o->file : "", text);
+	}
+}
 
 static enum rc
 apply_all(struct apply *a, struct err *e)
@@ -481,6 +556,7 @@ apply_all(struct apply *a, struct err *e)
 		rc = write_files(a, e);
 	if (rc != RC_OK)
 		return rc;
+	tell_notices(a);
 	if (syncid != NULL) {
 		(void)snprintf(a->f->syncid, sizeof(a->f->syncid), "%s", syncid);
 		a->f->reconcile = false;

@@ -17,14 +17,18 @@
 
 #define STATE_DIR ".usmsync"
 #define PAGE_CHANGES 50 /* changes sent in one request */
+#define MAX_CHOICES 64
 #define MAX_LOST 20     /* answers of one folder that may get lost before a run gives up */
 
 struct options {
 	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy;
 	unsigned limit;       /* objects a page */
 	bool watch, quiet, json;
-	char *const *command; /* what follows the options: folders, or rights FOLDER ...; none = keep in step */
+	const char *modes[MAX_CHOICES], *first[MAX_CHOICES]; /* "FOLDER=MODE"; folders in the order in which they go before all others */
+	unsigned n_modes, n_first;
+	char *const *command; /* what follows the options: folders, rights FOLDER ..., send FILE...; none = keep in step */
 	int n_command;
+	bool again;           /* send what may have been sent */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
 };
 
@@ -53,6 +57,7 @@ struct cfolder {
 	bool reconcile;           /* the last syncid was refused: pairs first */
 	bool more;
 	int64_t k;                /* number of the last request */
+	unsigned rank;            /* not stored: place in the order of the run */
 	int64_t inode;            /* of its directory: knows it again under another name; 0 = not noted */
 };
 
@@ -95,6 +100,8 @@ void net_close(struct net *n);
 void net_token(struct net *n, const char *token);
 /** net_call - one command; *DATA the `data` of a good answer (new reference). RC_CONFLICT = reconcile, e->code names the status. */
 MUST_CHECK enum rc net_call(struct net *n, const char *command, const json_t *body, unsigned timeout_s, json_t **data, struct err *e);
+/** net_octets - a command that answers octets, appended to OUT; a JSON error as net_call gives it. */
+MUST_CHECK enum rc net_octets(struct net *n, const char *command, const json_t *body, struct buf *out, struct err *e);
 MUST_CHECK enum rc net_mail(struct net *n, const char *folder, const char *uuid, struct buf *out, struct err *e);
 /** net_watch - while a call waits, ASK is called every second; true ends the wait with RC_BUSY. */
 void net_watch(struct net *n, bool (*ask)(void *arg), void *arg);
@@ -128,6 +135,8 @@ MUST_CHECK enum rc state_todo_run(struct client *c, struct err *e);
 
 /* file.c */
 MUST_CHECK enum rc file_read(const struct client *c, const char *path, struct buf *out, struct err *e);
+/** file_read_any - a file outside the directory, as a person names it. */
+MUST_CHECK enum rc file_read_any(const char *path, struct buf *out, struct err *e);
 MUST_CHECK enum rc file_write(const struct client *c, const char *path, const void *p, size_t n, struct err *e);
 void file_hash(const void *p, size_t n, char out[65]);
 bool file_stat(const struct client *c, const char *path, int64_t *size, int64_t *mtime_ns);
@@ -149,6 +158,7 @@ bool field_writable(enum content ct, const char *name);
 /** mail_flags_of_name, mail_name_with_flags - the Maildir letters behind the last comma of a mail's file name. */
 int64_t mail_flags_of_name(const char *name);
 char *mail_name_with_flags(const char *name, int64_t flags);
+#define MAIL_DRAFT 4
 #define MAIL_FLAGS_KEPT (1 | 4 | 8 | 32 | 256) /* answered, draft, flagged, seen, forwarded (ox-http-api.md 7.2) */
 
 /* scan.c */
@@ -191,12 +201,55 @@ void series_agreed(const struct objlist *l, const struct cobject *master, const 
 bool series_has_new(const struct objlist *l, const struct cobject *master);
 bool series_dirty(enum content ct, const struct objlist *l, const struct cobject *master);
 
+/* send.c */
+/** send_files - sends each file of the options as a mail; problems are named and counted. */
+MUST_CHECK enum rc send_files(struct client *c, struct err *e);
+
+/* photo.c */
+/** photo_take - IN, an object of an answer, with the picture in it where the answer says that it is another one; *OUT a new reference. */
+MUST_CHECK enum rc photo_take(struct client *c, const struct cfolder *f, const struct cobject *o, const json_t *in, bool whole, json_t **out, struct err *e);
+
+/* attach.c, attach_state.c */
+#define ATTACHMENTS ".attachments" /* behind the name of an object's file: the directory of its attachments */
+/** One attachment that both sides have. */
+struct cattach {
+	int64_t id;
+	char aid[UUID_TEXT];      /* the server's name of it */
+	char *name;               /* of the file in the object's directory */
+	char hash[65];            /* of the file as agreed */
+	int64_t size, mtime_ns;
+};
+bool is_attachments_dir(const char *name);
+/** attach_sync - attachments of F's objects, both ways, after the objects themselves are equal. */
+MUST_CHECK enum rc attach_sync(struct client *c, const struct cfolder *f, struct err *e);
+MUST_CHECK enum rc attach_rows(struct client *c, int64_t object, struct cattach **out, size_t *n, struct err *e);
+void cattach_free(struct cattach *a, size_t n);
+MUST_CHECK enum rc attach_row_put(struct client *c, int64_t object, struct cattach *a, struct err *e); /* id 0 = insert */
+MUST_CHECK enum rc attach_row_drop(struct client *c, int64_t id, struct err *e);
+/** attach_listed - "count/newest" that the rows stand for, and the directory's name then; both mem_free; NULL = never listed. */
+MUST_CHECK enum rc attach_listed(struct client *c, int64_t object, char **version, char **dir, struct err *e);
+MUST_CHECK enum rc attach_listed_put(struct client *c, int64_t object, const char *version, const char *dir, struct err *e);
+/** attach_extract - what is attached inside the text of F's FILE becomes files in its directory, unless they are there. */
+MUST_CHECK enum rc attach_extract(struct client *c, const struct cfolder *f, const char *file, const void *text, size_t n, struct err *e);
+/** attach_any - has an object of FOLDER attachments, by what the server says or by what was agreed? */
+MUST_CHECK enum rc attach_any(struct client *c, int64_t folder, bool *any, struct err *e);
+/** attach_void - nothing is agreed about the attachments of OBJECT any more; their files stay. */
+MUST_CHECK enum rc attach_void(struct client *c, int64_t object, struct err *e);
+/** attach_forget - in the transaction that drops OBJECT, whose directory is DIR: its files go as far as they are as agreed. */
+MUST_CHECK enum rc attach_forget(struct client *c, const struct cfolder *f, const struct cobject *o, struct err *e);
+
 /* folders.c */
 MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
 
 /* rights.c */
 bool command_known(const char *name);
 MUST_CHECK enum rc command_run(struct client *c, struct err *e);
+
+/* modes.c */
+bool mode_valid(const char *option);
+bool folder_is_off(const struct client *c, const struct cfolder *f);
+unsigned folder_rank(const struct client *c, const struct cfolder *f);
+MUST_CHECK enum rc modes_tell(struct client *c, const struct cfolder *f, size_t n, struct err *e);
 
 /* run.c */
 MUST_CHECK enum rc folder_sync(struct client *c, struct cfolder *f, struct err *e);

@@ -31,19 +31,16 @@ full_path(const struct client *c, const char *path)
 	return path_join(c->o.dir, path);
 }
 
-enum rc
-file_read(const struct client *c, const char *path, struct buf *out, struct err *e)
+/* All of FD (closed, may be -1 with errno), which the person knows as NAME. */
+static enum rc
+read_all(int fd, const char *name, struct buf *out, struct err *e)
 {
-	char *full = full_path(c, path);
-	int fd = full != NULL ? open(full, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 	enum rc rc = RC_OK;
 	ssize_t got = 0;
 	char *p;
 
-	if (fd < 0) {
-		rc = err_set(e, errno == ENOENT ? RC_NOTFOUND : RC_INTERNAL, "%s: %s", path, strerror(errno));
-		goto out;
-	}
+	if (fd < 0)
+		return err_set(e, errno == ENOENT ? RC_NOTFOUND : RC_INTERNAL, "%s: %s", name, strerror(errno));
 	do {
 		p = out->len < MAX_FILE ? buf_reserve(out, 65536) : NULL;
 		got = p != NULL ? read(fd, p, 65536) : -1;
@@ -51,14 +48,27 @@ file_read(const struct client *c, const char *path, struct buf *out, struct err 
 			out->len += (size_t)got;
 	} while (got > 0);
 	if (got < 0)
-		rc = err_set(e, p == NULL ? RC_LIMIT : RC_INTERNAL, "%s: %s", path, p == NULL ? "too large" : strerror(errno));
+		rc = err_set(e, p == NULL ? RC_LIMIT : RC_INTERNAL, "%s: %s", name, p == NULL ? "too large" : strerror(errno));
 	else
 		out->p[out->len] = '\0';
-out:
-	if (fd >= 0)
-		(void)close(fd);
+	(void)close(fd);
+	return rc;
+}
+
+enum rc
+file_read(const struct client *c, const char *path, struct buf *out, struct err *e)
+{
+	char *full = full_path(c, path);
+	enum rc rc = full == NULL ? err_set(e, RC_NOMEM, "out of memory") : read_all(open(full, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), path, out, e);
+
 	mem_free(full);
 	return rc;
+}
+
+enum rc
+file_read_any(const char *path, struct buf *out, struct err *e)
+{
+	return read_all(open(path, O_RDONLY | O_CLOEXEC), path, out, e);
 }
 
 static bool

@@ -378,6 +378,8 @@ look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *pa
 				look_for_new(c, f, n, sub, uuid, ct, found, depth + 1);
 			} else if ((was = folder_of_inode(c, f, n, (int64_t)st.st_ino)) != NULL) {
 				renamed_directory(c, was, sub, de->d_name, parent, found);
+			} else if (is_attachments_dir(de->d_name)) {
+				; /* belongs to the file beside it */
 			} else if (holds_folders(f, n, sub)) {
 				const char *group = group_uuid(found->tree, sub);
 

@@ -215,20 +215,29 @@ out:
 	return rc;
 }
 
+/* A command whose good answer is octets; JSON is an error. */
 enum rc
-net_mail(struct net *n, const char *folder, const char *uuid, struct buf *out, struct err *e)
+net_octets(struct net *n, const char *command, const json_t *body, struct buf *out, struct err *e)
 {
-	json_t *body = json_pack("{s:s, s:s}", "folder", folder, "uuid", uuid);
 	json_t *root;
 	char type[80];
 	long status;
-	enum rc rc = post(n, "getMail", body, 300, out, &status, type, sizeof(type), e);
+	enum rc rc = post(n, command, body, 300, out, &status, type, sizeof(type), e);
 
-	json_decref(body);
-	if (rc != RC_OK || (status == 200 && strncmp(type, "message/rfc822", 14) == 0))
+	if (rc != RC_OK || (status == 200 && strncmp(type, "application/json; charset", 25) != 0))
 		return rc;
 	root = out->p != NULL ? json_loadb(out->p, out->len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	rc = error_of(root, status, e);
 	json_decref(root);
+	return rc;
+}
+
+enum rc
+net_mail(struct net *n, const char *folder, const char *uuid, struct buf *out, struct err *e)
+{
+	json_t *body = json_pack("{s:s, s:s}", "folder", folder, "uuid", uuid);
+	enum rc rc = net_octets(n, "getMail", body, out, e);
+
+	json_decref(body);
 	return rc;
 }

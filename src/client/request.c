@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_RAW_BYTES ((size_t)16 * 1024 * 1024) /* raw mail in one request */
+#define MAX_RAW_BYTES ((size_t)16 * 1024 * 1024) /* raw mails and pictures in one request */
 
 bool
 object_blind_all(const struct cobject *o)
@@ -28,7 +28,7 @@ blind_of(const struct cobject *o, const json_t *fields)
 
 		for (size_t i = 0; i < json_array_size(o->blind) && !is; i++)
 			is = strcmp(json_string_value(json_array_get(o->blind, i)), name) == 0;
-		if (is)
+		if (is && strcmp(name, "raw") != 0)
 			(void)json_array_append_new(out, json_string(name));
 	}
 	if (json_array_size(out) != 0)
@@ -55,9 +55,11 @@ note_sent(struct cobject *o, const json_t *fields)
 	o->asked = json_deep_copy(o->cur != NULL ? o->cur : o->shadow);
 }
 
+/* The file's octets into ENTRY; of a draft what was asked is exactly these. */
 static enum rc
 add_raw(struct client *c, const struct cfolder *f, const struct cobject *o, json_t *entry, size_t *raw, struct err *e)
 {
+	char hash[65];
 	char *path = path_join(f->path, o->file);
 	struct buf b, text;
 	enum rc rc;
@@ -69,11 +71,21 @@ add_raw(struct client *c, const struct cfolder *f, const struct cobject *o, json
 		base64_encode(&text, b.p != NULL ? b.p : "", b.len);
 		(void)json_object_set_new(entry, "raw", json_stringn(text.p != NULL ? text.p : "", text.len));
 		*raw += b.len;
+		file_hash(b.p != NULL ? b.p : "", b.len, hash);
+		if (json_object_get(o->asked, "raw") != NULL)
+			(void)json_object_set_new(o->asked, "raw", json_string(hash));
 	}
 	buf_fini(&text);
 	buf_fini(&b);
 	mem_free(path);
 	return rc;
+}
+
+/* A picture is large: a request holds only so many. */
+static size_t
+picture_size(const json_t *entry)
+{
+	return json_string_length(json_object_get(entry, "image1"));
 }
 
 static enum rc
@@ -93,13 +105,14 @@ entry_create(struct client *c, const struct cfolder *f, const struct objlist *l,
 	if (f->ct == CT_MAIL)
 		rc = add_raw(c, f, o, entry, raw, e);
 	note_sent(o, fields);
+	*raw += picture_size(entry);
 	(void)json_array_append_new(created, entry);
 	json_decref(fields);
 	return rc;
 }
 
-static void
-entry_modify(struct cobject *o, const json_t *fields, json_t *modified)
+static enum rc
+entry_modify(struct client *c, const struct cfolder *f, struct cobject *o, const json_t *fields, json_t *modified, size_t *raw, struct err *e)
 {
 	json_t *entry = json_deep_copy(fields), *blind = blind_of(o, fields);
 
@@ -109,7 +122,9 @@ entry_modify(struct cobject *o, const json_t *fields, json_t *modified)
 	if (blind != NULL)
 		(void)json_object_set_new(entry, "blind", blind);
 	note_sent(o, fields);
+	*raw += picture_size(entry);
 	(void)json_array_append_new(modified, entry);
+	return json_object_get(fields, "raw") != NULL ? add_raw(c, f, o, entry, raw, e) : RC_OK;
 }
 
 static void
@@ -138,6 +153,25 @@ skipped(const struct client *c, const struct cobject *o)
 	return json_object_get(c->skip, key) != NULL;
 }
 
+/* Was this very file refused in an earlier run?  The person hears of it in each run, until the file says something else. */
+static bool
+refused_before(struct client *c, const struct cfolder *f, const struct cobject *o)
+{
+	char key[40], *hash;
+	bool same;
+
+	(void)snprintf(key, sizeof(key), "refused:%lld", (long long)o->id);
+	hash = state_get(c, key);
+	same = hash != NULL && strcmp(hash, o->seen[0] != '\0' ? o->seen : o->hash) == 0;
+	mem_free(hash);
+	if (!same)
+		return false;
+	complain(c, "%s/%s: the server refused it and it has not been changed since", f->path, o->file);
+	(void)snprintf(key, sizeof(key), "%lld", (long long)o->id);
+	(void)json_object_set_new(c->skip, key, json_true());
+	return true;
+}
+
 static enum rc
 add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, json_t *body, bool *sends, struct err *e)
 {
@@ -156,14 +190,16 @@ add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, 
 		if (o[i]->gone) {
 			entry_delete(o[i], deleted);
 		} else if (o[i]->uuid[0] == '\0') {
+			if (refused_before(c, f, o[i]))
+				continue;
 			rc = entry_create(c, f, l, o[i], created, &raw, e);
 		} else {
 			fields = object_dirty(f->ct, o[i]);
-			if (json_object_size(fields) == 0) {
+			if (json_object_size(fields) == 0 || refused_before(c, f, o[i])) {
 				json_decref(fields);
 				continue;
 			}
-			entry_modify(o[i], fields, modified);
+			rc = entry_modify(c, f, o[i], fields, modified, &raw, e);
 			json_decref(fields);
 		}
 		o[i]->doubt = true;

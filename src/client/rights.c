@@ -215,14 +215,17 @@ show_rights(struct client *c, struct err *e)
 bool
 command_known(const char *name)
 {
-	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0;
+	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0;
 }
 
 enum rc
 command_run(struct client *c, struct err *e)
 {
-	enum rc rc = hierarchy_sync(c, e);
+	enum rc rc;
 
+	if (strcmp(c->o.command[0], "send") == 0)
+		return send_files(c, e);
+	rc = hierarchy_sync(c, e);
 	if (rc != RC_OK)
 		return rc;
 	return strcmp(c->o.command[0], "folders") == 0 ? list_folders(c, e) : show_rights(c, e);

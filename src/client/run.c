@@ -30,8 +30,8 @@ static enum rc
 folder_page(struct client *c, struct cfolder *f, struct objlist *l, bool *busy, struct err *e)
 {
 	const char *command = f->syncid[0] != '\0' ? "syncUpdate" : f->reconcile ? "reconcile" : "syncInit";
+	bool sends = false, first = f->syncid[0] == '\0', local = l->n > 0;
 	json_t *body = NULL, *data = NULL;
-	bool sends = false;
 	enum rc rc;
 
 	*busy = true;
@@ -53,7 +53,7 @@ folder_page(struct client *c, struct cfolder *f, struct objlist *l, bool *busy, 
 		rc = RC_OK; /* the state came from a backup: the server has seen higher numbers; the next request has one more */
 	} else if (rc == RC_OK) {
 		rc = apply_answer(c, f, l, body, data, e);
-		*busy = f->more || sends;
+		*busy = f->more || sends || (first && local); /* a first request carries no changes: they go with the next */
 	}
 	progress(c, f);
 	json_decref(body);
@@ -87,15 +87,17 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 			busy = false;
 	}
 	objlist_free(&l);
-	return rc;
+	return rc == RC_OK && !client_stop ? attach_sync(c, f, e) : rc;
 }
 
-/* Contacts, appointments and tasks first: they are few and wanted at once; mail takes its time. */
+/* What a person named first; then contacts, appointments and tasks: they are few and wanted at once; mail takes its time. */
 static int
 by_type(const void *x, const void *y)
 {
 	const struct cfolder *a = x, *b = y;
 
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
 	if (a->ct != b->ct)
 		return a->ct < b->ct ? -1 : 1;
 	return a->id < b->id ? -1 : a->id > b->id;
@@ -110,10 +112,14 @@ run_once(struct client *c, struct err *e)
 
 	if (rc == RC_OK)
 		rc = state_folders(c, &f, &n, e);
+	if (rc == RC_OK)
+		rc = modes_tell(c, f, n, e);
+	for (size_t i = 0; i < n; i++)
+		f[i].rank = folder_rank(c, &f[i]);
 	if (n > 1)
 		qsort(f, n, sizeof(*f), by_type);
 	for (size_t i = 0; i < n && rc == RC_OK && !client_stop; i++) {
-		if (f[i].id == 0)
+		if (f[i].id == 0 || folder_is_off(c, &f[i]))
 			continue;
 		rc = folder_sync(c, &f[i], e);
 		if (rc == RC_NOTFOUND || rc == RC_FORBIDDEN) { /* gone or closed since the hierarchy was read: the next run sees it */
@@ -152,7 +158,7 @@ ping(struct client *c, unsigned heartbeat_s, struct err *e)
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {
 		json_t *x;
 
-		if (f[i].syncid[0] == '\0')
+		if (f[i].syncid[0] == '\0' || folder_is_off(c, &f[i]))
 			continue;
 		x = json_object();
 		if (f[i].uuid[0] != '\0')

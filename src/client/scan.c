@@ -21,6 +21,13 @@ is_unset(const json_t *v)
 	return v == NULL || json_is_null(v) || (json_is_string(v) && json_string_length(v) == 0) || (json_is_array(v) && json_array_size(v) == 0);
 }
 
+/* The octets of a draft stand in CUR by their hash, only where they are not those that were agreed. */
+static bool
+is_draft_text(enum content ct, const char *name)
+{
+	return ct == CT_MAIL && strcmp(name, "raw") == 0;
+}
+
 json_t *
 object_dirty(enum content ct, const struct cobject *o)
 {
@@ -32,7 +39,7 @@ object_dirty(enum content ct, const struct cobject *o)
 	json_object_foreach(o->cur, name, v) {
 		const json_t *was = json_object_get(o->shadow, name);
 
-		if (field_writable(ct, name) && !json_equal(v, was) && !(is_unset(v) && is_unset(was)))
+		if ((field_writable(ct, name) || is_draft_text(ct, name)) && !json_equal(v, was) && !(is_unset(v) && is_unset(was)))
 			(void)json_object_set(d, name, v);
 	}
 	json_object_foreach(o->shadow, name, v) {
@@ -40,6 +47,28 @@ object_dirty(enum content ct, const struct cobject *o)
 			(void)json_object_set_new(d, name, json_null());
 	}
 	return d;
+}
+
+/* A mail's octets never change, but a draft's file may be edited: then NOW gets their hash. */
+static enum rc
+reread_mail(struct client *c, const char *path, struct cobject *o, int64_t size, int64_t mtime, json_t **now, struct err *e)
+{
+	bool draft = (json_integer_value(json_object_get(o->base, "flags")) & MAIL_DRAFT) != 0;
+	struct buf b;
+	char hash[65];
+	enum rc rc = text_to_object(CT_MAIL, o->file, NULL, 0, now, NULL, e); /* its flags are in the name */
+
+	if (rc != RC_OK || !draft || o->uuid[0] == '\0' || o->hash[0] == '\0' || (size == o->size && mtime == o->mtime_ns))
+		return rc;
+	buf_init(&b, (size_t)256 * 1024 * 1024);
+	rc = file_read(c, path, &b, e);
+	if (rc == RC_OK) {
+		file_hash(b.p != NULL ? b.p : "", b.len, hash);
+		if (strcmp(hash, o->hash) != 0)
+			(void)json_object_set_new(*now, "raw", json_string(hash));
+	}
+	buf_fini(&b);
+	return rc;
 }
 
 /* What the text of O's file says into cur of O and of its exceptions. */
@@ -52,7 +81,8 @@ take_text(struct client *c, const struct cfolder *f, struct objlist *l, struct c
 	if (rc == RC_OK) {
 		json_decref(o->cur);
 		o->cur = now;
-		if (f->ct == CT_CALENDAR)
+		rc = attach_extract(c, f, o->file, b->p, b->len, e);
+		if (rc == RC_OK && f->ct == CT_CALENDAR)
 			rc = series_take(c, f, l, o, overrides, e);
 	}
 	json_decref(overrides);
@@ -80,10 +110,10 @@ object_reread(struct client *c, const struct cfolder *f, struct objlist *l, stru
 		*missing = true;
 		goto out;
 	}
-	if (f->ct == CT_MAIL) { /* a mail's octets never change; its flags are in the name */
+	if (f->ct == CT_MAIL) {
 		json_t *now = NULL;
 
-		rc = text_to_object(CT_MAIL, o->file, NULL, 0, &now, NULL, e);
+		rc = reread_mail(c, path, o, size, mtime, &now, e);
 		json_decref(o->cur);
 		o->cur = now;
 		goto out;
@@ -307,6 +337,8 @@ new_file(struct import *im, const char *name, struct err *e)
 	}
 	file_hash(b.p, b.len, o->hash);
 	(void)file_stat(c, path, &o->size, &o->mtime_ns);
+	if (rc == RC_OK && im->f->ct != CT_MAIL)
+		rc = attach_extract(c, im->f, name, b.p, b.len, e);
 	if (rc == RC_OK)
 		rc = state_object_save(c, o, e);
 	if (rc != RC_OK)

@@ -20,6 +20,10 @@ static const char schema[] =
     " client_id TEXT NOT NULL, rev TEXT NOT NULL, file TEXT NOT NULL, series INTEGER NOT NULL, base TEXT NOT NULL, shadow TEXT NOT NULL, sent TEXT NOT NULL, blind TEXT NOT NULL,"
     " doubt INTEGER NOT NULL, gone INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash TEXT NOT NULL);"
     "CREATE INDEX IF NOT EXISTS object_folder ON object(folder);"
+    "CREATE TABLE IF NOT EXISTS attached(object INTEGER PRIMARY KEY REFERENCES object(id) ON DELETE CASCADE, version TEXT NOT NULL, dir TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS attachment(id INTEGER PRIMARY KEY, object INTEGER NOT NULL REFERENCES object(id) ON DELETE CASCADE, aid TEXT NOT NULL,"
+    " name TEXT NOT NULL, hash TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL);"
+    "CREATE INDEX IF NOT EXISTS attachment_object ON attachment(object);"
     "CREATE TABLE IF NOT EXISTS todo(id INTEGER PRIMARY KEY, object INTEGER NOT NULL, path TEXT NOT NULL, text BLOB, expect TEXT NOT NULL);"
     "INSERT OR IGNORE INTO folder(id, uuid, ct, path) VALUES (0, '', 0, '');";
 
@@ -455,6 +459,19 @@ todo_note(struct client *c, int64_t object, const char *path, const char *hash, 
 	return finish(c, st, e);
 }
 
+/* The last attachment of an object takes its directory along. */
+static void
+remove_empty(char *full)
+{
+	char *slash = full != NULL ? strrchr(full, '/') : NULL;
+
+	if (slash == NULL)
+		return;
+	*slash = '\0';
+	if (is_attachments_dir(strrchr(full, '/') != NULL ? strrchr(full, '/') + 1 : full))
+		(void)rmdir(full); /* a person's own files keep it */
+}
+
 static enum rc
 todo_one(struct client *c, int64_t object, const char *path, const void *text, size_t n, const char *expect, struct err *e)
 {
@@ -475,6 +492,7 @@ todo_one(struct client *c, int64_t object, const char *path, const void *text, s
 			return RC_OK; /* gone already, or edited since: an edited file is a new object */
 		full = full_path(c, path);
 		rc = full != NULL && (unlink(full) == 0 || errno == ENOENT) ? RC_OK : err_set(e, RC_INTERNAL, "%s: %s", path, strerror(errno));
+		remove_empty(full);
 		mem_free(full);
 		return rc;
 	}

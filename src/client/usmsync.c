@@ -60,6 +60,7 @@ usage(FILE *out)
 	    "  folders               list the folders with your rights\n"
 	    "  rights FOLDER [set WHO=LEVEL ...] [remove WHO ...]\n"
 	    "                        who may do what in FOLDER (its path in DIR), and change it; WHO: a name, #number, group:name\n"
+	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n"
 	    "\n"
 	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"
 	    "  --user NAME           login name\n"
@@ -67,7 +68,10 @@ usage(FILE *out)
 	    "  --device ID           name of this device at the server (default: made once, kept in DIR)\n"
 	    "  --password-file FILE  first line of FILE is the password (else $USMSYNC_PASSWORD, else a prompt)\n"
 	    "  --policy WHO          who wins a conflict: server (default), client, or error\n"
+	    "  --mode FOLDER=MODE    what of FOLDER (its path in DIR) is synchronized: full, headers or off; may be repeated\n"
+	    "  --first FOLDER        synchronize FOLDER before all others; may be repeated\n"
 	    "  --limit N             objects asked for at once, 1 to 1000 (default 50)\n"
+	    "  --again               send: what may have been sent, but is not known to be, too\n"
 	    "  --watch               stay and follow changes of both sides until interrupted\n"
 	    "  --ca-file FILE        certificate authorities to trust\n"
 	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
@@ -84,9 +88,9 @@ parse_options(int argc, char **argv, struct options *o)
 	static const struct option opts[] = {
 		{ "server", required_argument, NULL, 's' }, { "user", required_argument, NULL, 'u' }, { "dir", required_argument, NULL, 'd' },
 		{ "device", required_argument, NULL, 'D' }, { "password-file", required_argument, NULL, 'p' }, { "policy", required_argument, NULL, 'P' },
-		{ "limit", required_argument, NULL, 'l' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
+		{ "limit", required_argument, NULL, 'l' }, { "mode", required_argument, NULL, 'm' }, { "first", required_argument, NULL, 'f' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
 		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "json", no_argument, NULL, 'j' }, { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "again", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t v;
 	int ch;
@@ -104,8 +108,23 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'P': o->policy = optarg; break;
 		case 'c': o->ca_file = optarg; break;
 		case 'w': o->watch = true; break;
+		case 'a': o->again = true; break;
 		case 'q': o->quiet = true; break;
 		case 'j': o->json = true; break;
+		case 'm':
+			if (!mode_valid(optarg) || o->n_modes == MAX_CHOICES) {
+				(void)fprintf(stderr, "usmsync: --mode takes FOLDER=full, FOLDER=headers or FOLDER=off, at most %d times, not \"%s\"\n", MAX_CHOICES, optarg);
+				return EXIT_USAGE;
+			}
+			o->modes[o->n_modes++] = optarg;
+			break;
+		case 'f':
+			if (o->n_first == MAX_CHOICES) {
+				(void)fprintf(stderr, "usmsync: --first may be given %d times\n", MAX_CHOICES);
+				return EXIT_USAGE;
+			}
+			o->first[o->n_first++] = optarg;
+			break;
 		case 'l':
 			if (!parse_i64(optarg, 1, 1000, &v)) {
 				(void)fprintf(stderr, "usmsync: --limit takes a number from 1 to 1000, not \"%s\"\n", optarg);

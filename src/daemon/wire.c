@@ -54,6 +54,13 @@ open_backend(struct wire *w, const struct conf *c, struct err *e)
 		.rows_per_request = (unsigned)c->ox_rows_per_request,
 	};
 
+	if (strcmp(c->ox_calendar, "legacy") == 0)
+		o.calendar = OX_CALENDAR_LEGACY;
+	else if (strcmp(c->ox_calendar, "chronos") == 0)
+		o.calendar = OX_CALENDAR_CHRONOS;
+	else if (strcmp(c->ox_calendar, "auto") != 0)
+		return err_set(e, RC_PROTO, "ox_calendar: \"%.40s\" is none of auto, legacy, chronos", c->ox_calendar);
+
 	return backend_new(&o, &w->backend, e);
 }
 
@@ -131,6 +138,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.deletions_kept_ms = c->ox_deletions_kept,
 		.late_max_ms = c->ox_write_max_time,
 		.conflict_keep_ms = c->conflict_keep,
+		.unreadable_retry_ms = c->unreadable_retry,
 		.past_days = { [CT_CALENDAR] = c->calendar_past / DAY_MS, [CT_TASK] = c->calendar_past / DAY_MS,
 		    [CT_MAIL] = c->mail_past / DAY_MS },
 		.future_days = { [CT_CALENDAR] = c->calendar_future / DAY_MS, [CT_TASK] = c->calendar_future / DAY_MS },
@@ -141,6 +149,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.cursor_children = (unsigned)c->cursors_kept,
 		.poll_ms = c->ping_poll_interval,
 		.max_mail_bytes = (size_t)c->max_mail,
+		.max_body_bytes = (size_t)c->max_mail_body,
 		.max_attachment_bytes = (size_t)c->max_attachment,
 		.max_attachments = (unsigned)c->max_attachments_per_object,
 		.login_attempts = (unsigned)c->login_attempts,

@@ -107,6 +107,22 @@ give_gone(struct answer *an, int64_t id, struct err *e)
 	return deleted_add(an, id, e);
 }
 
+/* A client knows the number of a mail's flags only: it is the device's own where all the bits that go with it are. */
+static void
+flags_as_number(const struct content_type *t, struct answer_item *it)
+{
+	bool own = true;
+
+	for (unsigned i = 0; i < t->n_fields; i++)
+		if ((t->fields[i].flags & FF_BIT) != 0 && fmask_has(&it->fields, i))
+			own = own && fmask_has(&it->own, i);
+	fmask_from_bits(t, &it->fields);
+	fmask_from_bits(t, &it->own);
+	for (unsigned i = 0; i < t->n_fields && !own; i++)
+		if ((t->fields[i].flags & FF_BITS) != 0)
+			fmask_clear(&it->own, i);
+}
+
 /* OX's id of the series stays here: a client gets the uuid that the series has in this folder. */
 static void
 item_series(struct op *op, struct answer_item *it)
@@ -136,6 +152,8 @@ item_fields(struct answer *an, struct answer_item *it, const struct row *r, cons
 		sync_changed_fields(r, sync_base_of(&op->cur.c, r), &it->fields);
 	}
 	/* a mail's header never changes; the others' unindexed fields have no change number of their own: they go with every change */
+	if (op->t.ct == CT_MAIL)
+		flags_as_number(t, it);
 	for (unsigned i = 0; i < t->n_fields; i++)
 		if ((op->t.ct != CT_MAIL && (t->fields[i].flags & FF_NOINDEX) != 0 && it->object->v[i] != NULL) || (sent != NULL && an->d.swept))
 			fmask_set(&it->fields, i);
@@ -261,6 +279,13 @@ fetch_contents(struct answer *an, const struct sync_item *items, size_t n_items,
 	for (size_t i = 0; i < n_items; i++) {
 		if (items[i].kind == SYNC_DEL || stash_get(op, items[i].row->id) != NULL)
 			continue;
+		rc = RC_OK;
+		if (row_waits(op, items[i].row, &rc, e)) {
+			broken_note(op, items[i].row->id);
+			continue;
+		}
+		if (rc != RC_OK)
+			return rc;
 		ids[n] = items[i].row->id;
 		oxids[n++] = items[i].row->oxid;
 	}
@@ -455,6 +480,48 @@ op_begin_switched_off(struct op *op, struct err *e)
 	return rc;
 }
 
+/* An object that this device could not store it does not hold: changed since, it comes whole. */
+static enum rc
+whole_where_rejected(struct answer *an, struct err *e)
+{
+	bool any = false, same;
+	enum rc rc;
+
+	for (size_t i = 0; i < an->d.n; i++)
+		any |= an->d.items[i].kind == SYNC_MOD;
+	rc = any ? aside_load(an->op, e) : RC_OK;
+	for (size_t i = 0; rc == RC_OK && any && i < an->d.n; i++)
+		if (an->d.items[i].kind == SYNC_MOD && aside_rejected(an->op, an->d.items[i].row->id, 0, &same))
+			an->d.items[i].kind = SYNC_PUT;
+	return rc;
+}
+
+/* What reconcile does not compare: objects that OX cannot show, and those that the device refused in this version.  One that it holds after all is not set aside any more. */
+static enum rc
+not_compared(struct op *op, struct row *const *rows, size_t n, const struct pair *pairs, size_t n_pairs, struct imap **out, struct err *e)
+{
+	struct imap *skip = imap_new(op->a, op->n_aside + 16), *held = imap_new(op->a, n_pairs);
+	bool same;
+	size_t at;
+	enum rc rc = aside_load(op, e);
+
+	if (rc == RC_OK && (skip == NULL || held == NULL))
+		return err_set(e, RC_NOMEM, "out of memory for the comparison");
+	for (size_t i = 0; rc == RC_OK && i < n_pairs; i++) {
+		if (!pairs[i].valid || !aside_rejected(op, pairs[i].id, 0, &same))
+			continue;
+		rc = store_aside_drop(op->c, op->t.f.id, op->s->n->device_id, pairs[i].id, e);
+		if (rc == RC_OK && !imap_put(held, pairs[i].id, i))
+			return err_set(e, RC_NOMEM, "out of memory for the comparison");
+	}
+	for (size_t i = 0; rc == RC_OK && i < n; i++)
+		if ((is_broken(op, rows[i]->id) || (aside_rejected(op, rows[i]->id, rows[i]->cn, &same) && same && !imap_get(held, rows[i]->id, &at))) &&
+		    !imap_put(skip, rows[i]->id, i))
+			return err_set(e, RC_NOMEM, "out of memory for the comparison");
+	*out = skip;
+	return rc;
+}
+
 /* The fields of CT that rows know nothing of. */
 static void
 unindexed_fields(enum content ct, struct fmask *out)
@@ -519,6 +586,8 @@ op_answer(struct op *op, struct err *e)
 	op->out->hidden = an.next.seen.hidden;
 	rc = notice_of_fill(op, &op->cur.c, &an.next, e);
 	if (rc == RC_OK)
+		rc = whole_where_rejected(&an, e);
+	if (rc == RC_OK)
 		rc = fetch_contents(&an, an.d.items, an.d.n, e);
 	if (rc == RC_OK)
 		rc = give_all(&an, an.d.items, an.d.n, e);
@@ -575,6 +644,7 @@ op_reconcile(struct op *op, struct err *e)
 	struct pair *pairs = arena_array(op->a, struct pair, req->n_pairs + 1);
 	struct sync_reconcile_out r;
 	struct row **rows;
+	struct imap *skip = NULL;
 	struct uuid u;
 	size_t n, live = 0;
 	uint64_t former = 0;
@@ -615,10 +685,11 @@ op_reconcile(struct op *op, struct err *e)
 		return rc;
 	if (renamed)
 		rc = renamed_list(op, pairs, req->n_pairs, rows, live, e);
+	if (rc == RC_OK) /* it is not gone, and would fill every page */
+		rc = not_compared(op, rows, live, pairs, req->n_pairs, &skip, e);
 	if (rc != RC_OK)
 		return rc;
-	/* what OX cannot show is not compared: it is not gone, and would fill every page */
-	rc = sync_reconcile(op->a, op->g->keys, op->t.ct, &op->cur.c, rows, live, pairs, req->n_pairs, op->broken, req->limit, &r);
+	rc = sync_reconcile(op->a, op->g->keys, op->t.ct, &op->cur.c, rows, live, pairs, req->n_pairs, skip, req->limit, &r);
 	if (rc != RC_OK)
 		return err_set(e, rc, "out of memory for the comparison");
 	an.next = r.next;

@@ -54,7 +54,7 @@ engine_attachments(struct engine_session *s, struct arena *a, const struct attac
 		return rc;
 	if (s->g->o.max_attachments != 0 && *n > s->g->o.max_attachments)
 		*n = s->g->o.max_attachments; /* that there are more was said in a notice with the object */
-	*out = arena_array(a, struct engine_attachment, *n);
+	*out = arena_array(a, struct engine_attachment, *n + 1);
 	if (*out == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for attachments");
 	for (size_t i = 0; i < *n; i++) {
@@ -67,11 +67,11 @@ engine_attachments(struct engine_session *s, struct arena *a, const struct attac
 enum rc
 engine_attachment_get(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct buf *out, const char **type, struct err *e)
 {
-	struct ox_attachment *list;
+	struct ox_attachment *list = NULL;
 	struct row *r;
 	struct op op;
-	int64_t id;
-	size_t n;
+	int64_t id = 0;
+	size_t n = 0;
 	enum rc rc = op_object(&op, s, a, &ref->folder, &ref->object, &r, e);
 
 	*type = "";

@@ -4,7 +4,7 @@
  * plan again, three times at most.  A crash between any two steps leaves a state from which the client's repeat goes on
  * (ARCHITECTURE.md "One sync, step by step").  How each type is written is in write.c.
  */
-#include "engine/change_int.h"
+#include "engine/mail_int.h"
 #include "engine/tree.h"
 
 #include <string.h>
@@ -19,8 +19,11 @@ static enum rc
 change_build(struct op *op, const struct client_change *cc, struct change *ch, struct err *e)
 {
 	const struct content_type *t = model_content(op->t.ct);
+	struct fmask fields = cc->fields, blind = cc->blind;
 	unsigned n = 0;
 
+	fmask_to_bits(t, &fields); /* flags merge bit by bit */
+	fmask_to_bits(t, &blind);
 	memset(ch, 0, sizeof(*ch));
 	ch->op = cc->op;
 	ch->client_id = cc->has_uuid ? NULL : cc->client_id; /* who names the uuid means that row: the clientId is for what has none yet */
@@ -34,12 +37,42 @@ change_build(struct op *op, const struct client_change *cc, struct change *ch, s
 	if (ch->f == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a change");
 	for (unsigned i = 0; i < t->n_fields; i++) {
-		if (!fmask_has(&cc->fields, i) || cc->object == NULL)
+		if (!fmask_has(&fields, i) || cc->object == NULL)
 			continue;
-		ch->f[n++] = (struct change_field){ .i = (uint8_t)i, .blind = fmask_has(&cc->blind, i),
+		ch->f[n++] = (struct change_field){ .i = (uint8_t)i, .blind = fmask_has(&blind, i),
 			.fp = field_fp(op->g->keys, &t->fields[i], cc->object->v[i]) };
 	}
 	ch->nf = n;
+	return RC_OK;
+}
+
+/* This folder as a place where an import of this device may lie. */
+static struct mail_place
+place_here(const struct op *op)
+{
+	return (struct mail_place){ .oxid = op->t.oxid, .topic = op->t.topic, .tag = op->t.tag,
+		.x = { .validity = op->t.f.validity, .next = op->t.f.uidnext } };
+}
+
+/*
+ * The note of an import: no uid leads from a mail's row to its intent, so it is looked for where others are met in the index.  That is when its
+ * outcome was unknown as the client deleted it, and when the folder was made anew since: the number in the intent then names another mail, or none.
+ */
+static enum rc
+load_mail_op(struct work *w, struct err *e)
+{
+	enum rc rc = mail_op_get(w->op, mail_key(w->op, 'i', w->ch.client_id), &w->mail_op, &w->has_mail_op, e);
+
+	if (rc != RC_OK || !w->has_mail_op)
+		return rc;
+	if (w->ch.op == OP_DELETE && w->intent.state == INTENT_DELETED && w->intent.unsure)
+		w->intent.state = INTENT_PENDING;
+	if (w->mail_op.validity == w->op->t.f.validity || w->intent.state != INTENT_DONE)
+		return RC_OK;
+	w->intent.state = INTENT_PENDING;
+	w->intent.id = 0;
+	w->intent.id_known = false;
+	w->intent.at = 0;
 	return RC_OK;
 }
 
@@ -62,8 +95,12 @@ work_load(struct work *w, struct err *e)
 			return rc;
 		/* mails are numbered in their folder: an intent of another folder names another mail there */
 		w->has_intent = rc == RC_OK && (op->t.ct != CT_MAIL || folder == op->t.f.id);
+		if (w->has_intent && op->t.ct == CT_MAIL) {
+			rc = load_mail_op(w, e);
+			if (rc != RC_OK)
+				return rc;
+		}
 	}
-	/* of a mail the id may be but the lowest that a lost import can have (plan_side_effects): by now a foreign mail's */
 	if (w->has_intent && w->intent.state != INTENT_PENDING && w->intent.id != 0 && (op->t.ct != CT_MAIL || w->intent.id_known)) {
 		rc = op_row(op, w->intent.id, &w->row, e);
 		if (rc != RC_OK || w->row != NULL)
@@ -89,11 +126,14 @@ plan(struct work *w, bool moved_checked, struct err *e)
 		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
 	};
 	struct write_entry *mine;
+	struct fmask bits;
 	struct fmask hidden;
 	char rev[REV_TEXT];
 	size_t n = 0;
 	enum rc rc;
 
+	fmask_bits(model_content(op->t.ct), &bits);
+	in.bits = &bits;
 	if (w->row != NULL) {
 		mine = arena_array(op->a, struct write_entry, op->n_writes + 1);
 		for (size_t i = 0; mine != NULL && i < op->n_writes; i++)
@@ -215,6 +255,7 @@ plan_side_effects(struct work *w, struct err *e)
 {
 	struct op *op = w->op;
 	const struct sync_plan_out *p = &w->p;
+	struct mail_place here = place_here(op);
 	struct fmask in_create;
 	enum rc rc = RC_OK;
 
@@ -223,10 +264,15 @@ plan_side_effects(struct work *w, struct err *e)
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
 		w->intent.at = now_ms();
-		/* a lost import lies at or above this uid; of one that was sent before, and forgotten here since, nothing is known */
-		w->intent.id = op->t.ct == CT_MAIL && !w->ch.again ? (int64_t)op->t.f.uidnext : 0;
 		w->intent.f = work_sent(w, &in_create, &w->intent.nf);
-		rc = work_intent_put(w, e);
+		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
+			w->mail_op = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
+			if (w->ch.again) /* sent before, and forgotten here since: it may lie anywhere in the folder */
+				w->mail_op.mail = 0;
+			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_PENDING, e);
+		}
+		if (rc == RC_OK)
+			rc = work_intent_put(w, e);
 	} else if (p->intent_set) {
 		if (p->adopt)
 			rc = work_adopt(w, 0, e);
@@ -266,6 +312,7 @@ work_record_lost(struct work *w, const struct fmask *lose, struct err *e)
 	for (unsigned i = 0; i < MODEL_MAX_FIELDS; i++)
 		if (fmask_has(lose, i))
 			fmask_set(&w->res->lost, i);
+	fmask_from_bits(model_content(w->op->t.ct), &w->res->lost);
 	if (w->row != NULL)
 		uuid_make(w->op->g->keys, w->op->t.tag, w->row->id, &u);
 	return conflict_record(w->op, &u, w->cc->object, lose, "client", e);
@@ -278,6 +325,7 @@ static enum rc
 ask_uid(struct work *w, bool *again, struct err *e)
 {
 	struct op *op = w->op;
+	struct mail_place here = place_here(op);
 	struct object *o = NULL;
 	struct sighting s = { 0 };
 	int64_t id = 0;
@@ -294,15 +342,17 @@ ask_uid(struct work *w, bool *again, struct err *e)
 		w->has_intent = true;
 	}
 	if (op->t.ct == CT_MAIL) {
-		rc = w->message_id != NULL ? ox_mail_find(op->s->ox, op->a, op->t.oxid, w->message_id, &id, e) : RC_NOTFOUND;
-		if (rc == RC_OK && id >= w->intent.id) {
+		rc = w->has_mail_op ? mail_op_find(op, &here, &w->mail_op, true, &id, e) : RC_NOTFOUND;
+		if (rc == RC_OK) {
 			w->intent.state = INTENT_DONE;
 			w->intent.id = id;
 			w->intent.id_known = true;
+			w->mail_op.validity = here.x.validity;
 			op->made_id = id;
 			op->made_key = w->key;
 			*again = true;
-			return work_intent_put(w, e);
+			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_DONE, e);
+			return rc == RC_OK ? work_intent_put(w, e) : rc;
 		}
 	} else if (w->series != 0) {
 		rc = RC_NOTFOUND; /* an exception was looked for with the row (series_find) */
@@ -338,6 +388,8 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	struct fmask send = { { 0 } }, lose = { { 0 } }, win = { { 0 } };
 	struct sighting s;
 	struct uuid there;
+	const char *to;
+	enum content ct;
 	json_t *photo = NULL;
 	msec_t lm;
 	enum rc rc = ox_get_any(op->s->ox, op->a, op->t.ct, op->t.oxid, w->row->id, &o, e);
@@ -356,7 +408,8 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 		w->still_here = true;
 		goto out;
 	}
-	w->res->status = ST_GONE;
+	/* where the client wants it: an earlier request, whose answer was lost, has moved it */
+	w->res->status = w->cc->has_move && folder_uuid_oxid(op, &w->cc->move_to, &to, &ct) && strcmp(to, o->folder) == 0 ? ST_OK : ST_GONE;
 	rc = object_sight(op->a, op->g->keys, o, &s);
 	if (rc != RC_OK)
 		goto out;
@@ -468,6 +521,8 @@ attempt(struct work *w, bool *again, struct err *e)
 	}
 	if (rc == RC_OK && w->cc->has_move && w->res->status == ST_OK && w->op->t.ct != CT_FOLDER)
 		rc = write_move(w, again, e);
+	else if (rc == RC_OK && w->cc->has_move && w->res->status == ST_GONE && w->op->t.ct == CT_MAIL)
+		rc = mail_moved_before(w, e);
 	return rc;
 }
 
@@ -475,8 +530,8 @@ attempt(struct work *w, bool *again, struct err *e)
  * An error that belongs to this change alone (OX refuses the data, the right is missing) is answered with it; an error of the
  * way to OX ends the request, which the client repeats as a whole.
  */
-static bool
-belongs_to_change(enum rc rc, const struct err *e)
+bool
+error_of_change(enum rc rc, const struct err *e)
 {
 	/* OX answered, and with an error of its own (category 8, ox-http-api.md 1.3): it may fail on this object for ever, and what follows must not wait */
 	if (rc == RC_UPSTREAM)
@@ -535,6 +590,25 @@ move_possible(struct op *op, const struct client_change *cc, struct err *e)
 	return RC_OK;
 }
 
+/* A draft's new version keeps the Message-ID that it has, or gets one that another version does not get. */
+static enum rc
+change_octets(struct work *w, struct err *e)
+{
+	struct op *op = w->op;
+	const char *seed = w->ch.client_id;
+	char uuid[UUID_TEXT];
+
+	if (w->cc->op == OP_MODIFY) {
+		uuid_format(&w->cc->uuid, uuid);
+		seed = arena_printf(op->a, "%s.%016llx", uuid, (unsigned long long)mail_digest(op, w->cc->raw, w->cc->raw_len));
+		if (seed == NULL)
+			return err_set(e, RC_NOMEM, "out of memory for a mail");
+	}
+	w->octets = w->cc->raw;
+	w->octets_len = w->cc->raw_len;
+	return mail_octets(op, seed, &w->octets, &w->octets_len, &w->raw, &w->message_id, e);
+}
+
 static enum rc
 one_change(struct op *op, size_t i, struct err *e)
 {
@@ -574,10 +648,14 @@ one_change(struct op *op, size_t i, struct err *e)
 		if (w.key == NULL)
 			return err_set(e, RC_NOMEM, "out of memory for a change");
 	}
-	if (op->t.ct == CT_MAIL && cc->op == OP_CREATE) {
-		rc = mail_prepare(&w, e);
+	if (op->t.ct == CT_MAIL && (cc->op == OP_CREATE || cc->raw != NULL)) {
+		rc = change_octets(&w, e);
 		if (rc != RC_OK)
 			goto refused;
+	}
+	if (w.octets != NULL && cc->op == OP_MODIFY) {
+		rc = write_draft(&w, e);
+		goto refused;
 	}
 	for (int n = 0; n < ATTEMPTS && again; n++) {
 		if (n > 0) {
@@ -594,6 +672,9 @@ one_change(struct op *op, size_t i, struct err *e)
 		if (again)
 			w.res->status = ST_RETRY;
 	}
+	/* a mail that was found carries no name of ours: the client may have got it as somebody's, so it goes whole, with its name */
+	if (rc == RC_OK && op->t.ct == CT_MAIL && cc->op == OP_CREATE && w.p.map && w.res->status == ST_OK && w.row != NULL)
+		rc = forced_add(op, w.row->id, SYNC_PUT);
 refused:
 	buf_fini(&w.raw);
 	if (cc->object != NULL)
@@ -601,7 +682,7 @@ refused:
 	w.res->conflicts = w.how.conflicts;
 	if (rc == RC_OK)
 		return RC_OK;
-	if (!belongs_to_change(rc, e))
+	if (!error_of_change(rc, e))
 		return rc;
 	w.res->failed = true;
 	w.res->err = *e;

@@ -17,10 +17,14 @@ struct work {
 	bool still_here;         /* OX answered before that the object, a tombstone here, is in this very folder */
 	bool kept_intent;        /* intent holds answers of OX for this attempt: do not read it again */
 	struct sync_plan_out p;
-	const char *message_id;  /* mail create */
 	int64_t series;          /* create of an exception: OX id of its series, else 0 */
 	struct write_how how;    /* of cc->object */
-	struct buf raw;          /* mail create: the octets as they are sent, when they had to be completed */
+	struct mail_op mail_op;  /* mail create: what its lost import is found by */
+	bool has_mail_op;
+	const char *message_id;  /* mail: of the octets that came with it */
+	const void *octets;      /* mail: as they are sent */
+	size_t octets_len;
+	struct buf raw;          /* holds them when they had to be completed */
 	int photo;               /* number of the type's FF_APART field, -1 = none */
 	uint64_t photo_there, photo_known; /* the picture that OX has: fingerprint of its octets, and that of the index; 0 = not asked */
 };
@@ -43,12 +47,14 @@ struct write_field *photo_as_known(const struct work *w, struct write_field *f, 
 enum rc photo_overwritten(struct op *op, const char *folder, int64_t id, const struct fmask *fields, json_t **out, struct err *e);
 void photo_set(struct object *o, json_t *photo);
 
-/* write.c: RC_OK sets W->res->status, or *again */
+/** work_gone - W's row is not in this folder any more: tombstone, and the client is told. */
+enum rc work_gone(struct work *w, struct err *e);
+
+/* write.c, transfer.c (move): RC_OK sets W->res->status, or *again */
 enum rc write_create(struct work *w, bool *again, struct err *e);
 enum rc write_update(struct work *w, bool *again, struct err *e);
 enum rc write_delete(struct work *w, bool *again, struct err *e);
 enum rc write_move(struct work *w, bool *again, struct err *e);
-enum rc mail_prepare(struct work *w, struct err *e);
 
 /* series.c */
 /** row_has - R, an appointment's, has the field NAME set. */

@@ -47,6 +47,21 @@ policy_parse(const json_t *v)
 	return POLICY_SERVER;
 }
 
+static const char *const mail_delete_name[] = {
+	[MAIL_DELETE_SERVER] = "server", [MAIL_DELETE_TRASH] = "trash", [MAIL_DELETE_FINAL] = "final",
+};
+
+static enum mail_delete
+mail_delete_parse(const json_t *v)
+{
+	const char *s = json_string_value(v);
+
+	for (size_t i = 0; s != NULL && i < ARRAY_LEN(mail_delete_name); i++)
+		if (strcmp(s, mail_delete_name[i]) == 0)
+			return (enum mail_delete)i;
+	return MAIL_DELETE_SERVER;
+}
+
 static int64_t
 days_parse(const json_t *v, int64_t server)
 {
@@ -100,6 +115,7 @@ config_parse(const struct engine *g, const char *text, struct device_config *out
 	memset(out, 0, sizeof(*out));
 	out->policy = policy_parse(json_object_get(root, "policy"));
 	out->delete_policy = policy_parse(json_object_get(root, "deletePolicy"));
+	out->mail_delete = mail_delete_parse(json_object_get(root, "mailDelete"));
 	for (int ct = 0; ct < CT_COUNT; ct++) {
 		const json_t *w = json_object_get(json_object_get(root, "window"), model_content((enum content)ct)->name);
 
@@ -140,6 +156,7 @@ config_format(const struct device_config *c)
 
 	(void)json_object_set_new(root, "policy", json_string(policy_name[c->policy]));
 	(void)json_object_set_new(root, "deletePolicy", json_string(policy_name[c->delete_policy]));
+	(void)json_object_set_new(root, "mailDelete", json_string(mail_delete_name[c->mail_delete]));
 	for (int ct = 0; ct < CT_COUNT; ct++) {
 		if (c->past_days[ct] < 0 && c->future_days[ct] < 0)
 			continue;

@@ -29,13 +29,15 @@ conflict_record(struct op *op, const struct uuid *uuid, const struct object *o, 
 {
 	struct engine *g = op->g;
 	struct store_conflict x = { .account = op->s->n->account_id, .device = op->s->n->device_id, .uuid = *uuid };
+	struct fmask named = *fields;
 	struct buf sealed, digest;
 	char *text;
 	enum rc rc;
 
 	if (o == NULL || fmask_empty(fields))
 		return RC_OK;
-	text = losing_text(o, fields, whose);
+	fmask_from_bits(model_content(o->ct), &named);
+	text = losing_text(o, &named, whose);
 	if (text == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a conflict record");
 	buf_init(&sealed, 0);

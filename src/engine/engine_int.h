@@ -96,6 +96,8 @@ struct touched {
 	struct change_field *f; /* as sent, ascending; later changes of the same request win */
 };
 
+struct mail_place;
+
 struct op {
 	struct engine *g;
 	struct engine_session *s;
@@ -131,7 +133,11 @@ struct op {
 	struct imap *now_at;          /* id -> index in now: rows as merged in this operation */
 	struct row **now;
 	size_t n_now, cap_now;
+	struct store_aside *aside;    /* objects that are set aside, once they were asked for */
+	size_t n_aside;
+	struct imap *aside_of[2];     /* id -> index in aside: by OX, by this device */
 	uint64_t cn_at_start;         /* to see whether others have to be woken */
+	struct mail_place *move_to;          /* mail: where changes of this request were moved last */
 	struct imap *broken;          /* ids whose content OX fails to give */
 	int64_t made_id;              /* mail: the one that this client is known to have made, and its name as rows carry it; OX keeps none */
 	const char *made_key;
@@ -186,6 +192,7 @@ struct row *now_row(const struct op *op, struct row *r);
 
 /* change.c */
 enum rc op_changes(struct op *op, struct err *e);
+bool error_of_change(enum rc rc, const struct err *e);
 
 /* conflict.c */
 enum rc conflict_record(struct op *op, const struct uuid *uuid, const struct object *o, const struct fmask *fields, const char *whose, struct err *e);
@@ -198,6 +205,14 @@ enum rc op_reconcile(struct op *op, struct err *e);
 enum rc op_anything_new(struct op *op, const struct cursor *c, bool *any, struct err *e);
 enum rc op_begin_switched_off(struct op *op, struct err *e);
 
+/* aside.c */
+enum rc aside_load(struct op *op, struct err *e);
+bool aside_waits(const struct op *op, int64_t id, msec_t lm);
+enum rc aside_unreadable(struct op *op, int64_t id, msec_t lm, struct err *e);
+enum rc aside_readable(struct op *op, int64_t id, struct err *e);
+bool aside_rejected(const struct op *op, int64_t id, uint64_t cn, bool *same);
+enum rc op_rejected(struct op *op, struct err *e);
+
 /* notice.c */
 enum rc notice_add(struct op *op, enum notice_code code, const struct uuid *uuid, int64_t count, int64_t limit, struct err *e);
 enum rc notice_of_item(struct op *op, struct answer_item *it, struct err *e);
@@ -209,6 +224,7 @@ enum rc members_for_ox(struct op *op, struct client_change *cc, struct err *e);
 bool members_need_others(const struct op *op, const struct client_change *cc);
 
 /* object.c */
+enum rc op_object_at(struct op *op, const struct uuid *folder, const struct uuid *uuid, struct row **row, struct err *e);
 enum rc op_object(struct op *op, struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct row **row,
     struct err *e);
 
@@ -219,6 +235,7 @@ enum rc renamed_list(struct op *op, const struct pair *pairs, size_t n, struct r
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);
+enum rc op_lock(struct op *op, struct err *e);
 void fresh_cursor(struct op *op);
 void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);
 

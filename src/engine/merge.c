@@ -74,8 +74,12 @@ merge_sighting(struct merge *m, const struct row *old, const struct sighting *s,
 	if (rc != RC_OK)
 		return rc == RC_BUSY ? rc : err_set(e, rc, "an object could not be merged");
 	/* it could not be shown when it was told of (merge_unknown): who has it is not known, so it goes whole to everybody */
-	if (changed && old != NULL && !old->dead && !old->known && old->lm == 0)
+	if (changed && old != NULL && !old->dead && !old->known && old->lm == 0) {
 		r->keycn = r->cn;
+		rc = aside_readable(m->op, s->id, e);
+		if (rc != RC_OK)
+			return rc;
+	}
 	if (now != NULL)
 		*now = r;
 	return touched ? merge_note(m, r, e) : RC_OK;
@@ -264,10 +268,20 @@ is_broken(const struct op *op, int64_t id)
 	return op->broken != NULL && imap_get(op->broken, id, &at);
 }
 
+void
+broken_note(struct op *op, int64_t id)
+{
+	if (op->broken == NULL)
+		op->broken = imap_new(op->a, 16);
+	if (op->broken == NULL || !imap_put(op->broken, id, 0))
+		log_error("broken-object", "out of memory");
+}
+
 /* Objects that OX names but fails to show are no deletions and no contents: they wait until OX can show them again. */
 size_t
 set_broken_aside(struct op *op, struct object **o, size_t n)
 {
+	struct err why;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -277,10 +291,9 @@ set_broken_aside(struct op *op, struct object **o, size_t n)
 		}
 		log_warn("broken-object", "type=%s folder=%lld id=%lld OX fails whenever its content is asked for", model_content(op->t.ct)->name,
 		    (long long)op->t.f.id, (long long)o[i]->id);
-		if (op->broken == NULL)
-			op->broken = imap_new(op->a, 16);
-		if (op->broken == NULL || !imap_put(op->broken, o[i]->id, i))
-			log_error("broken-object", "out of memory");
+		broken_note(op, o[i]->id);
+		if (aside_unreadable(op, o[i]->id, 0, &why) != RC_OK)
+			log_error("broken-object", "%s", why.text);
 		object_drop(o[i]);
 	}
 	return kept;
@@ -344,6 +357,16 @@ op_kill(struct op *op, int64_t id, struct err *e)
 	return rc == RC_OK ? merge_end(&m, e) : rc;
 }
 
+/* Is R one that OX could not show, and too early to be asked for again? */
+bool
+row_waits(struct op *op, const struct row *r, enum rc *rc, struct err *e)
+{
+	if (r->known || r->lm != 0 || op->t.ct == CT_FOLDER || op->t.ct == CT_MAIL)
+		return false;
+	*rc = aside_load(op, e);
+	return *rc == RC_OK && aside_waits(op, r->id, 0);
+}
+
 /* Rows that a listing brought have no fingerprints yet: read their contents (not kept), ROWS[i] become the known rows. */
 enum rc
 op_ensure_known(struct op *op, struct row **rows, size_t n, struct err *e)
@@ -354,7 +377,9 @@ op_ensure_known(struct op *op, struct row **rows, size_t n, struct err *e)
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i <= n && rc == RC_OK; i++) {
-		if (i < n && !rows[i]->known) {
+		if (i < n && row_waits(op, rows[i], &rc, e)) {
+			broken_note(op, rows[i]->id);
+		} else if (i < n && !rows[i]->known) {
 			ids[k] = rows[i]->id;
 			oxids[k] = rows[i]->oxid;
 			at_row[k++] = i;

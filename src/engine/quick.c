@@ -109,7 +109,7 @@ quick_unchanged(struct engine_session *s, const struct sync_request *req, enum c
 	msec_t w0, w1;
 	bool same = false;
 
-	if (req->mode != SYNC_UPDATE || req->n_changes != 0)
+	if (req->mode != SYNC_UPDATE || req->n_changes != 0 || req->n_rejected != 0)
 		return false;
 	cursor_key(&req->syncid, ck, sizeof(ck));
 	folder_key(s, &req->folder, fk, sizeof(fk));

@@ -49,7 +49,11 @@ merge_contents(struct merge *m, const struct row *const *old, const struct sight
 
 			while (j < k && ids[j] != o[x]->id)
 				j++;
-			if (j == k || o[x]->broken) /* its row stays stale, and is asked for again in every listing */
+			if (j < k && o[x]->broken) { /* its row stays stale, and is asked for again when its time has come */
+				broken_note(op, o[x]->id);
+				rc = aside_unreadable(op, o[x]->id, s[i + j].lm, e);
+			}
+			if (j == k || o[x]->broken)
 				continue;
 			rc = op_sight(op, o[x], &full, e);
 			if (rc == RC_OK)
@@ -97,7 +101,18 @@ merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e)
 	}
 	for (; i < n_rows && rc == RC_OK; i++)
 		rc = merge_kill(m, rows[i], e);
-	return rc == RC_OK ? merge_contents(m, stale_row, stale, n_stale, e) : rc;
+	if (rc == RC_OK && n_stale > 0)
+		rc = aside_load(op, e);
+	i = 0;
+	for (size_t k = 0; k < n_stale && rc == RC_OK; k++) {
+		if (aside_waits(op, stale[k].id, stale[k].lm)) {
+			broken_note(op, stale[k].id);
+			continue;
+		}
+		stale_row[i] = stale_row[k];
+		stale[i++] = stale[k];
+	}
+	return rc == RC_OK ? merge_contents(m, stale_row, stale, i, e) : rc;
 }
 
 /* Newest first, as the first fill goes. */

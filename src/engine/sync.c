@@ -108,19 +108,12 @@ op_run_off(struct op *op, struct err *e)
 	return RC_OK;
 }
 
-static enum rc
-op_run(struct op *op, struct err *e)
+enum rc
+op_lock(struct op *op, struct err *e)
 {
-	struct sync_request *req = op->req;
 	int64_t index = op->t.f.id;
-	bool has_cursor = req->mode == SYNC_UPDATE || req->mode == SYNC_ESTIMATE;
-	enum rc rc;
+	enum rc rc = store_lock(op->c, index, e);
 
-	op->out->ct = op->t.ct;
-	op->mode = op->out->mode = config_filter(op->s, &req->folder, op->t.ct, &op->hidden);
-	if (op->mode == MODE_OFF)
-		return op_run_off(op, e);
-	rc = store_lock(op->c, index, e);
 	if (rc != RC_OK)
 		return rc;
 	op->locked = true;
@@ -130,6 +123,23 @@ op_run(struct op *op, struct err *e)
 		return rc != RC_OK ? rc : err_set(e, RC_BUSY, "the folder's index was made anew; repeat the request");
 	op->cn_at_start = op->t.f.cn;
 	op_window(op, op->t.ct, &op->w0, &op->w1);
+	return RC_OK;
+}
+
+static enum rc
+op_run(struct op *op, struct err *e)
+{
+	struct sync_request *req = op->req;
+	bool has_cursor = req->mode == SYNC_UPDATE || req->mode == SYNC_ESTIMATE;
+	enum rc rc;
+
+	op->out->ct = op->t.ct;
+	op->mode = op->out->mode = config_filter(op->s, &req->folder, op->t.ct, &op->hidden);
+	if (op->mode == MODE_OFF)
+		return op_run_off(op, e);
+	rc = op_lock(op, e);
+	if (rc != RC_OK)
+		return rc;
 	/* only what is written before the new cursor is saved needs to know its number */
 	if (!has_cursor || req->n_changes > 0)
 		rc = store_cursor_next_seq(op->c, op->s->n->device_id, op->t.f.id, &op->next_seq, e);
@@ -145,6 +155,8 @@ op_run(struct op *op, struct err *e)
 		fresh_cursor(op);
 	if (req->n_changes > 0)
 		rc = op_changes(op, e);
+	if (rc == RC_OK && req->n_rejected > 0)
+		rc = op_rejected(op, e);
 	if (rc == RC_OK)
 		rc = req->mode == SYNC_RECONCILE ? op_reconcile(op, e) : op_answer(op, e);
 	return rc;

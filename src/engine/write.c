@@ -4,13 +4,11 @@
  * F10), surely not done (withdrawn, so that its fields never pass for own, F11), unknown (the note stays, the client is told
  * to send the change again, nothing is repeated here, F9).
  */
-#include "engine/change_int.h"
+#include "engine/mail_int.h"
 #include "engine/refresh_int.h"
 #include "engine/tree.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- create ---- */
 
@@ -67,12 +65,34 @@ create_folder(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 	return rc;
 }
 
+/*
+ * OX's import takes flags and no colour: it is set on what is there then.  The mail is stored whatever becomes of it; the read-back tells the client
+ * the colour that it really has.
+ */
+static void
+create_colour(struct work *w, int64_t id)
+{
+	int i = model_field(model_content(CT_MAIL), "color_label");
+	struct fmask m = { { 0 } };
+	msec_t stamp;
+	struct err e = { 0 };
+	enum rc rc;
+
+	if (i < 0 || object_get_i64(w->cc->object, (unsigned)i, 0) == 0)
+		return;
+	fmask_set(&m, (unsigned)i);
+	rc = ox_update(w->op->s->ox, w->op->t.oxid, id, NULL, w->cc->object, &m, 0, &stamp, &e);
+	if (rc != RC_OK)
+		log_warn("mail-colour", "id=%lld failed=%s %s", (long long)id, rc_name(rc), e.text);
+}
+
 static enum rc
 create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 {
 	struct op *op = w->op;
 	int flags = 0, i;
 	char *uid;
+	enum rc rc;
 
 	*lm = 0;
 	if (op->t.ct == CT_FOLDER)
@@ -81,8 +101,10 @@ create_send(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 		i = model_field(model_content(CT_MAIL), "flags");
 		if (i >= 0 && json_is_integer(w->cc->object->v[i]))
 			flags = (int)json_integer_value(w->cc->object->v[i]);
-		return ox_mail_import(op->s->ox, op->t.oxid, w->raw.len != 0 ? w->raw.p : w->cc->raw,
-		    w->raw.len != 0 ? w->raw.len : w->cc->raw_len, flags, id, e);
+		rc = ox_mail_import(op->s->ox, op->t.oxid, w->octets, w->octets_len, flags, id, e);
+		if (rc == RC_OK)
+			create_colour(w, *id);
+		return rc;
 	}
 	uid = client_uid_format(op->a, op->s->n->owner, w->ch.client_id);
 	if (uid == NULL)
@@ -314,14 +336,41 @@ write_update(struct work *w, bool *again, struct err *e)
 	return rc;
 }
 
-static enum rc
-gone_from_here(struct work *w, struct err *e)
+enum rc
+work_gone(struct work *w, struct err *e)
 {
 	struct op *op = w->op;
 	enum rc rc = op_kill(op, w->row->id, e);
 
 	cursor_have_drop(&op->cur.c, w->row->id);
 	return rc == RC_OK ? forced_add(op, w->row->id, SYNC_DEL) : rc;
+}
+
+/*
+ * OX itself knows what the user wants (his setting mail/harddelete); a device may want it otherwise.  In the trash and below it a deletion is final.
+ * What is gone already is deleted, so a repeat needs no note.
+ */
+static enum rc
+delete_mail(struct work *w, struct err *e)
+{
+	struct op *op = w->op;
+	const struct row *r = w->row;
+	const char *trash = ox_session_user(op->s->ox)->trash;
+	size_t n = strlen(trash);
+	bool in_trash = n > 0 && strncmp(op->t.oxid, trash, n) == 0 && (op->t.oxid[n] == '\0' || op->t.oxid[n] == '/');
+	struct device_config cfg;
+	int64_t id;
+	msec_t lm;
+	enum rc rc;
+
+	config_now(op->s, &cfg);
+	if (cfg.mail_delete == MAIL_DELETE_TRASH && !in_trash && n > 0) {
+		rc = ox_move(op->s->ox, CT_MAIL, op->t.oxid, r->id, r->oxid, trash, 0, &id, &lm, e);
+		if (rc == RC_OK)
+			op_wake(op, tag_of_folder(op->g, op->s->n->account, CT_MAIL, trash));
+		return rc;
+	}
+	return ox_delete(op->s->ox, CT_MAIL, op->t.oxid, r->id, r->oxid, 0, in_trash || cfg.mail_delete == MAIL_DELETE_FINAL, e);
 }
 
 enum rc
@@ -343,7 +392,7 @@ write_delete(struct work *w, bool *again, struct err *e)
 		rc = oxid != NULL ? ox_folder_delete(op->s->ox, oxid, r->lm, e) : err_set(e, RC_NOMEM, "out of memory for a folder");
 		hierarchy_drop(op);
 	} else {
-		rc = ox_delete(op->s->ox, op->t.ct, op->t.oxid, r->id, oxid, r->lm, false, e);
+		rc = op->t.ct == CT_MAIL ? delete_mail(w, e) : ox_delete(op->s->ox, op->t.ct, op->t.oxid, r->id, oxid, r->lm, false, e);
 	}
 	if (rc == RC_TIMEOUT) {
 		w->res->status = ST_RETRY;
@@ -353,126 +402,8 @@ write_delete(struct work *w, bool *again, struct err *e)
 	if (rc != RC_OK)
 		return *again ? RC_OK : rc;
 	w->res->status = ST_GONE;
-	rc = gone_from_here(w, e);
+	rc = work_gone(w, e);
 	if (rc == RC_OK)
 		rc = series_follow(w, true, e);
 	return rc == RC_OK ? series_reread(w, series, e) : rc;
-}
-
-/* ---- move into another folder of the same type: gone here, new there; the answer maps old to new (F15) ---- */
-
-enum rc
-write_move(struct work *w, bool *again, struct err *e)
-{
-	struct op *op = w->op;
-	const char *to;
-	struct store_folder there = { 0 };
-	enum content ct;
-	uint64_t topic;
-	int64_t id = w->row != NULL ? w->row->id : 0;
-	msec_t lm;
-	enum rc rc;
-
-	*again = false;
-	if (w->row == NULL || w->row->dead)
-		return RC_OK;
-	if (!folder_uuid_oxid(op, &w->cc->move_to, &to, &ct))
-		return err_set_path(e, RC_NOTFOUND, "folder", "the folder to move into does not exist (any more)");
-	if (ct != op->t.ct)
-		return err_set_path(e, RC_PROTO, "folder", "an object can only be moved into a folder of its own type");
-	if (strcmp(to, op->t.oxid) == 0)
-		return RC_OK;
-	lm = w->row->lm;
-	for (size_t i = 0; i < op->n_writes; i++) /* the change just written has a newer version */
-		if (op->writes[i].id == id && op->writes[i].done && op->writes[i].lm > lm)
-			lm = op->writes[i].lm;
-	rc = ox_move(op->s->ox, op->t.ct, op->t.oxid, id, w->row->oxid, to, lm, &id, &lm, e);
-	if (rc == RC_TIMEOUT) {
-		w->res->status = ST_RETRY;
-		return RC_OK;
-	}
-	*again = rc == RC_CONFLICT || rc == RC_NOTFOUND;
-	if (rc != RC_OK)
-		return *again ? RC_OK : rc;
-	topic = tag_of_folder(op->g, op->s->n->account, ct, to);
-	/* a mail gets another number there, which not every server tells, and belongs to an index that may not be known yet */
-	rc = store_folder_open(op->c, op->a, op->s->n->account_id, ct, to, false, 0, &there, e);
-	if (rc != RC_OK && rc != RC_NOTFOUND)
-		return rc;
-	w->res->status = ST_OK;
-	w->res->has_uuid = id != 0 && (ct != CT_MAIL || (rc == RC_OK && there.init));
-	if (w->res->has_uuid) {
-		there.ct = ct;
-		uuid_make(op->g->keys, tag_of_index(op->g, topic, &there), id, &w->res->uuid);
-	}
-	op->ref = (struct folder_ref){ .uuid = w->cc->move_to };
-	quick_forget(op); /* who is woken there must look */
-	op->ref = op->req->folder;
-	op_wake(op, topic);
-	return gone_from_here(w, e);
-}
-
-/* ---- mail: the Message-ID is what a lost import is found by ---- */
-
-static const char *
-header_value(const char *raw, size_t n, const char *name, size_t *len)
-{
-	size_t nl = strlen(name);
-
-	for (size_t i = 0; i < n;) {
-		const char *line = raw + i;
-		const char *end = memchr(line, '\n', n - i);
-		size_t l = end != NULL ? (size_t)(end - line) + 1 : n - i;
-
-		if (l == 1 || (l == 2 && line[0] == '\r'))
-			return NULL; /* end of the header */
-		if (l > nl && strncasecmp(line, name, nl) == 0) {
-			size_t next = i + l;
-
-			while (next < n && (raw[next] == ' ' || raw[next] == '\t')) { /* folded */
-				const char *e2 = memchr(raw + next, '\n', n - next);
-
-				next = e2 != NULL ? (size_t)(e2 - raw) + 1 : n;
-			}
-			*len = next - i - nl;
-			return line + nl;
-		}
-		i += l;
-	}
-	return NULL;
-}
-
-enum rc
-mail_prepare(struct work *w, struct err *e)
-{
-	struct op *op = w->op;
-	const char *v, *open, *close = NULL;
-	size_t len = 0;
-
-	if (w->cc->raw == NULL || w->cc->raw_len == 0)
-		return err_set_path(e, RC_PROTO, "raw", "a new mail needs its RFC 822 octets in `raw`");
-	if (w->cc->raw_len > op->g->o.max_mail_bytes) {
-		(void)err_set_path(e, RC_LIMIT, "raw", "The mail has %zu bytes, %zu are possible", w->cc->raw_len, op->g->o.max_mail_bytes);
-		err_set_length(e, (int64_t)w->cc->raw_len, (int64_t)op->g->o.max_mail_bytes);
-		return RC_LIMIT;
-	}
-	v = header_value(w->cc->raw, w->cc->raw_len, "message-id:", &len);
-	open = v != NULL ? memchr(v, '<', len) : NULL;
-	if (open != NULL)
-		close = memchr(open, '>', len - (size_t)(open - v));
-	if (close != NULL && close - open > 1 && close - open < 900) {
-		char *id = arena_memdup(op->a, open, (size_t)(close - open) + 2);
-
-		if (id == NULL)
-			return err_set(e, RC_NOMEM, "out of memory for a mail");
-		id[close - open + 1] = '\0';
-		w->message_id = id;
-		return RC_OK;
-	}
-	/* RFC 5322 section 3.6.4: a mail should have one; without it a lost answer could double the mail */
-	w->message_id = arena_printf(op->a, "<%s@usmd.invalid>", client_uid_format(op->a, op->s->n->owner, w->ch.client_id));
-	buf_init(&w->raw, w->cc->raw_len + 2048);
-	buf_addf(&w->raw, "Message-ID: %s\r\n", w->message_id);
-	buf_add(&w->raw, w->cc->raw, w->cc->raw_len);
-	return w->message_id != NULL && !w->raw.failed ? RC_OK : err_set(e, RC_NOMEM, "out of memory for a mail");
 }

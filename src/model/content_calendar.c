@@ -54,6 +54,8 @@ static const struct field fields[] = {
 	{ "shown_as", 402, FT_INT, 0, FF_HEADERS, NULL },
 	{ "timezone", 408, FT_STRING, 0, FF_HEADERS, NULL },
 	{ "recurrence_start", 410, FT_TIME, 0, NOISE, NULL }, /* OX sends it as a string */
+	/* RFC 5545's text of a pattern that the fields above cannot say in full; only chronos tells it */
+	{ "rrule", 0, FT_STRING, 0, FF_READONLY | FF_NOCOLUMN | FF_HEADERS, NULL },
 };
 
 const struct content_type content_calendar = {

@@ -9,7 +9,8 @@
 /*
  * QUIRK(OX, 8.19): 534 is spelled "busines_categorie" in JSON (the documents say business_category).
  * QUIRK(OX, 8.19): image1 is in no answer: `image_last_modified` tells that the picture changed, its octets are
- * fetched apart.  file_as and display_name share a label since OX keeps them in step.
+ * fetched apart.  file_as and display_name share a label since OX sets the first to the
+ * second where a write has no file_as of its own.
  */
 static const struct field fields[] = {
 	{ "id", 1, FT_ID, 0, OWN | FF_LISTED, NULL },

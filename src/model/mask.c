@@ -2,6 +2,8 @@
 /* Sets of fields: what does not fit the header's inline functions. */
 #include "usmd/model.h"
 
+#include <string.h>
+
 bool
 fmask_empty(const struct fmask *m)
 {
@@ -9,6 +11,46 @@ fmask_empty(const struct fmask *m)
 		if (m->w[i] != 0)
 			return false;
 	return true;
+}
+
+void
+fmask_bits(const struct content_type *t, struct fmask *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned i = 0; i < t->n_fields; i++)
+		if ((t->fields[i].flags & FF_BIT) != 0)
+			fmask_set(out, i);
+}
+
+void
+fmask_to_bits(const struct content_type *t, struct fmask *m)
+{
+	bool number = false;
+
+	for (unsigned i = 0; i < t->n_fields; i++) {
+		if ((t->fields[i].flags & FF_BITS) != 0 && fmask_has(m, i)) {
+			number = true;
+			fmask_clear(m, i);
+		} else if (number && (t->fields[i].flags & FF_SETTABLE) != 0) { /* the bits stand behind their number */
+			fmask_set(m, i);
+		}
+	}
+}
+
+void
+fmask_from_bits(const struct content_type *t, struct fmask *m)
+{
+	unsigned number = MODEL_MAX_FIELDS;
+
+	for (unsigned i = 0; i < t->n_fields; i++) {
+		if ((t->fields[i].flags & FF_BITS) != 0) {
+			number = i;
+		} else if ((t->fields[i].flags & FF_BIT) != 0 && fmask_has(m, i)) {
+			fmask_clear(m, i);
+			if (number < MODEL_MAX_FIELDS)
+				fmask_set(m, number);
+		}
+	}
 }
 
 bool

@@ -50,19 +50,31 @@ one_shape(enum field_type t, json_t *v)
 	return w;
 }
 
+/* The bits of the number in field I, each into its own field.  true is no counted reference in jansson: nothing to drop. */
+static void
+set_bits(struct object *o, const struct content_type *t, unsigned i)
+{
+	int64_t n = o->v[i] != NULL && json_is_integer(o->v[i]) ? json_integer_value(o->v[i]) : 0;
+
+	for (unsigned k = 0; k < t->n_fields; k++)
+		if ((t->fields[k].flags & FF_BIT) != 0)
+			o->v[k] = (n & (int64_t)t->fields[k].max_len) != 0 ? json_true() : NULL;
+}
+
 void
 object_set(struct object *o, unsigned i, json_t *value)
 {
+	const struct content_type *t = model_content(o->ct);
+
 	if (o->v[i] != NULL)
 		json_decref(o->v[i]);
 	o->v[i] = NULL;
-	if (value == NULL)
-		return;
-	if (json_is_null(value)) {
+	if (value != NULL && json_is_null(value))
 		json_decref(value);
-		return;
-	}
-	o->v[i] = one_shape(model_content(o->ct)->fields[i].type, value);
+	else if (value != NULL)
+		o->v[i] = one_shape(t->fields[i].type, value);
+	if ((t->fields[i].flags & FF_BITS) != 0)
+		set_bits(o, t, i);
 }
 
 void
@@ -283,6 +295,8 @@ range_calendar(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1)
 
 	*sk = *t0 = start;
 	*t1 = end > start ? end : start;
+	if (type == 0 && o->v[at(o, "rrule")] != NULL) /* a series without a pattern that could be said: nobody knows its end */
+		*sk = *t1 = TIME_MAX;
 	if (type == 0) /* single, or a change exception, which has its own dates */
 		return;
 	if (until != TIME_MAX)
@@ -293,6 +307,7 @@ range_calendar(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1)
 		*t1 = TIME_MAX;
 	if (*t1 < start) /* OX stores an `until` before the start as it is */
 		*t1 = start;
+	*sk = *t1; /* it began long ago and is wanted now: by where it ends, not by its start */
 }
 
 static void
@@ -316,6 +331,18 @@ range_task(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1)
 	*t1 = start < due ? due : start;
 }
 
+/* A mail with \Deleted is for no client, but it is there and counts: IMAP takes the flag back as it sets it. */
+static void
+range_mail(const struct object *o, msec_t *t0, msec_t *t1)
+{
+	if (o->v[at(o, "flag_deleted")] != NULL) {
+		*t0 = TIME_MAX;
+		*t1 = TIME_MIN;
+	} else if (o->v[at(o, "received_date")] != NULL) {
+		*t0 = *t1 = object_get_i64(o, at(o, "received_date"), 0);
+	}
+}
+
 void
 object_range(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1)
 {
@@ -326,8 +353,8 @@ object_range(const struct object *o, int64_t *sk, msec_t *t0, msec_t *t1)
 		range_calendar(o, sk, t0, t1);
 	else if (o->ct == CT_TASK)
 		range_task(o, sk, t0, t1);
-	else if (o->ct == CT_MAIL && o->v[at(o, "received_date")] != NULL)
-		*t0 = *t1 = object_get_i64(o, at(o, "received_date"), 0);
+	else if (o->ct == CT_MAIL)
+		range_mail(o, t0, t1);
 }
 
 /* An exception has its series' uid, but is not what the client created under that name (F16). */

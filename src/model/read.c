@@ -188,23 +188,6 @@ read_member(struct object *o, const char *name, json_t *v, const char *path, boo
 	return RC_OK;
 }
 
-/* OX sets file_as to display_name whenever that is set: another value beside it would be gone without a word. */
-static enum rc
-check_names(const struct object *o, const char *path, const struct fmask *given, struct err *e)
-{
-	const struct content_type *t = model_content(o->ct);
-	int name = model_field(t, "display_name"), as = model_field(t, "file_as");
-	char where[96];
-
-	if (name < 0 || as < 0 || !fmask_has(given, (unsigned)name) || !fmask_has(given, (unsigned)as) || json_equal(o->v[name], o->v[as]) ||
-	    o->v[name] == o->v[as])
-		return RC_OK;
-	(void)snprintf(where, sizeof(where), "%s%sfile_as", path, path[0] != '\0' ? "." : "");
-	(void)err_set_path(e, RC_PROTO, where, "File as differs from the display name, and the server keeps them equal: send display_name alone");
-	model_err_field(e, t, (unsigned)as);
-	return RC_PROTO;
-}
-
 enum rc
 object_read(struct arena *a, enum content ct, const json_t *in, const char *path, const char *const *envelope, bool create,
     struct object **out, struct fmask *given, struct err *e)
@@ -228,8 +211,6 @@ object_read(struct arena *a, enum content ct, const json_t *in, const char *path
 		if (rc != RC_OK)
 			break;
 	}
-	if (rc == RC_OK)
-		rc = check_names(o, path, given, e);
 	if (rc == RC_OK)
 		*out = o;
 	else

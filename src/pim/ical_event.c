@@ -340,7 +340,7 @@ zone_of(const json_t *o, bool full_time, struct pim_zone *store)
 	return !full_time && name != NULL && pim_zone_builtin(store, name) && store->tz != NULL ? store : NULL;
 }
 
-/* Does the wall clock time of MS lead back to it?  Not in the doubled hour in autumn. */
+/* Does the wall clock time of MS lead back to it?  Not in the second of two equal hours. */
 static bool
 writable(int64_t ms, const struct pim_zone *z)
 {
@@ -411,7 +411,7 @@ dates_format(struct pim_ctx *c, const json_t *o, const char *field, const json_t
 		if (exceptions != NULL || s == NULL)
 			ical_put_when(out, prop, pim_day_floor(day), true, NULL);
 		else
-			ical_put_when(out, prop, ical_occurrence_of_day(s, day), s->full_time, s->zone);
+			ical_put_occurrence(out, prop, s, day);
 	}
 	return PIM_OK;
 }
@@ -460,7 +460,7 @@ one_format(struct pim_ctx *c, const json_t *o, const json_t *exceptions, const s
 	z = zone_of(o, full, store);
 	if (z != NULL && !writable(start, z))
 		z = NULL;
-	*series = (struct ical_series){ .full_time = full, .start_ms = start, .zone = z };
+	*series = (struct ical_series){ .full_time = full, .start_ms = start, .zone = z, .object = o };
 	recurs = json_integer_value(json_object_get(o, "recurrence_type")) > 0;
 	pim_put_line(out, "BEGIN", "VEVENT");
 	ical_put_when(out, "DTSTART", start, full, z);
@@ -468,7 +468,7 @@ one_format(struct pim_ctx *c, const json_t *o, const json_t *exceptions, const s
 	if (z == NULL && (tz != NULL || (recurs && !full)))
 		pim_put_line(out, "X-OX-TIMEZONE", tz == NULL ? "" : tz);
 	if (master != NULL && pim_get_int(o, "recurrence_date_position", &day))
-		ical_put_when(out, "RECURRENCE-ID", ical_occurrence_of_day(master, day), master->full_time, master->zone);
+		ical_put_occurrence(out, "RECURRENCE-ID", master, day);
 	rc = ical_texts_format(c, o, event_texts, out);
 	if (rc == PIM_OK)
 		rc = ical_common_format(c, o, uid, out);

@@ -53,6 +53,8 @@ enum pim_rc ical_when(struct ical_ctx *x, const struct pim_line *l, const char *
 bool ical_duration(const char *s, int64_t *seconds);
 /* PROP[;VALUE=DATE|;TZID=]: one time; z NULL = UTC */
 void ical_put_when(struct pim_buf *out, const char *prop, int64_t ms, bool date, const struct pim_zone *z);
+/* PROP;TZID=: a time of the wall clock, also one that the zone leaves out */
+void ical_put_local(struct pim_buf *out, const char *prop, int64_t local_s, const struct pim_zone *z);
 void ical_when_text(struct pim_buf *b, int64_t ms, bool date, const struct pim_zone *z);
 
 /* --- series (ical_recur.c) ------------------------------------------------------ */
@@ -61,14 +63,15 @@ struct ical_series {
 	bool full_time;
 	int64_t start_ms;
 	const struct pim_zone *zone;	/* NULL = UTC */
+	const json_t *object;		/* with the recurrence members; NULL while it is being read */
 };
 
 /* RRULE to the OX recurrence members; PIM_REFUSED with the reason if OX cannot hold it. */
 enum pim_rc ical_recur_parse(struct ical_ctx *x, const char *rule, const struct ical_series *s, json_t *o);
 /* The RRULE of an OX object into B; nothing if it does not recur. */
 enum pim_rc ical_recur_format(struct pim_ctx *c, const json_t *o, const struct ical_series *s, struct pim_buf *b);
-/* OX names an occurrence by the UTC day of its start. */
-int64_t ical_occurrence_of_day(const struct ical_series *s, int64_t day_ms);
+/* OX names an occurrence by the UTC day of its start.  PROP: that occurrence, as the rule makes it. */
+void ical_put_occurrence(struct pim_buf *out, const char *prop, const struct ical_series *s, int64_t day_ms);
 int64_t ical_day_of_occurrence(const struct pim_when *w);
 
 /* --- people (ical_people.c) ------------------------------------------------------- */

@@ -4,7 +4,7 @@
  * interval, until and occurrences.  OX holds fewer patterns than RFC 5545; what it
  * cannot hold exactly is refused here, never approximated.
  */
-#include "ical_int.h"
+#include "expand_int.h"
 
 #include <libical/ical.h>
 #include <stdlib.h>
@@ -340,24 +340,17 @@ ical_recur_format(struct pim_ctx *c, const json_t *o, const struct ical_series *
 	return b->failed ? PIM_NOMEM : rc;
 }
 
-int64_t
-ical_occurrence_of_day(const struct ical_series *s, int64_t day_ms)
+void
+ical_put_occurrence(struct pim_buf *out, const char *prop, const struct ical_series *s, int64_t day_ms)
 {
-	static const int order[] = { 0, -1, 1 };
-	int64_t local = s->start_ms / 1000 + pim_zone_offset_utc(s->zone, s->start_ms / 1000);
-	int64_t tod = local - pim_day_floor(local * 1000) / 1000, day = pim_day_floor(day_ms);
-	size_t i;
+	int64_t day = pim_day_floor(day_ms), ms = s->full_time ? day : day + s->start_ms - pim_day_floor(s->start_ms), local;
+	struct pim_rule r;
 
-	if (s->full_time)
-		return day;
-	for (i = 0; i < 3; i++) {	/* the local day beside it, where the UTC day differs */
-		int64_t l = day / 1000 + order[i] * 86400 + tod;
-		int64_t ms = (l - pim_zone_offset_local(s->zone, l)) * 1000;
-
-		if (pim_day_floor(ms) == day)
-			return ms;
-	}
-	return day + s->start_ms - pim_day_floor(s->start_ms);
+	if (s->object != NULL && pim_rule_read(s->object, s, &r) && pim_rule_at(&r, day, &local, &ms) && !s->full_time && s->zone != NULL &&
+	    s->zone->tz != NULL)
+		ical_put_local(out, prop, local, s->zone);
+	else	/* of a day without occurrence any time names it */
+		ical_put_when(out, prop, ms, s->full_time, s->zone);
 }
 
 int64_t

@@ -80,20 +80,6 @@ time_of_seconds(int64_t s)
 }
 
 int
-pim_zone_offset_local(const struct pim_zone *z, int64_t local_s)
-{
-	struct icaltimetype t = time_of_seconds(local_s);
-	int dst = 0, off;
-
-	if (z == NULL || z->tz == NULL)
-		return 0;
-	pthread_mutex_lock(&zone_lock);
-	off = icaltimezone_get_utc_offset(z->tz, &t, &dst);
-	pthread_mutex_unlock(&zone_lock);
-	return off;
-}
-
-int
 pim_zone_offset_utc(const struct pim_zone *z, int64_t utc_s)
 {
 	struct icaltimetype t = time_of_seconds(utc_s);
@@ -105,6 +91,20 @@ pim_zone_offset_utc(const struct pim_zone *z, int64_t utc_s)
 	off = icaltimezone_get_utc_offset_of_utc_time(z->tz, &t, &dst);
 	pthread_mutex_unlock(&zone_lock);
 	return off;
+}
+
+/*
+ * RFC 5545, 3.3.5: of an hour that there is twice the first one is meant, in one that is left out the offset from before it counts.  libical's own
+ * answer for local times differs from zone to zone.
+ */
+int
+pim_zone_offset_local(const struct pim_zone *z, int64_t local_s)
+{
+	int before = pim_zone_offset_utc(z, local_s - 86400), after = pim_zone_offset_utc(z, local_s + 86400);
+
+	if (before == after || pim_zone_offset_utc(z, local_s - before) == before || pim_zone_offset_utc(z, local_s - after) != after)
+		return before;
+	return after;
 }
 
 bool
@@ -444,37 +444,57 @@ ical_duration(const char *s, int64_t *seconds)
 	return any;
 }
 
-void
-ical_when_text(struct pim_buf *b, int64_t ms, bool date, const struct pim_zone *z)
+/* S: seconds of the clock that is meant. */
+static void
+clock_text(struct pim_buf *b, int64_t s, bool date, bool utc)
 {
-	int64_t s = ms >= 0 || ms % 1000 == 0 ? ms / 1000 : ms / 1000 - 1, y;
+	int64_t y;
 	int m, d, sod;
 
-	if (!date)
-		s += pim_zone_offset_utc(z, s);
 	pim_civil_of_days(pim_day_floor(s * 1000) / PIM_DAY_MS, &y, &m, &d);
 	sod = (int)(s - pim_days_of_civil(y, m, d) * 86400);
 	pim_buf_printf(b, "%04d%02d%02d", (int)y, m, d);
 	if (!date)
-		pim_buf_printf(b, "T%02d%02d%02d%s", sod / 3600, sod / 60 % 60, sod % 60,
-		               z == NULL || z->tz == NULL ? "Z" : "");
+		pim_buf_printf(b, "T%02d%02d%02d%s", sod / 3600, sod / 60 % 60, sod % 60, utc ? "Z" : "");
+}
+
+void
+ical_when_text(struct pim_buf *b, int64_t ms, bool date, const struct pim_zone *z)
+{
+	int64_t s = ms >= 0 || ms % 1000 == 0 ? ms / 1000 : ms / 1000 - 1;
+
+	clock_text(b, date ? s : s + pim_zone_offset_utc(z, s), date, z == NULL || z->tz == NULL);
+}
+
+static void
+put_text(struct pim_buf *out, const char *prop, const char *param, const char *value, struct pim_buf *v)
+{
+	struct pim_buf name = { 0 };
+
+	pim_buf_printf(&name, "%s%s%s", prop, param, value);
+	if (name.failed || v->failed)
+		out->failed = true;
+	else
+		pim_put_line(out, name.p, v->p);
+	pim_buf_fini(&name);
+	pim_buf_fini(v);
 }
 
 void
 ical_put_when(struct pim_buf *out, const char *prop, int64_t ms, bool date, const struct pim_zone *z)
 {
-	struct pim_buf name = { 0 }, v = { 0 };
+	struct pim_buf v = { 0 };
+	bool zoned = !date && z != NULL && z->tz != NULL;
 
-	pim_buf_puts(&name, prop);
-	if (date)
-		pim_buf_puts(&name, ";VALUE=DATE");
-	else if (z != NULL && z->tz != NULL)
-		pim_buf_printf(&name, ";TZID=%s", z->olson);
 	ical_when_text(&v, ms, date, z);
-	if (name.failed || v.failed)
-		out->failed = true;
-	else
-		pim_put_line(out, name.p, v.p);
-	pim_buf_fini(&name);
-	pim_buf_fini(&v);
+	put_text(out, prop, date ? ";VALUE=DATE" : zoned ? ";TZID=" : "", zoned ? z->olson : "", &v);
+}
+
+void
+ical_put_local(struct pim_buf *out, const char *prop, int64_t local_s, const struct pim_zone *z)
+{
+	struct pim_buf v = { 0 };
+
+	clock_text(&v, local_s, false, false);
+	put_text(out, prop, ";TZID=", z->olson, &v);
 }

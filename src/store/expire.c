@@ -6,13 +6,15 @@
  */
 #include "store_int.h"
 
-enum { S_SESSIONS, S_CONFLICTS, S_DEVICES, S_MARKED, S_DEAD_PIM, S_DEAD_MAIL, S_MARK };
+enum { S_SESSIONS, S_CONFLICTS, S_MAIL_OPS, S_DEVICES, S_MARKED, S_DEAD_PIM, S_DEAD_MAIL, S_MARK };
 
 static const struct pg_stmt stmts[] = {
 	[S_SESSIONS] = { "store_expire_sessions", "DELETE FROM session WHERE token_hash IN"
 	    " (SELECT token_hash FROM session WHERE expires <= $1::int8 ORDER BY expires LIMIT 1000)", 1 },
 	[S_CONFLICTS] = { "store_expire_conflicts", "DELETE FROM conflict WHERE id IN"
 	    " (SELECT id FROM conflict WHERE expires <= $1::int8 ORDER BY expires LIMIT 1000)", 1 },
+	[S_MAIL_OPS] = { "store_expire_mail_ops", "DELETE FROM mail_op WHERE (device, key) IN"
+	    " (SELECT device, key FROM mail_op WHERE expires <= $1::int8 ORDER BY expires LIMIT 1000)", 1 },
 	/* devices without a session that have not logged in for long; seen_at 0 = done, so that none is looked at twice */
 	[S_DEVICES] = { "store_expire_devices",
 	    "WITH stale AS (UPDATE device SET seen_at = 0 WHERE id IN (SELECT d.id FROM device d WHERE d.seen_at > 0"
@@ -94,5 +96,7 @@ store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *
 	rc = expire_before(c, S_SESSIONS, now, e);
 	if (rc == RC_OK)
 		rc = expire_before(c, S_CONFLICTS, now, e);
+	if (rc == RC_OK)
+		rc = expire_before(c, S_MAIL_OPS, now, e);
 	return rc == RC_OK ? store_txn(c, expire_state, &x, e) : rc;
 }

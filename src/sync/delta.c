@@ -13,7 +13,7 @@
 bool
 sync_in_window(const struct row *r, msec_t w0, msec_t w1)
 {
-	return r->t0 <= w1 && r->t1 >= w0;
+	return r->t0 <= r->t1 && r->t0 <= w1 && r->t1 >= w0; /* an empty range is in no window, not even in the endless one */
 }
 
 static bool

@@ -120,6 +120,22 @@ conflict(const struct facts *x, const struct change_field *c)
 	return c->blind || foreign_field(x, c->i) || unseen_field(x, c->i);
 }
 
+static bool
+is_bit(const struct facts *x, unsigned i)
+{
+	return x->in->bits != NULL && fmask_has(x->in->bits, i);
+}
+
+/*
+ * A bit has two values: one that others changed since the client saw it, and that differs from what the client sends, is one that the client
+ * left as it was.  So nobody's change of a bit ever loses.  Where it is not known what the client saw, this cannot be told.
+ */
+static bool
+left_alone(const struct facts *x, const struct change_field *c)
+{
+	return is_bit(x, c->i) && !c->blind && x->base != 0 && foreign_field(x, c->i);
+}
+
 /* Fields that others changed since the base, with the blind ones: what a deletion, or a write to a moved object, would destroy. */
 static void
 foreign_fields(const struct facts *x, struct fmask *out)
@@ -129,7 +145,7 @@ foreign_fields(const struct facts *x, struct fmask *out)
 			fmask_fill(out);
 	} else {
 		for (unsigned k = 0; k < x->row->nf; k++)
-			if (x->ch->blind_delete || foreign_field(x, x->row->f[k].i))
+			if (!is_bit(x, x->row->f[k].i) && (x->ch->blind_delete || foreign_field(x, x->row->f[k].i)))
 				fmask_set(out, x->row->f[k].i);
 	}
 	for (unsigned k = 0; k < x->ch->nf; k++)
@@ -336,6 +352,8 @@ plan_field(const struct facts *x, const struct change_field *c, struct sync_plan
 		fmask_set(&out->lose, c->i); /* somebody changed the re-created object: this name may not write to it */
 		return true;
 	}
+	if (left_alone(x, c))
+		return true;
 	if (conflict(x, c)) {
 		if (x->in->policy == POLICY_ERROR)
 			return false;

@@ -129,7 +129,88 @@ canonical(enum content ct, const char *name, const void *p, size_t n)
 	return s;
 }
 
+/* LINE (of an object) and HERE (a line for each of its attachments), both freed. */
+static char *
+with_attachments(char *line, struct bag *here)
+{
+	struct buf b;
+	char *all;
+
+	if (line == NULL)
+		die("an object", NULL);
+	buf_init(&b, 0);
+	buf_adds(&b, line);
+	if (here->n > 1)
+		qsort(here->s, here->n, sizeof(char *), by_text);
+	for (size_t i = 0; i < here->n; i++)
+		buf_addf(&b, " attachment %s", here->s[i]);
+	all = buf_take(&b, NULL);
+	mem_free(line);
+	bag_fini(here);
+	memset(here, 0, sizeof(*here));
+	return all;
+}
+
+/* An attachment by name and octets. */
+static char *
+attachment_line(const char *name, const void *p, size_t n)
+{
+	struct buf b;
+	char hash[65];
+
+	file_hash(p != NULL ? p : "", n, hash);
+	buf_init(&b, 0);
+	buf_addf(&b, "%s %s", name, hash);
+	return buf_take(&b, NULL);
+}
+
 /* ---- the server ---- */
+
+static void
+server_photo(struct ox_session *s, const struct folder_cmp *f, const struct object *o, json_t *j)
+{
+	struct buf octets, text;
+	struct err e;
+
+	buf_init(&octets, 0);
+	buf_init(&text, 0);
+	if (ox_photo(s, f->oxid, o->id, &octets, &e) != RC_OK)
+		die("a picture", &e);
+	base64_encode(&text, octets.p, octets.len);
+	(void)json_object_set_new(j, "image1", json_string(text.p));
+	buf_fini(&octets);
+	buf_fini(&text);
+}
+
+/* What is no field of an object, for this comparison alone. */
+#define ATTACHED "attached files"
+
+static void
+server_attachments(struct ox_session *s, const struct folder_cmp *f, const struct object *o, json_t *j)
+{
+	struct arena *a = arena_new(0);
+	struct ox_attachment *list;
+	json_t *lines = json_array();
+	struct err e;
+	size_t n;
+
+	if (a == NULL || ox_attachments(s, a, f->ct, f->oxid, o->id, &list, &n, &e) != RC_OK)
+		die("attachments", &e);
+	for (size_t i = 0; i < n; i++) {
+		struct buf octets;
+		char *line;
+
+		buf_init(&octets, 0);
+		if (ox_attachment_octets(s, f->ct, f->oxid, o->id, list[i].id, &octets, &e) != RC_OK)
+			die("an attachment", &e);
+		line = attachment_line(list[i].name, octets.p, octets.len);
+		(void)json_array_append_new(lines, json_string(line));
+		mem_free(line);
+		buf_fini(&octets);
+	}
+	(void)json_object_set_new(j, ATTACHED, lines);
+	arena_free(a);
+}
 
 static char *
 server_mail(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
@@ -149,7 +230,7 @@ server_mail(struct ox_session *s, const struct folder_cmp *f, const struct objec
 }
 
 static json_t *
-server_object(const struct folder_cmp *f, const struct object *o)
+server_object(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
 {
 	const struct content_type *t = model_content(f->ct);
 	json_t *j = json_object();
@@ -159,7 +240,21 @@ server_object(const struct folder_cmp *f, const struct object *o)
 		if (o->v[i] != NULL && (t->fields[i].flags & FF_NODELIVER) == 0 &&
 		    ((t->fields[i].flags & FF_ZERO) == 0 || !(json_is_false(o->v[i]) || (json_is_integer(o->v[i]) && json_integer_value(o->v[i]) == 0))))
 			(void)json_object_set(j, t->fields[i].name, o->v[i]);
+	if (json_object_get(j, "image_last_modified") != NULL)
+		server_photo(s, f, o, j);
+	if (json_object_get(j, "number_of_attachments") != NULL)
+		server_attachments(s, f, o, j);
 	return j;
+}
+
+static struct bag *
+bag_of(const json_t *lines)
+{
+	static struct bag bag;
+
+	for (size_t i = 0; i < json_array_size(lines); i++)
+		bag_add(&bag, mem_dup_str(json_string_value(json_array_get(lines, i))));
+	return &bag;
 }
 
 static bool
@@ -197,7 +292,7 @@ server_lines(struct folder_cmp *f, const json_t *all)
 		if (!part && object_to_text(f->ct, o, exceptions, &text, &n, &e) != RC_OK)
 			die("an object of the server", &e);
 		if (!part)
-			bag_add(&f->server, canonical(f->ct, "server", text, n));
+			bag_add(&f->server, with_attachments(canonical(f->ct, "server", text, n), bag_of(json_object_get(o, ATTACHED))));
 		free(text); /* pim's own allocation */
 		json_decref(exceptions);
 	}
@@ -230,7 +325,7 @@ read_server_folder(struct ox_session *s, const struct model_keys *keys, struct f
 			if (f->ct == CT_MAIL)
 				bag_add(&f->server, server_mail(s, f, o[j]));
 			else
-				(void)json_array_append_new(all, server_object(f, o[j]));
+				(void)json_array_append_new(all, server_object(s, f, o[j]));
 		object_drop_all(o, got);
 	}
 	server_lines(f, all);
@@ -261,6 +356,38 @@ path_of(struct object *const *o, size_t n, const char *oxid)
 
 /* ---- a directory ---- */
 
+/* The files beside that of an object. */
+static struct bag *
+dir_attachments(const struct client *c, const char *object)
+{
+	static struct bag bag;
+	char dir[4096], *full;
+	struct dirent *de;
+	DIR *d;
+
+	(void)snprintf(dir, sizeof(dir), "%s" ATTACHMENTS, object);
+	full = full_path(c, dir);
+	d = full != NULL ? opendir(full) : NULL;
+	while (d != NULL && (de = readdir(d)) != NULL) {
+		char *path = de->d_name[0] != '.' ? path_join(dir, de->d_name) : NULL;
+		struct buf b;
+		struct err e;
+
+		if (path == NULL)
+			continue;
+		buf_init(&b, 0);
+		if (file_read(c, path, &b, &e) != RC_OK)
+			die(path, &e);
+		bag_add(&bag, attachment_line(de->d_name, b.p, b.len));
+		buf_fini(&b);
+		mem_free(path);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	mem_free(full);
+	return &bag;
+}
+
 static void
 read_dir(const char *root, const struct folder_cmp *f, struct bag *out)
 {
@@ -282,7 +409,7 @@ read_dir(const char *root, const struct folder_cmp *f, struct bag *out)
 		path = path_join(f->path, de->d_name);
 		if (path == NULL || file_read(&c, path, &b, &e) != RC_OK)
 			die(de->d_name, &e);
-		bag_add(out, canonical(f->ct, de->d_name, b.p != NULL ? b.p : "", b.len));
+		bag_add(out, with_attachments(canonical(f->ct, de->d_name, b.p != NULL ? b.p : "", b.len), dir_attachments(&c, path)));
 		buf_fini(&b);
 		mem_free(path);
 	}

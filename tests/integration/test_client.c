@@ -173,6 +173,45 @@ START_TEST(renamed_directory)
 }
 END_TEST
 
+/* Attachments are files beside their object; the last directory that vanishes is an accident, one file is a deletion. */
+START_TEST(attachments)
+{
+	ck_assert_int_eq(usmsync("att"), 0);
+	shell("cd att/Contacts && printf 'BEGIN:VCARD\\r\\nVERSION:3.0\\r\\nFN:Att Ached\\r\\nN:Ached;Att;;;\\r\\nEND:VCARD\\r\\n' >a.vcf &&"
+	    " mkdir a.vcf.attachments && echo one >a.vcf.attachments/one.txt && echo two >a.vcf.attachments/two.txt");
+	/* what is inside a text comes out of it */
+	shell("cd att/Calendar && printf 'BEGIN:VCALENDAR\\r\\nVERSION:2.0\\r\\nPRODID:x\\r\\nBEGIN:VEVENT\\r\\nUID:att-1@example.org\\r\\nDTSTAMP:20261101T000000Z\\r\\n"
+	    "DTSTART:20261201T090000Z\\r\\nDTEND:20261201T100000Z\\r\\nSUMMARY:Inside\\r\\nATTACH;FMTTYPE=text/plain;ENCODING=BASE64;VALUE=BINARY;FILENAME=../in.txt:aW5zaWRl\\r\\n"
+	    "END:VEVENT\\r\\nEND:VCALENDAR\\r\\n' >i.ics");
+	ck_assert_int_eq(usmsync("att"), 0);
+	ck_assert_int_eq(usmsync("att2"), 0);
+	shell("cd att2/Contacts/Att*.vcf.attachments && test \"$(cat one.txt two.txt | tr -d '\\n')\" = onetwo");
+	shell("test \"$(cat att2/Calendar/Inside.ics.attachments/*in.txt)\" = inside && ! ls att/in.txt att/Calendar/in.txt 2>/dev/null");
+	/* a renamed file takes them along; nothing is sent */
+	shell("cd att2/Contacts && mv Att*.vcf renamed.vcf");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	shell("grep -q ', 0 sent,' client.log && test -f att2/Contacts/renamed.vcf.attachments/two.txt");
+	shell("rm -r att2/Contacts");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	shell("test \"$(cat att2/Contacts/*.attachments/two.txt)\" = two");
+	shell("rm att2/Contacts/*.attachments/one.txt");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	ck_assert_int_eq(usmsync("att"), 0);
+	shell("test ! -e att/Contacts/a.vcf.attachments/one.txt && test -f att/Contacts/a.vcf.attachments/two.txt");
+	/* edited here, removed there: it stays, and is attached again */
+	shell("echo edited >att/Contacts/a.vcf.attachments/two.txt && rm -r att2/Contacts/*.attachments");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	ck_assert_int_eq(usmsync("att"), 0);
+	ck_assert_int_eq(usmsync("att2"), 0);
+	shell("test \"$(cat att2/Contacts/*.attachments/two.txt)\" = edited");
+	/* the object goes, and they go with it */
+	shell("rm att2/Contacts/Att*.vcf");
+	ck_assert_int_eq(usmsync("att2"), 0);
+	ck_assert_int_eq(usmsync("att"), 0);
+	shell("test ! -e att/Contacts/a.vcf && test ! -e att/Contacts/a.vcf.attachments && ! ls -d att2/Contacts/*.attachments 2>/dev/null");
+}
+END_TEST
+
 START_TEST(second_one_is_told)
 {
 	pid_t pid;
@@ -302,6 +341,132 @@ START_TEST(series_with_lost_answers)
 }
 END_TEST
 
+/* A file that the server refuses is named, sent again only when it says something else, and keeps nothing else from being sent. */
+START_TEST(refused_file_waits)
+{
+	size_t n = contacts_at_ox();
+
+	ck_assert_int_eq(usmsync("refused"), 0);
+	shell("printf 'BEGIN:VCARD\\r\\nVERSION:3.0\\r\\nFN:Refused\\r\\nN:Refused;;;;\\r\\nEND:VCARD\\r\\n' >refused/Contacts/bad.vcf");
+	world_control(&w, "faults", "{\"match\":{\"module\":\"contacts\",\"action\":\"new\",\"user\":\"berta\",\"count\":1},\"effect\":{\"error\":\"CON-0168\",\"category\":1}}", NULL, 0);
+	ck_assert_int_eq(usmsync("refused"), 1);
+	ck_assert_uint_eq(contacts_at_ox(), n);
+	/* OX would take it now, but nobody has changed it */
+	shell(": >client.log");
+	shell("printf 'BEGIN:VCARD\\r\\nVERSION:3.0\\r\\nFN:Good one\\r\\nN:Good;;;;\\r\\nEND:VCARD\\r\\n' >refused/Contacts/good.vcf");
+	ck_assert_int_eq(usmsync("refused"), 1);
+	shell("grep -q 'bad.vcf: the server refused it and it has not been changed since' client.log");
+	ck_assert_uint_eq(contacts_at_ox(), n + 1);
+	shell("sed -i 's/Refused/Accepted/' refused/Contacts/bad.vcf");
+	ck_assert_int_eq(usmsync("refused"), 0);
+	ck_assert_uint_eq(contacts_at_ox(), n + 2);
+}
+END_TEST
+
+static int
+usmsync_with(const char *name, const char *option)
+{
+	int st = 0;
+
+	ck_assert_int_gt(waitpid(usmsync_start(name, option), &st, 0), 0);
+	return WIFEXITED(st) ? WEXITSTATUS(st) : 128;
+}
+
+/* A folder that is off stays as it is on both sides; on again, it gets what it missed. */
+START_TEST(folder_switched_off)
+{
+	size_t n = contacts_at_ox();
+
+	ck_assert_int_eq(usmsync("modes"), 0);
+	ck_assert_uint_eq(files("modes/Contacts"), n);
+	ck_assert_int_eq(usmsync_with("modes", "--mode=Contacts=off"), 0);
+	world_control(&w, "fill", "{\"user\":\"berta\",\"folder\":42,\"count\":3}", NULL, 0);
+	shell("cp \"$(ls -d modes/Contacts/*.vcf | head -n 1)\" kept.vcf && sed -i 's/^UID.*//' kept.vcf && cp kept.vcf modes/Contacts/mine.vcf");
+	ck_assert_int_eq(usmsync_with("modes", "--mode=Contacts=off"), 0);
+	ck_assert_uint_eq(files("modes/Contacts"), n + 1);
+	ck_assert_uint_eq(contacts_at_ox(), n + 3);
+	ck_assert_int_eq(usmsync("modes"), 0);
+	ck_assert_uint_eq(files("modes/Contacts"), n + 4);
+	ck_assert_uint_eq(contacts_at_ox(), n + 4);
+	ck_assert_int_eq(usmsync_with("modes", "--mode=Kontacts=off"), 1);
+	ck_assert_int_eq(usmsync_with("modes", "--mode=Contacts=of"), 2);
+	ck_assert_int_eq(usmsync_with("modes", "--first=Contacts"), 0);
+}
+END_TEST
+
+/* Mails in FOLDER of USER with this subject. */
+static size_t
+mails(const char *user, const char *folder, const char *subject)
+{
+	static char text[1 << 18];
+	char body[300];
+	json_t *root, *row;
+	size_t i, n = 0;
+
+	(void)snprintf(body, sizeof(body), "{\"user\":\"%s\",\"module\":\"mail\",\"action\":\"all\",\"params\":{\"folder\":\"default0/%s\",\"columns\":\"600,607\"}}", user, folder);
+	world_control(&w, "as", body, text, sizeof(text));
+	root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	json_array_foreach(json_object_get(root, "data"), i, row)
+		n += strcmp(json_string_value(json_array_get(row, 1)), subject) == 0;
+	json_decref(root);
+	return n;
+}
+
+static int
+usmsync_send(const char *drop, const char *file)
+{
+	char prog[160], dir[300], path[300];
+	char *argv[] = { prog, "--server", w.server, "--user", "berta", "--dir", dir, "--device", "sender", "--drop-answers", (char *)(size_t)drop, "send", path, NULL };
+
+	(void)snprintf(prog, sizeof(prog), "%s/usmsync", w.build);
+	(void)snprintf(dir, sizeof(dir), "%s/sender", w.dir);
+	(void)snprintf(path, sizeof(path), "%s/%s", w.dir, file);
+	return run_wait(argv, log_file);
+}
+
+START_TEST(sends_files)
+{
+	shell("printf 'From: berta@example.com\\r\\nTo: anton@example.com\\r\\nSubject: From a file\\r\\n\\r\\nx\\r\\n' > m.eml");
+	shell("printf 'From: x@example.org\\r\\nTo: anton@example.com\\r\\nSubject: Not hers\\r\\n\\r\\nx\\r\\n' > foreign.eml");
+	ck_assert_int_eq(usmsync_send("2", "m.eml"), 0);
+	ck_assert_uint_eq(mails("anton", "INBOX", "From a file"), 1);
+	ck_assert_uint_eq(mails("berta", "Sent", "From a file"), 1);
+	ck_assert_int_eq(usmsync_send("0", "m.eml"), 0); /* it was answered: this is another sending */
+	ck_assert_uint_eq(mails("anton", "INBOX", "From a file"), 2);
+	ck_assert_int_eq(usmsync_send("0", "foreign.eml"), 1);
+	shell("grep -q 'one of your own addresses' client.log");
+	ck_assert_uint_eq(mails("anton", "INBOX", "Not hers"), 0);
+	ck_assert_int_eq(usmsync_send("0", "missing.eml"), 1);
+}
+END_TEST
+
+/* A draft is a file like others: made, edited, edited while answers get lost; what was received is not replaced. */
+START_TEST(edits_drafts)
+{
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	shell("printf 'From: berta@example.com\\r\\nSubject: Draft one\\r\\nMessage-ID: <d@example.com>\\r\\n\\r\\none\\r\\n' > drafts/E-Mail/Drafts/new,DS.eml");
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft one"), 1);
+	shell("sed -i 's/Draft one/Draft two, longer/' drafts/E-Mail/Drafts/new,DS.eml");
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft one"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft two, longer"), 1);
+	shell("grep -q 'Draft two' drafts/E-Mail/Drafts/new,DS.eml && test \"$(ls drafts/E-Mail/Drafts | wc -l)\" = 1");
+	ck_assert_int_eq(usmsync("drafts"), 0); /* nothing more to do */
+	shell("tail -n 1 client.log | grep -q ' 0 sent'");
+	shell("mv drafts/E-Mail/Drafts/new,DS.eml drafts/E-Mail/Drafts/new,DFS.eml && sed -i 's/two/three/' drafts/E-Mail/Drafts/new,DFS.eml");
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft three, longer"), 1);
+	ck_assert_int_eq(usmsync("drafts-2"), 0);
+	shell("ls drafts-2/E-Mail/Drafts | grep -q ',DFS.eml'");
+	shell("sed -i 's/three/four/' drafts-2/E-Mail/Drafts/*.eml");
+	ck_assert_int_eq(usmsync("drafts-2"), 0);
+	ck_assert_int_eq(usmsync("drafts"), 0);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Draft four, longer"), 1);
+	shell("grep -q 'Draft four' drafts/E-Mail/Drafts/*.eml && test \"$(ls drafts/E-Mail/Drafts | wc -l)\" = 1");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -318,8 +483,13 @@ main(void)
 	tcase_add_test(t, rename_into_another_directory);
 	tcase_add_test(t, renamed_directory);
 	tcase_add_test(t, second_one_is_told);
+	tcase_add_test(t, refused_file_waits);
+	tcase_add_test(t, folder_switched_off);
 	tcase_add_test(t, series_in_one_file);
 	tcase_add_test(t, series_with_lost_answers);
+	tcase_add_test(t, sends_files);
+	tcase_add_test(t, edits_drafts);
+	tcase_add_test(t, attachments);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

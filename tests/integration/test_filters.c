@@ -6,6 +6,7 @@
 #include "wire.h"
 
 #define BERTA_CONTACTS "42"
+#define DORA_CONTACTS "62"
 #define NAME "1,502" /* columns id, last_name */
 
 static const char *const settings[] = { "mail_past = 0", "heartbeat_min = 1s", "ping_poll_interval = 1s", "max_objects_per_folder = 40", "mail_stub = 2K",
@@ -419,6 +420,170 @@ START_TEST(large_mail_is_a_stub)
 }
 END_TEST
 
+/* ---- windows ---- */
+
+#define DAY_MS INT64_C(86400000)
+
+static json_t *
+meeting(const char *id, const char *title, int64_t days_ago, int type, int64_t until_days_ago)
+{
+	int64_t start = (now_ms() / DAY_MS - days_ago) * DAY_MS + 36000000;
+	json_t *x = json_pack("{s:s,s:s,s:I,s:I}", "clientId", id, "title", title, "start_date", (json_int_t)start, "end_date", (json_int_t)(start + 3600000));
+
+	if (type != 0) {
+		(void)json_object_set_new(x, "recurrence_type", json_integer(type));
+		(void)json_object_set_new(x, "interval", json_integer(1));
+		if (until_days_ago != 0)
+			(void)json_object_set_new(x, "until", json_integer((now_ms() / DAY_MS - until_days_ago) * DAY_MS));
+	}
+	return x;
+}
+
+static bool
+holds(const struct dev *d, const char *title)
+{
+	return find(d, "title", title, NULL) != NULL;
+}
+
+/* Two years back and ahead; a series that reaches into that time is inside, and comes before what ended.  A device may want less, and more again. */
+START_TEST(windows_and_series)
+{
+	struct dev all, d;
+	json_t *created = json_array(), *data, *b;
+
+	berta(&all, "windows-all", "appointment");
+	(void)json_array_append_new(created, meeting("w-1", "W endless", 1100, 1, 0));
+	(void)json_array_append_new(created, meeting("w-2", "W ended", 1100, 1, 800));
+	(void)json_array_append_new(created, meeting("w-3", "W reaches in", 1100, 1, 100));
+	(void)json_array_append_new(created, meeting("w-4", "W old", 800, 0, 0));
+	(void)json_array_append_new(created, meeting("w-5", "W last month", 30, 0, 0));
+	(void)json_array_append_new(created, meeting("w-6", "W next year", -300, 0, 0));
+	(void)json_array_append_new(created, meeting("w-7", "W far", -800, 0, 0));
+	data = update(&all, request(&all, created, NULL, NULL));
+	for (size_t i = 0; i < 7; i++)
+		ck_assert_str_eq(str(result(data, i), "status"), "ok");
+	json_decref(data);
+	login(&d, "berta", "windows");
+	(void)snprintf(d.folder, sizeof(d.folder), "%s", str(d.defaults, "appointment"));
+	b = json_pack("{s:s}", "folder", d.folder);
+	data = good(&d, "syncInit", b);
+	ck_assert_str_eq(str(json_array_get(json_object_get(data, "created"), 0), "title"), "W endless");
+	apply(&d, data);
+	json_decref(data);
+	json_decref(b);
+	ck_assert(holds(&d, "W endless") && holds(&d, "W reaches in") && holds(&d, "W last month") && holds(&d, "W next year"));
+	ck_assert(!holds(&d, "W ended") && !holds(&d, "W old") && !holds(&d, "W far"));
+	set_config(&d, json_pack("{s:{s:{s:i,s:i}}}", "window", "appointment", "pastDays", 10, "futureDays", 10));
+	(void)pull(&d);
+	ck_assert(holds(&d, "W endless") && !holds(&d, "W reaches in") && !holds(&d, "W last month") && !holds(&d, "W next year"));
+	open_folder(&all, all.folder);
+	ck_assert(holds(&all, "W last month") && holds(&all, "W next year")); /* it left that client, not the server */
+	set_config(&d, json_pack("{s:{s:{s:n,s:n}}}", "window", "appointment", "pastDays", "futureDays"));
+	(void)pull(&d);
+	ck_assert(holds(&d, "W reaches in") && holds(&d, "W last month") && holds(&d, "W next year") && !holds(&d, "W old"));
+}
+END_TEST
+
+/* ---- objects that are set aside ---- */
+
+static json_t *
+pairs_of(const struct dev *d)
+{
+	json_t *pairs = json_array(), *v;
+	const char *uuid;
+
+	json_object_foreach(d->have, uuid, v)
+		(void)json_array_append_new(pairs, json_pack("[s,s]", uuid, str(v, "rev")));
+	return json_pack("{s:s,s:o}", "folder", d->folder, "pairs", pairs);
+}
+
+/* What a device cannot store comes again when it changes, whole; until then not even reconcile brings it. */
+START_TEST(rejected_by_the_device)
+{
+	struct dev all, d;
+	char a[40];
+	const json_t *n;
+	json_t *data, *b;
+
+	berta(&all, "rejected-all", "contact");
+	make_contact(&all, "j-1", "Rejected1", "text", a);
+	berta(&d, "rejected", "contact");
+	ck_assert_ptr_nonnull(json_object_get(d.have, a));
+	b = json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "folder", d.folder, "syncid", d.syncid, "rejected", "uuid", a, "reason", "the disk is full");
+	data = update(&d, b);
+	n = notice(data, "rejected");
+	ck_assert_str_eq(str(n, "uuid"), a);
+	json_decref(data);
+	(void)json_object_del(d.have, a);
+	ck_assert_uint_eq(pull(&d), 0);
+	b = pairs_of(&d);
+	data = good(&d, "reconcile", b);
+	ck_assert_uint_eq(json_array_size(json_object_get(data, "created")), 0);
+	apply(&d, data);
+	json_decref(data);
+	json_decref(b);
+	write_field(&all, a, "company", "changed");
+	(void)pull(&d);
+	ck_assert_str_eq(str(json_object_get(d.have, a), "last_name"), "Rejected1");
+	ck_assert_str_eq(str(json_object_get(d.have, a), "company"), "changed");
+}
+END_TEST
+
+/* How often OX was asked for ACTION ("contacts/list"). */
+static long
+asked_ox(const char *action)
+{
+	static char text[1 << 16];
+	json_t *root;
+	long n;
+
+	world_control(&w, "counters", NULL, text, sizeof(text));
+	root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	n = (long)json_integer_value(json_object_get(json_object_get(root, "actions"), action));
+	json_decref(root);
+	return n;
+}
+
+/* An object that OX cannot deliver: said once to each client, not asked for with every sync, there as soon as OX has it again. */
+START_TEST(unreadable_is_set_aside)
+{
+	struct dev all, d;
+	char a[40], id[24] = "";
+	json_t *data, *b;
+	long before;
+
+	login(&all, "dora", "unreadable-all");
+	open_folder(&all, str(all.defaults, "contact"));
+	make_contact(&all, "n-1", "Unreadable1", NULL, a);
+	ck_assert_uint_eq(ox_rows("dora", "contacts", DORA_CONTACTS, NAME, "Unreadable1", id, sizeof(id)), 1);
+	faults("[{\"match\":{\"module\":\"contacts\",\"action\":\"list\",\"user\":\"dora\",\"count\":1000},\"effect\":{\"error\":\"SVL-0001\",\"category\":8}},"
+	    "{\"match\":{\"module\":\"contacts\",\"action\":\"updates\",\"user\":\"dora\",\"count\":1000},\"effect\":{\"error\":\"SVL-0001\",\"category\":8}}]");
+	json_decref(ox_as("dora", "contacts", "update", json_pack("{s:s,s:s,s:s}", "folder", DORA_CONTACTS, "id", id, "timestamp", "9007199254740992"),
+	    json_pack("{s:s}", "company", "never seen")));
+	(void)pull(&all); /* whoever has it keeps it */
+	ck_assert_ptr_nonnull(json_object_get(all.have, a));
+	before = asked_ox("contacts/list");
+	for (int i = 0; i < 3; i++)
+		(void)pull(&all);
+	ck_assert_int_eq(asked_ox("contacts/list") - before, 0);
+	/* who begins anew is told of it */
+	login(&d, "dora", "unreadable-d");
+	(void)snprintf(d.folder, sizeof(d.folder), "%s", str(d.defaults, "contact"));
+	b = json_pack("{s:s,s:i}", "folder", d.folder, "limit", 1000);
+	data = good(&d, "syncInit", b);
+	ck_assert_ptr_nonnull(notice(data, "unreadable"));
+	apply(&d, data);
+	ck_assert_ptr_null(json_object_get(d.have, a));
+	json_decref(data);
+	json_decref(b);
+	no_faults();
+	(void)pull(&d);
+	ck_assert_str_eq(str(json_object_get(d.have, a), "company"), "never seen");
+	(void)pull(&all);
+	ck_assert_str_eq(str(json_object_get(all.have, a), "company"), "never seen");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -441,6 +606,9 @@ main(void)
 	tcase_add_test(t, headers_of_appointments);
 	tcase_add_test(t, too_many_objects);
 	tcase_add_test(t, large_mail_is_a_stub);
+	tcase_add_test(t, windows_and_series);
+	tcase_add_test(t, rejected_by_the_device);
+	tcase_add_test(t, unreadable_is_set_aside);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

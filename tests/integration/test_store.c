@@ -673,6 +673,34 @@ START_TEST(writes_and_intents)
 }
 END_TEST
 
+START_TEST(mail_ops_are_claimed_once)
+{
+	struct mail_op o = { .at = 10, .expires = 5000, .place = UINT64_MAX, .validity = 7, .mail = 44, .mark = 3, .digest = 9 }, was = { 0 }, got;
+	bool won;
+
+	ck_assert_int_eq(store_mailop_get(conn, device, "s:a", &got, &err), RC_NOTFOUND);
+	OK(store_mailop_claim(conn, device, "s:a", &o, &was, &won, &err));
+	ck_assert(won);
+	o.at = 11;
+	OK(store_mailop_claim(conn, device, "s:a", &o, &was, &won, &err)); /* who has read that there is nothing comes too late */
+	ck_assert(!won);
+	OK(store_mailop_get(conn, device, "s:a", &got, &err));
+	ck_assert(got.state == MAIL_OP_PENDING && got.at == 10 && got.place == UINT64_MAX && got.validity == 7 && got.mail == 44 && got.mark == 3 && got.digest == 9);
+	OK(store_mailop_claim(conn, device, "s:a", &o, &got, &won, &err));
+	ck_assert(won);
+	o.state = MAIL_OP_DONE;
+	OK(store_mailop_put(conn, device, "s:a", &o, &err));
+	OK(store_mailop_claim(conn, device, "s:a", &o, &got, &won, &err));
+	ck_assert(!won);
+	o.expires = 9000;
+	OK(store_mailop_put(conn, device, "c:a", &o, &err));
+	OK(store_expire(conn, 5000, 1000, &err));
+	ck_assert_int_eq(store_mailop_get(conn, device, "s:a", &got, &err), RC_NOTFOUND);
+	OK(store_mailop_get(conn, device, "c:a", &got, &err));
+	ck_assert_int_eq(got.state, MAIL_OP_DONE);
+}
+END_TEST
+
 START_TEST(conflicts_once)
 {
 	struct store_conflict x = { .account = account, .device = device, .ct = CT_TASK, .at = 5, .expires = 10,
@@ -885,6 +913,7 @@ main(void)
 	tcase_add_test(t, pool_limits_and_replaces);
 	tcase_add_test(t, cursors_are_pruned_by_use);
 	tcase_add_test(t, writes_and_intents);
+	tcase_add_test(t, mail_ops_are_claimed_once);
 	tcase_add_test(t, conflicts_once);
 	tcase_add_loop_test(t, tombstones_expire_when_nobody_needs_them, 0, 2);
 	suite_add_tcase(s, t);

@@ -52,7 +52,7 @@ show(const char *path)
 	FILE *f = fopen(path, "r");
 
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		(void)fputs(line, stdout);
+		(void)fputs(line, stderr); /* the failing test ends without flushing stdout */
 	if (f != NULL)
 		(void)fclose(f);
 }
@@ -76,51 +76,65 @@ static const struct count {
 } after_story[] = { { "Contacts", 27 }, { "Calendar", 22 }, { "Calendar/Project", 1 }, { "Tasks", 9 }, { "E-Mail/Inbox", 25 }, { NULL, 0 } },
   untouched[] = { { "Contacts", 27 }, { "Calendar", 21 }, { "Tasks", 10 }, { "E-Mail/Inbox", 25 }, { NULL, 0 } };
 
-static void
-check_counts(const char *log, const struct count *want)
+/* The first of WANT that the table in LOG does not show, NULL = none; *GOT what it shows. */
+static const struct count *
+miscounted(const char *log, const struct count *want, unsigned *got)
 {
 	for (; want->folder != NULL; want++) {
 		char line[512], name[100];
-		unsigned n = 0, got = 0;
+		unsigned n = 0;
 		FILE *f = fopen(log, "r");
 
+		*got = 0;
 		ck_assert_ptr_nonnull(f);
 		while (fgets(line, sizeof(line), f) != NULL)
 			if (sscanf(line, "%99s %u", name, &n) == 2 && strcmp(name, want->folder) == 0)
-				got = n;
+				*got = n;
 		(void)fclose(f);
-		if (got != want->n)
-			show(log);
-		ck_assert_msg(got == want->n, "%s: %u objects instead of %u (seed %u)", want->folder, got, want->n, seed);
+		if (*got != want->n)
+			return want;
 	}
+	return NULL;
 }
 
-/* Both devices once more until nothing moves, then: all the same? */
+#define SETTLE_S 8 /* an unanswered create is made again when OX cannot be at it any more: ox_write_max_time after usmd's last start */
+
+/* Both devices until nothing moves, then: all the same? */
 static void
 check_equal(struct world *w, const struct count *want)
 {
-	char prog[160], url[80], a[160], b[160], log[160];
+	char prog[160], url[80], a[160], b[160], log[160], last[160], story[160];
 	char *argv[] = { prog, url, "berta", "secret", a, b, NULL };
+	const struct count *wrong;
+	time_t until = time(NULL) + SETTLE_S;
+	unsigned got;
 	int rc;
 
-	(void)snprintf(log, sizeof(log), "%s/last.log", w->dir);
-	for (int i = 0; i < 2; i++) {
-		ck_assert_int_eq(sync_device(w, "A", "laptop", NULL, NULL, log), 0);
-		ck_assert_int_eq(sync_device(w, "B", "phone", NULL, NULL, log), 0);
-	}
+	(void)snprintf(last, sizeof(last), "%s/last.log", w->dir);
+	(void)snprintf(log, sizeof(log), "%s/compare.log", w->dir);
+	(void)snprintf(story, sizeof(story), "%s/story.log", w->dir);
 	(void)snprintf(prog, sizeof(prog), "%s/compare", w->build);
 	(void)snprintf(url, sizeof(url), "%s/ajax", w->ox);
 	(void)snprintf(a, sizeof(a), "%s/A", w->dir);
 	(void)snprintf(b, sizeof(b), "%s/B", w->dir);
-	(void)snprintf(log, sizeof(log), "%s/compare.log", w->dir);
-	rc = run_wait(argv, log);
-	if (rc != 0) {
+	for (;;) {
+		for (int i = 0; i < 2; i++) {
+			ck_assert_int_eq(sync_device(w, "A", "laptop", NULL, NULL, last), 0);
+			ck_assert_int_eq(sync_device(w, "B", "phone", NULL, NULL, last), 0);
+		}
+		(void)unlink(log); /* the log is appended to */
+		rc = run_wait(argv, log);
+		wrong = miscounted(log, want, &got);
+		if ((rc == 0 && wrong == NULL) || time(NULL) > until)
+			break;
+		sleep_ms(200);
+	}
+	if (rc != 0 || wrong != NULL) {
 		show(log);
-		(void)snprintf(log, sizeof(log), "%s/story.log", w->dir);
-		show(log);
+		show(story);
 	}
 	ck_assert_msg(rc == 0, "server and devices differ (seed %u)", seed);
-	check_counts(log, want);
+	ck_assert_msg(wrong == NULL, "%s: %u objects instead of %u (seed %u)", wrong->folder, got, wrong->n, seed);
 }
 
 START_TEST(plain)
@@ -136,6 +150,19 @@ END_TEST
 
 /* An answer thrown away by the client is a lost answer; at page sizes 1, 50 and 1000. */
 static const char *const pages[] = { "--limit 1 --drop-answers 7", "--limit 50 --drop-answers 5", "--limit 1000 --drop-answers 3" };
+
+/* The same where OX has no legacy calendar. */
+START_TEST(by_chronos)
+{
+	struct world w;
+
+	world_begin(&w, "tests/data/demo", no_windows);
+	world_control(&w, "modules", "{\"without\":[\"calendar\"]}", NULL, 0);
+	ck_assert_int_eq(story_wait(story_start(&w, "0", "")), 0);
+	check_equal(&w, after_story);
+	world_end(&w);
+}
+END_TEST
 
 START_TEST(lost_answers)
 {
@@ -270,6 +297,13 @@ START_TEST(ox_answers_dropped)
 			(void)snprintf(rule, sizeof(rule), "[{\"match\":{\"module\":\"%s\",\"action\":\"%s\",\"count\":2},\"effect\":{\"drop_after\":true}}]", modules[i], actions[k]);
 			world_control(&w, "faults", rule, NULL, 0);
 		}
+	}
+	for (size_t k = 0; k < 3; k++) {
+		static const char *const actions[] = { "attach", "detach", "document" };
+		char rule[256];
+
+		(void)snprintf(rule, sizeof(rule), "[{\"match\":{\"module\":\"attachment\",\"action\":\"%s\",\"count\":2},\"effect\":{\"drop_after\":true}}]", actions[k]);
+		world_control(&w, "faults", rule, NULL, 0);
 	}
 	ck_assert_int_eq(story_wait(story_start(&w, "60", "")), 0);
 	check_equal(&w, after_story);
@@ -407,6 +441,7 @@ main(void)
 	(void)fflush(stdout);
 	tcase_set_timeout(t, 900);
 	tcase_add_test(t, plain);
+	tcase_add_test(t, by_chronos);
 	tcase_add_loop_test(t, lost_answers, 0, 3);
 	tcase_add_test(t, unchanged_writes_nothing);
 	tcase_add_test(t, database_lost);

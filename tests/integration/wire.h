@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * A client of usm-json for tests, with exact control of what is sent and repeated; every answer is checked against its schema.
- * Included by one test program only, so everything is static.
+ * Included by one test program only, so everything is static; inline is what not every one of them calls.
  */
 #ifndef TESTS_WIRE_H
 #define TESTS_WIRE_H
@@ -251,7 +251,7 @@ open_folder(struct dev *d, const char *folder)
 	json_decref(data);
 }
 
-static const json_t *
+static inline const json_t *
 result(const json_t *data, size_t i)
 {
 	return json_array_get(json_object_get(data, "results"), i);

@@ -42,7 +42,7 @@ void cal_store(struct req *r, struct obj *o, struct folder *f, int64_t stamp);
 struct obj *cal_exception(struct req *r, struct obj *m, const struct occ *at, int64_t stamp);
 struct obj *cal_exception_at(const struct ctx *c, const struct obj *m, int64_t rdate);
 struct folder *cal_home(const struct obj *o);
-/* writes {"conflicts":[..]} and answers true when there are any */
+/* writes {"conflicts":[..]}, in the form of the module that asks, and answers true when there are any */
 bool cal_conflicts(struct req *r, const struct obj *o, bool ignore_soft);
 struct clash { struct obj *o; struct occ at; bool hard; };
 int cal_clashes(struct req *r, const struct obj *o, bool ignore_soft, struct clash *hits, int max);
@@ -52,6 +52,10 @@ bool cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *sta
 
 /* one checked change of o; also: the master of an exception, touched with it. 0: refused */
 int64_t cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct obj *also);
+/* false with the error set: what the server does not move */
+bool cal_may_move(struct req *r, const struct ent *e, const struct folder *dest);
+/* into another calendar; e is gone after it */
+void cal_move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp);
 void cal_forget_exceptions(struct req *r, struct obj *m, int64_t stamp);
 
 struct crow { struct ent *e; struct occ occ; bool on; };

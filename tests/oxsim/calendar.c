@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "oxsim/cal.h"
+#include "oxsim/chronos.h"
 
 static const struct set_errs errs = {
 	.bad_char = "CAL-5071", .too_long = "CAL-5070", .bad_type = "OX-9999",
@@ -200,6 +200,8 @@ check_rule(struct req *r, struct obj *o)
 		return false;
 	if (s.type == 3 && s.days != 0 && s.day_in_month == 5)
 		obj_set_int(o, CF(CF_DIM), -1);
+	if (s.type == 4 && s.days != 0 && s.day_in_month == -1)
+		obj_set_int(o, CF(CF_DIM), 5);
 	if (s.type == 4 && s.month > 11)
 		obj_set_int(o, CF(CF_MONTH), 11);
 	if (obj_fv(o, CF(CF_UNTIL)))
@@ -348,7 +350,17 @@ special(struct req *r, struct obj *o, const char *k, json_t *v, json_t *whole, b
 		if (!field_set(r, &MI_CALENDAR, &errs, o, f, v, whole))
 			return -1;
 		obj_set_int(o, f, clamp_int(v, 0, 10, 0));
+		obj_set_str(o, fld_by_name(&MI_CALENDAR, "_color"), event_color((int)obj_int(o, f, 0)));
 		return 1;
+	}
+	if (strcmp(k, "categories") == 0 && json_is_string(v)) { /* the only text here that loses its outer blanks */
+		gchar *text = g_strstrip(g_strdup(json_string_value(v)));
+		json_t *bare = *text != '\0' ? json_string(text) : json_null();
+		bool ok = field_set(r, &MI_CALENDAR, &errs, o, fld_by_name(&MI_CALENDAR, k), bare, whole);
+
+		json_decref(bare);
+		g_free(text);
+		return ok ? 1 : -1;
 	}
 	if (strcmp(k, "participants") == 0 || (strcmp(k, "users") == 0 && create))
 		return !json_is_array(v) || set_participants(r, o, v) ? 1 : -1;
@@ -488,6 +500,8 @@ cal_apply(struct req *r, struct obj *o, const struct folder *f, json_t *fields, 
 		if (!field_set(r, &MI_CALENDAR, &errs, o, i, v, fields))
 			return false;
 	}
+	if (json_object_get(fields, "private_flag") != NULL)
+		obj_set(o, fld_by_name(&MI_CALENDAR, "_class"), NULL, 0);
 	if (obj_int(o, CF(CF_OCC), 1) <= 0)
 		obj_set(o, CF(CF_OCC), NULL, 0);
 	/* a change of the start keeps the rule's own members */

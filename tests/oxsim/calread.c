@@ -132,6 +132,10 @@ add_in_range(const struct req *r, struct crows *w, struct ent *e, int64_t from, 
 	}
 	if (cal_start(o) >= to)
 		return;
+	if (master && cal_end(o) > from) { /* the first one is in the range: no need to count */
+		crows_add(w, e, NULL);
+		return;
+	}
 	n = cal_occurrences(o, to - 1, 20000, master, &v);
 	for (i = 0; i < n; i++) {
 		if (v[i].end <= from || v[i].start >= to)

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "oxsim/cal.h"
+#include "oxsim/chronos.h"
 
 #define FAR INT64_C(253402214400000)
 
@@ -57,6 +57,12 @@ cal_zone(const struct obj *o)
 	return z ? z : tz_get("UTC");
 }
 
+static int64_t
+day_floor(int64_t t)
+{
+	return (t >= 0 ? t / DAY_MS : -((-t + DAY_MS - 1) / DAY_MS)) * DAY_MS;
+}
+
 bool
 cal_day_in(const int64_t *v, int n, int64_t day)
 {
@@ -100,8 +106,9 @@ cal_occurrences(const struct obj *o, int64_t until, int max, bool all, struct oc
 	bool full = cal_full(o);
 	int64_t d = cal_end(o) - cal_start(o), *t;
 	int64_t local = full ? cal_start(o) : cal_start(o) + tz_offset(z, cal_start(o));
-	int64_t last = until >= FAR ? FAR : full ? until : until + tz_offset(z, until);
+	int64_t before = 0, last = until >= FAR ? FAR : full ? until : until + tz_offset(z, until);
 	int n, i, k = 0;
+	bool second;
 
 	t = xcalloc((size_t)max + 1, sizeof(*t));
 	n = recur_expand(&s, local, last, max, t);
@@ -109,10 +116,13 @@ cal_occurrences(const struct obj *o, int64_t until, int max, bool all, struct oc
 	for (i = 0; i < n; i++) {
 		struct occ *c = &(*out)[k];
 
-		c->rdate = t[i] / DAY_MS * DAY_MS;
-		if (!all && (cal_day_in(o->chg, o->nchg, c->rdate) || cal_day_in(o->del, o->ndel, c->rdate)))
-			continue;
+		/* the server's public source: the day in UTC, whatever the zone of the series */
 		c->start = full ? t[i] : tz_to_utc(z, t[i]);
+		c->rdate = day_floor(c->start);
+		second = i > 0 && c->rdate == before; /* a change of offset between them: the day names the first */
+		before = c->rdate;
+		if (!all && !second && (cal_day_in(o->chg, o->nchg, c->rdate) || cal_day_in(o->del, o->ndel, c->rdate)))
+			continue;
 		c->end = c->start + d;
 		c->pos = i + 1;
 		k++;
@@ -435,8 +445,11 @@ bool
 cal_conflicts(struct req *r, const struct obj *o, bool ignore_soft)
 {
 	struct clash hits[50];
-	int n = cal_clashes(r, o, ignore_soft, hits, 50), i;
+	int n, i;
 
+	if (r->as_event)
+		return event_conflicts(r, o, !ignore_soft);
+	n = cal_clashes(r, o, ignore_soft, hits, 50);
 	if (n == 0)
 		return false;
 	sb_str(r->out, "{\"conflicts\":[");

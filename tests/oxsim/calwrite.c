@@ -98,8 +98,8 @@ may_change(struct req *r, const struct ent *e, const json_t *body)
 	return true;
 }
 
-static void
-move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp)
+void
+cal_move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp)
 {
 	struct obj *o = e->o;
 	int user = e->user;
@@ -125,8 +125,8 @@ move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp)
 }
 
 /* what cannot be moved (MovePerformer of the server's source, in its order of checks) */
-static bool
-may_move(struct req *r, const struct ent *e, const struct folder *dest)
+bool
+cal_may_move(struct req *r, const struct ent *e, const struct folder *dest)
 {
 	const struct obj *o = e->o;
 	const char *code = NULL;
@@ -334,14 +334,14 @@ cal_update(struct req *r)
 			fail(r, "CAL-4032", json_pack("[i]", f->id));
 			return;
 		}
-		if (dest != f && !may_move(r, e, dest))
+		if (dest != f && !cal_may_move(r, e, dest))
 			return;
 	}
 	stamp = cal_change(r, e->o, f, body, NULL);
 	if (stamp == 0)
 		return;
 	if (dest != NULL && dest != f) {
-		move(r, e, dest, stamp);
+		cal_move(r, e, dest, stamp);
 		sb_str(r->out, "{}");
 	} else {
 		sb_printf(r->out, S.older ? "{\"id\":%lld}" : "{\"id\":\"%lld\"}", (long long)id);

@@ -42,14 +42,13 @@ put_recurrence_id(struct sb *b, const struct obj *master, int64_t day)
 {
 	const struct tz *z = cal_zone(master);
 	bool full = cal_full(master), gmt = strcmp(tz_name(z), "UTC") == 0;
-	int64_t local = cal_start(master);
+	struct occ at = { .start = day };
 
-	if (!full)
-		local += tz_offset(z, local);
+	(void)cal_occ_find(master, 0, day, &at);
 	sb_ch(b, '"');
 	if (!full && !gmt)
 		sb_printf(b, "%s:", tz_name(z));
-	put_stamp(b, day + (local - local / DAY_MS * DAY_MS), full);
+	put_stamp(b, full || gmt ? at.start : at.start + tz_offset(z, at.start), full);
 	sb_str(b, gmt && !full ? "Z\"" : "\"");
 }
 
@@ -103,6 +102,28 @@ part_stat(int conf)
 	return conf >= 0 && conf < 4 ? names[conf] : names[0];
 }
 
+#define GROUP_URI "urn:uuid:%08x-0000-%04x-00fc-c0e11e000002"
+
+/* the groups through which somebody takes part who was not invited himself */
+static void
+put_member_of(struct req *r, const struct obj *o, int user)
+{
+	bool first = true;
+	int i;
+
+	for (i = 0; i < o->npart; i++)
+		if (o->part[i].type == PT_USER && o->part[i].id == user)
+			return;
+	for (i = 0; i < o->npart; i++)
+		if (o->part[i].type == PT_GROUP && group_has(r->c, o->part[i].id, user)) {
+			sb_str(r->out, first ? ",\"member\":[" : ",");
+			sb_printf(r->out, "\"" GROUP_URI "\"", (unsigned)r->c->id, (unsigned)o->part[i].id);
+			first = false;
+		}
+	if (!first)
+		sb_ch(r->out, ']');
+}
+
 static void
 put_attendees(struct req *r, const struct obj *o)
 {
@@ -147,6 +168,7 @@ put_attendees(struct req *r, const struct obj *o)
 		for (e = o->ents; e != NULL; e = e->onext)
 			if (e->user == a->id)
 				sb_printf(b, ",\"folder\":\"%d\"", e->f->id);
+		put_member_of(r, o, a->id);
 		sb_ch(b, '}');
 	}
 	for (i = 0; i < o->npart; i++) {
@@ -159,7 +181,7 @@ put_attendees(struct req *r, const struct obj *o)
 			sb_js(b, x->display);
 			sb_printf(b, ",\"email\":\"%s\",\"entity\":%d,\"cuType\":\"RESOURCE\",\"partStat\":\"ACCEPTED\"}", x->mail, x->id);
 		} else if (g != NULL) {
-			sb_printf(b, "%s{\"uri\":\"urn:uuid:group-%d\",\"cn\":", b->p[b->len - 1] == '[' ? "" : ",", g->id);
+			sb_printf(b, "%s{\"uri\":\"" GROUP_URI "\",\"cn\":", b->p[b->len - 1] == '[' ? "" : ",", (unsigned)r->c->id, (unsigned)g->id);
 			sb_js(b, g->display);
 			sb_printf(b, ",\"entity\":%d,\"cuType\":\"GROUP\",\"partStat\":\"ACCEPTED\"}", g->id);
 		}
@@ -185,7 +207,7 @@ put_flags(struct req *r, const struct ent *e, const struct occ *occ)
 	sb_ch(b, '[');
 	if (o->nat > 0)
 		sb_str(b, "\"attachments\",");
-	if (a != NULL && a->alarm >= 0)
+	if (a != NULL && (a->alarm >= 0 || a->alarms != NULL))
 		sb_str(b, "\"alarms\",");
 	if (scheduled)
 		sb_str(b, "\"scheduled\",");
@@ -230,7 +252,7 @@ put_alarms(struct req *r, const struct ent *e)
 	const struct attendee *a = viewer(r, e);
 	char *uid;
 
-	if (a == NULL || a->alarm < 0)
+	if (a == NULL || (a->alarm < 0 && a->alarms == NULL))
 		return false;
 	if (a->alarms != NULL) {
 		sb_str(r->out, a->alarms);
@@ -316,8 +338,11 @@ event_rrule(const struct obj *o)
 		if (cal_full(o)) {
 			put_stamp(&b, s.until, true);
 		} else {
-			/* the end of that day in the zone of the series */
-			put_stamp(&b, tz_to_utc(cal_zone(o), s.until + DAY_MS - 1000), false);
+			/* on that day at the time of day of the start */
+			const struct tz *z = cal_zone(o);
+			int64_t local = cal_start(o) + tz_offset(z, cal_start(o));
+
+			put_stamp(&b, tz_to_utc(z, s.until + local - local / DAY_MS * DAY_MS), false);
 			sb_ch(&b, 'Z');
 		}
 	}
@@ -341,10 +366,13 @@ put_days(struct req *r, const struct obj *m, const int64_t *v, int n)
 static bool
 put_attachments(struct req *r, const struct obj *o)
 {
+	const struct tz *z = tz_get(arg(r, "timezone") ? arg(r, "timezone") : r->u->zone);
 	int i;
 
 	if (o->nat == 0)
 		return false;
+	if (z == NULL)
+		z = tz_get("UTC");
 	sb_ch(r->out, '[');
 	for (i = 0; i < o->nat; i++) {
 		sb_printf(r->out, "%s{\"filename\":", i ? "," : "");
@@ -352,7 +380,7 @@ put_attachments(struct req *r, const struct obj *o)
 		sb_str(r->out, ",\"fmtType\":");
 		sb_js(r->out, o->at[i].type);
 		sb_printf(r->out, ",\"size\":%zu,\"created\":%lld,\"managedId\":%d}", o->at[i].data->len,
-		    (long long)(o->at[i].created + tz_offset(tz_get(r->u->zone), o->at[i].created)), o->at[i].id);
+		    (long long)(o->at[i].created + tz_offset(z, o->at[i].created)), o->at[i].id);
 	}
 	sb_ch(r->out, ']');
 	return true;
@@ -489,10 +517,13 @@ event_put_conflict(struct req *r, const struct clash *c)
 {
 	static const char *const some[] = { "folder", "createdBy", "startDate", "endDate", "transp", "summary",
 	    "id", "seriesId", "recurrenceId", NULL };
+	/* of what he may not see */
+	static const char *const least[] = { "createdBy", "startDate", "endDate", "transp", "id", "seriesId", "recurrenceId", NULL };
 	const struct ent *e, *mine = NULL;
 
 	for (e = c->o->ents; e != NULL && mine == NULL; e = e->onext)
 		if (perm_read(perm_bits(r->c, e->f, r->u->id)) > 0)
 			mine = e;
-	event_put(r, mine ? mine : c->o->ents, c->at.pos > 0 ? &c->at : NULL, (gchar **)(uintptr_t)some);
+	event_put(r, mine ? mine : c->o->ents, c->at.pos > 0 ? &c->at : NULL,
+	    (gchar **)(uintptr_t)(mine && !cal_veiled(r, c->o) ? some : least));
 }

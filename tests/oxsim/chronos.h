@@ -12,11 +12,16 @@ void event_put_user(struct req *r, const struct user *u);
 /* "20261202T100000" with zone, UTC or day; local: wall clock ms. false with the error set */
 bool event_time(struct req *r, const json_t *v, int64_t *utc, bool *full, const char **zone);
 bool event_stamp(const char *s, int64_t *utc, bool *day, bool *z);
-/* an event as legacy fields; NULL with the error set */
-json_t *event_fields(struct req *r, const json_t *ev, bool create);
+/* an event as legacy fields; o: what it changes or NULL; NULL with the error set */
+json_t *event_fields(struct req *r, const json_t *ev, const struct obj *o);
 /* what only events have, after cal_apply */
 bool event_extra(struct req *r, struct obj *o, const struct folder *f, const json_t *ev, bool create);
 char *event_rrule(const struct obj *o);
+/* the colour of a legacy label, NULL of 0; and back, 0 of what is none of them */
+const char *event_color(int label);
+int event_color_label(const char *color);
+
+bool event_conflicts(struct req *r, const struct obj *o, bool soft);
 
 /* chronosio.c: the calendar of "cal://0/31" and the event in it; NULL with the error set */
 struct folder *event_folder(struct req *r, const char *id);

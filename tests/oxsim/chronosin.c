@@ -92,14 +92,30 @@ freq_of(const char *s)
 	return 0;
 }
 
+/* as in the server's public source: the local day of UNTIL, but the one before when an occurrence comes later on that day */
+static int64_t
+last_day(const json_t *f, int64_t start, int64_t until)
+{
+	struct rule_spec s = { .type = (int)json_integer_value(json_object_get(f, "recurrence_type")),
+	    .interval = (int)json_integer_value(json_object_get(f, "interval")), .days = (int)json_integer_value(json_object_get(f, "days")),
+	    .day_in_month = (int)json_integer_value(json_object_get(f, "day_in_month")), .month = (int)json_integer_value(json_object_get(f, "month")) };
+	int64_t *t = xcalloc(20000, sizeof(*t)), day = until / DAY_MS * DAY_MS;
+	int n = recur_expand(&s, start, day + DAY_MS - 1, 20000, t);
+
+	if (n > 0 && t[n - 1] > until && t[n - 1] >= day)
+		day -= DAY_MS;
+	free(t);
+	return day;
+}
+
 /* the start in its own zone, for what the rule leaves to it */
 static bool
-rule_fields(struct req *r, const char *rule, int64_t local_start, json_t *out)
+rule_fields(struct req *r, const char *rule, int64_t local_start, const struct tz *z_of, json_t *out)
 {
 	gchar **v = g_strsplit(rule, ";", -1), **p;
 	int type = 0, interval = 1, days = 0, nth = 0, dim = 0, month = 0, count = 0;
 	int64_t until = 0;
-	bool day, z, bad = false;
+	bool day = false, z, bad = false;
 	GDateTime *d = g_date_time_new_from_unix_utc(local_start / 1000);
 
 	for (p = v; *p != NULL && !bad; p++) {
@@ -144,6 +160,8 @@ rule_fields(struct req *r, const char *rule, int64_t local_start, json_t *out)
 		json_object_set_new(out, "day_in_month", type >= 3 ? json_integer(days ? (nth ? nth : 1) : dim) : json_null());
 		json_object_set_new(out, "month", type == 4 ? json_integer(month - 1) : json_null());
 		json_object_set_new(out, "occurrences", count > 0 ? json_integer(count) : json_null());
+		if (until != 0 && !day)
+			until = last_day(out, local_start, until + tz_offset(z_of, until));
 		json_object_set_new(out, "until", until ? json_integer(until / DAY_MS * DAY_MS) : json_null());
 	}
 	if (d != NULL)
@@ -165,6 +183,9 @@ participants(struct req *r, const json_t *list)
 		const char *mail = json_string_value(json_object_get(a, "email"));
 		int id, kind = PT_USER;
 
+		/* he takes part through his group, which is in the list as well */
+		if (json_array_size(json_object_get(a, "member")) > 0)
+			continue;
 		if (type != NULL && strcmp(type, "RESOURCE") == 0)
 			kind = PT_RESOURCE;
 		if (type != NULL && strcmp(type, "GROUP") == 0)
@@ -220,6 +241,7 @@ set_alarms(struct req *r, struct obj *o, struct attendee *a, const json_t *list,
 	out = json_deep_copy(list);
 	json_array_foreach(out, i, v) {
 		const char *act = json_string_value(json_object_get(v, "action"));
+		const char *rel = json_string_value(json_object_get(json_object_get(v, "trigger"), "related"));
 		int m = trigger_minutes(json_string_value(json_object_get(json_object_get(v, "trigger"), "duration")));
 
 		if (create && act != NULL && strcmp(act, "DISPLAY") == 0 && json_object_get(v, "description") == NULL) {
@@ -227,8 +249,9 @@ set_alarms(struct req *r, struct obj *o, struct attendee *a, const json_t *list,
 			json_decref(out);
 			return false;
 		}
-		if (a->alarm < 0)
-			a->alarm = m < 0 ? 0 : m;
+		/* the reminder of the legacy module: the first DISPLAY before the start (the server's public source) */
+		if (a->alarm < 0 && act != NULL && strcmp(act, "DISPLAY") == 0 && (rel == NULL || strcmp(rel, "START") == 0))
+			a->alarm = m;
 		if (json_object_get(v, "id") == NULL)
 			json_object_set_new(v, "id", json_integer(r->c->next_alarm++));
 		if (json_object_get(v, "uid") == NULL) {
@@ -270,7 +293,7 @@ join_categories(const json_t *list, json_t *out)
 }
 
 static bool
-times(struct req *r, const json_t *ev, json_t *out, int64_t *local)
+times(struct req *r, const json_t *ev, json_t *out, int64_t *local, const struct tz **z_of)
 {
 	const json_t *s = json_object_get(ev, "startDate"), *e = json_object_get(ev, "endDate");
 	int64_t t;
@@ -284,7 +307,8 @@ times(struct req *r, const json_t *ev, json_t *out, int64_t *local)
 		json_object_set_new(out, "full_time", json_boolean(full));
 		if (zone != NULL)
 			json_object_set_new(out, "timezone", json_string(zone));
-		*local = full ? t : t + tz_offset(tz_get(zone), t);
+		*z_of = tz_get(zone ? zone : "UTC");
+		*local = full ? t : t + tz_offset(*z_of, t);
 	}
 	if (e != NULL && !json_is_null(e)) {
 		if (!event_time(r, e, &t, &full, &zone))
@@ -300,12 +324,17 @@ times(struct req *r, const json_t *ev, json_t *out, int64_t *local)
 }
 
 json_t *
-event_fields(struct req *r, const json_t *ev, bool create)
+event_fields(struct req *r, const json_t *ev, const struct obj *o)
 {
 	json_t *out = json_object(), *v;
+	const struct tz *z = tz_get("UTC");
 	int64_t local = 0;
 	const char *s;
 
+	if (o != NULL) { /* a rule alone is one of the start that is there */
+		z = cal_zone(o);
+		local = cal_full(o) ? cal_start(o) : cal_start(o) + tz_offset(z, cal_start(o));
+	}
 	copy_text(ev, "summary", out, "title");
 	copy_text(ev, "location", out, "location");
 	copy_text(ev, "description", out, "note");
@@ -317,20 +346,45 @@ event_fields(struct req *r, const json_t *ev, bool create)
 		json_object_set_new(out, "private_flag", json_boolean(strcmp(s, "PRIVATE") == 0 || strcmp(s, "CONFIDENTIAL") == 0));
 	if ((s = json_string_value(json_object_get(ev, "transp"))) != NULL)
 		json_object_set_new(out, "shown_as", json_integer(strcmp(s, "TRANSPARENT") == 0 ? 4 : 1));
-	if (times(r, ev, out, &local) && (v = json_object_get(ev, "rrule")) != NULL) {
+	if (times(r, ev, out, &local, &z) && (v = json_object_get(ev, "rrule")) != NULL) {
 		if (json_is_string(v) && json_string_length(v) > 0)
-			(void)rule_fields(r, json_string_value(v), local, out);
+			(void)rule_fields(r, json_string_value(v), local, z, out);
 		else
 			json_object_set_new(out, "recurrence_type", json_integer(0));
 	}
 	if (json_is_array(v = json_object_get(ev, "attendees")))
 		json_object_set_new(out, "participants", participants(r, v));
-	(void)create;
 	if (r->failed) {
 		json_decref(out);
 		return NULL;
 	}
 	return out;
+}
+
+/* as in the server's public source, which knows each by its own and older names */
+static const char *const colors[][4] = { { NULL }, { "#CFE6FF", "lightblue", "#ADD8E6", "#9bceff" },
+    { "#9BC8F7", "darkblue", "#6ca0df", "#00008B" }, { "#B89AE9", "purple", "#a889d6", "#800080" },
+    { "#F7C7E0", "pink", "#e2b3e2", "#FFC0CB" }, { "#FFE2E2", "red", "#e7a9ab", "#FF0000" },
+    { "#FDE2B9", "orange", "#ffb870", "#FFA500" }, { "#FFEEB0", "yellow", "#f2de88", "#FFFF00" },
+    { "#E6EFBD", "lightgreen", "#c2d082", "#90EE90" }, { "#C5D481", "darkgreen", "#809753", "#006400" },
+    { "#6B6B6B", "gray", "#4d4d4d", "#808080" } };
+
+const char *
+event_color(int label)
+{
+	return label > 0 && label <= 10 ? colors[label][0] : NULL;
+}
+
+int
+event_color_label(const char *color)
+{
+	int i, k;
+
+	for (i = 1; i <= 10; i++)
+		for (k = 0; k < 4; k++)
+			if (strcmp(colors[i][k], color) == 0)
+				return i;
+	return 0;
 }
 
 bool
@@ -350,6 +404,10 @@ event_extra(struct req *r, struct obj *o, const struct folder *f, const json_t *
 		if ((v = json_object_get(ev, plain[i].from)) != NULL &&
 		    !field_set(r, &MI_CALENDAR, &errs, o, fld_by_name(&MI_CALENDAR, plain[i].to), v, ev))
 			return false;
+	if (json_object_get(ev, "color") != NULL) {
+		s = json_string_value(json_object_get(ev, "color"));
+		obj_set_int(o, fld_by_name(&MI_CALENDAR, "color_label"), s ? event_color_label(s) : 0);
+	}
 	if ((s = json_string_value(json_object_get(ev, "rrule"))) != NULL && *s) {
 		up = g_ascii_strup(s, -1);
 		obj_set_str(o, fld_by_name(&MI_CALENDAR, "_rrule"), up);

@@ -64,11 +64,9 @@ event_occurrence(struct req *r, const struct obj *o, const char *rid, struct occ
 	char id[16];
 
 	ok = ok && event_stamp(colon ? colon + 1 : rid, &t, &day, &z);
-	if (ok && z && !cal_full(o))
-		t += tz_offset(cal_zone(o), t);
-	if (ok)
-		t = t / DAY_MS * DAY_MS;
-	if (ok && cal_occ_find(o, 0, t, at) && !cal_day_in(o->del, o->ndel, t))
+	if (ok && !z && !day && !cal_full(o))
+		t = tz_to_utc(cal_zone(o), t);
+	if (ok && cal_occ_find(o, 0, t / DAY_MS * DAY_MS, at) && at->start == t && !cal_day_in(o->del, o->ndel, at->rdate))
 		return true;
 	(void)snprintf(id, sizeof(id), "%d", o->id);
 	fail(r, "CAL-4042", json_pack("[s,s]", id, rid));
@@ -112,7 +110,8 @@ events_add(struct crows *w, struct ent *e, int64_t from, int64_t to, bool expand
 			crows_add(w, e, NULL);
 		return;
 	}
-	if (!expand && to == INT64_MAX) {
+	/* mostly the first one is in the range: no need to count */
+	if (!expand && (to == INT64_MAX || (cal_start(e->o) < to && cal_end(e->o) > from))) {
 		crows_add(w, e, NULL);
 		return;
 	}

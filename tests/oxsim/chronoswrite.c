@@ -7,8 +7,8 @@
 
 #include "oxsim/chronos.h"
 
-static bool
-conflicts(struct req *r, const struct obj *o, bool soft)
+bool
+event_conflicts(struct req *r, const struct obj *o, bool soft)
 {
 	struct clash hits[50];
 	int n = cal_clashes(r, o, !soft, hits, 50), i, k;
@@ -146,7 +146,7 @@ chronos_new(struct req *r)
 		fail(r, "CAL-4031", json_pack("[s]", fid));
 		return;
 	}
-	if ((fields = event_fields(r, ev, true)) == NULL)
+	if ((fields = event_fields(r, ev, NULL)) == NULL)
 		return;
 	if ((other = uid_taken(r, ev)) != NULL) {
 		(void)snprintf(id, sizeof(id), "%d", other->id);
@@ -159,7 +159,7 @@ chronos_new(struct req *r)
 	o->m = M_CALENDAR;
 	o->created_by = o->modified_by = r->u->id;
 	if (cal_apply(r, o, f, fields, true) && event_extra(r, o, f, ev, true) &&
-	    !conflicts(r, o, arg_true(r, "checkConflicts"))) {
+	    !event_conflicts(r, o, arg_true(r, "checkConflicts"))) {
 		cal_store(r, o, f, stamp_new(r->c));
 		event_attach(r, o);
 		result_one(r, "created", obj_in(o, f), arg_true(r, "expand") && cal_is_master(o));
@@ -229,7 +229,7 @@ split(struct req *r, struct obj *m, const struct occ *at, int64_t stamp)
 	char uuid[37];
 	struct rule_spec s = cal_spec(m);
 	int i, before = at->pos - 1;
-	int64_t d = cal_end(m) - cal_start(m);
+	int64_t d = cal_end(m) - cal_start(m), local;
 	char *rule, *uid = obj_str(m, CF(CF_UID)), *ext = xprintf("{\"X-OX-SPLIT-FROM\":{\"value\":\"%s\"}}", uid ? uid : "");
 
 	p->m = M_CALENDAR;
@@ -242,7 +242,8 @@ split(struct req *r, struct obj *m, const struct occ *at, int64_t stamp)
 	free(rule);
 	obj_set(p, fld_by_name(&MI_CALENDAR, "_extprops"), ext, strlen(ext));
 	obj_set(p, CF(CF_OCC), NULL, 0);
-	obj_set_int(p, CF(CF_UNTIL), at->rdate - DAY_MS);
+	local = at->start + (cal_full(m) ? 0 : tz_offset(cal_zone(m), at->start));
+	obj_set_int(p, CF(CF_UNTIL), local - local % DAY_MS - DAY_MS);
 	p->organizer = m->organizer;
 	for (i = 0; i < m->npart; i++)
 		(void)part_add(p, m->part[i].type, m->part[i].id, m->part[i].mail, m->part[i].name);
@@ -310,7 +311,7 @@ chronos_update(struct req *r)
 		return;
 	if (rid != NULL && !cal_is_master(m))
 		rid = NULL;
-	if ((fields = event_fields(r, ev, false)) == NULL)
+	if ((fields = event_fields(r, ev, m)) == NULL)
 		return;
 	r->zone = tz_get("UTC");
 	if (rid != NULL && future) {
@@ -322,7 +323,8 @@ chronos_update(struct req *r)
 		if (made)
 			x = cal_exception(r, m, &at, stamp_new(r->c));
 	}
-	json_object_set_new(fields, "ignore_conflicts", json_true());
+	json_object_set_new(fields, "ignore_conflicts", json_boolean(!arg_true(r, "checkConflicts")));
+	r->as_event = true;
 	stamp = cal_change(r, rid ? x : m, f, fields, rid ? m : NULL);
 	json_decref(fields);
 	if (stamp == 0) {
@@ -358,8 +360,10 @@ conf_of(const char *s)
 void
 chronos_update_attendee(struct req *r)
 {
-	const char *id, *uri, *msg;
+	const char *id, *uri, *rid = arg(r, "recurrenceId");
 	json_t *body, *at, *al;
+	struct obj *o, *made = NULL;
+	struct occ when;
 	struct folder *f;
 	struct ent *e;
 	struct attendee *a;
@@ -379,25 +383,33 @@ chronos_update_attendee(struct req *r)
 	if (!json_id(json_object_get(at, "entity"), &entity) && uri != NULL &&
 	    g_ascii_strncasecmp(uri, "mailto:", 7) == 0 && (u = user_by_mail(r->c, uri + 7)) != NULL)
 		entity = u->id;
-	a = att_of(e->o, entity);
-	if (a == NULL) {
+	if (att_of(e->o, entity) == NULL) {
 		fail(r, "CAL-4043", json_pack("[i,s]", entity, id));
 		return;
 	}
+	o = e->o;
+	if (rid != NULL && cal_is_master(o)) { /* an answer for one occurrence makes it an exception */
+		if (!event_occurrence(r, o, rid, &when))
+			return;
+		if ((o = cal_exception_at(r->c, e->o, when.rdate)) == NULL)
+			o = made = cal_exception(r, e->o, &when, stamp_new(r->c));
+	}
+	a = att_of(o, entity);
 	a->conf = conf_of(json_string_value(json_object_get(at, "partStat")));
-	msg = json_string_value(json_object_get(at, "comment"));
-	if (msg != NULL) {
+	if (json_object_get(at, "comment") != NULL) {
 		free(a->msg);
-		a->msg = xstrdup(msg);
+		a->msg = xstrdup(json_string_value(json_object_get(at, "comment")));
 	}
 	if ((al = json_object_get(body, "alarms")) != NULL) {
 		json_t *only = json_pack("{s:O}", "alarms", al);
 
-		(void)event_extra(r, e->o, f, only, false);
+		(void)event_extra(r, o, f, only, false);
 		json_decref(only);
 	}
-	set_ts(r, obj_touch(r->c, e->o, r->u->id, stamp_new(r->c)));
-	put_change(r, NULL, e);
+	set_ts(r, obj_touch(r->c, o, r->u->id, stamp_new(r->c)));
+	if (o != e->o)
+		(void)obj_touch(r->c, e->o, r->u->id, r->ts);
+	put_change(r, made ? obj_in(made, f) : NULL, made ? e : obj_in(o, f));
 }
 
 static void
@@ -474,4 +486,36 @@ chronos_delete(struct req *r)
 		delete_one(r, it, t);
 	}
 	sb_ch(r->out, ']');
+}
+
+/* by the API's description; not recorded */
+void
+chronos_move(struct req *r)
+{
+	const char *id, *to;
+	struct folder *f, *dest;
+	struct ent *e;
+	struct obj *o;
+	int64_t t, stamp;
+
+	if ((id = need(r, "id")) == NULL || need(r, "folder") == NULL || (to = need(r, "targetFolder")) == NULL ||
+	    !need_i64(r, "timestamp", &t) || (f = event_folder_arg(r)) == NULL || (e = event_by_id(r, id, f)) == NULL ||
+	    (dest = event_folder(r, to)) == NULL)
+		return;
+	o = e->o;
+	if (o->lm > t) {
+		fail(r, "CAL-4120", json_pack("[s,I,I]", id, (json_int_t)t, (json_int_t)o->lm));
+		return;
+	}
+	if (!may_delete(r->c, f, r->u->id, o->created_by) || !may_create(r->c, dest, r->u->id)) {
+		fail(r, "CAL-4031", json_pack("[s]", to));
+		return;
+	}
+	if (dest != f && !cal_may_move(r, e, dest))
+		return;
+	stamp = obj_touch(r->c, o, r->u->id, stamp_new(r->c));
+	if (dest != f)
+		cal_move(r, e, dest, stamp);
+	put_change(r, NULL, obj_in(o, dest));
+	set_ts(r, stamp);
 }

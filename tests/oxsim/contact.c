@@ -13,7 +13,7 @@ static const struct set_errs errs = {
 	.bad_int = "SVL-0002/type", .trunc_cols = false, .empty_is_null = false
 };
 
-static int F_LAST, F_FIRST, F_DISPLAY, F_COMPANY, F_EMAIL1, F_UID, F_PRIVATE, F_DLIST, F_MARK, F_USER;
+static int F_LAST, F_FIRST, F_DISPLAY, F_FILE_AS, F_COMPANY, F_EMAIL1, F_UID, F_PRIVATE, F_DLIST, F_MARK, F_USER;
 
 static void
 fields_once(void)
@@ -23,6 +23,7 @@ fields_once(void)
 	F_LAST = fld_by_name(&MI_CONTACTS, "last_name");
 	F_FIRST = fld_by_name(&MI_CONTACTS, "first_name");
 	F_DISPLAY = fld_by_name(&MI_CONTACTS, "display_name");
+	F_FILE_AS = fld_by_name(&MI_CONTACTS, "file_as");
 	F_COMPANY = fld_by_name(&MI_CONTACTS, "company");
 	F_EMAIL1 = fld_by_name(&MI_CONTACTS, "email1");
 	F_UID = fld_by_name(&MI_CONTACTS, "uid");
@@ -116,7 +117,6 @@ contact_virt(struct req *r, const struct ent *e, const struct fld *f, bool row)
 {
 	const struct obj *o = e->o;
 	struct sb *b = r->out;
-	const struct fv *v;
 	char *s;
 
 	fields_once();
@@ -144,11 +144,6 @@ contact_virt(struct req *r, const struct ent *e, const struct fld *f, bool row)
 			return false;
 		sb_printf(b, "\"/ajax/contacts/picture?action=get&contact_id=%d&folder_id=%d&timestamp=%lld\"",
 		    o->id, e->f->id, (long long)o->image_lm);
-		return true;
-	case 599:
-		if ((v = obj_fv(o, F_DISPLAY)) == NULL)
-			return false;
-		sb_put(b, v->t, v->len);
 		return true;
 	case 607:
 		s = sort_name(o);
@@ -339,6 +334,10 @@ contact_apply(struct req *r, struct obj *o, json_t *fields, bool create)
 	int f;
 
 	fields_once();
+	/* who names it anew files it anew, unless he says how; so a display name that is too long is told as "File as" */
+	if ((v = json_object_get(fields, "display_name")) != NULL && json_string_length(json_object_get(fields, "file_as")) == 0 &&
+	    !field_set(r, &MI_CONTACTS, &errs, o, F_FILE_AS, v, fields))
+		return false;
 	json_object_foreach(fields, k, v) {
 		if (strcmp(k, "image1") == 0) {
 			if (!image_member(r, o, v))
@@ -348,6 +347,8 @@ contact_apply(struct req *r, struct obj *o, json_t *fields, bool create)
 		}
 		f = fld_by_name(&MI_CONTACTS, k);
 		if (f < 0 || MI_CONTACTS.f[f].type == FT_VIRT)
+			continue;
+		if (f == F_FILE_AS && json_string_length(v) == 0 && json_object_get(fields, "display_name") != NULL)
 			continue;
 		if (f == F_DLIST) {
 			if (json_is_array(v) ? !set_dlist(r, o, v) : !field_set(r, &MI_CONTACTS, &errs, o, f, json_null(), fields))

@@ -220,7 +220,7 @@ act_as(struct req *r)
 	struct user *u = user_named(json_string_value(json_object_get(j, "user")));
 	struct req q;
 
-	if (u == NULL || m == NULL || a == NULL || !module_known(m)) {
+	if (u == NULL || m == NULL || a == NULL || !module_exists(m)) {
 		bad(r, "want {\"user\":..,\"module\":..,\"action\":..,\"params\":{..},\"data\":..}");
 		return;
 	}
@@ -380,6 +380,26 @@ rate(struct req *r)
 	reply(r, json_pack("{s:i,s:I}", "max", S.rate_max, "window_ms", (json_int_t)S.rate_window));
 }
 
+/* which modules this server does not offer, from now on */
+static void
+modules_off(struct req *r)
+{
+	json_t *j = input(r), *list = json_object_get(j, "without"), *v;
+	gchar **all = g_new0(gchar *, json_array_size(list) + 1);
+	size_t i;
+
+	if (!json_is_array(list)) {
+		g_strfreev(all);
+		bad(r, "want {\"without\":[module,..]}");
+		return;
+	}
+	json_array_foreach(list, i, v)
+		all[i] = g_strdup(json_is_string(v) ? json_string_value(v) : "");
+	g_strfreev(S.without);
+	S.without = all;
+	reply(r, json_pack("{s:O}", "without", list));
+}
+
 static void
 expire(struct req *r)
 {
@@ -396,6 +416,8 @@ reset(struct req *r)
 	S.clk_val = S.late_ms = 0;
 	S.rate_max = 0;
 	S.requests = 0;
+	g_strfreev(S.without);
+	S.without = NULL;
 	g_hash_table_remove_all(S.counter);
 	fixture_load(S.fixture);
 	reply(r, json_pack("{s:b}", "ok", 1));
@@ -417,7 +439,7 @@ control(struct req *r)
 		{ "/state", state }, { "/counters", counters }, { "/faults", faults }, { "/clock", clock_set },
 		{ "/as", act_as }, { "/fill", fill }, { "/users", add_user }, { "/late", late },
 		{ "/rate", rate }, { "/expire", expire }, { "/restart", expire }, { "/reset", reset },
-		{ "/save", save },
+		{ "/save", save }, { "/modules", modules_off },
 	};
 	size_t i;
 

@@ -32,11 +32,24 @@ index_routes(void)
 }
 
 bool
-module_known(const char *module)
+module_exists(const char *module)
 {
 	if (by_key == NULL)
 		index_routes();
 	return g_hash_table_contains(modules, module);
+}
+
+bool
+module_known(const char *module)
+{
+	size_t n = strcspn(module, "/");
+	gchar **p;
+
+	/* with what lies below it: calendar/itip goes with calendar */
+	for (p = S.without; p != NULL && *p != NULL; p++)
+		if (strlen(*p) == n && strncmp(*p, module, n) == 0)
+			return false;
+	return module_exists(module);
 }
 
 static void

@@ -43,6 +43,7 @@ gal_entry(struct user *u)
 	obj_set_str(o, fld_by_name(&MI_CONTACTS, "first_name"), u->first);
 	obj_set_str(o, fld_by_name(&MI_CONTACTS, "last_name"), u->last);
 	obj_set_str(o, fld_by_name(&MI_CONTACTS, "display_name"), u->display);
+	obj_set_str(o, fld_by_name(&MI_CONTACTS, "file_as"), u->display);
 	obj_set_str(o, fld_by_name(&MI_CONTACTS, "email1"), u->mail);
 	obj_set_int(o, fld_by_name(&MI_CONTACTS, "user_id"), u->id);
 	contact_resort(o);

@@ -38,11 +38,10 @@ refuse_answer(struct import *im, const struct req *q, size_t number)
 	free(why);
 }
 
-/* a change exception: an update of the series at its date, as a client makes one */
+/* BODY (stolen) as action of the calendar at the series, as a client sends it */
 static void
-import_exception(struct import *im, const struct obj *series, const json_t *x, size_t number)
+import_occurrence(struct import *im, const char *action, const struct obj *series, json_t *body, size_t number)
 {
-	json_t *fields = json_deep_copy(x);
 	struct req q;
 	char id[24], folder[24];
 
@@ -50,21 +49,47 @@ import_exception(struct import *im, const struct obj *series, const json_t *x, s
 	(void)snprintf(q.module, sizeof(q.module), "calendar");
 	(void)snprintf(id, sizeof(id), "%d", series->id);
 	(void)snprintf(folder, sizeof(folder), "%d", im->u->f_cal);
-	q.action = "update";
-	q.j = fields;
+	q.action = action;
+	q.j = body;
 	add_arg(&q, "id", id);
 	add_arg(&q, "folder", folder);
 	add_arg(&q, "timestamp", "9007199254740992");
 	add_arg(&q, "timezone", "UTC");
-	json_object_set_new(fields, "ignore_conflicts", json_true());
-	(void)json_object_del(fields, "uid");
 	envelope_begin(&q);
 	dispatch(&q);
 	if (q.failed)
 		refuse_answer(im, &q, number);
 	req_clear(&q);
 	im->out.len = 0;
-	json_decref(fields);
+	json_decref(body);
+}
+
+/* a change exception: an update of the series at its date */
+static void
+import_exception(struct import *im, const struct obj *series, const json_t *x, size_t number)
+{
+	static const char *const texts[] = { "title", "note", "location", "categories" };
+	json_t *fields = json_deep_copy(x);
+	size_t i;
+
+	json_object_set_new(fields, "ignore_conflicts", json_true());
+	(void)json_object_del(fields, "uid");
+	/* an occurrence in a file is whole: what it does not say, it has not; the server would keep the series' */
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (json_object_get(fields, texts[i]) == NULL)
+			json_object_set_new(fields, texts[i], json_null());
+	if (json_object_get(fields, "alarm") == NULL)
+		json_object_set_new(fields, "alarm", json_integer(-1));
+	if (json_object_get(fields, "participants") == NULL)
+		json_object_set_new(fields, "participants", json_pack("[{s:i,s:i}]", "type", 1, "id", im->u->id));
+	import_occurrence(im, "update", series, fields, number);
+}
+
+/* a day that is left out: no part of a new series, it is deleted then */
+static void
+import_deletion(struct import *im, const struct obj *series, json_int_t day, size_t number)
+{
+	import_occurrence(im, "delete", series, json_pack("{s:i,s:i,s:I}", "id", series->id, "folder", im->u->f_cal, "recurrence_date_position", day), number);
 }
 
 static void
@@ -72,7 +97,7 @@ import_pim(struct import *im, const struct pim_item *item)
 {
 	int id = item->kind == PIM_APPOINTMENT ? im->u->f_cal : item->kind == PIM_TASK ? im->u->f_task : im->u->f_con;
 	struct folder *f = folder_get(im->u->c, id);
-	json_t *fields = json_deep_copy(item->object);
+	json_t *fields = json_deep_copy(item->object), *day;
 	struct obj *o;
 	struct req q;
 	size_t i;
@@ -92,6 +117,9 @@ import_pim(struct import *im, const struct pim_item *item)
 	im->out.len = 0;
 	for (i = 0; o != NULL && i < json_array_size(item->exceptions); i++)
 		import_exception(im, o, json_array_get(item->exceptions, i), item->number);
+	if (o != NULL && item->kind == PIM_APPOINTMENT)
+		json_array_foreach(json_object_get(item->object, "delete_exceptions"), i, day)
+			import_deletion(im, o, json_integer_value(day), item->number);
 	json_decref(fields);
 }
 

@@ -17,6 +17,7 @@ static const char usage[] =
 "  --data FILE             loads FILE at the start if it exists, writes it at the end (SIGTERM)\n"
 "  --fixture small|none    users and folders at the start, default small; ignored when --data loaded\n"
 "  --older                 answers as servers before release 8 do\n"
+  "  --without MODULE,..     does not offer these modules, for example calendar\n"
 "  --rate-limit N/MS       429 after N requests within MS milliseconds (not for USM clients)\n"
 "  --session-ttl MS        idle time after which a session ends, default 3600000, 0 never\n"
 "  --log FILE              one line per request, - for the standard error output\n"
@@ -77,6 +78,7 @@ main(int argc, char **argv)
 		{ "data", required_argument, NULL, 'd' },
 		{ "fixture", required_argument, NULL, 'f' },
 		{ "older", no_argument, NULL, 'o' },
+		{ "without", required_argument, NULL, 'w' },
 		{ "rate-limit", required_argument, NULL, 'r' },
 		{ "session-ttl", required_argument, NULL, 't' },
 		{ "log", required_argument, NULL, 'L' },
@@ -105,6 +107,10 @@ main(int argc, char **argv)
 		case 'u': import_user = optarg; break;
 		case 'i': import = true; break;
 		case 'o': S.older = true; break;
+		case 'w':
+			g_strfreev(S.without);
+			S.without = g_strsplit(optarg, ",", -1);
+			break;
 		case 't':
 			if (!parse_i64(optarg, &S.session_ttl)) {
 				fputs("oxsim: --session-ttl wants milliseconds\n", stderr);
@@ -151,5 +157,6 @@ main(int argc, char **argv)
 	if (S.data_file != NULL && !persist_save(S.data_file))
 		rc = 1;
 	store_reset();
+	g_strfreev(S.without);
 	return rc;
 }

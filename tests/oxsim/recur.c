@@ -40,12 +40,16 @@ from_ical(struct icaltimetype t)
 static int
 bit_days(struct icalrecurrencetype *rr, int days, int nth)
 {
-	int i, n = 0;
+	int d, n = 0;
 
-	for (i = 0; i < 7; i++)
+	/* the iterator wants them in the order of the week, which begins on Monday */
+	for (d = 1; d <= 7; d++) {
+		int i = d % 7;
+
 		if (days & (1 << i))
 			rr->by_day[n++] = (short)(nth == 0 ? i + 1 :
 			    nth < 0 ? -(8 * -nth + i + 1) : 8 * nth + i + 1);
+	}
 	rr->by_day[n] = ICAL_RECURRENCE_ARRAY_MAX;
 	return n;
 }

@@ -277,6 +277,7 @@ struct sim {
 	GHashTable *session;		/* id -> struct session */
 	GHashTable *session_alt;
 	bool older;
+	gchar **without;		/* modules that this server does not offer, NULL: it has all */
 	enum clock_mode clk;
 	int64_t clk_val;
 	int64_t session_ttl;		/* ms idle, 0: never */
@@ -373,6 +374,7 @@ struct occ { int64_t start, end, rdate; int pos; };
 struct req {
 	const struct occ *occ;	/* the row being written shows this occurrence */
 	bool veil;		/* ... and hides a private appointment */
+	bool as_event;		/* asked by chronos */
 	int as_user;		/* a contact is written as this user's entry, 0: no */
 	struct ctx *c;
 	struct user *u;
@@ -450,6 +452,8 @@ bool code_is(const struct req *r, const char *code);
 
 /* runs module/action of a request whose session is checked */
 void dispatch(struct req *r);
+/* oxsim has it; known: this server offers it, too */
+bool module_exists(const char *module);
 bool module_known(const char *module);
 void act_multiple(struct req *r);
 void req_clear(struct req *r);

@@ -192,6 +192,11 @@ task_apply(struct req *r, struct obj *o, const struct folder *f, json_t *fields,
 		}
 		if (!field_set(r, &MI_TASKS, &errs, o, i, v, fields))
 			return false;
+		if ((MI_TASKS.f[i].type == FT_TIME || MI_TASKS.f[i].type == FT_DATE) && obj_fv(o, i) != NULL) {
+			int64_t ms = obj_int(o, i, 0);
+
+			obj_set_int(o, i, ms - (ms % 1000 + 1000) % 1000); /* full seconds are stored */
+		}
 		if ((i == F_STATUS || i == F_PERCENT) && json_is_null(v))
 			obj_set(o, i, "0", 1);
 		if (i == F_OCC && obj_int(o, i, 0) <= 0)

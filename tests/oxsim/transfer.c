@@ -265,7 +265,7 @@ static const struct { const char *title, *field; } csv[] = {
 	{ "Country business", "country_business" }, { "Employee ID", "number_of_employees" },
 	{ "Sales volume", "sales_volume" }, { "Tax id", "tax_id" },
 	{ "Commercial register", "commercial_register" }, { "Branches", "branches" },
-	{ "Business category", "business_category" }, { "Info", "info" },
+	{ "Business category", "busines_categorie" }, { "Info", "info" },
 	{ "Manager's name", "manager_name" }, { "Assistant's name", "assistant_name" },
 	{ "Street other", "street_other" }, { "Postal code other", "postal_code_other" },
 	{ "City other", "city_other" }, { "State other", "state_other" },

@@ -127,10 +127,13 @@ tz_offset(const struct tz *z, int64_t t)
 	return (int64_t)z->off[lo] * 1000;
 }
 
+/* RFC 5545, 3.3.5: the first of two equal hours; where an hour is left out, the offset from before it */
 int64_t
 tz_to_utc(const struct tz *z, int64_t local)
 {
-	int64_t t = local - tz_offset(z, local);
+	int64_t before = tz_offset(z, local - DAY_MS), after = tz_offset(z, local + DAY_MS);
 
-	return local - tz_offset(z, t);
+	if (tz_offset(z, local - before) == before || tz_offset(z, local - after) != after)
+		return local - before;
+	return local - after;
 }

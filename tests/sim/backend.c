@@ -466,6 +466,13 @@ ox_principal_name(struct ox_session *s, struct arena *a, int64_t id, bool group,
 static void
 op_fields(struct oxop *op, enum content ct, const struct object *o, const struct fmask *fields)
 {
+	const struct content_type *t = model_content(ct);
+
+	for (unsigned i = 0; i < t->n_fields; i++) /* of a mail's flags those bits that are named */
+		if (fields != NULL && (t->fields[i].flags & FF_SETTABLE) != 0 && fmask_has(fields, i)) {
+			op->mask |= 1;
+			*(o->v[i] != NULL ? &op->f[0] : &op->clear) |= t->fields[i].max_len;
+		}
 	for (unsigned k = 0; k < sim_nf(ct); k++) {
 		if (fields != NULL && !fmask_has(fields, sim_fields[ct][k].i))
 			continue;
@@ -554,6 +561,8 @@ ox_move(struct ox_session *s, enum content ct, const char *folder, int64_t id, c
 	op.id = id;
 	op.guard = lm;
 	rc = write_ox(&op, &r, e);
+	if (rc == RC_OK && ct == CT_MAIL && r.id == 0)
+		rc = err_set(e, RC_NOTFOUND, "the mail is gone");
 	the_sim->fig->moves += rc == RC_OK;
 	*new_id = r.id;
 	*new_lm = r.lm;
@@ -709,23 +718,109 @@ ox_mail_import(struct ox_session *s, const char *folder, const void *raw, size_t
 	return rc;
 }
 
+static struct ox_mail_head
+head_of(const struct oxobj *o)
+{
+	return (struct ox_mail_head){ .message_id = o->uid, .message_id_len = strlen(o->uid), .size = o->token, .received = o->date };
+}
+
 enum rc
-ox_mail_find(struct ox_session *s, struct arena *a, const char *folder, const char *message_id, int64_t *id, struct err *e)
+ox_mail_find(struct ox_session *s, const char *folder, const struct ox_mail_wanted *want, int64_t *id, struct err *e)
 {
 	struct sim *w = the_sim;
 	int f;
 	enum rc rc = way_there(e);
 
-	(void)a;
 	*id = 0;
 	if (rc == RC_OK)
 		rc = folder_of(s, CT_MAIL, folder, &f, e);
-	for (size_t i = 0; rc == RC_OK && i < w->ox.n_obj; i++)
-		if (w->ox.obj[i].live && w->ox.obj[i].folder == f && strcmp(w->ox.obj[i].uid, message_id) == 0)
-			*id = w->ox.obj[i].id;
+	for (size_t i = 0; rc == RC_OK && i < w->ox.n_obj; i++) {
+		const struct oxobj *o = &w->ox.obj[i];
+		struct ox_mail_head h = head_of(o);
+
+		if (o->live && o->folder == f && o->id >= want->from && (*id == 0 || o->id < *id) && want->is(want->arg, &h))
+			*id = o->id;
+	}
 	if (rc == RC_OK) {
-		tell(w, "OX: mail %s is looked for in %s: %lld", message_id, folder, (long long)*id);
+		tell(w, "OX: a mail is looked for in %s from %lld on: %lld", folder, (long long)want->from, (long long)*id);
 		rc = way_back(e);
 	}
 	return rc != RC_OK ? rc : *id != 0 ? RC_OK : err_set(e, RC_NOTFOUND, "no such mail");
+}
+
+enum rc
+ox_mail_head(struct ox_session *s, struct arena *a, const char *folder, int64_t id, const char *oxid, struct ox_mail_head *out, struct err *e)
+{
+	struct sim *w = the_sim;
+	int f;
+	enum rc rc = way_there(e);
+
+	(void)oxid;
+	memset(out, 0, sizeof(*out));
+	if (rc == RC_OK)
+		rc = folder_of(s, CT_MAIL, folder, &f, e);
+	for (size_t i = 0; rc == RC_OK && i < w->ox.n_obj && out->message_id == NULL; i++)
+		if (w->ox.obj[i].live && w->ox.obj[i].folder == f && w->ox.obj[i].id == id) {
+			*out = head_of(&w->ox.obj[i]);
+			out->message_id = arena_strdup(a, out->message_id);
+		}
+	if (rc == RC_OK)
+		rc = way_back(e);
+	return rc != RC_OK ? rc : out->message_id != NULL ? RC_OK : err_set(e, RC_NOTFOUND, "no such mail");
+}
+
+/* Commands that no history uses. */
+enum rc
+ox_mail_copy(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const char *to, int64_t *new_id, struct err *e)
+{
+	(void)s;
+	(void)folder;
+	(void)id;
+	(void)oxid;
+	(void)to;
+	*new_id = 0;
+	return err_set(e, RC_NOTFOUND, "not simulated");
+}
+
+enum rc
+ox_mail_mark(struct ox_session *s, const char *folder, int64_t id, const char *oxid, unsigned set, struct err *e)
+{
+	(void)s;
+	(void)folder;
+	(void)id;
+	(void)oxid;
+	(void)set;
+	return err_set(e, RC_NOTFOUND, "not simulated");
+}
+
+enum rc
+ox_mail_send(struct ox_session *s, struct arena *a, const void *raw, size_t n, int copy, const char **folder, int64_t *id, struct err *e)
+{
+	(void)s;
+	(void)a;
+	(void)raw;
+	(void)n;
+	(void)copy;
+	*folder = NULL;
+	*id = 0;
+	return err_set(e, RC_PROTO, "not simulated");
+}
+
+enum rc
+ox_mail_body(struct ox_session *s, struct arena *a, const char *folder, int64_t id, const char *oxid, struct ox_mail_body *out, struct err *e)
+{
+	(void)s;
+	(void)a;
+	(void)folder;
+	(void)id;
+	(void)oxid;
+	memset(out, 0, sizeof(*out));
+	return err_set(e, RC_NOTFOUND, "not simulated");
+}
+
+enum rc
+ox_mail_part(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const char *part, struct buf *out, struct err *e)
+{
+	(void)part;
+	return ox_mail_raw(s, folder, id, oxid, out, e);
 }

@@ -21,7 +21,7 @@ static const struct { const char *name; struct variant v; } worlds[] = {
 	{ "shared", { .users = 2, .devs = 3, .nodes = 2, FAULTS, .shares = true, .redisloss = true } },
 	{ "moves", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .moves = true } },
 	{ "windows", { .users = 1, .devs = 2, .nodes = 1, FAULTS, .windows = true } },
-	{ "mail", { .users = 1, .devs = 2, .nodes = 1, FAULTS, .mail = true, .moves = true } },
+	{ "mail", { .users = 1, .devs = 2, .nodes = 1, FAULTS, .mail = true, .moves = true, .validity = true } },
 	{ "folders", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .folders = true, .mail = true, .shares = true } },
 	{ "losses", { .users = 1, .devs = 2, .nodes = 2, FAULTS, .dbloss = true, .rollback = true, .backup = true, .locklost = true, .redisloss = true } },
 	{ "poison", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .poison = true, .error_policy = true, .copies = true } },

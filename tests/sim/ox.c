@@ -195,7 +195,9 @@ exec_object(struct sim *s, const struct oxop *op, struct oxres *r)
 		r->lm = o->lm;
 	} else {
 		for (unsigned k = 0; k < sim_nf(ct); k++)
-			if ((op->mask >> k & 1) != 0)
+			if ((op->mask >> k & 1) != 0 && sim_fields[ct][k].kind == FK_FLAGS)
+				o->f[k] = (o->f[k] | op->f[k]) & ~op->clear;
+			else if ((op->mask >> k & 1) != 0)
 				o->f[k] = op->f[k] != 0 && sim_fields[ct][k].kind == FK_NORM ? op->f[k] | 1 : op->f[k];
 		if (ct != CT_MAIL)
 			r->lm = o->lm = stamp(s, o);

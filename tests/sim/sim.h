@@ -18,7 +18,7 @@
 #define MAX_USER 2
 #define MAX_DEV 4
 #define MAX_NODE 2
-#define NF 5            /* simulated fields of an object at most */
+#define NF 6            /* simulated fields of an object at most; each flag of a mail that a client sets is one */
 #define MAX_TOKEN 16384
 #define MAX_FOLDER 64
 #define MAX_OBJECT 4096
@@ -94,6 +94,7 @@ struct oxop {
 	int folder, to;
 	int64_t id, f[NF], token;
 	unsigned mask;
+	int64_t clear;            /* mail: flags to clear; f[0] are those to set */
 	msec_t guard;
 	bool hard;
 	enum content ct;

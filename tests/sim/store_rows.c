@@ -488,6 +488,59 @@ store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const cha
 	return RC_OK;
 }
 
+/* ---- what was done with mails: a = device, text = key ---- */
+
+static size_t
+mail_op_at(int64_t device, const char *key)
+{
+	struct tab *t = tab_of(T_MAILOP);
+	size_t i = 0;
+
+	while (i < t->n && (t->v[i]->a != device || strcmp(t->v[i]->text, key) != 0))
+		i++;
+	return i;
+}
+
+enum rc
+store_mailop_get(struct store_conn *c, int64_t device, const char *key, struct mail_op *out, struct err *e)
+{
+	enum rc rc = store_step(c, e);
+	size_t i = mail_op_at(device, key);
+
+	memset(out, 0, sizeof(*out));
+	if (rc == RC_OK && i == tab_of(T_MAILOP)->n)
+		rc = err_set(e, RC_NOTFOUND, "nothing is known of it");
+	if (rc == RC_OK)
+		*out = tab_of(T_MAILOP)->v[i]->u.mail_op;
+	return rc;
+}
+
+enum rc
+store_mailop_put(struct store_conn *c, int64_t device, const char *key, const struct mail_op *o, struct err *e)
+{
+	enum rc rc = store_step(c, e);
+	struct rec *r;
+
+	if (rc != RC_OK)
+		return rc;
+	r = rec_new(0);
+	r->a = device;
+	(void)snprintf(r->text, sizeof(r->text), "%s", key);
+	r->u.mail_op = *o;
+	rec_put(DB, T_MAILOP, mail_op_at(device, key), r);
+	return RC_OK;
+}
+
+enum rc
+store_mailop_claim(struct store_conn *c, int64_t device, const char *key, const struct mail_op *o, const struct mail_op *was, bool *won, struct err *e)
+{
+	size_t i = mail_op_at(device, key);
+	const struct mail_op *have = i < tab_of(T_MAILOP)->n ? &tab_of(T_MAILOP)->v[i]->u.mail_op : NULL;
+
+	*won = have == NULL || (have->state == was->state && have->at == was->at);
+	return *won ? store_mailop_put(c, device, key, o, e) : store_step(c, e);
+}
+
 /* ---- conflicts: only that they are there counts; what they hold can be had back ---- */
 
 enum rc
@@ -505,4 +558,34 @@ store_conflict_add(struct store_conn *c, struct store_conflict *x, struct err *e
 	buf_fini(&plain);
 	x->id = ++DB->next[T_CONFLICT];
 	return RC_OK;
+}
+
+/* ---- objects that are set aside: not remembered, so everything is due ---- */
+
+enum rc
+store_aside_get(struct store_conn *c, struct arena *a, int64_t folder, int64_t device, struct store_aside **out, size_t *n, struct err *e)
+{
+	(void)a;
+	(void)folder;
+	(void)device;
+	*out = NULL;
+	*n = 0;
+	return store_step(c, e);
+}
+
+enum rc
+store_aside_put(struct store_conn *c, int64_t folder, const struct store_aside *x, struct err *e)
+{
+	(void)folder;
+	(void)x;
+	return store_step(c, e);
+}
+
+enum rc
+store_aside_drop(struct store_conn *c, int64_t folder, int64_t device, int64_t id, struct err *e)
+{
+	(void)folder;
+	(void)device;
+	(void)id;
+	return store_step(c, e);
 }

@@ -32,7 +32,7 @@ static const struct rd_member members[CH_COUNT] = {
 #define M(x) (1u << (x))
 static const unsigned allowed[] = {
 	[OP_CREATE] = M(CH_CLIENT_ID) | M(CH_AGAIN) | M(CH_PARENT) | M(CH_TYPE) | M(CH_RAW) | M(CH_IGNORE) | M(CH_NOTIFY) | M(CH_SERIES),
-	[OP_MODIFY] = M(CH_CLIENT_ID) | M(CH_UUID) | M(CH_REV) | M(CH_BLIND) | M(CH_FOLDER) | M(CH_PARENT) | M(CH_TYPE) | M(CH_IGNORE) | M(CH_NOTIFY),
+	[OP_MODIFY] = M(CH_CLIENT_ID) | M(CH_UUID) | M(CH_REV) | M(CH_BLIND) | M(CH_FOLDER) | M(CH_PARENT) | M(CH_TYPE) | M(CH_RAW) | M(CH_IGNORE) | M(CH_NOTIFY),
 	[OP_DELETE] = M(CH_CLIENT_ID) | M(CH_UUID) | M(CH_REV) | M(CH_BLIND) | M(CH_TYPE),
 };
 
@@ -121,10 +121,8 @@ fail_length(struct rd *r, const char *what, int64_t n, size_t max)
 	return rc;
 }
 
-/* The octets go behind those of the mails before: C->raw may move while it grows, so RAW_LEN alone is noted here
- * and the pointers are set when all are read. */
-static enum rc
-read_raw(struct rd *r, struct client_change *ch, json_t *v)
+enum rc
+raw_read(struct rd *r, const json_t *v, size_t *len)
 {
 	struct buf *b = &r->c->raw;
 	size_t before = b->len, max = r->c->u->o.max_mail_bytes;
@@ -136,8 +134,8 @@ read_raw(struct rd *r, struct client_change *ch, json_t *v)
 	if (!base64_decode(b, json_string_value(v), json_string_length(v)))
 		return b->failed ? rd_fail(r, RC_LIMIT, "The mails of this request are too large together; send fewer in one request")
 		                 : rd_fail(r, RC_PROTO, "must be the mail as base64 text");
-	ch->raw_len = b->len - before;
-	return RC_OK;
+	*len = b->len - before;
+	return *len > 0 ? RC_OK : rd_fail(r, RC_PROTO, "must be the mail as base64 text");
 }
 
 static enum rc
@@ -167,7 +165,7 @@ read_member(struct rd *r, const struct content_type *t, struct client_change *ch
 			return rd_fail(r, RC_PROTO, "The objects of this folder have the objectType %s", t->name);
 		break;
 	case CH_RAW:
-		return read_raw(r, ch, v);
+		return raw_read(r, v, &ch->raw_len); /* the pointers are set when all are read */
 	case CH_IGNORE:
 		ch->ignore_conflicts = json_is_true(v);
 		break;
@@ -222,7 +220,9 @@ change_complete(struct rd *r, const struct client_change *ch, enum content ct)
 		return rd_fail_at(r, "raw", RC_PROTO, "is missing: a new mail is sent whole, as base64 text");
 	if (ch->op == OP_CREATE && ct != CT_MAIL && fmask_empty(&ch->fields))
 		return rd_fail(r, RC_PROTO, "needs at least one field");
-	if (ch->op == OP_MODIFY && fmask_empty(&ch->fields) && !ch->has_move)
+	if (ch->op == OP_MODIFY && ch->raw_len > 0 && ch->has_move)
+		return rd_fail_at(r, "raw", RC_PROTO, "does not go together with a move: send the new version first");
+	if (ch->op == OP_MODIFY && fmask_empty(&ch->fields) && !ch->has_move && ch->raw_len == 0)
 		return rd_fail(r, RC_PROTO, "changes nothing: name the fields that changed, or the folder to move to");
 	return RC_OK;
 }
@@ -359,20 +359,26 @@ uuids_distinct(struct arena *a, const struct uuid *u, size_t n, size_t *dup)
 	return RC_OK;
 }
 
+enum rc
+changes_first_repeated(struct arena *a, const struct client_change *ch, size_t n, size_t *dup)
+{
+	struct name_at *v = arena_array(a, struct name_at, n);
+
+	if (v == NULL)
+		return RC_NOMEM;
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct name_at){ ch[i].has_uuid ? NULL : ch[i].client_id, &ch[i].uuid, i };
+	*dup = first_repeated(v, n);
+	return RC_OK;
+}
+
 static enum rc
 changes_distinct(struct rd *r, const struct sync_request *req, size_t n_created, size_t n_modified)
 {
-	struct name_at *v = arena_array(r->c->arena, struct name_at, req->n_changes);
 	size_t at;
 
-	if (v == NULL)
+	if (changes_first_repeated(r->c->arena, req->changes, req->n_changes, &at) != RC_OK)
 		return rd_fail(r, RC_NOMEM, "out of memory");
-	for (size_t i = 0; i < req->n_changes; i++) {
-		const struct client_change *ch = &req->changes[i];
-
-		v[i] = (struct name_at){ ch->has_uuid ? NULL : ch->client_id, &ch->uuid, i };
-	}
-	at = first_repeated(v, req->n_changes);
 	if (at == req->n_changes)
 		return RC_OK;
 	(void)rd_enter(r, at < n_created ? "created" : at < n_created + n_modified ? "modified" : "deleted");

@@ -67,6 +67,10 @@ write_types(struct buf *b, const struct device_config *d)
 	buf_addc(b, '}');
 }
 
+static const char *const mail_delete_name[] = {
+	[MAIL_DELETE_SERVER] = "server", [MAIL_DELETE_TRASH] = "trash", [MAIL_DELETE_FINAL] = "final",
+};
+
 static void
 write_config(struct buf *b, const struct device_config *d)
 {
@@ -75,6 +79,8 @@ write_config(struct buf *b, const struct device_config *d)
 	js_str(b, policy_name(d->policy));
 	js_key(b, "deleteResolution");
 	js_str(b, policy_name(d->delete_policy));
+	js_key(b, "mailDelete");
+	js_str(b, mail_delete_name[d->mail_delete]);
 	js_key(b, "window");
 	buf_addc(b, '{');
 	for (size_t i = 0; i < ARRAY_LEN(windowed); i++) {
@@ -306,13 +312,26 @@ read_types(struct rd *r, const json_t *j, struct device_config *d)
 	return rc;
 }
 
+static enum rc
+read_mail_delete(struct rd *r, const json_t *v, enum mail_delete *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(mail_delete_name); i++) {
+		if (strcmp(json_string_value(v), mail_delete_name[i]) != 0)
+			continue;
+		*out = (enum mail_delete)i;
+		return RC_OK;
+	}
+	return rd_fail_at(r, "mailDelete", RC_PROTO, "must be \"server\", \"trash\" or \"final\"");
+}
+
 enum rc
 cmd_set_config(struct call *c)
 {
-	enum { POLICY, DELETE_POLICY, WINDOW, MODES, FOLDERS, TYPES, N };
+	enum { POLICY, DELETE_POLICY, MAIL_DELETE, WINDOW, MODES, FOLDERS, TYPES, N };
 	static const struct rd_member m[N] = {
 		[POLICY] = { "conflictResolution", RD_POLICY, 0, 0, 0 },
 		[DELETE_POLICY] = { "deleteResolution", RD_POLICY, 0, 0, 0 },
+		[MAIL_DELETE] = { "mailDelete", RD_STRING, 0, 1, 16 },
 		[WINDOW] = { "window", RD_OBJECT, 0, 0, 0 },
 		[MODES] = { "modes", RD_OBJECT, 0, 0, 0 },
 		[FOLDERS] = { "folders", RD_OBJECT, 0, 0, 0 },
@@ -333,7 +352,9 @@ cmd_set_config(struct call *c)
 		d.policy = rd_policy(v[POLICY]);
 	if (v[DELETE_POLICY] != NULL)
 		d.delete_policy = rd_policy(v[DELETE_POLICY]);
-	if (v[WINDOW] != NULL)
+	if (v[MAIL_DELETE] != NULL)
+		rc = read_mail_delete(&r, v[MAIL_DELETE], &d.mail_delete);
+	if (rc == RC_OK && v[WINDOW] != NULL)
 		rc = read_window(&r, v[WINDOW], &d);
 	if (rc == RC_OK && v[MODES] != NULL)
 		rc = read_modes(&r, v[MODES], &d);

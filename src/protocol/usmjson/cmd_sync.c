@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* syncInit, syncUpdate, syncEstimate, reconcile and getMail: JSON on one side, engine_sync on the other. */
+/* syncInit, syncUpdate, syncEstimate and reconcile: JSON on one side, engine_sync on the other. */
 #include "protocol/usmjson/usmjson_int.h"
 
 #include <string.h>
@@ -73,7 +73,7 @@ cmd_sync_init(struct call *c)
 
 /* ---- syncUpdate ---- */
 
-enum { UP_FOLDER, UP_SYNCID, UP_REQUEST, UP_LIMIT, UP_POLICY, UP_DELETE_POLICY, UP_CREATED, UP_MODIFIED, UP_DELETED, UP_N };
+enum { UP_FOLDER, UP_SYNCID, UP_REQUEST, UP_LIMIT, UP_POLICY, UP_DELETE_POLICY, UP_CREATED, UP_MODIFIED, UP_DELETED, UP_REJECTED, UP_N };
 
 static enum rc
 update_policy(struct call *c, json_t *const *v, struct sync_request *req)
@@ -108,10 +108,40 @@ update_changes(struct rd *r, json_t *const *v, struct sync_request *req)
 	return changes_read(r, ct, v[UP_CREATED], v[UP_MODIFIED], v[UP_DELETED], req);
 }
 
+/* Objects that the client got and could not store. */
+static enum rc
+update_rejected(struct rd *r, const json_t *list, struct sync_request *req)
+{
+	enum { UUID, REASON, N };
+	static const struct rd_member m[N] = {
+		[UUID] = { "uuid", RD_UUID, RD_REQUIRED, 0, 0 },
+		[REASON] = { "reason", RD_STRING, RD_REQUIRED, 1, 200 },
+	};
+	size_t mark = rd_enter(r, "rejected"), inner, i;
+	json_t *x, *v[N];
+	enum rc rc;
+
+	req->rejected = arena_array(r->c->arena, struct rejected, json_array_size(list));
+	if (req->rejected == NULL)
+		return rd_fail(r, RC_NOMEM, "out of memory");
+	json_array_foreach(list, i, x) {
+		inner = rd_enter_index(r, i);
+		rc = rd_object(r, x, m, N, v);
+		if (rc != RC_OK)
+			return rc;
+		rd_uuid(v[UUID], &req->rejected[i].uuid);
+		req->rejected[i].reason = json_string_value(v[REASON]);
+		rd_leave(r, inner);
+	}
+	req->n_rejected = json_array_size(list);
+	rd_leave(r, mark);
+	return RC_OK;
+}
+
 enum rc
 cmd_sync_update(struct call *c)
 {
-	static const struct rd_member m[UP_N] = {
+	const struct rd_member m[UP_N] = {
 		[UP_FOLDER] = { "folder", RD_UUID, RD_NULL, 0, 0 },
 		[UP_SYNCID] = { "syncid", RD_SYNCID, RD_REQUIRED, 0, 0 },
 		[UP_REQUEST] = { "request", RD_INT, 0, 1, REQUEST_MAX },
@@ -121,6 +151,7 @@ cmd_sync_update(struct call *c)
 		[UP_CREATED] = { "created", RD_ARRAY, 0, 0, INT32_MAX },
 		[UP_MODIFIED] = { "modified", RD_ARRAY, 0, 0, INT32_MAX },
 		[UP_DELETED] = { "deleted", RD_ARRAY, 0, 0, INT32_MAX },
+		[UP_REJECTED] = { "rejected", RD_ARRAY, 0, 0, (int64_t)c->u->o.max_objects },
 	};
 	struct sync_request req = { .mode = SYNC_UPDATE };
 	struct sync_answer a = { 0 };
@@ -139,6 +170,8 @@ cmd_sync_update(struct call *c)
 	rc = update_policy(c, v, &req);
 	if (rc == RC_OK)
 		rc = update_changes(&r, v, &req);
+	if (rc == RC_OK && v[UP_REJECTED] != NULL)
+		rc = update_rejected(&r, v[UP_REJECTED], &req);
 	if (rc != RC_OK)
 		goto out;
 	metric_add(M_OBJECTS_IN, (int64_t)req.n_changes);
@@ -290,40 +323,4 @@ cmd_reconcile(struct call *c)
 	buf_addc(&c->out, '}');
 	engine_sync_done(&a);
 	return RC_OK;
-}
-
-enum rc
-cmd_get_mail(struct call *c)
-{
-	enum { FOLDER, MAIL, N };
-	static const struct rd_member m[N] = {
-		[FOLDER] = { "folder", RD_UUID, RD_REQUIRED, 0, 0 },
-		[MAIL] = { "uuid", RD_UUID, RD_REQUIRED, 0, 0 },
-	};
-	struct uuid folder, mail;
-	struct buf out;
-	json_t *v[N];
-	struct rd r;
-	enum rc rc;
-
-	rd_init(&r, c);
-	rc = rd_object(&r, c->body, m, N, v);
-	if (rc != RC_OK)
-		return rc;
-	rd_uuid(v[FOLDER], &folder);
-	rd_uuid(v[MAIL], &mail);
-	buf_init(&out, c->u->o.max_mail_bytes);
-	rc = engine_mail_raw(c->session, c->arena, &folder, &mail, &out, &c->err);
-	if (rc == RC_OK) {
-		c->rep->body = buf_take(&out, &c->rep->body_len);
-		if (c->rep->body == NULL)
-			rc = err_set(&c->err, RC_NOMEM, "out of memory");
-	}
-	if (rc == RC_OK) {
-		c->rep->status = 200;
-		c->rep->content_type = "message/rfc822";
-		c->replied = true;
-	}
-	buf_fini(&out);
-	return rc;
 }

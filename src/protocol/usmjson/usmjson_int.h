@@ -91,6 +91,11 @@ enum rc cmd_sync_estimate(struct call *c);
 enum rc cmd_reconcile(struct call *c);
 enum rc cmd_ping(struct call *c);
 enum rc cmd_get_mail(struct call *c);
+enum rc cmd_get_mail_body(struct call *c);
+enum rc cmd_get_mail_part(struct call *c);
+enum rc cmd_send_mail(struct call *c);
+enum rc cmd_move_items(struct call *c);
+enum rc cmd_copy_items(struct call *c);
 enum rc cmd_respond_to_invitation(struct call *c);
 enum rc cmd_get_permissions(struct call *c);
 enum rc cmd_set_permissions(struct call *c);
@@ -190,6 +195,10 @@ MUST_CHECK enum rc request_parse(const struct usmjson_options *o, const char *p,
 MUST_CHECK enum rc changes_read(struct rd *r, enum content ct, const json_t *created, const json_t *modified, const json_t *deleted,
     struct sync_request *req);
 void changes_drop(struct sync_request *req);
+/** changes_first_repeated - index of a change that names what one before it names (by uuid, else by clientId), or N.  RC_NOMEM. */
+MUST_CHECK enum rc changes_first_repeated(struct arena *a, const struct client_change *ch, size_t n, size_t *dup);
+/** raw_read - V, a mail as base64, behind what C->raw holds; *LEN octets.  C->raw may move while it grows. */
+MUST_CHECK enum rc raw_read(struct rd *r, const json_t *v, size_t *len);
 /** uuids_distinct - index of an element of U that occurs before, or N. */
 MUST_CHECK enum rc uuids_distinct(struct arena *a, const struct uuid *u, size_t n, size_t *dup);
 

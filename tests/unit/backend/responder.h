@@ -33,6 +33,7 @@ const char *responder_mismatch(void);
 /** responder_wait_closed - returns when N connections have been closed by this side. */
 void responder_wait_closed(size_t n);
 
-TCase *case_scan(void); /* test_scan.c */
+TCase *case_scan(void);    /* test_scan.c */
+TCase *case_chronos(void); /* test_chronos.c */
 
 #endif

@@ -773,6 +773,70 @@ START_TEST(raw_mail_is_octets)
 }
 END_TEST
 
+START_TEST(flags_are_written_bit_by_bit)
+{
+	const struct content_type *t = model_content(CT_MAIL);
+	BEGIN({ .want = "{\"set_flags\":32,\"clear_flags\":8}", .json = "{\"data\":{}}" }, { .want = "{\"set_flags\":40,\"clear_flags\":261,\"color_label\":2}", .json = "{\"data\":{}}" });
+	struct object *o = object_new(mem, CT_MAIL);
+	struct fmask m = { { 0 } };
+	msec_t lm;
+
+	object_set(o, (unsigned)model_field(t, "flags"), json_integer(32 | 2));
+	fmask_set(&m, (unsigned)model_field(t, "flag_seen"));
+	fmask_set(&m, (unsigned)model_field(t, "flag_flagged"));
+	RC(RC_OK, ox_update(ses, "f", 5, NULL, o, &m, 0, &lm, &e));
+	object_set(o, (unsigned)model_field(t, "flags"), json_integer(32 | 8 | 2 | 64));
+	object_set(o, (unsigned)model_field(t, "color_label"), json_integer(2));
+	memset(&m, 0, sizeof(m));
+	fmask_set(&m, (unsigned)model_field(t, "flags"));
+	fmask_set(&m, (unsigned)model_field(t, "color_label"));
+	RC(RC_OK, ox_update(ses, "f", 5, NULL, o, &m, 0, &lm, &e));
+	object_drop(o);
+}
+END_TEST
+
+/* What was sent is not sent again, however OX says that it could not keep the copy; what was refused was not sent. */
+START_TEST(sending_and_its_answers)
+{
+	BEGIN({ .want = "action=new&copy2Sent=true", .json = "{\"data\":{\"folder_id\":\"default0/Sent\",\"id\":\"7\"}}" }, { .want = "text/plain", .json = "{\"data\":{}}" },
+	      { .json = "{\"error\":\"quota\",\"category\":11,\"code\":\"MSG-0042\"}" }, { .json = "{\"error\":\"no copy\",\"category\":13,\"code\":\"MSG-0043\"}" },
+	      { .json = "{\"error\":\"Not yours.\",\"category\":1,\"code\":\"MSG-0056\"}" }, { .json = "{\"dat" });
+	const char *folder;
+	int64_t id;
+
+	RC(RC_OK, ox_mail_send(ses, mem, "From: a\r\n\r\n\xff\n", 13, 1, &folder, &id, &e));
+	ck_assert_str_eq(folder, "default0/Sent");
+	ck_assert_int_eq(id, 7);
+	ck_assert_ptr_nonnull(strstr(responder_request(2), "\r\n\r\nFrom: a\r\n\r\n\xff\n"));
+	for (int i = 0; i < 3; i++) {
+		RC(RC_OK, ox_mail_send(ses, mem, "From: a\r\n\r\nx", 12, -1, &folder, &id, &e));
+		ck_assert(folder == NULL && id == 0);
+	}
+	RC(RC_PROTO, ox_mail_send(ses, mem, "From: a\r\n\r\nx", 12, -1, &folder, &id, &e));
+	ck_assert_str_eq(e.code, "MSG-0056");
+	ck_assert_str_eq(e.path, "raw");
+	ck_assert(strncmp(e.text, "Not yours. Put", 14) == 0);
+	RC(RC_TIMEOUT, ox_mail_send(ses, mem, "From: a\r\n\r\nx", 12, -1, &folder, &id, &e));
+}
+END_TEST
+
+START_TEST(mails_that_are_gone_are_not_moved)
+{
+	BEGIN({ .want = "{\"folder_id\":\"t\"}", .json = "{\"data\":{\"folder_id\":\"f\",\"id\":\"5\"}}" }, { .json = "{\"data\":{\"folder_id\":\"t\",\"id\":\"9\"}}" },
+	      { .json = "{\"data\":{\"folder_id\":\"t\",\"id\":null}}" }, { .json = "{\"error\":\"full\",\"category\":11,\"code\":\"MSG-0039\"}" });
+	int64_t id;
+	msec_t lm;
+
+	RC(RC_NOTFOUND, ox_move(ses, CT_MAIL, "f", 5, NULL, "t", 0, &id, &lm, &e));
+	RC(RC_OK, ox_move(ses, CT_MAIL, "f", 5, NULL, "t", 0, &id, &lm, &e));
+	ck_assert_int_eq(id, 9);
+	RC(RC_OK, ox_move(ses, CT_MAIL, "f", 5, NULL, "t", 0, &id, &lm, &e));
+	ck_assert_int_eq(id, 0);
+	RC(RC_LIMIT, ox_delete(ses, CT_MAIL, "f", 5, NULL, 0, false, &e));
+	ck_assert_ptr_nonnull(strstr(e.text, "for good"));
+}
+END_TEST
+
 START_TEST(what_is_not_deleted_is_a_conflict)
 {
 	BEGIN({ .want = "[{\"id\":\"5\",\"folder\":\"32\"}]", .json = "{\"data\":[\"5\"],\"timestamp\":1}" }, { .json = "{\"data\":{},\"timestamp\":1}" },
@@ -821,6 +885,7 @@ main(void)
 
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, case_scan());
+	suite_add_tcase(s, case_chronos());
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 20);
 	tcase_add_test(t, login_and_cookies);
@@ -857,6 +922,9 @@ main(void)
 	tcase_add_test(t, moved_away_and_back_is_there);
 	tcase_add_test(t, folders_are_all_or_nothing);
 	tcase_add_test(t, raw_mail_is_octets);
+	tcase_add_test(t, flags_are_written_bit_by_bit);
+	tcase_add_test(t, sending_and_its_answers);
+	tcase_add_test(t, mails_that_are_gone_are_not_moved);
 	tcase_add_test(t, what_is_not_deleted_is_a_conflict);
 	tcase_add_test(t, after_the_end_nothing_is_sent);
 	tcase_add_test(t, bad_options_are_refused);

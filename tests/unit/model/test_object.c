@@ -66,9 +66,9 @@ START_TEST(tables_are_sound)
 
 			ck_assert_msg(model_field(t, f->name) == (int)i, "%s twice", f->name);
 			ck_assert_msg((f->flags & FF_NOCOLUMN) != 0 || model_field_column(t, f->column) == (int)i, "column %d twice", f->column);
-			ck_assert_msg(f->type == FT_STRING || f->max_len == 0, "%s", f->name);
-			if (c == CT_MAIL && (f->flags & FF_NOINDEX) == 0) /* 100 octets a mail allow no third one */
-				ck_assert(strcmp(f->name, "flags") == 0 || strcmp(f->name, "color_label") == 0);
+			ck_assert_msg(f->type == FT_STRING || (f->flags & FF_BIT) != 0 || f->max_len == 0, "%s", f->name);
+			if (c == CT_MAIL && (f->flags & FF_NOINDEX) == 0) /* 100 octets a mail allow not many, and of these most are not set */
+				ck_assert((f->flags & FF_BIT) != 0 || strcmp(f->name, "color_label") == 0);
 		}
 	}
 	ck_assert_ptr_null(model_content_by_name("infostore"));
@@ -138,10 +138,10 @@ static const struct range ranges[] = {
 	{ CT_CONTACT, "{\"birthday\":-86400000}", 0, TIME_MIN, TIME_MAX },
 	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20}", 10, 10, 20 },
 	{ CT_CALENDAR, "{\"start_date\":-20,\"end_date\":-10}", -20, -20, -10 },
-	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":1,\"interval\":1}", 10, 10, TIME_MAX },
-	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":2,\"interval\":1,\"until\":8640000000}", 10, 10, 8640000000 + DAY + 10 },
+	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":1,\"interval\":1}", TIME_MAX, 10, TIME_MAX },
+	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":2,\"interval\":1,\"until\":8640000000}", 8640000000 + DAY + 10, 10, 8640000000 + DAY + 10 },
 	{ CT_CALENDAR, "{\"start_date\":8640000000,\"end_date\":8640000020,\"recurrence_type\":2,\"interval\":1,\"until\":0}", 8640000000, 8640000000, 8640000000 },
-	{ CT_CALENDAR, "{\"start_date\":0,\"end_date\":10,\"recurrence_type\":1,\"interval\":3,\"occurrences\":5}", 0, 0, 15 * DAY + 10 },
+	{ CT_CALENDAR, "{\"start_date\":0,\"end_date\":10,\"recurrence_type\":1,\"interval\":3,\"occurrences\":5}", 15 * DAY + 10, 0, 15 * DAY + 10 },
 	{ CT_CALENDAR, "{\"start_date\":10,\"end_date\":20,\"recurrence_type\":0,\"recurrence_id\":\"7\"}", 10, 10, 20 },
 	{ CT_TASK, "{\"title\":\"x\"}", TIME_MAX, TIME_MIN, TIME_MAX },
 	{ CT_TASK, "{\"start_date\":10,\"end_date\":20}", 20, 10, 20 },
@@ -180,6 +180,45 @@ START_TEST(mail_is_ordered_by_id_and_dated_by_arrival)
 	ck_assert_int_eq(object_sight(mem, keys, o, &s), RC_OK);
 	ck_assert(s.id == 6 && s.oxid == NULL && s.sk == 0 && s.t0 == 1000 && s.t1 == 1000 && s.known && s.nf == 1);
 	object_drop(o);
+}
+END_TEST
+
+/* The number of bits sets its bits, and masks go from the one to the others and back. */
+START_TEST(flags_are_fields_of_their_own)
+{
+	const struct content_type *t = model_content(CT_MAIL);
+	int flags = model_field(t, "flags"), seen = model_field(t, "flag_seen"), spam = model_field(t, "flag_spam"), color = model_field(t, "color_label");
+	struct object *o = object_new(mem, CT_MAIL);
+	struct fmask m = { { 0 } }, bits;
+	struct sighting s;
+	msec_t t0, t1;
+	int64_t sk;
+
+	o->oxid = "7";
+	object_set(o, (unsigned)flags, json_integer(32 | 16 | 8));
+	ck_assert(o->v[seen] != NULL && o->v[model_field(t, "flag_flagged")] != NULL && o->v[model_field(t, "flag_answered")] == NULL);
+	ck_assert_int_eq(object_sight(mem, keys, o, &s), RC_OK);
+	ck_assert_uint_eq(s.nf, 2);
+	object_set(o, (unsigned)flags, json_string("2"));
+	ck_assert(o->v[seen] == NULL);
+	object_set(o, (unsigned)model_field(t, "received_date"), json_integer(1000));
+	object_range(o, &sk, &t0, &t1);
+	ck_assert(t0 > t1); /* \Deleted: in no window */
+	object_set(o, (unsigned)flags, NULL);
+	object_range(o, &sk, &t0, &t1);
+	ck_assert(t0 == 1000 && t1 == 1000);
+	object_drop(o);
+
+	fmask_set(&m, (unsigned)color);
+	fmask_set(&m, (unsigned)flags);
+	fmask_to_bits(t, &m);
+	ck_assert(fmask_has(&m, (unsigned)color) && !fmask_has(&m, (unsigned)flags) && fmask_has(&m, (unsigned)seen) && !fmask_has(&m, (unsigned)spam));
+	fmask_bits(t, &bits);
+	ck_assert(fmask_has(&bits, (unsigned)spam) && !fmask_has(&bits, (unsigned)flags));
+	fmask_from_bits(t, &m);
+	ck_assert(fmask_has(&m, (unsigned)color) && fmask_has(&m, (unsigned)flags) && !fmask_has(&m, (unsigned)seen));
+	fmask_bits(model_content(CT_CONTACT), &bits);
+	ck_assert(fmask_empty(&bits));
 }
 END_TEST
 
@@ -331,6 +370,7 @@ case_object(void)
 	tcase_add_test(t, objects_get_one_shape);
 	tcase_add_loop_test(t, ranges_are_right, 0, (int)ARRAY_LEN(ranges));
 	tcase_add_test(t, mail_is_ordered_by_id_and_dated_by_arrival);
+	tcase_add_test(t, flags_are_fields_of_their_own);
 	tcase_add_test(t, text_ids_get_numbers_when_sighted);
 	tcase_add_loop_test(t, bad_members_are_named, 0, (int)ARRAY_LEN(bads));
 	tcase_add_test(t, good_members_are_taken);

@@ -16,6 +16,7 @@ TCase *tcase_mail(void);
 TCase *tcase_file(void);
 TCase *tcase_property(void);
 TCase *tcase_corpus(void);
+TCase *tcase_expand(void);
 
 /* JSON text to object; aborts the test if it is none. */
 json_t *js(const char *text);

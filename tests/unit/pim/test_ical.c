@@ -333,12 +333,41 @@ START_TEST(format_refuses)
 }
 END_TEST
 
+/* ---- attachments ---- */
+
+static int
+attached(void *arg, const char *name, const void *p, size_t n)
+{
+	char *log = arg;
+	size_t k = strlen(log);
+
+	(void)snprintf(log + k, 400 - k, "%s=%.*s;", name, (int)n, (const char *)p);
+	return 0;
+}
+
+/* Octets of the object itself, by whatever name the program gave them: not links, not sounds of alarms, not those of an occurrence. */
+START_TEST(attachments)
+{
+	static const char text[] = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nRECURRENCE-ID:20260101T000000Z\r\nATTACH;ENCODING=BASE64;VALUE=BINARY:b2Nj\r\nEND:VEVENT\r\n"
+	    "BEGIN:VEVENT\r\nUID:1\r\nATTACH:https://example.org/a.pdf\r\nATTACH;FMTTYPE=text/plain;ENCODING=BASE64;VALUE=BINARY;X-FILENAME=\"a\r\n   b.txt\":b2\r\n 5l\r\n"
+	    "ATTACH;VALUE=BINARY;ENCODING=BASE64:dHdv\r\nBEGIN:VALARM\r\nATTACH;ENCODING=BASE64;VALUE=BINARY:c291bmQ=\r\nEND:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+	char log[400] = "";
+
+	ck_assert_int_eq(pim_attachments(text, strlen(text), NULL, attached, log), PIM_OK);
+	ck_assert_str_eq(log, "a  b.txt=one;attachment=two;");
+	log[0] = '\0';
+	ck_assert_int_eq(pim_attachments("nothing", 7, NULL, attached, log), PIM_OK);
+	ck_assert_str_eq(log, "");
+}
+END_TEST
+
 TCase *
 tcase_ical(void)
 {
 	TCase *t = tcase_create("ical");
 
 	tcase_add_test(t, zones);
+	tcase_add_test(t, attachments);
 	tcase_add_test(t, whole_days);
 	tcase_add_test(t, rules);
 	tcase_add_test(t, series_with_exceptions);

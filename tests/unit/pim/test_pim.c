@@ -94,6 +94,7 @@ main(void)
 	suite_add_tcase(s, tcase_file());
 	suite_add_tcase(s, tcase_property());
 	suite_add_tcase(s, tcase_corpus());
+	suite_add_tcase(s, tcase_expand());
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -361,6 +361,8 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 		note(" policy=%d/%d", (int)req->policy, (int)req->delete_policy);
 	for (size_t i = 0; i < req->n_changes; i++)
 		note_change(&req->changes[i]);
+	for (size_t i = 0; i < req->n_rejected; i++)
+		note(" rejected=%s", req->rejected[i].reason);
 	if (req->n_pairs > 0)
 		note(" pairs=%zu,\"%s\"", req->n_pairs, req->pair_rev[0]);
 	note(";");
@@ -424,6 +426,102 @@ engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *fo
 	note("mail %s %s;", f, m);
 	buf_adds(out, "Subject: \xe4 8-bit\r\n\r\nbody\r\n");
 	return fails("mail", e);
+}
+
+enum rc
+engine_mail_body(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, struct ox_mail_body *out,
+    bool *truncated, struct err *e)
+{
+	static struct ox_mail_part parts[] = {
+		{ .id = "2", .filename = "a \"b\".txt", .content_type = "text/plain", .size = 16 },
+		{ .id = "3", .content_id = "img1", .size = -1, .is_inline = true },
+	};
+
+	(void)s;
+	(void)a;
+	(void)folder;
+	(void)mail;
+	note("body;");
+	memset(out, 0, sizeof(*out));
+	out->text = "plain <b>\n";
+	out->text_len = 10;
+	out->text_id = "1.1";
+	out->html = fake.items > 0 ? "<p>html" : NULL;
+	out->html_len = 7;
+	out->html_id = "1.2";
+	out->part = parts;
+	out->n_parts = ARRAY_LEN(parts);
+	*truncated = fake.items > 2;
+	return fails("body", e);
+}
+
+enum rc
+engine_mail_part(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *mail, const char *id, struct buf *out,
+    struct err *e)
+{
+	(void)s;
+	(void)a;
+	(void)folder;
+	(void)mail;
+	note("part %s;", id);
+	if (strcmp(id, "empty") != 0)
+		buf_add(out, "\x89PNG\0", 5);
+	return fails("part", e);
+}
+
+enum rc
+engine_send(struct engine_session *s, struct arena *a, const struct send_request *in, struct send_answer *out, struct err *e)
+{
+	(void)s;
+	(void)a;
+	note("send cid=%s raw=%.*s save=%d%s%s%s%s;", in->client_id, (int)in->raw_len, (const char *)in->raw, in->save, in->resend ? " again" : "",
+	    in->has_reply ? " reply" : "", in->has_forward ? " forward" : "", in->has_draft ? " draft" : "");
+	memset(out, 0, sizeof(*out));
+	out->state = in->resend ? SEND_UNKNOWN : SEND_SENT;
+	out->has_copy = in->save > 0;
+	out->folder = uuid_of(4);
+	out->copy = uuid_of(5);
+	return fails("send", e);
+}
+
+static void
+transferred(struct transfer_item *item, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (item[i].client_id != NULL)
+			note(" cid=%s", item[i].client_id);
+		item[i].status = i == 0 ? ST_OK : i == 1 ? ST_GONE : ST_RETRY;
+		item[i].has_uuid = i == 0;
+		item[i].new_uuid = uuid_of(9);
+		item[i].failed = i == 3;
+		if (i == 3)
+			(void)err_set_path(&item[i].err, RC_FORBIDDEN, "", "no");
+	}
+	note(" %zu;", n);
+}
+
+enum rc
+engine_move(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *to, struct transfer_item *item, size_t n, struct err *e)
+{
+	(void)s;
+	(void)a;
+	(void)folder;
+	(void)to;
+	note("move");
+	transferred(item, n);
+	return fails("move", e);
+}
+
+enum rc
+engine_copy(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *to, struct transfer_item *item, size_t n, struct err *e)
+{
+	(void)s;
+	(void)a;
+	(void)folder;
+	(void)to;
+	note("copy");
+	transferred(item, n);
+	return fails("copy", e);
 }
 
 /* ---- permissions ---- */

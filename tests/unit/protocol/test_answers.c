@@ -15,6 +15,8 @@ struct good {
 };
 
 #define UP "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":7,"
+#define MAIL "\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\""
+#define CP(n) "\"uuid\":\"" U1 "\",\"clientId\":\"c" n "\""
 static const struct good rows[] = {
 	{ "serverInfo", "{}", CT_CONTACT, "", "\"protocol\":[1],\"limits\":{\"maxBody\":67108864,\"maxObjects\":1000," },
 	{ "login", "{\"user\":\"ada\",\"password\":\"p\\u00e4ss\",\"device\":\"outlook-1\",\"protocol\":1}", CT_CONTACT,
@@ -26,7 +28,7 @@ static const struct good rows[] = {
 	{ "getConfig", "{}", CT_CONTACT, "", "\"window\":{\"appointment\":{\"pastDays\":null,\"futureDays\":null}," },
 	{ "setConfig", "{}", CT_CONTACT, "", "\"conflictResolution\":\"server\",\"deleteResolution\":\"server\"" },
 	{ "setConfig", "{\"conflictResolution\":\"client\",\"deleteResolution\":\"error\",\"window\":{\"mail\":{\"pastDays\":30},\"task\":{\"futureDays\":0,\"pastDays\":null}}}",
-	    CT_CONTACT, "", "\"conflictResolution\":\"client\",\"deleteResolution\":\"error\",\"window\":{\"appointment\":{\"pastDays\":null,\"futureDays\":null},"
+	    CT_CONTACT, "", "\"conflictResolution\":\"client\",\"deleteResolution\":\"error\",\"mailDelete\":\"server\",\"window\":{\"appointment\":{\"pastDays\":null,\"futureDays\":null},"
 	    "\"task\":{\"pastDays\":null,\"futureDays\":0},\"mail\":{\"pastDays\":30}}" },
 	{ "setConfig", "{\"modes\":{\"mail\":\"full\",\"task\":\"off\"},\"folders\":{\"" U1 "\":\"headers\",\"" U2 "\":null},\"types\":{\"contact\":{\"sync\":false,\"exclude\":[\"note\",\"image1\"]},\"mail\":{}}}",
 	    CT_CONTACT, "", "\"modes\":{\"inbox\":\"full\",\"mail\":\"full\",\"contact\":\"full\",\"appointment\":\"full\",\"task\":\"off\"},\"folders\":{\"" U1 "\":\"headers\"},"
@@ -62,6 +64,7 @@ static const struct good rows[] = {
 	    "folder=- k=1 limit=50 create cid=f1 to=" U1 " title=T module=contacts;", "" },
 	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"modified\":[{\"uuid\":\"" U2 "\",\"parent\":null,\"blind\":[\"parent\"]}]}", CT_CONTACT,
 	    "modify uuid=" U2 " to=00000000-0000-0000-0000-000000000000 !folder_id;", "" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"rejected\":[{\"uuid\":\"" U1 "\",\"reason\":\"no room\"}]}", CT_CONTACT, "limit=50 rejected=no room;", "" },
 	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"tentative\",\"message\":\"late\",\"occurrence\":86400000}", CT_CALENDAR,
 	    "respond " U1 " " U2 " 3 \"late\" 86400000;", "\"data\":{\"uuid\":\"" U2 "\"}}" },
 	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"decline\",\"message\":null}", CT_TASK, "respond " U1 " " U2 " 2 \"\" -1;", "" },
@@ -70,6 +73,20 @@ static const struct good rows[] = {
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"title\":\"T\",\"ignoreConflicts\":false,\"notify\":false}]}", CT_CALENDAR, "modify uuid=" U2 " silent title=T;", "" },
 	{ "reconcile", "{\"folder\":\"" U1 "\",\"pairs\":[[\"" U1 "\",\"" R1 "\"],[\"" U2 "\",\"\"]]}", CT_CONTACT, "sync reconcile folder=" U1 " k=0 limit=50 pairs=2,\"" R1 "\";", "\"more\":false" },
 	{ "reconcile", "{\"pairs\":[]}", CT_CONTACT, "sync reconcile folder=-", "\"syncid\":\"" S1 "\"" },
+	{ "setConfig", "{\"mailDelete\":\"final\"}", CT_CONTACT, "", "\"mailDelete\":\"final\"" },
+	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"raw\":\"U3ViamVjdDogYQ0K\"}]}", CT_MAIL, "modify uuid=" U2 " raw=Subject: a\r\n;", "" },
+	{ "getMailBody", "{" MAIL ",\"format\":\"text\"}", CT_MAIL, "body;", "{\"text\":\"plain <b>\\n\",\"attachments\":[{\"id\":\"1.2\",\"contentType\":\"text/html\",\"size\":7,"
+	    "\"inline\":true},{\"id\":\"2\",\"filename\":\"a \\\"b\\\".txt\",\"contentType\":\"text/plain\",\"size\":16},{\"id\":\"3\","
+	    "\"contentType\":\"application/octet-stream\",\"inline\":true,\"contentId\":\"img1\"}]}" },
+	{ "getMailBody", "{" MAIL ",\"format\":\"html\"}", CT_MAIL, "body;", "{\"html\":\"<p>html\",\"attachments\":[{\"id\":\"1.1\"," },
+	{ "sendMail", "{\"clientId\":\"s1\",\"raw\":\"U3ViamVjdDogYQ0K\"}", CT_MAIL, "send cid=s1 raw=Subject: a\r\n save=-1;", "\"data\":{\"state\":\"sent\"}" },
+	{ "sendMail", "{\"clientId\":\"s1\",\"raw\":\"U3ViamVjdDogYQ0K\",\"saveSent\":true,\"reply\":{" MAIL "},\"forward\":{" MAIL "},\"draft\":{" MAIL "}}", CT_MAIL,
+	    "save=1 reply forward draft;", "{\"state\":\"sent\",\"folder\":\"aa000000-0000-0000-0000-000000000004\",\"uuid\":\"aa000000-0000-0000-0000-000000000005\"}" },
+	{ "sendMail", "{\"clientId\":\"s1\",\"raw\":\"U3ViamVjdDogYQ0K\",\"saveSent\":false,\"resend\":true}", CT_MAIL, "save=0 again;", "{\"state\":\"unknown\"}" },
+	{ "moveItems", "{\"folder\":\"" U1 "\",\"to\":\"" U2 "\",\"items\":[{\"uuid\":\"" U1 "\"},{\"uuid\":\"" U2 "\"}]}", CT_MAIL, "move 2;",
+	    "{\"results\":[{\"uuid\":\"" U1 "\",\"status\":\"ok\",\"newUuid\":\"aa000000-0000-0000-0000-000000000009\"},{\"uuid\":\"" U2 "\",\"status\":\"gone\"}]}" },
+	{ "copyItems", "{\"folder\":\"" U1 "\",\"to\":\"" U2 "\",\"items\":[{" CP("1") "},{" CP("2") "},{" CP("3") "},{" CP("4") "}]}", CT_MAIL,
+	    "copy cid=c1 cid=c2 cid=c3 cid=c4 4;", "\"clientId\":\"c3\",\"status\":\"retry\"},{\"uuid\":\"" U1 "\",\"clientId\":\"c4\",\"status\":\"error\",\"error\":{\"code\":\"forbidden\"" },
 };
 
 START_TEST(good_request)

@@ -99,7 +99,7 @@ schema_envelope(struct buf *b, const struct content_type *t, enum shape shape)
 		schema_member(b, "ignoreConflicts", "{\"type\": \"boolean\"}");
 	if ((shape == CREATE || shape == CHANGE) && (t->ct == CT_CALENDAR || t->ct == CT_TASK))
 		schema_member(b, "notify", "{\"type\": \"boolean\"}");
-	if (shape == CREATE && t->ct == CT_MAIL)
+	if ((shape == CREATE || shape == CHANGE) && t->ct == CT_MAIL)
 		schema_member(b, "raw", "{\"type\": \"string\", \"minLength\": 4}");
 	if (shape == CHANGE)
 		schema_member(b, "blind", "{\"type\": \"array\", \"items\": {\"type\": \"string\"}}");

@@ -530,7 +530,8 @@ do_plan(struct ctx *x)
 	static const char *const kind[] = { "done", "record", "create", "update", "delete", "find-uid", "find-moved", "recreate" };
 	static const char *const status[] = { "ok", "gone", "refused", "retry", "conflict" };
 	static const char *const state[] = { "pending", "done", "deleted" };
-	const char *rid = opt(x, "row");
+	const char *rid = opt(x, "row"), *marks = opt(x, "bits");
+	struct fmask bits = { { 0 } };
 	struct row *r = rid != NULL ? row_by_id(x, num(x, rid)) : x->ch.id != 0 ? row_by_id(x, x->ch.id) : NULL;
 	char rev[REV_TEXT] = "";
 	struct sync_plan_in in = { .change = &x->ch, .cursor = &x->cur, .row = r, .row_rev = rev, .writes = x->wr, .n_writes = x->n_wr,
@@ -538,6 +539,9 @@ do_plan(struct ctx *x)
 		.now = opt_num(x, "now", 1000), .late_max = 60, .started = opt_num(x, "started", 0), .moved_checked = flag(x, "moved-checked"), .may_move = flag(x, "may-move") };
 	struct sync_plan_out *p = &x->plan;
 
+	for (; marks != NULL && *marks >= 'a' && *marks < 'a' + N_FIELDS; marks++)
+		fmask_set(&bits, (unsigned)(*marks - 'a'));
+	in.bits = &bits;
 	if (r != NULL)
 		row_rev(x->keys, CT_CONTACT, r, &x->cur.seen.hidden, rev);
 	if (x->ch.rev != NULL && strcmp(x->ch.rev, "same") == 0)
