@@ -37,6 +37,8 @@ static const struct meaning meanings[] = {
 	/* a name that is taken is the client's to change, though OX calls it a missing permission */
 	{ "FLD-1014", 0, false, RC_PROTO }, { "FLD-0012", 0, false, RC_PROTO }, { "FLD-1033", 0, false, RC_PROTO },
 	{ "FLD-1034", 0, false, RC_PROTO }, { "MSG-0063", 0, false, RC_PROTO },
+	/* so is a rule of permissions that OX calls an error of its own: a private folder is administered by its owner only */
+	{ "FLD-0017", 0, true, RC_PROTO },
 	/* a picture that cannot be read, for OX a reason to try again */
 	{ "CON-0158", 0, true, RC_PROTO },
 	/* too much */
