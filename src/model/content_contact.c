@@ -39,7 +39,7 @@ static const struct field fields[] = {
 	{ "country_home", 510, FT_STRING, 64, 0, "Country (home)" },
 	{ "birthday", 511, FT_DATE, 0, 0, NULL },
 	{ "marital_status", 512, FT_STRING, 64, 0, "Marital status" },
-	{ "number_of_children", 513, FT_STRING, 64, 0, NULL },
+	{ "number_of_children", 513, FT_STRING, 64, 0, "Children" },
 	{ "profession", 514, FT_STRING, 64, 0, "Profession" },
 	{ "nickname", 515, FT_STRING, 64, 0, "Nickname" },
 	{ "spouse_name", 516, FT_STRING, 64, 0, "Spouse's name" },
