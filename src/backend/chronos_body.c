@@ -328,8 +328,7 @@ event_body(struct buf *b, struct arena *a, const struct object *o, const struct 
 	differing(&w, fields);
 	write_plain(&w);
 	write_times(&w);
-	/* an end is a time: it moves with the hour of the start (ends_too_early) */
-	if (any_of(&w.m, pattern, ARRAY_LEN(pattern)) || (touched(&w, CF_start_date) && value(&w, CF_until) != NULL))
+	if (any_of(&w.m, pattern, ARRAY_LEN(pattern)))
 		write_rule(&w);
 	if (touched(&w, CF_alarm))
 		write_alarms(&w);

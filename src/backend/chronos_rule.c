@@ -289,23 +289,6 @@ nth_of(const struct rule *r)
 	return r->days != 0 && r->day_in_month == 5 ? -1 : r->day_in_month;
 }
 
-/* The end that OLD has is before that of R: the start has moved to later in the day, and the last occurrence would be cut off. */
-static bool
-ends_too_early(const struct parts *old, const struct rule *r, const struct event_time *start)
-{
-	struct buf b;
-	bool early;
-
-	if (!r->has_until)
-		return false;
-	buf_init(&b, 256);
-	write_end(&b, r, start);
-	/* ";UNTIL=20270601T080000Z" beside "20270601T070000Z": stamps of one form compare as texts */
-	early = !b.failed && b.len == 7 + old->v[P_UNTIL].n && memcmp(old->v[P_UNTIL].p, b.p + 7, old->v[P_UNTIL].n) < 0;
-	buf_fini(&b);
-	return early;
-}
-
 void
 rule_patch(struct buf *b, const char *old, const struct rule *r, const struct event_time *start)
 {
@@ -325,7 +308,7 @@ rule_patch(struct buf *b, const char *old, const struct rule *r, const struct ev
 		rule_write(b, r, start);
 		return;
 	}
-	same_end = was.occurrences == r->occurrences && was.has_until == r->has_until && was.until == r->until && !ends_too_early(&p, r, start);
+	same_end = was.occurrences == r->occurrences && was.has_until == r->has_until && was.until == r->until;
 	for (const char *q = old; *q != '\0'; q += n + (q[n] == ';')) {
 		enum part i = part_at(q, &n, &eq);
 
