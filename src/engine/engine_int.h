@@ -146,14 +146,12 @@ struct op {
 };
 
 /* session.c */
-struct ox_session *account_ox(struct engine *g, struct account *a);
 struct engine_session *session_dup(struct engine_session *s);
 enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
 void session_forget_all(struct engine *g);
 void session_sweep(struct engine *g);
 
 /* config.c */
-void config_parse(const struct engine *g, const char *text, struct device_config *out);
 void config_fini(struct device_config *c);
 void config_load_locked(struct engine *g, struct node_session *n, const char *text);
 void config_now(const struct engine_session *s, struct device_config *out);

@@ -134,7 +134,7 @@ check_equal(struct world *w, const struct count *want)
 		show(story);
 	}
 	ck_assert_msg(rc == 0, "server and devices differ (seed %u)", seed);
-	ck_assert_msg(wrong == NULL, "%s: %u objects instead of %u (seed %u)", wrong->folder, got, wrong->n, seed);
+	ck_assert_msg(wrong == NULL, "%s: %u objects instead of %u (seed %u)", wrong != NULL ? wrong->folder : "", got, wrong != NULL ? wrong->n : 0, seed);
 }
 
 START_TEST(plain)

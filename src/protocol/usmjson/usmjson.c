@@ -140,7 +140,7 @@ call_reply_error(struct call *c, enum rc rc)
 	reply_error(c, s);
 }
 
-void
+PRINTF_LIKE(3, 4) static void
 call_reply_status(struct call *c, const struct status *s, const char *fmt, ...)
 {
 	char text[sizeof(c->err.text)];

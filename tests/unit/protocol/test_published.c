@@ -190,7 +190,7 @@ man_fields(struct buf *b, const struct content_type *t)
 			buf_addf(b, "%u", f->max_len);
 		else
 			buf_addc(b, '-');
-		buf_addf(b, "\t%s\t%s\n", (f->flags & FF_READONLY) != 0 ? "server" : (f->flags & FF_ONCE) != 0 ? "client, once" : "both",
+		buf_addf(b, "\t%s\t%s\n", (f->flags & FF_READONLY) != 0 ? "server" : (f->flags & FF_ONCE) != 0 ? "create" : "both",
 		    (f->flags & FF_HEADERS) != 0 ? "yes" : "-");
 	}
 	buf_adds(b, ".TE\n");
