@@ -115,6 +115,8 @@ void call_fini(struct call *c);
 /** call_begin - the head of a good answer, up to "data":.  call_reply_ok - its end, into REP. */
 void call_begin(struct call *c);
 void call_reply_ok(struct call *c);
+/** call_reply_octets - OUT, given away, as the answer in place of JSON; TYPE is copied.  RC_NOMEM. */
+MUST_CHECK enum rc call_reply_octets(struct call *c, struct buf *out, const char *type);
 /** call_reply_error - answer C->err. */
 void call_reply_error(struct call *c, enum rc rc);
 
