@@ -233,6 +233,8 @@ enum rc renamed_list(struct op *op, const struct pair *pairs, size_t n, struct r
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);
+/** op_end_written - op_end of what is no sync but may have merged something: wakes who waits for the folder; drops stash and hierarchy. */
+void op_end_written(struct op *op);
 enum rc op_lock(struct op *op, struct err *e);
 void fresh_cursor(struct op *op);
 void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);
