@@ -20,21 +20,6 @@ world_up(void)
 	world_begin(&w, NULL, settings);
 }
 
-static void
-world_down(void)
-{
-	world_end(&w);
-}
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
-}
-
 static const struct kind {
 	const char *type, *ox, *name;
 } kinds[] = { { "contact", "contacts", "last_name" }, { "appointment", "calendar", "title" }, { "task", "tasks", "title" } };
@@ -497,8 +482,6 @@ main(void)
 {
 	Suite *suite = suite_create("attachments");
 	TCase *t = tcase_create("wire"), *own = tcase_create("own world");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -517,9 +500,5 @@ main(void)
 	tcase_add_test(own, daemon_dies);
 	suite_add_tcase(suite, t);
 	suite_add_tcase(suite, own);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

@@ -34,21 +34,6 @@ world_up_chronos(void)
 }
 
 static void
-world_down(void)
-{
-	world_end(&w);
-}
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
-}
-
-static void
 device(struct dev *d, const char *user, const char *name, const char *type)
 {
 	login(d, user, name);
@@ -877,8 +862,6 @@ main(void)
 {
 	Suite *suite = suite_create("calendar");
 	TCase *t;
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -889,9 +872,5 @@ main(void)
 	tcase_add_test(t, delegated_task);
 	suite_add_tcase(suite, t);
 	suite_add_tcase(suite, appointments("chronos", world_up_chronos));
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

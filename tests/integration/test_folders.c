@@ -18,21 +18,6 @@ world_up(void)
 }
 
 static void
-world_down(void)
-{
-	world_end(&w);
-}
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
-}
-
-static void
 hierarchy(struct dev *d, const char *user, const char *device)
 {
 	login(d, user, device);
@@ -453,8 +438,6 @@ main(void)
 {
 	Suite *s = suite_create("folders");
 	TCase *t = tcase_create("folders");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, world_up, world_down);
@@ -467,9 +450,5 @@ main(void)
 	tcase_add_loop_test(t, permissions_by_entry, 0, 2);
 	tcase_add_test(t, permissions_of_others_stay);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return harness_main(s);
 }
