@@ -137,6 +137,25 @@ bench: ## usmd against the limits of this machine; BENCH_QUICK=1 for smaller fol
 bench-run: $(B)/usmd $(B)/usmctl $(B)/oxsim $(B)/bench
 	@sh tests/harness/with-servers sh tests/bench/run $(B)
 
+# --- faults: real programs under load, faults at random moments, then everything must be equal ----
+FAULTS ?= 500
+FAULTS_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/clock.c,$(sort $(wildcard tests/faults/*.c)))) $(B)/obj/tests/harness/proc.o
+FAULTS_RUN := $(addprefix $(B)/,usmd usmctl usmsync oxsim compare faults-clock.so)
+$(B)/obj/tests/faults/%.o: tests/faults/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -D_GNU_SOURCE -Itests $(CPP_TESTS) -MMD -MP -c -o $@ $<
+$(B)/faults: $(FAULTS_OBJ) $(call lib,util) | $(FAULTS_RUN)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_tests) $(PKG_util)) -lm
+	@echo "  built $@"
+$(B)/faults-clock.so: tests/faults/clock.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -fPIC -shared -o $@ $<
+.PHONY: faults faults-run
+faults: ## kill, stop, starve and cut off real servers under load; FAULTS=n (500) SEED=s repeats
+	$(call with_deps,faults-run)
+faults-run: $(B)/faults
+	@B=$(B) sh tests/harness/with-servers $(B)/faults $(FAULTS) $(SEED)
+
 # --- replay of recorded exchanges against oxsim; its objects serve a test too ----
 REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*.c)))
 $(B)/oxsim-replay: $(REPLAY_OBJ)

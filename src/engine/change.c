@@ -638,7 +638,7 @@ one_change(struct op *op, size_t i, struct err *e)
 	if (rc != RC_OK)
 		goto refused;
 	if (cc->object != NULL) {
-		w.how = (struct write_how){ .ignore_conflicts = cc->ignore_conflicts, .silent = cc->silent };
+		w.how = (struct write_how){ .ignore_conflicts = cc->ignore_conflicts, .silent = cc->silent, .said = cc->fields };
 		cc->object->how = &w.how;
 	}
 	rc = change_build(op, cc, &w.ch, e);
