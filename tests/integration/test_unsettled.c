@@ -239,6 +239,26 @@ START_TEST(refused_exception)
 }
 END_TEST
 
+/* A draft whose storing was never answered, edited meanwhile; then the answers to the edit and to the removal of the old version get lost as well. */
+START_TEST(draft_in_doubt)
+{
+	ck_assert_int_eq(usmsync("draft", NULL), 0);
+	shell("printf 'From: berta@example.com\\r\\nSubject: Doubt\\r\\nMessage-ID: <doubt@example.com>\\r\\n\\r\\nfirst words\\r\\n' >draft/E-Mail/Drafts/d,DS.eml");
+	fault("mail", "import", _i == 0 ? "\"drop_before\":true" : "\"drop_after\":true");
+	ck_assert_int_eq(usmsync("draft", _i == 2 ? "--drop-answers=21" : NULL), _i == 2 ? 3 : UNSETTLED);
+	shell("sed -i 's/first words/second thoughts/' draft/E-Mail/Drafts/d,DS.eml");
+	fault("mail", "import", "\"drop_after\":true");
+	fault("mail", "delete", "\"drop_after\":true");
+	settle("draft");
+	settle("draft2");
+	shell("grep -q 'second thoughts' draft/E-Mail/Drafts/*.eml && test \"$(ls draft/E-Mail/Drafts | wc -l)\" = 1");
+	shell("grep -q 'second thoughts' draft2/E-Mail/Drafts/*.eml && test \"$(ls draft2/E-Mail/Drafts | wc -l)\" = 1");
+	shell("rm draft/E-Mail/Drafts/*.eml");
+	settle("draft");
+	settle("draft2");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -258,6 +278,7 @@ main(void)
 	tcase_add_test(t, edit_taken_back);
 	tcase_add_loop_test(t, edited_attachment, 0, (int)(sizeof(interrupted) / sizeof(interrupted[0])));
 	tcase_add_test(t, refused_exception);
+	tcase_add_loop_test(t, draft_in_doubt, 0, 2);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);
