@@ -268,6 +268,7 @@ INT_RUN_test_photos        := $(PROGRAMS)
 INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
+INT_RUN_test_unsettled     := $(PROGRAMS)
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))
