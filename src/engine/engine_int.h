@@ -143,6 +143,7 @@ struct op {
 	const char *made_key;
 	bool unreadable;              /* OX refuses to show the folder, which is nevertheless there: one may only put something into it */
 	bool wrote;                   /* some row or folder head was saved */
+	bool unlogged;                /* its writes are not told by this answer: for every device, this one too, they are somebody else's */
 };
 
 /* session.c */
@@ -157,6 +158,7 @@ void config_parse(const struct engine *g, const char *text, struct device_config
 void config_fini(struct device_config *c);
 void config_load_locked(struct engine *g, struct node_session *n, const char *text);
 void config_now(const struct engine_session *s, struct device_config *out);
+void config_policies(const struct engine_session *s, struct sync_request *req);
 enum folder_mode config_filter(const struct engine_session *s, const struct folder_ref *ref, enum content ct, struct fmask *hidden);
 
 /* folder.c */
@@ -193,9 +195,6 @@ struct row *now_row(const struct op *op, struct row *r);
 /* change.c */
 enum rc op_changes(struct op *op, struct err *e);
 bool error_of_change(enum rc rc, const struct err *e);
-
-/* conflict.c */
-enum rc conflict_record(struct op *op, const struct uuid *uuid, const struct object *o, const struct fmask *fields, const char *whose, struct err *e);
 
 /* answer.c */
 enum rc op_answer(struct op *op, struct err *e);

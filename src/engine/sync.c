@@ -165,7 +165,6 @@ op_run(struct op *op, struct err *e)
 enum rc
 engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e)
 {
-	struct device_config cfg;
 	struct op op;
 	enum rc rc;
 
@@ -176,11 +175,7 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 		out->syncid = req->syncid;
 		return RC_OK;
 	}
-	if (!req->has_policy) {
-		config_now(s, &cfg);
-		req->policy = cfg.policy;
-		req->delete_policy = cfg.delete_policy;
-	}
+	config_policies(s, req);
 	rc = op_begin(&op, s, a, e);
 	if (rc == RC_OK) {
 		op.req = req;
