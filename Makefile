@@ -265,6 +265,7 @@ INT_RUN_test_time          := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_corpus        := $(PROGRAMS)
 INT_RUN_test_photos        := $(PROGRAMS)
 INT_RUN_test_conflicts     := $(PROGRAMS)
+INT_RUN_test_reconcile     := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare

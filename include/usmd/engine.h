@@ -50,6 +50,9 @@ struct engine_options {
 	size_t max_body_bytes;        /* of each body in a mail that is asked for on demand */
 	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
 	unsigned max_attachments;     /* of one object; more are neither added nor shown, 0 = no limit on what is shown */
+	size_t resync_budget;         /* large folders that clients load (first fill, reconcile) at once on this node; 0 = no limit */
+	size_t resync_large;          /* objects from which a folder counts as large */
+	msec_t resync_retry_ms;       /* who finds no place comes again after this, up to twice as long; a place is kept so long between two pages */
 	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
 };
 

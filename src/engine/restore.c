@@ -32,7 +32,7 @@ become_device(struct restoring *r, struct engine_session *s, struct err *e)
 		return err_set_path(e, RC_NOTFOUND, "id", "the device of this conflict is not known any more; enter its values by hand");
 	(void)snprintf(r->device.device, sizeof(r->device.device), "%s", r->x.device_name);
 	(void)snprintf(r->device.owner, sizeof(r->device.owner), "%.*s.%s", (int)(dot - s->n->owner), s->n->owner, r->x.device_name);
-	config_parse(s->g, NULL, &r->device.config);
+	config_load_locked(s->g, &r->device, "{}"); /* nobody else has it: no lock */
 	r->as = (struct engine_session){ .g = s->g, .n = &r->device, .ox = s->ox };
 	r->op.s = &r->as;
 	return RC_OK;

@@ -17,21 +17,6 @@ world_up(void)
 }
 
 static void
-world_down(void)
-{
-	world_end(&w);
-}
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
-}
-
-static void
 berta(struct dev *d, const char *device)
 {
 	login(d, "berta", device);
@@ -575,8 +560,6 @@ main(void)
 {
 	Suite *s = suite_create("conflicts");
 	TCase *t = tcase_create("conflicts");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -594,9 +577,5 @@ main(void)
 	tcase_add_test(t, pages);
 	tcase_add_test(t, usmsync_command);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(s);
 }
