@@ -26,7 +26,7 @@ struct options {
 	bool watch, quiet, json;
 	const char *modes[MAX_CHOICES], *first[MAX_CHOICES]; /* "FOLDER=MODE"; folders in the order in which they go before all others */
 	unsigned n_modes, n_first;
-	char *const *command; /* what follows the options: folders, rights FOLDER ..., send FILE...; none = keep in step */
+	char *const *command; /* what follows the options: folders, rights FOLDER ..., conflicts ..., send FILE...; none = keep in step */
 	int n_command;
 	bool again;           /* send what may have been sent */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
@@ -254,6 +254,10 @@ MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
 /* rights.c */
 bool command_known(const char *name);
 MUST_CHECK enum rc command_run(struct client *c, struct err *e);
+
+/* conflicts.c */
+/** conflicts_command - "conflicts" with its arguments; needs the state's list of folders. */
+MUST_CHECK enum rc conflicts_command(struct client *c, struct err *e);
 
 /* modes.c */
 bool mode_valid(const char *option);

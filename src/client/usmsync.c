@@ -77,6 +77,8 @@ usage(FILE *out)
 	    "  folders               list the folders with your rights\n"
 	    "  rights FOLDER [set WHO=LEVEL ...] [remove WHO ...]\n"
 	    "                        who may do what in FOLDER (its path in DIR), and change it; WHO: a name, #number, group:name\n"
+	    "  conflicts [restore ID... | dismiss ID...]\n"
+	    "                        list what lost a conflict, write it again at the server, or forget it\n"
 	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n"
 	    "\n"
 	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"
@@ -93,7 +95,7 @@ usage(FILE *out)
 	    "  --ca-file FILE        certificate authorities to trust\n"
 	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
 	    "  --quiet               print problems only\n"
-	    "  --json                folders and rights: as JSON\n"
+	    "  --json                folders, rights and conflicts: as JSON\n"
 	    "  --version, --help\n"
 	    "\n"
 	    "Exit status: 0 in step, 1 some objects were refused (each is named), 2 wrong usage, 3 server not reached, 4 login refused.\n", out);
