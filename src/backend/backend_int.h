@@ -301,6 +301,8 @@ void module_params(struct ox_req *r, enum content ct);
 MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum content ct, const char ***ids, size_t *n, struct err *e);
 /** mail_req - a request of the module mail. */
 void mail_req(struct ox_req *r, const char *action, bool write);
+/** mail_body_ref - the body of a request about one mail: an array of its folder and ID. */
+void mail_body_ref(struct ox_req *r, const char *folder, const char *id);
 /* mail.c: the mail's part of ox_update, ox_delete, ox_move */
 MUST_CHECK enum rc ox_mail_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, struct err *e);
 MUST_CHECK enum rc ox_mail_delete(struct ox_session *s, const char *folder, int64_t id, const char *oxid, bool hard, struct err *e);

@@ -146,14 +146,12 @@ struct op {
 };
 
 /* session.c */
-struct ox_session *account_ox(struct engine *g, struct account *a);
 struct engine_session *session_dup(struct engine_session *s);
 enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
 void session_forget_all(struct engine *g);
 void session_sweep(struct engine *g);
 
 /* config.c */
-void config_parse(const struct engine *g, const char *text, struct device_config *out);
 void config_fini(struct device_config *c);
 void config_load_locked(struct engine *g, struct node_session *n, const char *text);
 void config_now(const struct engine_session *s, struct device_config *out);
@@ -237,6 +235,8 @@ enum rc renamed_list(struct op *op, const struct pair *pairs, size_t n, struct r
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);
+/** op_end_written - op_end of what is no sync but may have merged something: wakes who waits for the folder; drops stash and hierarchy. */
+void op_end_written(struct op *op);
 enum rc op_lock(struct op *op, struct err *e);
 void fresh_cursor(struct op *op);
 void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);

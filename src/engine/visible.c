@@ -15,7 +15,7 @@
  * OX shows a private appointment of a shared calendar as a block called "Private" (8.19, legacy calendar), private contacts and tasks not at
  * all.  Clients get none of the three: what belongs to others and is private does not exist for them.
  */
-bool
+static bool
 is_closed(const struct op *op, const struct object *o)
 {
 	const struct content_type *t = model_content(o->ct);

@@ -113,9 +113,6 @@ MUST_CHECK enum rc pg_script(PGconn *pg, const char *sql, PGresult **res, struct
 /** pg_query - one unprepared statement with text parameters and results (connection set-up, migration). */
 MUST_CHECK enum rc pg_query(PGconn *pg, const char *sql, int n, const char *const *v, PGresult **res, struct err *e);
 
-/** txn_jitter_us - microseconds to wait before attempt N (1..) of a transaction. */
-unsigned txn_jitter_us(unsigned n);
-
 /* fields of a write or an intent, packed */
 void write_fields_pack(const struct write_field *f, unsigned nf, struct buf *b);
 MUST_CHECK enum rc write_fields_unpack(struct arena *a, const void *p, size_t n, struct write_field **f, unsigned *nf);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "harness/harness.h"
 #include "harness/proc.h"
 #include "usmd/util.h"
 
@@ -474,8 +475,6 @@ main(void)
 {
 	Suite *suite = suite_create("client");
 	TCase *t = tcase_create("accidents");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -493,9 +492,5 @@ main(void)
 	tcase_add_test(t, edits_drafts);
 	tcase_add_test(t, attachments);
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }
