@@ -87,6 +87,8 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 			busy = false;
 	}
 	objlist_free(&l);
+	if (rc == RC_OK && !client_stop)
+		rc = stubs_complete(c, f, e);
 	return rc == RC_OK && !client_stop ? attach_sync(c, f, e) : rc;
 }
 

@@ -233,7 +233,8 @@ explain(const struct said *a, const struct said *b)
 
 /*
  * Every object of B is one of A's, each of A at most once; what is left over of either is named: of A it is what the server refused.
- * Number of the differences. */
+ * Number of the differences.
+ */
 static unsigned
 compare(struct bag *a, struct bag *b)
 {
