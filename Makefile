@@ -297,7 +297,7 @@ $(B)/tests/int_test_story: | $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/
 # variables before pkg-config may have been there.
 with_deps = +@sh tests/harness/deps --have 2>/dev/null || sh tests/harness/deps && $(MAKE) --no-print-directory $(1)
 
-.PHONY: deps check check-run integration unit
+.PHONY: deps check check-run integration unit corpus
 deps: ## install what Debian 12 lacks for the targets here, and for lint; elsewhere name the packages
 	@sh tests/harness/deps all && sh tests/harness/deps lint
 check: ## build and run all tests; private servers are started for those that need them
@@ -308,6 +308,8 @@ check-run: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS)
 	echo 'SKIPPED, no servers: $(notdir $(INT_BINS))'
 integration: $(INT_BINS) ## build and run the integration tests only
 	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
+corpus: $(B)/tests/int_test_corpus ## every file of the folder CORPUS there and back (check takes each fourth)
+	@B=$(B) OXSIM=$(B)/oxsim CORPUS_EVERY=1 sh tests/harness/with-servers $<
 unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 	@sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS)
 

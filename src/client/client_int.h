@@ -162,6 +162,8 @@ bool field_writable(enum content ct, const char *name);
 /** mail_flags_of_name, mail_name_with_flags - the Maildir letters behind the last comma of a mail's file name. */
 int64_t mail_flags_of_name(const char *name);
 char *mail_name_with_flags(const char *name, int64_t flags);
+/** mail_name - the same with another extension: EXT ".eml" or STUB. */
+char *mail_name(const char *name, int64_t flags, const char *ext);
 #define MAIL_DRAFT 4
 #define MAIL_FLAGS_KEPT (1 | 4 | 8 | 32 | 256) /* answered, draft, flagged, seen, forwarded (ox-http-api.md 7.2) */
 
@@ -215,6 +217,18 @@ bool series_dirty(enum content ct, const struct objlist *l, const struct cobject
 /** send_files - sends each file of the options as a mail; problems are named and counted. */
 MUST_CHECK enum rc send_files(struct client *c, struct err *e);
 
+/* stub.c */
+#define STUB ".stub" /* behind the name of a mail of which there is only the head and the text */
+bool is_stub(const char *file);
+/** stub_octets - what stands in O's stub, appended to OUT. */
+MUST_CHECK enum rc stub_octets(struct client *c, const struct cfolder *f, const struct cobject *o, struct buf *out, struct err *e);
+/** stub_restore - writes the file of mail O again, which is not there though nobody deleted the mail. */
+MUST_CHECK enum rc stub_restore(struct client *c, const struct cfolder *f, struct cobject *o, struct err *e);
+/** stubs_complete - whole mails in place of F's stubs, unless it is in the mode headers. */
+MUST_CHECK enum rc stubs_complete(struct client *c, const struct cfolder *f, struct err *e);
+/** stubs_fetch - the same for the files that the options name. */
+MUST_CHECK enum rc stubs_fetch(struct client *c, struct err *e);
+
 /* photo.c */
 /** photo_take - IN, an object of an answer, with the picture in it where the answer says that it is another one; *OUT a new reference. */
 MUST_CHECK enum rc photo_take(struct client *c, const struct cfolder *f, const struct cobject *o, const json_t *in, bool whole, json_t **out, struct err *e);
@@ -262,6 +276,7 @@ MUST_CHECK enum rc conflicts_command(struct client *c, struct err *e);
 /* modes.c */
 bool mode_valid(const char *option);
 bool folder_is_off(const struct client *c, const struct cfolder *f);
+bool folder_is_headers(const struct client *c, const struct cfolder *f); /* by --mode; without it mails come whole */
 unsigned folder_rank(const struct client *c, const struct cfolder *f);
 MUST_CHECK enum rc modes_tell(struct client *c, const struct cfolder *f, size_t n, struct err *e);
 

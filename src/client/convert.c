@@ -169,7 +169,7 @@ static size_t
 stem_length(const char *name)
 {
 	const char *comma = strrchr(name, ',');
-	size_t n = strlen(name), ext = strlen(".eml");
+	size_t n = strlen(name), ext = strlen(is_stub(name) ? STUB : ".eml");
 
 	return comma != NULL ? (size_t)(comma - name) : n > ext ? n - ext : n;
 }
@@ -190,6 +190,12 @@ mail_flags_of_name(const char *name)
 char *
 mail_name_with_flags(const char *name, int64_t flags)
 {
+	return mail_name(name, flags, is_stub(name) ? STUB : ".eml");
+}
+
+char *
+mail_name(const char *name, int64_t flags, const char *ext)
+{
 	struct buf b;
 
 	buf_init(&b, 4096);
@@ -199,6 +205,6 @@ mail_name_with_flags(const char *name, int64_t flags)
 	for (size_t i = 0; i < ARRAY_LEN(flag_letter); i++)
 		if ((flags & flag_letter[i].flag) != 0)
 			buf_addc(&b, flag_letter[i].letter);
-	buf_adds(&b, ".eml");
+	buf_adds(&b, ext);
 	return buf_take(&b, NULL);
 }

@@ -36,6 +36,14 @@ folder_is_off(const struct client *c, const struct cfolder *f)
 	return m != NULL && strcmp(m, "off") == 0;
 }
 
+bool
+folder_is_headers(const struct client *c, const struct cfolder *f)
+{
+	const char *m = mode_of(c, f->path);
+
+	return m != NULL && strcmp(m, "headers") == 0;
+}
+
 /* Place of F among the folders that go first, or their number. */
 unsigned
 folder_rank(const struct client *c, const struct cfolder *f)

@@ -38,7 +38,7 @@ free_name(const struct apply *a, const struct cobject *self, const char *title, 
 		name = buf_take(&b, NULL);
 		for (size_t i = 0; name != NULL && i < a->l->n && !taken; i++) {
 			struct cobject *o = a->l->v[i];
-			char *stem = a->f->ct == CT_MAIL && o->file != NULL ? mail_name_with_flags(o->file, 0) : NULL;
+			char *stem = a->f->ct == CT_MAIL && o->file != NULL ? mail_name(o->file, 0, ".eml") : NULL;
 
 			taken = o != self && o->file != NULL && strcmp(stem != NULL ? stem : o->file, name) == 0;
 			mem_free(stem);
@@ -121,6 +121,32 @@ out:
 	return rc;
 }
 
+/* The octets that O's file is to have; a mail that nobody can give is named, and looked for again by the next run. */
+static enum rc
+mail_octets(struct apply *a, struct cobject *o, char **name, struct buf *raw, bool *got, struct err *e)
+{
+	bool draft = (json_integer_value(json_object_get(o->base, "flags")) & MAIL_DRAFT) != 0; /* whose file may be edited */
+	char *stub;
+	enum rc rc;
+
+	*got = true;
+	if (!draft && folder_is_headers(a->c, a->f)) {
+		stub = mail_name(*name, mail_flags_of_name(*name), STUB);
+		if (stub == NULL)
+			return err_set(e, RC_NOMEM, "out of memory");
+		mem_free(*name);
+		*name = stub;
+		rc = stub_octets(a->c, a->f, o, raw, e);
+	} else {
+		rc = net_mail(a->c->net, a->f->uuid, o->uuid, raw, e);
+	}
+	if (rc != RC_NOTFOUND && rc != RC_PROTO && rc != RC_FORBIDDEN)
+		return rc;
+	complain(a->c, "%s/%s: %s", a->f->path, *name, e->text);
+	*got = false;
+	return RC_OK;
+}
+
 /* A mail: its octets once, its flags in the file's name. */
 enum rc
 write_mail(struct apply *a, struct cobject *o, const json_t *dirty, bool fetch, struct err *e)
@@ -141,12 +167,7 @@ write_mail(struct apply *a, struct cobject *o, const json_t *dirty, bool fetch, 
 		goto out;
 	}
 	if (fetch)
-		rc = net_mail(a->c->net, a->f->uuid, o->uuid, &raw, e);
-	if (rc == RC_NOTFOUND || rc == RC_PROTO || rc == RC_FORBIDDEN) {
-		complain(a->c, "%s/%s: %s", a->f->path, name, e->text);
-		rc = RC_OK;
-		fetch = false;
-	}
+		rc = mail_octets(a, o, &name, &raw, &fetch, e);
 	if (rc == RC_OK && !fetch && strcmp(name, o->file) != 0) {
 		char *old = object_path(a, o);
 

@@ -215,7 +215,8 @@ show_rights(struct client *c, struct err *e)
 bool
 command_known(const char *name)
 {
-	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0 || strcmp(name, "conflicts") == 0;
+	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0 || strcmp(name, "fetch") == 0 ||
+	    strcmp(name, "conflicts") == 0;
 }
 
 enum rc
@@ -225,6 +226,8 @@ command_run(struct client *c, struct err *e)
 
 	if (strcmp(c->o.command[0], "send") == 0)
 		return send_files(c, e);
+	if (strcmp(c->o.command[0], "fetch") == 0)
+		return stubs_fetch(c, e);
 	rc = hierarchy_sync(c, e);
 	if (rc != RC_OK)
 		return rc;

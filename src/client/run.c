@@ -90,6 +90,8 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 	}
 	objlist_free(&l);
 	if (rc == RC_OK && !client_stop)
+		rc = stubs_complete(c, f, e);
+	if (rc == RC_OK && !client_stop)
 		rc = attach_sync(c, f, e);
 	return rc == RC_OK && !client_stop ? unsure_tell(c, f, e) : rc;
 }

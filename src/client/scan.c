@@ -87,7 +87,7 @@ reread_mail(struct client *c, const char *path, struct cobject *o, int64_t size,
 	char hash[65];
 	enum rc rc = text_to_object(CT_MAIL, o->file, NULL, 0, now, NULL, e); /* its flags are in the name */
 
-	if (rc != RC_OK || !draft || o->uuid[0] == '\0' || o->hash[0] == '\0' || (size == o->size && mtime == o->mtime_ns))
+	if (rc != RC_OK || !draft || is_stub(o->file) || o->uuid[0] == '\0' || o->hash[0] == '\0' || (size == o->size && mtime == o->mtime_ns))
 		return rc;
 	buf_init(&b, (size_t)256 * 1024 * 1024);
 	rc = file_read(c, path, &b, e);
@@ -210,7 +210,7 @@ listing_read(struct client *c, const struct cfolder *f, struct listing *l, struc
 		goto out;
 	}
 	while (rc == RC_OK && (de = readdir(d)) != NULL) {
-		if (!has_extension(de->d_name, type_extension(f->ct)))
+		if (!has_extension(de->d_name, type_extension(f->ct)) && (f->ct != CT_MAIL || !has_extension(de->d_name, STUB)))
 			continue;
 		if (l->n == l->cap) {
 			struct entry *p = mem_realloc(l->e, (l->cap + 64) * 2 * sizeof(*p));
@@ -293,6 +293,9 @@ missing_file(struct client *c, const struct cfolder *f, struct listing *l, struc
 		o->file = mem_dup_str(l->e[i].name);
 		return state_object_save(c, o, e);
 	}
+	/* not the whole mail, or one that could not be fetched: nobody has deleted what was never here */
+	if (f->ct == CT_MAIL && o->uuid[0] != '\0' && (is_stub(o->file) || o->hash[0] == '\0'))
+		return stub_restore(c, f, o, e);
 	if (o->uuid[0] == '\0' && !o->doubt) { /* never sent: nothing to tell */
 		o->gone = true;
 		o->folder = -1;
@@ -328,6 +331,7 @@ on_item(void *arg, const struct pim_item *item)
 static enum rc
 new_file(struct import *im, const char *name, struct err *e)
 {
+	static const char stub_mark[] = "X-USMD-Stub:";
 	struct client *c = im->c;
 	char *path = path_join(im->f->path, name);
 	struct pim_report report;
@@ -344,6 +348,10 @@ new_file(struct import *im, const char *name, struct err *e)
 	rc = path != NULL ? file_read(c, path, &b, e) : err_set(e, RC_NOMEM, "out of memory");
 	if (rc != RC_OK)
 		goto out;
+	if (im->f->ct == CT_MAIL && b.len > strlen(stub_mark) && strncmp(b.p, stub_mark, strlen(stub_mark)) == 0) {
+		complain(c, "%s: is not a whole mail; give it back its name (%s) and let usmsync fetch bring the mail", path, STUB);
+		goto out;
+	}
 	if (im->f->ct != CT_MAIL) {
 		(void)pim_file_parse(name, b.p, b.len, NULL, on_item, im, &report);
 		if (im->found != 1) {
@@ -453,7 +461,7 @@ scan_folder(struct client *c, struct cfolder *f, struct objlist *objects, struct
 		if (lost[i])
 			rc = missing_file(c, f, &l, objects->v[i], e);
 	for (size_t i = 0; i < l.n && rc == RC_OK; i++)
-		if (!l.e[i].taken)
+		if (!l.e[i].taken && (f->ct != CT_MAIL || !is_stub(l.e[i].name)))
 			rc = new_file(&im, l.e[i].name, e);
 	if (rc == RC_OK && f->ct == CT_CALENDAR)
 		rc = restore_files(c, f, objects, e);

@@ -79,6 +79,7 @@ usage(FILE *out)
 	    "                        who may do what in FOLDER (its path in DIR), and change it; WHO: a name, #number, group:name\n"
 	    "  conflicts [restore ID... | dismiss ID...]\n"
 	    "                        list what lost a conflict, write it again at the server, or forget it\n"
+	    "  fetch FILE...         bring the whole mail in place of each FILE, a " STUB " of a folder in the mode headers\n"
 	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n"
 	    "\n"
 	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"

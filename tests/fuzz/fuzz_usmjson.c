@@ -73,7 +73,7 @@ check(const struct reply *rep)
 
 	must(rep->status >= 200 && rep->status < 600 && rep->body != NULL, "no answer");
 	must(rep->status != 500, "an input leads to an internal error");
-	if (strcmp(rep->content_type, "message/rfc822") == 0)
+	if (rep->own_type[0] != '\0') /* octets */
 		return;
 	j = json_loadb(rep->body, rep->body_len, JSON_REJECT_DUPLICATES, &je);
 	must(j != NULL, "the answer is not JSON");

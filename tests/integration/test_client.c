@@ -470,6 +470,68 @@ START_TEST(edits_drafts)
 }
 END_TEST
 
+/* OPTION and, after it, the command fetch of the file PATH, "" = no command. */
+static int
+stubs(const char *dir, const char *option, const char *file)
+{
+	char prog[160], full[300], path[400];
+	char *argv[] = { prog, "--server", w.server, "--user", "berta", "--dir", full, "--device", (char *)(size_t)dir, (char *)(size_t)option,
+		file[0] != '\0' ? "fetch" : NULL, path, NULL };
+
+	(void)snprintf(prog, sizeof(prog), "%s/usmsync", w.build);
+	(void)snprintf(full, sizeof(full), "%s/%s", w.dir, dir);
+	(void)snprintf(path, sizeof(path), "%s/%s", full, file);
+	return run_wait(argv, log_file);
+}
+
+#define HEADERS "--mode=E-Mail/Inbox=headers"
+
+/* Of a mail there is the head and the text until it is fetched; what becomes of that file does nothing to the mail. */
+START_TEST(stubs_of_mails)
+{
+	ck_assert_int_eq(usmsync("whole"), 0);
+	shell("printf 'From: berta@example.com\r\nTo: anton@example.com\r\nSubject: Rich stub\r\nMessage-ID: <stub@example.com>\r\nMIME-Version: 1.0\r\n"
+	    "Content-Type: multipart/mixed; boundary=b1\r\n\r\n--b1\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nThe words\r\n--b1\r\n"
+	    "Content-Type: application/pdf; name=\"a.pdf\"\r\nContent-Disposition: attachment; filename=\"a.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+	    "QmluYXJ5\r\n--b1--\r\n' > 'whole/E-Mail/Inbox/Rich stub.eml'");
+	ck_assert_int_eq(usmsync("whole"), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(stubs(i == 0 ? "stubs" : "stubs-2", HEADERS, ""), 0);
+		shell(i == 0 ? "cd stubs/E-Mail/Inbox && test ! -e 'Rich stub.eml' && head -n 1 'Rich stub.stub' | grep -q '^X-USMD-Stub: ' && "
+		    "grep -q 'The words' 'Rich stub.stub' && grep -q '^X-USMD-Attachment: a.pdf' 'Rich stub.stub' && ! grep -q QmluYXJ5 'Rich stub.stub'" :
+		    "test -e 'stubs-2/E-Mail/Inbox/Rich stub.stub'");
+	}
+	/* edited, copied as a mail, put elsewhere: nothing of it is sent */
+	shell("cd stubs/E-Mail && echo mine >>'Inbox/Rich stub.stub' && cp 'Inbox/Rich stub.stub' Drafts/copy,D.eml");
+	ck_assert_int_eq(stubs("stubs", HEADERS, ""), 1);
+	shell("grep -q 'copy,D.eml: is not a whole mail' client.log");
+	shell("cd stubs/E-Mail && rm Drafts/copy,D.eml && mv 'Inbox/Rich stub.stub' Sent/");
+	ck_assert_int_eq(stubs("stubs", HEADERS, ""), 1);
+	shell("cd stubs/E-Mail && rm 'Sent/Rich stub.stub' && test -e 'Inbox/Rich stub.stub' && ! grep -q mine 'Inbox/Rich stub.stub'");
+	ck_assert_uint_eq(mails("berta", "INBOX", "Rich stub"), 1);
+	ck_assert_uint_eq(mails("berta", "Drafts", "Rich stub") + mails("berta", "Sent", "Rich stub") + mails("berta", "Trash", "Rich stub"), 0);
+	/* its name has the flags of the mail, also that of a draft */
+	shell("cd stubs/E-Mail/Inbox && mv 'Rich stub.stub' 'Rich stub,DF.stub' && sed -i 's/words/lies/' 'Rich stub,DF.stub'");
+	ck_assert_int_eq(stubs("stubs", HEADERS, ""), 0);
+	ck_assert_int_eq(stubs("stubs", HEADERS, ""), 0);
+	ck_assert_int_eq(usmsync("whole"), 0);
+	ck_assert_int_eq(usmsync("whole-2"), 0);
+	shell("test -e 'whole/E-Mail/Inbox/Rich stub,DF.eml' && grep -q 'The words' 'whole-2/E-Mail/Inbox/Rich stub,DF.eml'");
+	/* fetched, by name and by the folder's mode: octet by octet */
+	ck_assert_int_eq(stubs("stubs-2", HEADERS, "E-Mail/Inbox/Rich stub.stub"), 0);
+	ck_assert_int_eq(stubs("stubs-2", HEADERS, "E-Mail/Inbox/Rich stub.stub"), 1);
+	ck_assert_int_eq(stubs("stubs-2", HEADERS, ""), 0);
+	shell("cmp 'stubs-2/E-Mail/Inbox/Rich stub,DF.eml' 'whole-2/E-Mail/Inbox/Rich stub,DF.eml' && test ! -e 'stubs-2/E-Mail/Inbox/Rich stub.stub'");
+	ck_assert_int_eq(stubs("stubs", "--mode=E-Mail/Inbox=full", ""), 0);
+	shell("cmp 'stubs/E-Mail/Inbox/Rich stub,DF.eml' 'whole-2/E-Mail/Inbox/Rich stub,DF.eml'");
+	ck_assert_uint_eq(mails("berta", "INBOX", "Rich stub"), 1);
+	/* a whole mail again: its absence is a deletion */
+	shell("rm 'stubs/E-Mail/Inbox/Rich stub,DF.eml'");
+	ck_assert_int_eq(usmsync("stubs"), 0);
+	ck_assert_uint_eq(mails("berta", "INBOX", "Rich stub"), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -491,6 +553,7 @@ main(void)
 	tcase_add_test(t, sends_files);
 	tcase_add_test(t, edits_drafts);
 	tcase_add_test(t, attachments);
+	tcase_add_test(t, stubs_of_mails);
 	suite_add_tcase(suite, t);
 	return harness_main(suite);
 }

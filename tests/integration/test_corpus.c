@@ -231,7 +231,10 @@ explain(const struct said *a, const struct said *b)
 		}
 }
 
-/* Every object of B is one of A's, each of A at most once; what is left over is named.  Number of the differences. */
+/*
+ * Every object of B is one of A's, each of A at most once; what is left over of either is named: of A it is what the server refused.
+ * Number of the differences.
+ */
 static unsigned
 compare(struct bag *a, struct bag *b)
 {
@@ -261,6 +264,9 @@ compare(struct bag *a, struct bag *b)
 		near->used = true;
 		explain(near, &b->v[k]);
 	}
+	for (size_t i = 0; i < a->n; i++)
+		if (!a->v[i].used)
+			(void)printf("%s is not there\n", a->v[i].from);
 	return wrong;
 }
 
@@ -400,7 +406,7 @@ main(void)
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
-	tcase_set_timeout(tc, 300);
+	tcase_set_timeout(tc, 1800); /* all files (make corpus) on a busy machine */
 	tcase_add_loop_test(tc, there_and_back, 0, 2);
 	suite_add_tcase(suite, tc);
 	return harness_main(suite);

@@ -430,27 +430,38 @@ START_TEST(copy_mails_once)
 }
 END_TEST
 
+/* What the user has set in the groupware server: deleted mails are gone (on) or in the trash. */
+static void
+ox_hard_delete(bool on)
+{
+	json_decref(ox_as("berta", "config/mail/deletemail", "", json_object(), json_boolean(on)));
+}
+
+/* _i: 0 to 2 the user wants the trash, 3 to 5 he wants mails to be gone at once; the device: as he wants, the trash, gone. */
 START_TEST(deleted_as_the_device_says)
 {
 	static const char *const modes[] = { "server", "trash", "final" };
+	bool hard = _i >= 3, kept = _i % 3 == 1 || (_i % 3 == 0 && !hard);
 	struct dev d;
 	char uuid[40], subject[40];
 	json_t *b, *data;
 
-	berta(&d, modes[_i], NULL);
-	(void)snprintf(subject, sizeof(subject), "Delete %s", modes[_i]);
-	import(&d, "del", plain(subject, ""), 0, uuid);
-	b = json_pack("{s:s}", "mailDelete", modes[_i]);
+	ox_hard_delete(hard);
+	berta(&d, modes[_i % 3], NULL);
+	(void)snprintf(subject, sizeof(subject), "Delete %s %d", modes[_i % 3], _i);
+	import(&d, _i < 3 ? "del" : "del-2", plain(subject, ""), 0, uuid);
+	b = json_pack("{s:s}", "mailDelete", modes[_i % 3]);
 	data = good(&d, "setConfig", b);
-	ck_assert_str_eq(str(data, "mailDelete"), modes[_i]);
+	ck_assert_str_eq(str(data, "mailDelete"), modes[_i % 3]);
 	json_decref(b);
 	json_decref(data);
 	data = update(&d, request(&d, NULL, NULL, one(json_pack("{s:s}", "uuid", uuid))));
 	ck_assert_str_eq(str(result(data, 0), "status"), "gone");
 	json_decref(data);
 	ck_assert_uint_eq(at_ox("berta", INBOX, subject, NULL), 0);
-	ck_assert_uint_eq(at_ox("berta", TRASH, subject, NULL), _i < 2);
-	if (_i == 2)
+	ck_assert_uint_eq(at_ox("berta", TRASH, subject, NULL), kept);
+	ox_hard_delete(false);
+	if (!kept)
 		return;
 	folder_of("berta", "Trash", uuid);
 	open_folder(&d, uuid);
@@ -787,7 +798,7 @@ main(void)
 	tcase_add_loop_test(t, move_many_mails, 0, 3);
 	tcase_add_test(t, move_contacts);
 	tcase_add_loop_test(t, copy_mails_once, 0, 3);
-	tcase_add_loop_test(t, deleted_as_the_device_says, 0, 3);
+	tcase_add_loop_test(t, deleted_as_the_device_says, 0, 6);
 	tcase_add_test(t, regretted_import);
 	tcase_add_loop_test(t, draft_is_replaced, 0, 4);
 	tcase_add_test(t, sent_once);

@@ -220,6 +220,9 @@ act_as(struct req *r)
 	struct user *u = user_named(json_string_value(json_object_get(j, "user")));
 	struct req q;
 
+	const char *rest = m != NULL && strncmp(m, "config/", 7) == 0 ? m + 7 : NULL;
+
+	m = rest != NULL ? "config" : m;
 	if (u == NULL || m == NULL || a == NULL || !module_exists(m)) {
 		bad(r, "want {\"user\":..,\"module\":..,\"action\":..,\"params\":{..},\"data\":..}");
 		return;
@@ -228,6 +231,11 @@ act_as(struct req *r)
 	(void)snprintf(q.module, sizeof(q.module), "%s", m);
 	q.action = a;
 	q.j = json_object_get(j, "data");
+	if (rest != NULL) { /* a setting, by its path: written where there is data, outside of "multiple" only */
+		q.rest = rest;
+		q.in_multiple = false;
+		q.method = q.j != NULL ? "PUT" : "GET";
+	}
 	/* raw mail: data is the message text */
 	if (strcmp(m, "mail") == 0 && json_is_string(q.j)) {
 		q.body = json_string_value(q.j);

@@ -553,7 +553,7 @@ void
 mail_delete(struct req *r)
 {
 	json_t *a = body_array(r), *it;
-	bool hard = arg_true(r, "harddelete");
+	bool hard = arg_true(r, "harddelete") || r->u->harddelete;
 	struct mbox *trash = mbox_get(r->u, "Trash");
 	size_t i;
 

@@ -37,7 +37,7 @@ mail_tree(const struct user *u)
 {
 	return json_pack("{s:s, s:[s], s:s, s:b, s:b, s:b, s:b, s:b, s:s, s:i, s:{s:s, s:s, s:s, s:s, s:s}}",
 	    "defaultaddress", u->mail, "addresses", u->mail, "sendaddress", u->mail, "inlineattachments", 1,
-	    "spambutton", 0, "vcard", 0, "deletemail", 0, "nocopytosent", 0, "forwardmessage", "Inline",
+	    "spambutton", 0, "vcard", 0, "deletemail", u->harddelete, "nocopytosent", 0, "forwardmessage", "Inline",
 	    "linewrap", 0, "folder", "inbox", "default0/INBOX", "drafts", "default0/Drafts", "sent",
 	    "default0/Sent", "spam", "default0/Spam", "trash", "default0/Trash");
 }
@@ -107,6 +107,8 @@ config_write(struct req *r)
 	    tz_get(json_string_value(r->j)) != NULL) {
 		free(r->u->zone);
 		r->u->zone = xstrdup(json_string_value(r->j));
+	} else if ((strcmp(r->rest, "mail/deletemail") == 0 || strcmp(r->rest, "modules/mail/deletemail") == 0) && json_is_boolean(body_json(r))) {
+		r->u->harddelete = json_is_true(r->j);
 	}
 	/* anything else is read only and silently kept */
 	sb_str(r->out, "null");

@@ -175,9 +175,10 @@ dump_attr(GHashTable *t)
 static json_t *
 dump_user(const struct user *u, bool content)
 {
-	json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:i,s:b}", "id", u->id, "login", u->login,
+	json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:i,s:b,s:b}", "id", u->id, "login", u->login,
 	    "first", u->first, "last", u->last, "display", u->display, "mail", u->mail, "password", u->password,
-	    "zone", u->zone, "locale", u->locale, "olox20", u->olox20, "contact", u->contact, "seen", u->seen);
+	    "zone", u->zone, "locale", u->locale, "olox20", u->olox20, "contact", u->contact, "seen", u->seen,
+	    "harddelete", u->harddelete);
 
 	json_object_set_new(j, "folders", json_pack("{s:i,s:i,s:i,s:i,s:i}", "calendar", u->f_cal, "contacts",
 	    u->f_con, "tasks", u->f_task, "infostore", u->f_info, "collected", u->f_collect));
@@ -296,6 +297,7 @@ load_user(struct ctx *c, const json_t *j)
 	u->locale = gs(j, "locale");
 	u->olox20 = json_is_true(json_object_get(j, "olox20"));
 	u->seen = json_is_true(json_object_get(j, "seen"));
+	u->harddelete = json_is_true(json_object_get(j, "harddelete"));
 	u->contact = gi(j, "contact");
 	u->f_cal = gi(f, "calendar");
 	u->f_con = gi(f, "contacts");

@@ -223,6 +223,7 @@ struct user {
 	int contact;		/* id in the global address list */
 	int f_cal, f_con, f_task, f_info, f_collect;
 	bool seen;		/* had a login: the "collected" folder exists */
+	bool harddelete;	/* his setting: deleted mails do not go into the trash */
 	GHashTable *attr;	/* setAttribute */
 	json_t *jslob;
 	json_t *gui;
