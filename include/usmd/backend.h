@@ -190,7 +190,7 @@ MUST_CHECK enum rc ox_create(struct ox_session *s, const char *folder, const str
  *
  * Fields that OX checks together (a recurrence pattern; start, end and full_time; a distribution list with its mark) are sent together as far
  * as O has them: give O whole where one of them changes.  delete_exceptions: the days in it that still have an occurrence, changed or not, are
- * deleted one by one; OX restores none.  Collisions as of ox_create.  Mail: flags (or single bits of them) and color_label only, without guard; bits that are not
+ * deleted one by one; OX restores none.  Collisions as of ox_create.  Mail: flags (or single bits of them), color_label and user only, without guard; bits that are not
  * named stay as they are; a mail that is gone is no error.
  */
 MUST_CHECK enum rc ox_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, msec_t lm,

@@ -64,6 +64,7 @@ struct field {
 	const char *label;    /* OX's English name of the field in "too long" errors that name nothing else, or NULL */
 };
 
+#define MAIL_LABELS 10 /* colours that OX has for a mail: 1 to 10; it refuses others */
 #define MODEL_MAX_FIELDS 160 /* of one content type; an object's mask has this many bits */
 
 /** Static facts of a content type. */

@@ -304,6 +304,8 @@ void mail_req(struct ox_req *r, const char *action, bool write);
 /** mail_body_ref - the body of a request about one mail: an array of its folder and ID. */
 void mail_body_ref(struct ox_req *r, const char *folder, const char *id);
 /* mail.c: the mail's part of ox_update, ox_delete, ox_move */
+/** mail_write_keywords - append what turns the keywords that the mail ID has into WANTED to the body B; nothing where they are the same. */
+MUST_CHECK enum rc mail_write_keywords(struct ox_session *s, const char *folder, const char *id, const json_t *wanted, struct buf *b, struct err *e);
 MUST_CHECK enum rc ox_mail_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, struct err *e);
 MUST_CHECK enum rc ox_mail_delete(struct ox_session *s, const char *folder, int64_t id, const char *oxid, bool hard, struct err *e);
 MUST_CHECK enum rc ox_mail_move(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const char *to, int64_t *new_id, struct err *e);

@@ -118,9 +118,10 @@ ox_mail_update(struct ox_session *s, const char *folder, int64_t id, const char 
 	struct buf body;
 	unsigned set, clear;
 	char tmp[24];
+	const char *text = id_text(id, oxid, tmp);
 	enum rc rc = RC_OK;
 
-	buf_init(&body, 4096);
+	buf_init(&body, 0);
 	buf_addc(&body, '{');
 	flag_masks(o, fields, &set, &clear);
 	if (set != 0)
@@ -132,12 +133,14 @@ ox_mail_update(struct ox_session *s, const char *folder, int64_t id, const char 
 			continue;
 		if (strcmp(t->fields[i].name, "color_label") == 0)
 			buf_addf(&body, "%s\"color_label\":%" PRId64, body.len > 1 ? "," : "", object_get_i64(o, i, 0));
+		else if (strcmp(t->fields[i].name, "user") == 0)
+			rc = mail_write_keywords(s, folder, text, o->v[i], &body, e);
 		else
 			rc = err_set_path(e, RC_PROTO, t->fields[i].name, "of a mail cannot be changed");
 	}
 	buf_addc(&body, '}');
 	if (rc == RC_OK && body.len > 2)
-		rc = send_mail_update(s, folder, id_text(id, oxid, tmp), &body, NULL, NULL, e);
+		rc = send_mail_update(s, folder, text, &body, NULL, NULL, e);
 	buf_fini(&body);
 	return rc;
 }

@@ -55,6 +55,9 @@ ox_mail_import(struct ox_session *s, const char *folder, const void *raw, size_t
 	ox_req_fini(&r);
 	if (rc == RC_OK && !json_id(json_object_get(json_array_get(a.data, 0), "id"), id))
 		rc = err_set(e, RC_TIMEOUT, "OX stored a mail without naming it");
+	/* QUIRK(OX, 8.19): a multipart that does not hold its own boundary is an I/O error there, and would be for ever */
+	if (rc == RC_UPSTREAM && e != NULL && strcmp(e->code, "MSG-0008") == 0)
+		rc = err_set_path(e, RC_PROTO, "raw", "OX cannot read this mail to its end: its parts are damaged");
 	ox_answer_fini(&a);
 	return rc;
 }

@@ -224,7 +224,7 @@ work_sent(struct work *w, const struct fmask *mask, unsigned *n)
 		if (mask == NULL || fmask_has(mask, w->ch.f[i].i))
 			f[(*n)++] = (struct write_field){ .i = w->ch.f[i].i, .fp = w->ch.f[i].fp };
 	if (f != NULL)
-		*n = photo_stamp_sent(w, f, *n);
+		*n = label_sent(w, mask, f, photo_stamp_sent(w, f, *n));
 	return f;
 }
 
@@ -623,7 +623,7 @@ one_change(struct op *op, size_t i, struct err *e)
 	struct client_change *cc = &op->req->changes[i];
 	struct work w = { .op = op, .cc = cc, .res = &op->out->results[i] };
 	const char *parent = NULL;
-	bool again = true;
+	bool again = true, relabelled = label_possible(op, cc);
 	enum rc rc;
 
 	w.res->change = i;
@@ -681,7 +681,7 @@ one_change(struct op *op, size_t i, struct err *e)
 			w.res->status = ST_RETRY;
 	}
 	/* a mail that was found carries no name of ours: the client may have got it as somebody's, so it goes whole, with its name */
-	if (rc == RC_OK && op->t.ct == CT_MAIL && cc->op == OP_CREATE && w.p.map && w.res->status == ST_OK && w.row != NULL)
+	if (rc == RC_OK && op->t.ct == CT_MAIL && (relabelled || (cc->op == OP_CREATE && w.p.map)) && w.res->status == ST_OK && w.row != NULL)
 		rc = forced_add(op, w.row->id, SYNC_PUT);
 refused:
 	buf_fini(&w.raw);

@@ -47,6 +47,14 @@ struct write_field *photo_as_known(const struct work *w, struct write_field *f, 
 enum rc photo_overwritten(struct op *op, const char *folder, int64_t id, const struct fmask *fields, json_t **out, struct err *e);
 void photo_set(struct object *o, json_t *photo);
 
+/* label.c */
+/** label_possible - a flagged mail without a label becomes one with label 1; true: CC was changed, and the client has to be told. */
+bool label_possible(const struct op *op, struct client_change *cc);
+/** label_with_flag - where the client says both and one of them is to be written, the other goes along, so that OX leaves it as it is. */
+void label_with_flag(struct work *w);
+/** label_sent - F with what OX makes of the one because the other of MASK is written; F has room for one more.  Returns the new N. */
+unsigned label_sent(const struct work *w, const struct fmask *mask, struct write_field *f, unsigned n);
+
 /** work_gone - W's row is not in this folder any more: tombstone, and the client is told. */
 enum rc work_gone(struct work *w, struct err *e);
 

@@ -9,16 +9,17 @@
 
 #define VERSIONS 8 /* edits of one draft whose answers were all lost */
 
-/* Flags and colour of the version that is replaced, with what the client sends beside the octets. */
+/* Flags, colour and keywords of the version that is replaced, with what the client sends beside the octets. */
 struct look {
 	int64_t flags, color;
+	json_t *words; /* a reference, or NULL */
 };
 
 static enum rc
 look_of(struct work *w, struct look *l, struct err *e)
 {
 	const struct content_type *t = model_content(CT_MAIL);
-	unsigned flags = (unsigned)model_field(t, "flags"), color = (unsigned)model_field(t, "color_label");
+	unsigned flags = (unsigned)model_field(t, "flags"), color = (unsigned)model_field(t, "color_label"), words = (unsigned)model_field(t, "user");
 	struct op *op = w->op;
 	struct object **o = NULL;
 	size_t n = 0;
@@ -32,32 +33,46 @@ look_of(struct work *w, struct look *l, struct err *e)
 			rc = err_set_path(e, RC_PROTO, "raw", "this mail is no draft: a mail that was sent or received is not changed any more");
 		l->flags = object_get_i64(o[0], flags, l->flags);
 		l->color = object_get_i64(o[0], color, 0);
+		l->words = json_incref(o[0]->v[words]);
 	}
 	object_drop_all(o, n);
 	if (fmask_has(&w->cc->fields, flags))
 		l->flags = object_get_i64(w->cc->object, flags, 0);
 	if (fmask_has(&w->cc->fields, color))
 		l->color = object_get_i64(w->cc->object, color, 0);
+	if (fmask_has(&w->cc->fields, words)) {
+		json_decref(l->words);
+		l->words = json_incref(w->cc->object->v[words]);
+	}
 	l->flags = (l->flags | FLAG_DRAFT) & (1 | 4 | 8 | 32 | 256);
 	return rc;
 }
 
 static enum rc
-set_color(struct work *w, int64_t uid, const struct look *l, struct err *e)
+set_look(struct work *w, int64_t uid, const struct look *l, struct err *e)
 {
-	unsigned i = (unsigned)model_field(model_content(CT_MAIL), "color_label");
+	const struct content_type *t = model_content(CT_MAIL);
+	unsigned label = (unsigned)model_field(t, "color_label"), words = (unsigned)model_field(t, "user");
 	struct object *o;
 	struct fmask m = { { 0 } };
 	msec_t lm;
 	enum rc rc;
 
-	if (l->color == 0)
+	if (l->color == 0 && json_array_size(l->words) == 0)
 		return RC_OK;
 	o = object_new(w->op->a, CT_MAIL);
 	if (o == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a mail");
-	object_set(o, i, json_integer(l->color));
-	fmask_set(&m, i);
+	if (l->color != 0) {
+		object_set(o, (unsigned)model_field(t, "flags"), json_integer(l->flags));
+		object_set(o, label, json_integer(l->color));
+		fmask_set(&m, label);
+		fmask_set(&m, (unsigned)model_field(t, "flag_flagged")); /* a label would set it (label.c) */
+	}
+	if (json_array_size(l->words) > 0) {
+		object_set(o, words, json_incref(l->words));
+		fmask_set(&m, words);
+	}
 	rc = ox_update(w->op->s->ox, w->op->t.oxid, uid, NULL, o, &m, 0, &lm, e);
 	object_drop(o);
 	return rc;
@@ -74,7 +89,7 @@ store_version(struct work *w, const char *key, struct mail_op *o, struct err *e)
 	enum rc rc = look_of(w, &look, e);
 
 	if (rc != RC_OK)
-		return rc;
+		goto out;
 	*o = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
 	o->digest = mail_digest(op, w->cc->raw, w->cc->raw_len);
 	rc = mail_op_put(op, key, o, MAIL_OP_PENDING, e);
@@ -83,12 +98,14 @@ store_version(struct work *w, const char *key, struct mail_op *o, struct err *e)
 	if (rc == RC_OK) {
 		o->mail = uid;
 		rc = mail_op_put(op, key, o, MAIL_OP_DONE, e);
-		if (rc == RC_OK && set_color(w, uid, &look, &why) != RC_OK)
-			log_warn("draft-color", "%s", why.text);
-		return rc;
+		if (rc == RC_OK && set_look(w, uid, &look, &why) != RC_OK)
+			log_warn("draft-look", "%s", why.text);
+		goto out;
 	}
 	if (rc != RC_TIMEOUT && mail_op_put(op, key, o, MAIL_OP_NOT_DONE, &why) != RC_OK)
 		log_error("mail-op", "%s", why.text);
+out:
+	json_decref(look.words);
 	return rc;
 }
 

@@ -86,7 +86,8 @@ right_of(const struct work *w, const struct err *e)
 		if (strcmp(e->code, codes[i].code) == 0 && move)
 			return by_move(w);
 		else if (strcmp(e->code, codes[i].code) == 0)
-			return codes[i].right != NULL ? codes[i].right : by_change(w);
+			/* QUIRK(OX, 8.19): a new task in a folder that one may not read is refused with the code of reading */
+			return codes[i].right != NULL && w->cc->op != OP_CREATE ? codes[i].right : by_change(w);
 	return w->op->t.ct == CT_MAIL ? by_change(w) : NULL; /* the mail server's ACL: codes of many kinds */
 }
 

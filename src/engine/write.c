@@ -67,21 +67,28 @@ create_folder(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 }
 
 /*
- * OX's import takes flags and no colour: it is set on what is there then.  The mail is stored whatever becomes of it; the read-back tells the client
- * the colour that it really has.
+ * OX's import takes flags, but no colour and no keywords: they are set on what is there then.  The mail is stored whatever becomes of it; the read-back
+ * tells the client what it really has.
  */
 static void
 create_colour(struct work *w, int64_t id)
 {
-	int i = model_field(model_content(CT_MAIL), "color_label");
+	const struct content_type *t = model_content(CT_MAIL);
+	unsigned label = (unsigned)model_field(t, "color_label"), words = (unsigned)model_field(t, "user");
 	struct fmask m = { { 0 } };
 	msec_t stamp;
 	struct err e = { 0 };
 	enum rc rc;
 
-	if (i < 0 || object_get_i64(w->cc->object, (unsigned)i, 0) == 0)
+	if (object_get_i64(w->cc->object, label, 0) != 0) {
+		fmask_set(&m, label);
+		if (fmask_has(&w->cc->fields, (unsigned)model_field(t, "flags"))) /* a label flags the mail, unless it is said that it is not (label.c) */
+			fmask_set(&m, (unsigned)model_field(t, "flag_flagged"));
+	}
+	if (json_array_size(w->cc->object->v[words]) > 0)
+		fmask_set(&m, words);
+	if (fmask_empty(&m))
 		return;
-	fmask_set(&m, (unsigned)i);
 	rc = ox_update(w->op->s->ox, w->op->t.oxid, id, NULL, w->cc->object, &m, 0, &stamp, &e);
 	if (rc != RC_OK)
 		log_warn("mail-colour", "id=%lld failed=%s %s", (long long)id, rc_name(rc), e.text);
@@ -318,6 +325,7 @@ write_update(struct work *w, bool *again, struct err *e)
 	rc = work_record_lost(w, &w->p.lose, e);
 	if (rc != RC_OK)
 		return rc;
+	label_with_flag(w);
 	entry.f = work_sent(w, &w->p.fields, &entry.nf);
 	rc = entry.f != NULL ? work_log_write(w, &entry, e) : err_set(e, RC_NOMEM, "out of memory for the writes log");
 	if (rc != RC_OK)

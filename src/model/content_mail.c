@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The table of mail fields.  A mail never changes but for its flags and its colour, so these two alone have
+ * The table of mail fields.  A mail never changes but for its flags, its colour and its keywords, so these alone have
  * fingerprints: an index row of a mail is a few octets, and the listing that OX gives cheaply is the whole index.
  *
  * Each flag is a field of the index for itself (FF_BIT).  OX's bit 16, "recent", is left out: it changes with whoever looks first.
@@ -38,6 +38,7 @@ static const struct field fields[] = {
 	{ "flag_spam", 0, FT_BOOL, 128, BIT, NULL },
 	{ "flag_forwarded", 0, FT_BOOL, 256, BIT | FF_SETTABLE, NULL },
 	{ "flag_receipt_sent", 0, FT_BOOL, 512, BIT, NULL },
+	{ "user", 668, FT_JSON, 0, FF_HEADERS | FF_LISTED, NULL },
 };
 
 const struct content_type content_mail = {

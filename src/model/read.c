@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define TIME_LIMIT INT64_C(253402300800000) /* year 10000: OX answers a database error from there on */
 #define TIME_FLOOR (-INT64_C(62135596800000))
@@ -115,6 +116,33 @@ check_picture(const struct check *c, const json_t *v)
 	return RC_OK;
 }
 
+/* Keywords of a mail are atoms of IMAP; those that stand for a flag or the colour are changed by these fields. */
+static enum rc
+check_keywords(const struct check *c, const json_t *list)
+{
+	static const struct { const char *word; size_t n; const char *field; } others[] = {
+		{ "$forwarded", sizeof("$forwarded"), "flags" }, { "$mdnsent", sizeof("$mdnsent"), "flags" }, { "$cl_", 4, "color_label" },
+	};
+	const json_t *v;
+	size_t i;
+
+	if (!json_is_array(list))
+		return wrong_type(c, "an array of keywords");
+	json_array_foreach (list, i, v) {
+		const char *s = json_string_value(v);
+
+		if (s == NULL || s[0] == '\0')
+			return wrong_type(c, "an array of keywords");
+		for (const char *p = s; *p != '\0'; p++)
+			if (*p <= ' ' || *p > '~' || strchr("(){%*\"\\]", *p) != NULL)
+				return refuse(c, "has a keyword that mail servers do not store: use letters, digits and marks of ASCII, no space and none of (){%%*\"\\]");
+		for (size_t k = 0; k < ARRAY_LEN(others); k++)
+			if (strncasecmp(s, others[k].word, others[k].n) == 0)
+				return refuse(c, "has the keyword %.40s, which says what %s says: leave it out and change that", s, others[k].field);
+	}
+	return RC_OK;
+}
+
 static enum rc
 check_value(const struct check *c, const json_t *v)
 {
@@ -134,6 +162,8 @@ check_value(const struct check *c, const json_t *v)
 	case FT_INT:
 		if (!json_is_integer(v))
 			return wrong_type(c, "a whole number");
+		if (c->t->ct == CT_MAIL && c->t->fields[c->i].column == 102 && (n < 0 || n > MAIL_LABELS))
+			return refuse(c, "is a number from 0 (none) to %d", MAIL_LABELS);
 		return n < INT32_MIN || n > INT32_MAX ? refuse(c, "is out of range: a 32-bit number is expected") : RC_OK;
 	case FT_NUMBER:
 		if (json_is_string(v))
@@ -147,6 +177,8 @@ check_value(const struct check *c, const json_t *v)
 			return wrong_type(c, "milliseconds since 1970 UTC");
 		return n < TIME_FLOOR || n >= TIME_LIMIT ? refuse(c, "is out of range: the years 1 to 9999 are stored") : RC_OK;
 	case FT_JSON:
+		if (c->t->ct == CT_MAIL)
+			return check_keywords(c, v);
 		return json_is_array(v) || json_is_object(v) ? RC_OK : wrong_type(c, "an array or object");
 	}
 	return RC_OK;

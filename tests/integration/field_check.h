@@ -165,10 +165,10 @@ ox_get(const struct item *it)
 
 	if (t->ct != CT_MAIL)
 		return ox_as("berta", t->ox_module, "get", json_pack("{s:s,s:s,s:s}", "folder", ox_folder(), "id", it->ox, "timezone", "UTC"), NULL);
-	rows = ox_as("berta", "mail", "list", json_pack("{s:s,s:s}", "columns", "611,102", "timezone", "UTC"),
+	rows = ox_as("berta", "mail", "list", json_pack("{s:s,s:s}", "columns", "611,102,668", "timezone", "UTC"),
 	    json_pack("[{s:s,s:s}]", "folder", ox_folder(), "id", it->ox));
 	row = json_array_get(rows, 0);
-	o = json_pack("{s:O,s:O}", "flags", json_array_get(row, 0), "color_label", json_array_get(row, 1));
+	o = json_pack("{s:O,s:O,s:O}", "flags", json_array_get(row, 0), "color_label", json_array_get(row, 1), "user", json_array_get(row, 2));
 	json_decref(rows);
 	return o;
 }
@@ -178,6 +178,12 @@ ox_set(const struct item *it, json_t *change)
 {
 	json_t *p = json_pack("{s:s,s:s,s:s,s:s}", "folder", ox_folder(), "id", it->ox, "timestamp", NOW, "timezone", "UTC"), *x;
 
+	if (t->ct == CT_MAIL && (x = json_object_get(change, "user")) != NULL) {
+		json_decref(ox_as("berta", "mail", "update", json_incref(p), json_pack("{s:[s,s,s]}", "clear_user_flags", "$Label1", "Later", "NonJunk")));
+		json_decref(ox_as("berta", "mail", "update", p, json_pack("{s:o}", "set_user_flags", json_is_array(x) ? json_incref(x) : json_array())));
+		json_decref(change);
+		return;
+	}
 	if (t->ct == CT_MAIL && (x = json_object_get(change, "flags")) != NULL) {
 		json_int_t want = json_integer_value(x);
 

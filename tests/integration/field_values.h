@@ -114,8 +114,9 @@ static const struct special specials[] = {
 	    "[{\"entity\":4,\"bits\":403710016,\"group\":false},{\"entity\":8,\"bits\":257,\"group\":true}]" }, NULL, { NULL, NULL }, NULL, REFUSED, true },
 	{ CT_FOLDER, "title", { NULL, NULL, NULL }, NULL, { NULL, NULL }, NULL, REFUSED, false },
 	{ CT_FOLDER, "subscribed", { "true", "true", "true" }, NULL, { NULL, NULL }, NULL, REFUSED, true },
-	{ CT_MAIL, "flags", { "32", "40", "8" }, NULL, { NULL, NULL }, NULL, CLEARS, true },
-	{ CT_MAIL, "color_label", { "1", "5", "9" }, NULL, { NULL, NULL }, NULL, CLEARS, true },
+	{ CT_MAIL, "flags", { "32", "40", "8" }, NULL, { NULL, NULL }, "[\"color_label\"]", CLEARS, true },
+	{ CT_MAIL, "color_label", { "1", "5", "9" }, NULL, { NULL, NULL }, "[\"flags\"]", CLEARS, true },
+	{ CT_MAIL, "user", { "[\"$Label1\"]", "[\"Later\",\"$Label1\"]", "[\"NonJunk\"]" }, NULL, { NULL, NULL }, NULL, CLEARS, true },
 };
 
 static const struct special *

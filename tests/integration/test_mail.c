@@ -191,6 +191,137 @@ START_TEST(flags_of_two_sides)
 }
 END_TEST
 
+/* What OX has of the mail SUBJECT in INBOX: flags and label, and its keywords sorted, as "flags label a b". */
+static void
+look_is(const char *subject, const char *want)
+{
+	json_t *rows = ox_as("berta", "mail", "all", json_pack("{s:s,s:s}", "folder", INBOX, "columns", "607,611,102,668"), NULL), *row, *v;
+	char have[200] = "";
+	size_t i, k;
+
+	json_array_foreach(rows, i, row) {
+		if (strcmp(json_string_value(json_array_get(row, 0)), subject) != 0)
+			continue;
+		(void)snprintf(have, sizeof(have), "%d %d", (int)json_integer_value(json_array_get(row, 1)) & ~16, (int)json_integer_value(json_array_get(row, 2)));
+		json_array_foreach(json_array_get(row, 3), k, v)
+			(void)snprintf(have + strlen(have), sizeof(have) - strlen(have), " %s", json_string_value(v));
+	}
+	json_decref(rows);
+	ck_assert_str_eq(have, want);
+}
+
+/* Sends CHANGE (stolen) of the mail UUID; its status. */
+static void
+look(struct dev *d, const char *uuid, json_t *change, const char *status)
+{
+	json_t *data;
+
+	(void)json_object_set_new(change, "uuid", json_string(uuid));
+	data = update(d, request(d, NULL, one(change), NULL));
+	ck_assert_str_eq(str(result(data, 0), "status"), status);
+	json_decref(data);
+}
+
+static void
+knows(struct dev *d, const char *uuid, int flags, int label, const char *words)
+{
+	const json_t *o;
+	json_t *list = json_loads(words, JSON_REJECT_DUPLICATES, NULL);
+
+	(void)pull(d);
+	o = json_object_get(d->have, uuid);
+	ck_assert_int_eq(json_integer_value(json_object_get(o, "flags")) & ~16, flags);
+	ck_assert_int_eq(json_integer_value(json_object_get(o, "color_label")), label);
+	ck_assert_msg(json_equal(json_object_get(o, "user"), list) || (json_array_size(list) == 0 && json_array_size(json_object_get(o, "user")) == 0), "not %s", words);
+	json_decref(list);
+}
+
+START_TEST(keywords_both_ways)
+{
+	struct dev d, other;
+	char uuid[40], id[24] = "";
+	json_t *data;
+
+	berta(&d, "words", NULL);
+	data = update(&d, request(&d, one(json_pack("{s:s,s:o,s:[s,s]}", "clientId", "words", "raw", plain("Words", ""), "user", "$Label1", "Todo")), NULL, NULL));
+	(void)snprintf(uuid, sizeof(uuid), "%s", str(result(data, 0), "uuid"));
+	json_decref(data);
+	look_is("Words", "0 0 $Label1 Todo");
+	berta(&other, "words2", NULL);
+	knows(&other, uuid, 0, 0, "[\"$Label1\",\"Todo\"]");
+	/* letter case is no difference at a mail server */
+	look(&other, uuid, json_pack("{s:[s,s]}", "user", "todo", "Later"), "ok");
+	look_is("Words", "0 0 Todo Later");
+	knows(&d, uuid, 0, 0, "[\"Todo\",\"Later\"]");
+	knows(&other, uuid, 0, 0, "[\"Todo\",\"Later\"]");
+	/* somebody else's flags and keywords in the meantime */
+	ck_assert_uint_eq(at_ox("berta", INBOX, "Words", id), 1);
+	json_decref(ox_as("berta", "mail", "update", json_pack("{s:s,s:s}", "folder", INBOX, "id", id), json_pack("{s:[s],s:i}", "set_user_flags", "Theirs", "set_flags", 1)));
+	knows(&d, uuid, 1, 0, "[\"Todo\",\"Later\",\"Theirs\"]");
+	look(&d, uuid, json_pack("{s:n}", "user"), "ok");
+	look_is("Words", "1 0");
+	knows(&other, uuid, 1, 0, "[]");
+	look(&d, uuid, json_pack("{s:[s]}", "user", "two words"), "error");
+	look(&d, uuid, json_pack("{s:[s]}", "user", "$cl_3"), "error");
+	look(&d, uuid, json_pack("{s:i}", "color_label", 11), "error");
+	look_is("Words", "1 0");
+}
+END_TEST
+
+/* OX ties the label and \Flagged to each other: neither may flap between devices, nor be in conflict with what the device itself brought about */
+START_TEST(label_and_flag)
+{
+	struct dev d, other;
+	char uuid[40];
+
+	berta(&d, "label", NULL);
+	import(&d, "label", plain("Label", ""), 0, uuid);
+	berta(&other, "label2", NULL);
+	look(&d, uuid, json_pack("{s:i}", "color_label", 3), "ok");
+	look_is("Label", "8 3");
+	knows(&other, uuid, 8, 3, "[]");
+	look(&d, uuid, json_pack("{s:i}", "color_label", 0), "ok");
+	look_is("Label", "0 0");
+	look(&d, uuid, json_pack("{s:i}", "flags", 8), "ok");
+	look_is("Label", "8 1");
+	/* a client that says all of it, and never shows what it was not told */
+	look(&d, uuid, json_pack("{s:i,s:i}", "flags", 0, "color_label", 0), "ok");
+	look_is("Label", "0 0");
+	look(&d, uuid, json_pack("{s:i,s:i}", "flags", 0, "color_label", 5), "ok");
+	look_is("Label", "0 5");
+	look(&d, uuid, json_pack("{s:i,s:i}", "flags", 8, "color_label", 0), "ok");
+	look_is("Label", "8 1");
+	knows(&d, uuid, 8, 1, "[]");
+	look(&d, uuid, json_pack("{s:i,s:i}", "flags", 8, "color_label", 0), "ok");
+	look_is("Label", "8 1");
+	knows(&other, uuid, 8, 1, "[]");
+	look(&other, uuid, json_pack("{s:i}", "flags", 0), "ok");
+	knows(&d, uuid, 0, 1, "[]");
+}
+END_TEST
+
+/* An answer that is lost: the label that OX gave the mail with the flag is this device's own, and no conflict for it. */
+START_TEST(label_after_a_lost_answer)
+{
+	struct dev d;
+	char uuid[40];
+	json_t *req, *data;
+
+	berta(&d, "lostlabel", NULL);
+	import(&d, "lostlabel", plain("Lost label", ""), 0, uuid);
+	req = request(&d, NULL, one(json_pack("{s:s,s:i}", "uuid", uuid, "flags", 8)), NULL);
+	(void)json_object_set_new(req, "conflictResolution", json_string("error"));
+	json_decref(good(&d, "syncUpdate", req));
+	json_decref(req);
+	req = request(&d, NULL, one(json_pack("{s:s,s:i,s:i}", "uuid", uuid, "flags", 0, "color_label", 4)), NULL);
+	(void)json_object_set_new(req, "conflictResolution", json_string("error"));
+	data = update(&d, req);
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	json_decref(data);
+	look_is("Lost label", "0 4");
+}
+END_TEST
+
 START_TEST(deleted_mails_are_not_there)
 {
 	struct dev d;
@@ -793,6 +924,9 @@ main(void)
 	tcase_add_checked_fixture(t, no_faults, forget_devices);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, flags_of_two_sides, 0, 3);
+	tcase_add_test(t, keywords_both_ways);
+	tcase_add_test(t, label_and_flag);
+	tcase_add_test(t, label_after_a_lost_answer);
 	tcase_add_test(t, deleted_mails_are_not_there);
 	tcase_add_test(t, bodies_and_parts);
 	tcase_add_loop_test(t, move_many_mails, 0, 3);

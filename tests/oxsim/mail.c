@@ -103,6 +103,21 @@ flags_of(const struct mail *m)
 	return m->flags;
 }
 
+int
+mail_color(const struct mail *m)
+{
+	return m->color == 0 && (m->flags & 8) ? 1 : m->color;
+}
+
+static void
+put_keywords(struct sb *b, const struct mail *m)
+{
+	char *text = m->user != NULL ? json_dumps(m->user, JSON_COMPACT) : NULL;
+
+	sb_str(b, text != NULL ? text : "[]");
+	free(text);
+}
+
 void
 mail_put_col(struct req *r, const struct mbox *mb, struct mail *m, int col)
 {
@@ -137,7 +152,7 @@ mail_put_col(struct req *r, const struct mbox *mb, struct mail *m, int col)
 			sb_int(b, shift(r, t));
 		return;
 	case 611: sb_int(b, flags_of(m)); return;
-	case 102: sb_int(b, m->color); return;
+	case 102: sb_int(b, mail_color(m)); return;
 	case 612: sb_str(b, "0"); return;
 	case 614: sb_int(b, mail_info(m)->priority); return;
 	case 651: sb_str(b, m->flags & 32 ? "true" : "false"); return;
@@ -148,6 +163,7 @@ mail_put_col(struct req *r, const struct mbox *mb, struct mail *m, int col)
 	case 658: sb_str(b, m->flags & 256 ? "true" : "false"); return;
 	case 659: sb_str(b, m->flags & 4 ? "true" : "false"); return;
 	case 660: sb_str(b, m->flags & 8 ? "true" : "false"); return;
+	case 668: put_keywords(b, m); return;
 	default: sb_str(b, "null");
 	}
 }
@@ -185,7 +201,7 @@ sort_num(struct mail *m)
 	case 608: return (int64_t)m->raw->len;
 	case 609: return mail_info(m)->sent;
 	case 611: return m->flags;
-	case 102: return m->color;
+	case 102: return mail_color(m);
 	case 651: return (m->flags & 32) != 0;
 	case 660: return (m->flags & 8) != 0;
 	default: return m->received;
@@ -447,14 +463,97 @@ mail_updates(struct req *r)
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
+/* what cannot be set is refused before anything is changed */
+static bool
+keywords_ok(struct req *r, const json_t *list)
+{
+	const json_t *v;
+	const char *s;
+	size_t i;
+
+	if (list != NULL && !json_is_array(list)) {
+		fail(r, "MSG-0003", json_pack("[s]", "no JSONArray"));
+		return false;
+	}
+	json_array_foreach(list, i, v) {
+		s = json_string_value(v);
+		if (s == NULL || *s == '\\') {
+			fail(r, "MSG-0104", json_pack("[s]", s ? s : ""));
+			return false;
+		}
+		if (*s == '\0' || s[strcspn(s, " (){%*\"\\]\x7f")] != '\0' || !g_str_is_ascii(s)) {
+			fail(r, "MSG-1031", json_pack("[s,s,i,i,s]", "mail", r->u->login, r->u->id, r->u->c->id, "BAD Error in IMAP command"));
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+flags_ok(struct req *r, const json_t *o)
+{
+	const json_t *v = json_object_get(o, "color_label");
+	json_int_t label = json_integer_value(v);
+	char name[32];
+
+	if (v != NULL && (label < 0 || label > 10)) {
+		snprintf(name, sizeof(name), "$cl_%lld", (long long)label);
+		fail(r, "IMAP-2025", json_pack("[s,s]", name, "Unknown color label."));
+		return false;
+	}
+	return keywords_ok(r, json_object_get(o, "set_user_flags")) && keywords_ok(r, json_object_get(o, "clear_user_flags"));
+}
+
+/* a keyword is the same in any letter case */
+static size_t
+keyword_at(const struct mail *m, const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(m->user); i++)
+		if (g_ascii_strcasecmp(json_string_value(json_array_get(m->user, i)), word) == 0)
+			break;
+	return i;
+}
+
+static void
+apply_keyword(struct mail *m, const char *word, bool set)
+{
+	static const struct { const char *word; int flag; } marks[] = { { "$Forwarded", 256 }, { "$MDNSent", 512 } };
+	size_t at = keyword_at(m, word), i;
+
+	for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (g_ascii_strcasecmp(word, marks[i].word) == 0) {
+			m->flags = set ? m->flags | marks[i].flag : m->flags & ~marks[i].flag;
+			return;
+		}
+	if (g_ascii_strncasecmp(word, "$cl_", 4) == 0) {
+		m->color = set ? (int)strtol(word + 4, NULL, 10) : 0;
+	} else if (!set) {
+		json_array_remove(m->user, at);
+	} else if (at == json_array_size(m->user)) {
+		if (m->user == NULL)
+			m->user = json_array();
+		json_array_append_new(m->user, json_string(word));
+	}
+}
+
 static void
 apply_flags(struct user *u, struct mail *m, const json_t *o)
 {
 	const json_t *v;
-	int before = m->flags;
+	int before = m->flags, color = m->color;
+	size_t i;
 
-	if ((v = json_object_get(o, "color_label")) != NULL)
+	/* a label flags the mail, none takes the flag away; flags of the same request come after it */
+	if ((v = json_object_get(o, "color_label")) != NULL) {
 		m->color = (int)json_integer_value(v);
+		m->flags = m->color > 0 ? m->flags | 8 : m->flags & ~8;
+	}
+	json_array_foreach(json_object_get(o, "set_user_flags"), i, v)
+		apply_keyword(m, json_string_value(v), true);
+	json_array_foreach(json_object_get(o, "clear_user_flags"), i, v)
+		apply_keyword(m, json_string_value(v), false);
 	if ((v = json_object_get(o, "flags")) != NULL) {
 		int f = (int)json_integer_value(v) & ~16;
 
@@ -467,7 +566,7 @@ apply_flags(struct user *u, struct mail *m, const json_t *o)
 		m->flags |= (int)json_integer_value(v) & ~16;
 	if ((v = json_object_get(o, "clear_flags")) != NULL)
 		m->flags &= ~((int)json_integer_value(v) & ~16);
-	if (before != m->flags)
+	if (before != m->flags || color != m->color)
 		u->mailrev++;
 }
 
@@ -478,6 +577,7 @@ transfer(struct user *u, struct mbox *to, const struct mail *m)
 	struct mail *n = mail_append(u, to, blob_ref(m->raw), m->flags | 16, m->received);
 
 	n->color = m->color;
+	n->user = json_deep_copy(m->user);
 	return n;
 }
 
@@ -490,7 +590,7 @@ mail_update(struct req *r)
 	struct mail *m, *n;
 	size_t i;
 
-	if (mb == NULL || (o = body_object(r)) == NULL)
+	if (mb == NULL || (o = body_object(r)) == NULL || !flags_ok(r, o))
 		return;
 	dest = json_string_value(json_object_get(o, "folder_id"));
 	if (id == NULL && arg(r, "message_id") == NULL) {

@@ -16,6 +16,8 @@ void no_mailbox(struct req *r, const char *path);
 /* the mail of id in mb or NULL without an error */
 struct mail *mail_of(const struct mbox *mb, const char *id);
 void put_mail_ref(struct req *r, const struct mbox *mb, uint32_t uid);
+/* the label that is shown: that of a flagged mail without one is 1 */
+int mail_color(const struct mail *m);
 /* one cell of a row; 0 is no column */
 void mail_put_col(struct req *r, const struct mbox *mb, struct mail *m, int col);
 /* by sort= and order= of the request, else by column def */

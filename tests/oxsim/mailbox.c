@@ -60,6 +60,7 @@ mail_free(struct mail *m)
 	if (m == NULL)
 		return;
 	blob_unref(m->raw);
+	json_decref(m->user);
 	mailinfo_free(m->info);
 	free(m);
 }

@@ -175,8 +175,8 @@ get_object(struct req *r, const struct mbox *mb, struct mail *m, const char *fol
 	json_object_set_new(o, "received_date", json_integer(shift(r, m->received)));
 	json_object_set_new(o, "date", json_integer(shift(r, m->received)));
 	json_object_set_new(o, "flags", json_integer(m->flags));
-	json_object_set_new(o, "user", json_array());
-	json_object_set_new(o, "color_label", json_integer(m->color));
+	json_object_set_new(o, "user", m->user != NULL ? json_incref(m->user) : json_array());
+	json_object_set_new(o, "color_label", json_integer(mail_color(m)));
 	mailview_parts(r, o, tree, folder, id, arg(r, "view"));
 	if (info->attach)
 		json_object_set_new(o, "real_attachment", json_true());

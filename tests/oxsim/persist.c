@@ -149,6 +149,8 @@ dump_mail(const struct user *u, bool content)
 			m = json_pack("{s:I,s:i,s:i,s:I,s:I,s:s?}", "uid", (json_int_t)mb->m[k]->uid, "flags",
 			    mb->m[k]->flags, "color", mb->m[k]->color, "received", (json_int_t)mb->m[k]->received,
 			    "size", (json_int_t)mb->m[k]->raw->len, "subject", content ? NULL : mail_info(mb->m[k])->subject_raw);
+			if (mb->m[k]->user != NULL)
+				json_object_set(m, "user", mb->m[k]->user);
 			if (content)
 				json_object_set_new(m, "raw", b64(mb->m[k]->raw));
 			json_array_append_new(ms, m);
@@ -320,6 +322,7 @@ load_user(struct ctx *c, const json_t *j)
 			mb->next = (uint32_t)gl(x, "uid");
 			ml = mail_append(u, mb, un64(json_object_get(x, "raw")), gi(x, "flags"), gl(x, "received"));
 			ml->color = gi(x, "color");
+			ml->user = json_deep_copy(json_object_get(x, "user"));
 		}
 		mb->next = (uint32_t)gl(v, "next");
 	}

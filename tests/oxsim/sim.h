@@ -196,7 +196,8 @@ struct folder {
 struct mail {
 	uint32_t uid;
 	int flags;
-	int color;
+	int color;		/* $cl_0 to $cl_10, 0 none */
+	json_t *user;		/* array: the other keywords; NULL none */
 	int64_t received;
 	struct blob *raw;
 	struct mailinfo *info;	/* parsed on demand */
