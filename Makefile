@@ -137,16 +137,55 @@ bench: ## usmd against the limits of this machine; BENCH_QUICK=1 for smaller fol
 bench-run: $(B)/usmd $(B)/usmctl $(B)/oxsim $(B)/bench
 	@sh tests/harness/with-servers sh tests/bench/run $(B)
 
+# --- faults: real programs under load, faults at random moments, then everything must be equal ----
+FAULTS ?= 500
+FAULTS_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/clock.c,$(sort $(wildcard tests/faults/*.c)))) $(B)/obj/tests/harness/proc.o
+FAULTS_RUN := $(addprefix $(B)/,usmd usmctl usmsync oxsim compare faults-clock.so)
+$(B)/obj/tests/faults/%.o: tests/faults/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -D_GNU_SOURCE -Itests $(CPP_TESTS) -MMD -MP -c -o $@ $<
+$(B)/faults: $(FAULTS_OBJ) $(call lib,util) | $(FAULTS_RUN)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_tests) $(PKG_util)) -lm
+	@echo "  built $@"
+$(B)/faults-clock.so: tests/faults/clock.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -fPIC -shared -o $@ $<
+.PHONY: faults faults-run
+faults: ## kill, stop, starve and cut off real servers under load; FAULTS=n (500) SEED=s repeats
+	$(call with_deps,faults-run)
+faults-run: $(B)/faults
+	@B=$(B) sh tests/harness/with-servers $(B)/faults $(FAULTS) $(SEED)
+
 # --- replay of recorded exchanges against oxsim; its objects serve a test too ----
 REPLAY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/oxsim/replay/*.c)))
 $(B)/oxsim-replay: $(REPLAY_OBJ)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,jansson libcurl)
 	@echo "  built $@"
 
+# --- simulation: the real engine in a world that is all in memory (tests/sim) -----
+SIM_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
+SIM_LIBS := engine sync model util
+$(B)/obj/tests/sim/%.o: tests/sim/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(call pkgc,$(call libs_of,$(SIM_LIBS))) -MMD -MP -c -o $@ $<
+$(B)/tests/sim: $(SIM_OBJ) $(foreach m,$(SIM_LIBS),$(call lib,$(m)))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,$(SIM_LIBS)))
+SIM_SECONDS ?= 600
+.PHONY: sim sim-mutants
+sim: $(B)/tests/sim ## random histories of the real engine for SIM_SECONDS (600); SEED= begins there; a failure is told as a short story
+	@$< --seconds $(SIM_SECONDS) $(if $(SEED),--seed $(SEED))
+sim-mutants: export CFLAGS_SIM = $(CFLAGS_ALL) $(call pkgc,$(call libs_of,$(SIM_LIBS)))
+sim-mutants: export LINK_SIM = $(LDFLAGS_ALL) $(SIM_OBJ) $(foreach m,$(SIM_LIBS),$(call lib,$(m))) $(call pkgl,$(call libs_of,$(SIM_LIBS)))
+sim-mutants: $(B)/tests/sim ## plant faults in the core one at a time (tests/sim/mutants): the simulation must notice each
+	@CC='$(CC)' B=$(B) sh tests/sim/run-mutants
+
 # --- unit tests: tests/unit/<module>/*.c -> one Check program a module -------
 # Each links only what its module may use, so a wrong dependency is a link error.
 # A module whose neighbours are faked in its tests says so here: UNIT_DEPS_<module> in place of DEPS_<module>,
 # UNIT_OBJ_<module> further objects.
+UNIT_DEPS_engine   := sync model util
+UNIT_OBJ_engine    = $(filter-out %/main.o,$(SIM_OBJ))
 UNIT_DEPS_protocol := model util
 UNIT_OBJ_protocol  := $(B)/obj/tests/harness/schema.o
 UNIT_MODULES := $(patsubst tests/unit/%/,%,$(sort $(wildcard tests/unit/*/)))
@@ -161,16 +200,6 @@ $(B)/tests/unit_$(1): $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/unit/$
 UNIT_BINS += $(B)/tests/unit_$(1)
 endef
 $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
-
-# --- simulation: the real engine in a world that is all in memory (tests/sim) -----
-SIM_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
-SIM_LIBS := engine sync model util
-$(B)/obj/tests/sim/%.o: tests/sim/%.c Makefile
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(call pkgc,$(call libs_of,$(SIM_LIBS))) -MMD -MP -c -o $@ $<
-$(B)/tests/sim: $(SIM_OBJ) $(foreach m,$(SIM_LIBS),$(call lib,$(m)))
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,$(SIM_LIBS)))
 
 # --- fuzzing: tests/fuzz/fuzz_<name>.c, a libFuzzer harness each, with its seeds in tests/fuzz/corpus/<name>/ ---
 # FUZZ_DEPS_<name>: modules in link order; FUZZ_OBJ_<name>: further objects (without $(B)).  `make unit` feeds the

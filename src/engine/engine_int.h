@@ -164,6 +164,8 @@ enum rc target_hierarchy(struct op *op, bool create, struct target *t, struct er
 uint64_t tag_of_index(const struct engine *g, uint64_t topic, const struct store_folder *f);
 uint64_t tag_of_folder(const struct engine *g, const struct account *a, enum content ct, const char *oxid);
 enum content folder_content(const struct object *o);
+int64_t folder_order(const struct op *op, const struct object *o); /* sort key of a folder: when the hierarchy brings it, and what it holds */
+enum content folder_row_content(const struct row *r); /* what the folder R of the hierarchy holds; CT_COUNT = nothing */
 enum rc hierarchy_load(struct op *op, struct err *e);
 void hierarchy_drop(struct op *op);
 bool folder_uuid_oxid(struct op *op, const struct uuid *u, const char **oxid, enum content *ct);

@@ -44,7 +44,7 @@ const struct pg_table store_put_stmts = { stmts, ARRAY_LEN(stmts) };
 bool
 row_orders_by_sk(enum content ct)
 {
-	return ct == CT_CALENDAR || ct == CT_TASK || ct == CT_FOLDER; /* of a folder it is the type of what it holds */
+	return ct == CT_CALENDAR || ct == CT_TASK || ct == CT_FOLDER; /* of a folder it is its place in the hierarchy */
 }
 
 /* Can the time range of R not be found through sk? */

@@ -174,6 +174,8 @@ START_TEST(two_devices)
 	ck_assert_str_eq(str(a, "filename"), "Übersicht \"1\".txt");
 	ck_assert_str_eq(str(a, "contentType"), "text/plain");
 	ck_assert_int_eq(json_integer_value(json_object_get(a, "size")), 5);
+	/* berta's zone, in which OX tells it, is not UTC */
+	ck_assert_int_lt(llabs(now_ms() - json_integer_value(json_object_get(a, "created"))), 60000);
 	json_decref(l);
 	check_octets(&other, uuid, id, "hello");
 	check_octets(&other, uuid, second, "");
