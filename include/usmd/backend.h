@@ -74,7 +74,9 @@ struct ox_user {
  */
 MUST_CHECK enum rc ox_login(struct backend *b, const char *name, const char *password, const char *device_agent,
     struct ox_session **out, struct err *e);
+/** ox_session_user - who is logged in; borrowed from S, does not change.  Threads: any. */
 const struct ox_user *ox_session_user(const struct ox_session *s);
+/** ox_session_ref - one more reference to S, which is returned.  Threads: any. */
 struct ox_session *ox_session_ref(struct ox_session *s);
 /** ox_session_unref - the last reference logs out of OX when LOGOUT was asked for by ox_session_end, and frees. */
 void ox_session_unref(struct ox_session *s);
@@ -222,8 +224,11 @@ struct ox_response {
  */
 MUST_CHECK enum rc ox_confirm(struct ox_session *s, enum content ct, const char *folder, int64_t id, const struct ox_response *response, msec_t *lm, struct err *e);
 
-/* folders: oxid in and out as text (new ones in A), since renaming a mail folder changes its id; OX ignores LM when it deletes.
- * Deleting a mail folder removes it and its mails outright (OX 8.19), whatever the documents say of the trash. */
+/**
+ * ox_folder_create, ox_folder_update, ox_folder_delete - oxid in and out as text (new ones in A), since renaming a mail folder changes its id;
+ * OX ignores LM when it deletes.  Deleting a mail folder removes it and its mails outright (OX 8.19), whatever the documents say of the trash.
+ * Errors: as of objects; a name that is taken is RC_CONFLICT or RC_PROTO with OX's code.   Threads: any.   Blocking.
+ */
 MUST_CHECK enum rc ox_folder_create(struct ox_session *s, struct arena *a, const char *parent, enum content module, const char *title, char **oxid, msec_t *lm, struct err *e);
 MUST_CHECK enum rc ox_folder_update(struct ox_session *s, struct arena *a, const char *oxid, const struct object *o, const struct fmask *fields, msec_t lm, char **new_oxid, msec_t *new_lm, struct err *e);
 MUST_CHECK enum rc ox_folder_delete(struct ox_session *s, const char *oxid, msec_t lm, struct err *e);
@@ -307,6 +312,7 @@ struct ox_mail_head {
 	int64_t size;
 	msec_t received;
 };
+/** ox_mail_head - of one mail; OUT points into A.  RC_NOTFOUND it is not there (any more). */
 MUST_CHECK enum rc ox_mail_head(struct ox_session *s, struct arena *a, const char *folder, int64_t id, const char *oxid, struct ox_mail_head *out, struct err *e);
 struct ox_mail_wanted {
 	bool (*is)(const void *arg, const struct ox_mail_head *h);

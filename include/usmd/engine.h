@@ -88,6 +88,7 @@ MUST_CHECK enum rc engine_login(struct engine *g, const struct engine_login *in,
 struct engine_session;
 /** engine_session_open - by token; RC_DENIED unknown, expired, or the OX password is not at hand any more (log in again). */
 MUST_CHECK enum rc engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e);
+/** engine_session_close - the request is done with S; the client's session goes on.  NULL is a no-op. */
 void engine_session_close(struct engine_session *s);
 /** engine_logout - end the client's session (others of the account stay). */
 MUST_CHECK enum rc engine_logout(struct engine_session *s, struct err *e);
@@ -468,10 +469,11 @@ struct engine_watch;
  */
 MUST_CHECK enum rc engine_watch_new(struct engine_session *s, const struct ping_entry *entries, size_t n, struct engine_watch **out, struct hub_waiter **waiter, struct err *e);
 /**
- * engine_watch_check - asks OX unless fresh, and sets changed in the copy of the entries; *ENTRIES borrowed from W.
- * AGAIN: true for a look after a wake-up: subscribes a new waiter first.
+ * engine_watch_check - sets changed in the copy of the entries; *ENTRIES borrowed from W.
+ * @refresh  true: where nothing has changed yet OX is asked, unless it just was; false: the indexes are compared as they are
  */
 MUST_CHECK enum rc engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry **entries, size_t *n, size_t *n_changed, struct err *e);
+/** engine_watch_resubscribe - a new *WAITER, for a look after a wake-up; before engine_watch_check. */
 MUST_CHECK enum rc engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e);
 void engine_watch_free(struct engine_watch *w);
 

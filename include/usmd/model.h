@@ -336,7 +336,8 @@ struct sighting {
  */
 MUST_CHECK enum rc object_sight(struct arena *a, const struct model_keys *k, const struct object *o, struct sighting *out);
 
-/** OX uid that carries a client's id: "usm1-<device name>-<clientId>" percent-escaped; parse gives "<device>/<clientId>" or NULL. */
+/** OX uid that carries a client's id: "usm1-<user>.<device>-<clientId>" percent-escaped (DEVICE is "<user>.<device>"); parse gives
+ * "<user>.<device>/<clientId>" or NULL. */
 char *client_uid_format(struct arena *a, const char *device, const char *client_id);
 char *client_uid_parse(struct arena *a, const char *uid);
 

@@ -335,39 +335,4 @@ enum pim_rc pim_attachments(const char *text, size_t len, const struct pim_optio
 enum pim_rc pim_mail_summary(const void *octets, size_t len, const struct pim_options *opt,
                              json_t **object, struct pim_error *err);
 
-/** Which form of the body a reader wants. */
-enum pim_body {
-	PIM_BODY_TEXT,		/* text/plain; text/html made readable if there is no other */
-	PIM_BODY_HTML		/* text/html; text/plain escaped if there is no other */
-};
-
-/**
- * pim_mail_body - the body of a message as UTF-8 text.
- *
- * The first text part that is no attachment; of an alternative the form WANT.
- *
- * @text    out, malloc'ed, NUL-terminated; "" if the message has no text body
- * @is_html out, NULL allowed: the body stood there as HTML
- *
- * Errors and threads as pim_mail_summary.
- */
-enum pim_rc pim_mail_body(const void *octets, size_t len, enum pim_body want,
-                          const struct pim_options *opt, char **text, bool *is_html,
-                          struct pim_error *err);
-
-/**
- * pim_mail_part - one part of a message, decoded.
- *
- * @id            as in the summary's attachments ("1", "2.1"), or "cid:<content id>"
- * @data          out, malloc'ed, LEN_OUT bytes; the caller frees it
- * @content_type  out, malloc'ed "type/subtype"; NULL allowed
- * @filename      out, malloc'ed, NULL if the part has none; NULL allowed
- *
- * Errors:  PIM_REFUSED there is no such part; otherwise as pim_mail_summary.
- * Threads: any.
- */
-enum pim_rc pim_mail_part(const void *octets, size_t len, const char *id,
-                          const struct pim_options *opt, void **data, size_t *len_out,
-                          char **content_type, char **filename, struct pim_error *err);
-
 #endif

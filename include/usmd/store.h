@@ -31,6 +31,7 @@ struct store_options {
  * @o  borrowed for the call.   Errors: RC_INTERNAL naming `usmctl migrate` when the version differs, RC_UPSTREAM no server.
  */
 MUST_CHECK enum rc store_open(const struct store_options *o, struct store **out, struct err *e);
+/** store_close - all connections must have been released.  NULL is a no-op. */
 void store_close(struct store *s);
 /**
  * store_migrate - apply the patches of SQL_DIR (NNNN-title.sql, from 0000 without a gap) that the database lacks, in
@@ -64,6 +65,7 @@ MUST_CHECK enum rc store_txn(struct store_conn *c, store_fn fn, void *arg, struc
  * Workers of this process wait inside the process.  A connection may hold 4; who takes two takes the smaller number first.
  */
 MUST_CHECK enum rc store_lock(struct store_conn *c, int64_t folder, struct err *e);
+/** store_unlock - does nothing where C does not hold it (any more). */
 void store_unlock(struct store_conn *c, int64_t folder);
 
 /* ---- accounts, devices, sessions ---- */
@@ -74,6 +76,7 @@ struct store_device {
 	char *name;          /* as the client calls itself, <= 64 bytes of [A-Za-z0-9._-] */
 	char *config;        /* JSON text of setConfig, "{}" when none */
 };
+/** store_device_open - device NAME of ACCOUNT, made when new; OUT's texts are in A.  store_device_config - replaces its config. */
 MUST_CHECK enum rc store_device_open(struct store_conn *c, struct arena *a, int64_t account, const char *name, struct store_device *out, struct err *e);
 MUST_CHECK enum rc store_device_config(struct store_conn *c, int64_t device, const char *config, struct err *e);
 struct store_session {
@@ -81,9 +84,12 @@ struct store_session {
 	msec_t expires;
 	char *device_name, *config;
 };
-/** Sessions are kept under the SHA-256 of their token; the token itself is never stored. */
+/**
+ * store_session_put, _get, _delete - sessions are kept under the SHA-256 of their token; the token itself is never stored.
+ * Errors of _get: RC_NOTFOUND, also when it has expired; its texts are in A.
+ */
 MUST_CHECK enum rc store_session_put(struct store_conn *c, const unsigned char hash[32], int64_t account, int64_t device, msec_t expires, struct err *e);
-MUST_CHECK enum rc store_session_get(struct store_conn *c, struct arena *a, const unsigned char hash[32], struct store_session *out, struct err *e); /* RC_NOTFOUND; expired = not found */
+MUST_CHECK enum rc store_session_get(struct store_conn *c, struct arena *a, const unsigned char hash[32], struct store_session *out, struct err *e);
 MUST_CHECK enum rc store_session_delete(struct store_conn *c, const unsigned char hash[32], struct err *e);
 /**
  * store_expire - delete what nobody needs any more, a bounded piece a call (call it every few minutes): expired sessions and
@@ -122,7 +128,7 @@ MUST_CHECK enum rc store_folder_relist(struct store_conn *c, int64_t folder, str
 
 /** store_rows_get - the rows with these IDS (each given once), in no particular order; unknown ids are left out. */
 MUST_CHECK enum rc store_rows_get(struct store_conn *c, struct arena *a, const struct store_folder *f, const int64_t *ids, size_t n, struct row ***rows, size_t *n_rows, struct err *e);
-/* What struct row_source asks for; each costs the rows that it returns (and at most 63 neighbours). */
+/** store_rows_since, store_rows_below - what struct row_source (sync.h) asks for; each costs the rows that it returns and at most 63 neighbours. */
 MUST_CHECK enum rc store_rows_since(struct store_conn *c, struct arena *a, const struct store_folder *f, uint64_t cn, size_t max, struct row ***rows, size_t *n, struct err *e);
 MUST_CHECK enum rc store_rows_below(struct store_conn *c, struct arena *a, const struct store_folder *f, bool from_top, int64_t sk, int64_t id, size_t max, struct row ***rows, size_t *n, struct err *e);
 /** store_rows_moved - live rows inside exactly one of the two windows, ascending by id. */
@@ -162,12 +168,13 @@ MUST_CHECK enum rc store_cursor_syncids(struct store_conn *c, struct arena *a, i
 MUST_CHECK enum rc store_cursor_next_seq(struct store_conn *c, int64_t device, int64_t folder, uint64_t *seq, struct err *e);
 
 /* ---- the writes log and intents ---- */
-MUST_CHECK enum rc store_writes_get(struct store_conn *c, struct arena *a, int64_t device, int64_t folder, struct write_entry **out, size_t *n, struct err *e); /* ascending by wid */
+/** store_writes_get - what DEVICE wrote in FOLDER and has not acknowledged, ascending by wid. */
+MUST_CHECK enum rc store_writes_get(struct store_conn *c, struct arena *a, int64_t device, int64_t folder, struct write_entry **out, size_t *n, struct err *e);
 /** store_write_add - *w->wid is set. store_write_save - all of W. store_write_delete - withdraw. */
 MUST_CHECK enum rc store_write_add(struct store_conn *c, int64_t device, int64_t folder, struct write_entry *w, struct err *e);
 MUST_CHECK enum rc store_write_save(struct store_conn *c, const struct write_entry *w, struct err *e);
 MUST_CHECK enum rc store_write_delete(struct store_conn *c, int64_t wid, struct err *e);
-/** Intents are kept per device and clientId, with the folder they were made for. RC_NOTFOUND. */
+/** store_intent_get - intents are kept by device and clientId, with the folder they were made for.  RC_NOTFOUND.  _put - insert or replace. */
 MUST_CHECK enum rc store_intent_get(struct store_conn *c, struct arena *a, int64_t device, const char *client_id, int64_t *folder, struct intent *out, struct err *e);
 MUST_CHECK enum rc store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *i, struct err *e);
 
@@ -230,6 +237,7 @@ struct store_aside {
 MUST_CHECK enum rc store_aside_get(struct store_conn *c, struct arena *a, int64_t folder, int64_t device, struct store_aside **out, size_t *n, struct err *e);
 /** store_aside_put - insert or replace (since stays). */
 MUST_CHECK enum rc store_aside_put(struct store_conn *c, int64_t folder, const struct store_aside *x, struct err *e);
+/** store_aside_drop - it can be delivered, or is gone; one that is not there is no error. */
 MUST_CHECK enum rc store_aside_drop(struct store_conn *c, int64_t folder, int64_t device, int64_t id, struct err *e);
 
 #endif

@@ -103,6 +103,7 @@ MUST_CHECK enum rc cursor_copy(struct arena *a, const struct cursor *c, struct c
 MUST_CHECK enum rc cursor_have_set(struct arena *a, struct cursor *c, int64_t id, uint64_t cn);
 void cursor_have_drop(struct cursor *c, int64_t id);
 
+/** sync_in_window, sync_in_view - does R's time range touch [W0, W1]; and does R lie within the edge and window of V, too? */
 bool sync_in_window(const struct row *r, msec_t w0, msec_t w1);
 bool sync_in_view(const struct row *r, const struct view *v);
 /** sync_hidden_of - fields of R whose value the client never got, whatever sync_base_of says of the others. */

@@ -297,8 +297,13 @@ MUST_CHECK enum rc ox_delete_occurrences(struct ox_session *s, const char *folde
 /** module_params - what every read of CT needs to tell the whole truth. */
 void module_params(struct ox_req *r, enum content ct);
 
+/* ---- hierarchy.c ---- */
+
 /** Folder ids of one content type that the user sees. */
 MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum content ct, const char ***ids, size_t *n, struct err *e);
+
+/* ---- mail.c ---- */
+
 /** mail_req - a request of the module mail. */
 void mail_req(struct ox_req *r, const char *action, bool write);
 /** mail_body_ref - the body of a request about one mail: an array of its folder and ID. */

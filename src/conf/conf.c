@@ -151,10 +151,20 @@ parse_line(struct conf *c, char *line, char *end, const char *where, bool *seen,
 	return err_set_path(e, RC_PROTO, where, "%s = '%.60s' is not possible; allowed: %s", name, value, range);
 }
 
-/* What one line cannot tell: settings that contradict each other. */
-static enum rc
-check_pairs(const struct conf *c, const char *name, struct err *e)
+static bool
+is_address(const char *s)
 {
+	return s[0] == '/' || strchr(s, ':') != NULL;
+}
+
+/* What kind and range of one setting do not tell: how its text begins, and settings that contradict each other. */
+static enum rc
+check_values(const struct conf *c, const char *name, struct err *e)
+{
+	if (!is_address(c->listen) || (c->admin_listen[0] != '\0' && !is_address(c->admin_listen)))
+		return err_set_path(e, RC_PROTO, name, "%s is neither ADDRESS:PORT nor the path of a socket", is_address(c->listen) ? "admin_listen" : "listen");
+	if (c->redis_url[0] != '\0' && strncmp(c->redis_url, "unix:/", 6) != 0 && strncmp(c->redis_url, "tcp:", 4) != 0)
+		return err_set_path(e, RC_PROTO, name, "redis_url = '%.60s' is neither unix:/path nor tcp:host:port", c->redis_url);
 	if (c->heartbeat_min > c->heartbeat_max)
 		return err_set_path(e, RC_PROTO, name, "heartbeat_min is larger than heartbeat_max");
 	if (c->page_default > c->page_max)
@@ -197,7 +207,7 @@ conf_parse(const char *name, const char *text, size_t len, struct conf **out, st
 		p += ll + 1;
 	}
 	if (rc == RC_OK)
-		rc = check_pairs(c, name, e);
+		rc = check_values(c, name, e);
 	if (rc != RC_OK)
 		conf_free(c);
 	else

@@ -19,6 +19,8 @@ MUST_CHECK enum rc key_create(const char *file, struct err *e);
 
 /* wire.c */
 
+/* wire_check - the settings whose words only a module knows (ox_calendar, default_modes).  RC_PROTO. */
+MUST_CHECK enum rc wire_check(const struct conf *c, struct err *e);
 /* Everything behind the HTTP server: store, cache, backend, engine and the protocols on it. */
 struct wire;
 /* wire_engine - build it all from C.  C and HUB are borrowed and outlive *out.  Errors: of the part that failed. */

@@ -38,7 +38,7 @@ config_check(const struct conf *c, const char *file)
 	unsigned char key[KEY_BYTES];
 	struct err e = { .rc = RC_OK };
 
-	if (key_load(c->key_file, key, &e) != RC_OK)
+	if (wire_check(c, &e) != RC_OK || key_load(c->key_file, key, &e) != RC_OK)
 		return fail(&e, EXIT_CONFIG);
 	secret_wipe(key, sizeof(key));
 	(void)printf("%s: ok\n", file);

@@ -217,7 +217,7 @@ main(int argc, char **argv)
 	/* journald sets the variable for what it reads; it takes the level from the prefix */
 	log_setup(LOG_LVL_INFO, getenv("JOURNAL_STREAM") != NULL);
 	code = EXIT_CONFIG;
-	if (conf_load(o.config, &c, &e) != RC_OK || key_load(c->key_file, key, &e) != RC_OK)
+	if (conf_load(o.config, &c, &e) != RC_OK || wire_check(c, &e) != RC_OK || key_load(c->key_file, key, &e) != RC_OK)
 		goto out;
 	code = EXIT_OK;
 	if (o.check) {

@@ -37,6 +37,19 @@ open_store(struct wire *w, const struct conf *c, struct err *e)
 }
 
 static enum rc
+calendar_module(const char *word, enum ox_calendar *out, struct err *e)
+{
+	static const char *const words[] = { [OX_CALENDAR_AUTO] = "auto", [OX_CALENDAR_LEGACY] = "legacy", [OX_CALENDAR_CHRONOS] = "chronos" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strcmp(words[i], word) == 0) {
+			*out = (enum ox_calendar)i;
+			return RC_OK;
+		}
+	return err_set_path(e, RC_PROTO, "ox_calendar", "\"%.40s\" is not possible; allowed: auto, legacy or chronos", word);
+}
+
+static enum rc
 open_backend(struct wire *w, const struct conf *c, struct err *e)
 {
 	struct backend_options o = {
@@ -54,14 +67,9 @@ open_backend(struct wire *w, const struct conf *c, struct err *e)
 		.rows_per_request = (unsigned)c->ox_rows_per_request,
 	};
 
-	if (strcmp(c->ox_calendar, "legacy") == 0)
-		o.calendar = OX_CALENDAR_LEGACY;
-	else if (strcmp(c->ox_calendar, "chronos") == 0)
-		o.calendar = OX_CALENDAR_CHRONOS;
-	else if (strcmp(c->ox_calendar, "auto") != 0)
-		return err_set(e, RC_PROTO, "ox_calendar: \"%.40s\" is none of auto, legacy, chronos", c->ox_calendar);
+	enum rc rc = calendar_module(c->ox_calendar, &o.calendar, e);
 
-	return backend_new(&o, &w->backend, e);
+	return rc == RC_OK ? backend_new(&o, &w->backend, e) : rc;
 }
 
 /* Another node changed TOPIC. */
@@ -124,6 +132,16 @@ default_modes(const char *list, enum folder_mode out[KIND_COUNT], struct err *e)
 			    "and full, headers or off", p);
 	}
 	return RC_OK;
+}
+
+enum rc
+wire_check(const struct conf *c, struct err *e)
+{
+	enum folder_mode modes[KIND_COUNT];
+	enum ox_calendar calendar;
+	enum rc rc = calendar_module(c->ox_calendar, &calendar, e);
+
+	return rc == RC_OK ? default_modes(c->default_modes, modes, e) : rc;
 }
 
 static enum rc

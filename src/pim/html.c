@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * HTML bodies as readable text and the other way round.  No browser: tags go,
- * blocks become lines, the usual entities become characters.
+ * HTML bodies as readable text.  No browser: tags go, blocks become lines, the usual entities become characters.
  */
 #include "mime_int.h"
 
@@ -133,21 +132,4 @@ pim_html_to_text(struct pim_buf *out, const char *html)
 		}
 	}
 	pim_buf_put(out, "", 0);
-}
-
-void
-pim_text_to_html(struct pim_buf *out, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text == '&')
-			pim_buf_puts(out, "&amp;");
-		else if (*text == '<')
-			pim_buf_puts(out, "&lt;");
-		else if (*text == '>')
-			pim_buf_puts(out, "&gt;");
-		else if (*text == '\n')
-			pim_buf_puts(out, "<br>\n");
-		else
-			pim_buf_putc(out, *text);
-	}
 }

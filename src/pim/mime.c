@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * RFC 822/MIME messages, read through GMime: the OX mail object, the body, single
- * parts.  Writes no messages: a mail file is the raw octets themselves.
+ * RFC 822/MIME messages, read through GMime: the OX mail object, with the list of its parts and the beginning of its text.
+ * Writes no messages: a mail file is the raw octets themselves.
  */
 #include "mime_int.h"
 
@@ -379,7 +379,6 @@ list_part(void *arg, const struct part *p)
 /* --- body ------------------------------------------------------------------------------ */
 
 struct body {
-	bool want_html;
 	GMimeObject *plain, *html;	/* the first of each kind */
 };
 
@@ -400,27 +399,25 @@ find_body(void *arg, const struct part *p)
 	return !p->in_alternative && !p->in_related;
 }
 
+/* The first text that is no attachment, of an alternative the plain one; HTML made readable. */
 static enum pim_rc
-body_text(struct pim_ctx *c, GMimeMessage *msg, bool want_html, char **text, bool *is_html)
+body_text(struct pim_ctx *c, GMimeMessage *msg, char **text)
 {
-	struct body b = { .want_html = want_html };
+	struct body b = { 0 };
 	struct pim_buf raw = { 0 }, u = { 0 }, out = { 0 };
 	GMimeObject *o;
 	char *cleaned = NULL;
 
 	walk_message(c, msg, find_body, &b);
-	o = want_html && b.html != NULL ? b.html : b.plain != NULL ? b.plain : b.html;
-	*is_html = o != NULL && o == b.html;
+	o = b.plain != NULL ? b.plain : b.html;
 	if (o != NULL) {
 		part_data(o, &raw);
 		pim_to_utf8(&u, raw.p == NULL ? "" : raw.p, raw.len,
 		            g_mime_object_get_content_type_parameter(o, "charset"));
 		cleaned = clean(u.p, true);
 	}
-	if (cleaned != NULL && *is_html && !want_html)
+	if (cleaned != NULL && o == b.html)
 		pim_html_to_text(&out, cleaned);
-	else if (cleaned != NULL && !*is_html && want_html)
-		pim_text_to_html(&out, cleaned);
 	else if (cleaned != NULL)
 		pim_buf_puts(&out, cleaned);
 	out.failed |= raw.failed || u.failed || (o != NULL && cleaned == NULL);
@@ -438,12 +435,12 @@ preview_set(struct pim_ctx *c, GMimeMessage *msg, json_t *o)
 	struct pim_buf b = { 0 };
 	char *text = NULL;
 	const char *s;
-	bool html, gap = false;
+	bool gap = false;
 	enum pim_rc rc;
 
 	if (c->opt->preview_chars == 0)
 		return PIM_OK;
-	rc = body_text(c, msg, false, &text, &html);
+	rc = body_text(c, msg, &text);
 	for (s = text; rc == PIM_OK && *s != '\0' && b.len < c->opt->preview_chars * 4; s++) {
 		if (*s == ' ' || *s == '\n' || *s == '\t') {
 			gap = b.len > 0;
@@ -522,96 +519,6 @@ pim_mail_summary(const void *octets, size_t len, const struct pim_options *opt, 
 
 	pim_ctx_init(&c, opt, &defaults, NULL);
 	rc = pim_mail_read(&c, octets, len, object);
-	pim_ctx_error(&c, rc, err);
-	return rc;
-}
-
-enum pim_rc
-pim_mail_body(const void *octets, size_t len, enum pim_body want, const struct pim_options *opt, char **text,
-              bool *is_html, struct pim_error *err)
-{
-	struct pim_options defaults;
-	struct pim_ctx c;
-	GMimeMessage *msg = NULL;
-	bool html = false;
-	enum pim_rc rc;
-
-	*text = NULL;
-	pim_ctx_init(&c, opt, &defaults, NULL);
-	rc = message_open(&c, octets, len, &msg);
-	if (rc == PIM_OK)
-		rc = body_text(&c, msg, want == PIM_BODY_HTML, text, &html);
-	if (is_html != NULL)
-		*is_html = html;
-	message_close(msg);
-	pim_ctx_error(&c, rc, err);
-	return rc;
-}
-
-struct pick {
-	const char *id;		/* or NULL */
-	const char *cid;	/* or NULL */
-	GMimeObject *found;
-};
-
-static bool
-pick_part(void *arg, const struct part *p)
-{
-	struct pick *k = arg;
-	const char *cid = g_mime_object_get_content_id(p->obj);
-
-	if ((k->id != NULL && strcmp(k->id, p->id) == 0) || (k->cid != NULL && cid != NULL && strcmp(k->cid, cid) == 0))
-		k->found = p->obj;
-	return k->found != NULL;
-}
-
-enum pim_rc
-pim_mail_part(const void *octets, size_t len, const char *id, const struct pim_options *opt, void **data,
-              size_t *len_out, char **content_type, char **filename, struct pim_error *err)
-{
-	struct pim_options defaults;
-	struct pim_ctx c;
-	GMimeMessage *msg = NULL;
-	struct pick k = { .id = strncmp(id, "cid:", 4) == 0 ? NULL : id, .cid = strncmp(id, "cid:", 4) == 0 ? id + 4 : NULL };
-	struct pim_buf b = { 0 };
-	char *type = NULL, *name = NULL;
-	enum pim_rc rc;
-
-	*data = NULL;
-	*len_out = 0;
-	pim_ctx_init(&c, opt, &defaults, NULL);
-	rc = message_open(&c, octets, len, &msg);
-	if (rc == PIM_OK && !walk_message(&c, msg, pick_part, &k))
-		rc = pim_fail(&c, PIM_REFUSED, "the message has no part \"%.60s\"", id);
-	if (rc == PIM_OK) {
-		GMimeContentType *t = g_mime_object_get_content_type(k.found);
-		char *mime = t == NULL ? NULL : g_mime_content_type_get_mime_type(t);
-
-		part_data(k.found, &b);
-		*len_out = b.len;
-		*data = pim_buf_take(&b);
-		type = clean(mime == NULL ? "application/octet-stream" : mime, false);
-		name = part_filename(k.found) == NULL ? NULL : clean(part_filename(k.found), false);
-		g_free(mime);
-		if (*data == NULL || type == NULL) {
-			free(*data);
-			*data = NULL;
-			rc = PIM_NOMEM;
-		}
-	}
-	if (content_type != NULL && rc == PIM_OK)
-		*content_type = type;
-	else
-		free(type);
-	if (filename != NULL && rc == PIM_OK)
-		*filename = name;
-	else
-		free(name);
-	if (rc != PIM_OK && content_type != NULL)
-		*content_type = NULL;
-	if (rc != PIM_OK && filename != NULL)
-		*filename = NULL;
-	message_close(msg);
 	pim_ctx_error(&c, rc, err);
 	return rc;
 }

@@ -7,9 +7,8 @@
 
 enum pim_rc pim_mail_read(struct pim_ctx *c, const void *octets, size_t len, json_t **object);
 
-/* html.c: readable text of a HTML body, and a HTML body of a text */
+/* html.c: readable text of a HTML body */
 void pim_html_to_text(struct pim_buf *out, const char *html);
-void pim_text_to_html(struct pim_buf *out, const char *text);
 
 /* mbox.c: the next message from *AT on, mbox quoting undone if there is any (then *OWNED).
  * False at the end. */

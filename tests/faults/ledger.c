@@ -219,7 +219,7 @@ static const char *
 check_hot(void)
 {
 	struct buf b;
-	const char *wrong = NULL;
+	bool lost = false;
 
 	buf_init(&b, 0);
 	if (!read_conflicts(&b)) {
@@ -227,7 +227,7 @@ check_hot(void)
 		return "the conflict records cannot be read";
 	}
 	buf_addc(&b, '\n');
-	for (size_t i = 0; i < n_edits && wrong == NULL && !w.lossy; i++) {
+	for (size_t i = 0; i < n_edits && !lost && !w.lossy; i++) {
 		char quoted[40];
 
 		(void)snprintf(quoted, sizeof(quoted), "\"%s\"", edits[i].value);
@@ -235,10 +235,10 @@ check_hot(void)
 			continue;
 		(void)snprintf(why, sizeof(why), "hot-%u: the value %s is lost: it is not the last one (%s), nobody replaced it knowingly, and no conflict record has it",
 		    edits[i].which, edits[i].value, hot_now[edits[i].which]);
-		wrong = why;
+		lost = true;
 	}
 	buf_fini(&b);
-	return wrong;
+	return lost ? why : NULL;
 }
 
 const char *

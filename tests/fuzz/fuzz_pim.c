@@ -37,8 +37,6 @@ on_item(void *arg, const struct pim_item *it)
 		rc = pim_ical_task_parse(text, strlen(text), opt, &o, NULL, NULL);
 		break;
 	case PIM_MAIL:
-		rc = pim_mail_body(it->octets, it->octets_len, PIM_BODY_TEXT, opt, &text, NULL, NULL);
-		break;
 	case PIM_KINDS:
 		break;
 	}

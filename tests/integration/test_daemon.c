@@ -174,6 +174,11 @@ START_TEST(options_and_messages)
 	file = config("dbname=x", "worker = 3\n");
 	ck_assert_int_eq(run("usmd", "-c", file), 78);
 	ck_out("usmd.conf:9: there is no setting 'worker'; did you mean workers?");
+	/* words that only a module knows: found by the check, not by the start alone */
+	ck_assert_int_eq(run("usmctl", "config", "--config", config("dbname=x", "ox_calendar = both\n")), 78);
+	ck_out("auto, legacy or chronos");
+	ck_assert_int_eq(run("usmd", "-t", "-c", config("dbname=x", "default_modes = inbox ful\n")), 78);
+	ck_out("\"inbox ful\" is not understood");
 }
 END_TEST
 

@@ -341,12 +341,14 @@ START_TEST(unanswered_then_deleted)
 {
 	char uuid[40], *a = picture("before", 0), *b = picture("sent", 0);
 	struct dev d;
-	json_t *data;
+	json_t *req, *data;
 
 	berta(&d, "unanswered");
 	make(&d, "Unanswered", a, uuid);
 	faults("{\"match\":{\"module\":\"contacts\",\"action\":\"update\"},\"effect\":{\"drop_after\":true}}");
-	json_decref(good(&d, "syncUpdate", request(&d, NULL, one(change(uuid, b)), NULL)));
+	req = request(&d, NULL, one(change(uuid, b)), NULL);
+	json_decref(good(&d, "syncUpdate", req));
+	json_decref(req);
 	no_faults();
 	data = update(&d, request(&d, NULL, NULL, one(json_pack("{s:s}", "uuid", uuid))));
 	ck_assert_str_eq(str(result(data, 0), "status"), "gone");

@@ -26,7 +26,7 @@ ox_init(struct sim *s)
 {
 	s->ox.now = 20000 * DAY;
 	s->ox.next_id = 101;
-	for (unsigned u = 0; u < s->v.users; u++) {
+	for (unsigned u = 0; u < s->v.users && u < MAX_USER; u++) {
 		static const char *const names[MAX_USER][4] = { { "31", "32", "33", "34" }, { "41", "42", "43", "44" } };
 
 		s->ox.folder[folder_add(s, u, CT_CONTACT, names[u][0], -1, false, token_new(s, 0))].standard = true;

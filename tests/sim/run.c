@@ -321,7 +321,7 @@ send_request(struct sim *s, struct client *c, int folder, bool perfect)
 static int
 random_folder(struct sim *s, const struct client *c)
 {
-	int n = 0, found[MAX_FOLDER];
+	int n = 0, found[MAX_FOLDER] = { 0 };
 
 	for (int i = 0; i < c->n_folder; i++)
 		if (c->folder[i].used)

@@ -253,7 +253,7 @@ store_txn(struct store_conn *c, store_fn fn, void *arg, struct err *e)
 enum rc
 store_account_open(struct store_conn *c, int64_t context_id, int64_t user_id, int64_t *account, struct err *e)
 {
-	struct tab *t = tab_of(T_ACCOUNT);
+	struct tab *t;
 	enum rc rc = store_step(c, e);
 	struct rec *r;
 

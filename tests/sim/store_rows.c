@@ -122,7 +122,9 @@ store_rows_moved(struct store_conn *c, struct arena *a, const struct store_folde
 	size_t n_all, k = 0;
 	enum rc rc = store_rows_all(c, a, f, true, &all, &n_all, e);
 
-	for (size_t i = 0; rc == RC_OK && i < n_all; i++)
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; i < n_all; i++)
 		if (sync_in_window(all[i], old0, old1) != sync_in_window(all[i], new0, new1))
 			all[k++] = all[i];
 	*rows = all;

@@ -306,15 +306,14 @@ items_distinct(struct rd *r, const struct transfer_item *item, size_t n, bool co
 static enum rc
 read_items(struct rd *r, const json_t *list, bool copy, struct transfer_item **out, size_t *n)
 {
-	size_t i, inner, mark = rd_enter(r, "items");
+	size_t i, inner, len = json_array_size(list), mark = rd_enter(r, "items");
 	struct transfer_item *item;
 	json_t *j;
 	enum rc rc;
 
-	*n = json_array_size(list);
-	if (*n > r->c->u->o.max_objects)
-		return rd_fail(r, RC_LIMIT, "has %zu items, %zu are allowed", *n, r->c->u->o.max_objects);
-	*out = item = arena_array(r->c->arena, struct transfer_item, *n);
+	if (len > r->c->u->o.max_objects)
+		return rd_fail(r, RC_LIMIT, "has %zu items, %zu are allowed", len, r->c->u->o.max_objects);
+	*out = item = arena_array(r->c->arena, struct transfer_item, len);
 	if (item == NULL)
 		return rd_fail(r, RC_NOMEM, "out of memory");
 	json_array_foreach(list, i, j) {
@@ -324,7 +323,8 @@ read_items(struct rd *r, const json_t *list, bool copy, struct transfer_item **o
 			return rc;
 		rd_leave(r, inner);
 	}
-	rc = items_distinct(r, item, *n, copy);
+	rc = items_distinct(r, item, len, copy);
+	*n = len;
 	if (rc == RC_OK)
 		rd_leave(r, mark);
 	return rc;

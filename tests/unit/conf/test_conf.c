@@ -121,6 +121,9 @@ START_TEST(wrong_lines)
 		{ "max_body = 1G", "t.conf", "max_body_total" },
 		{ "max_connections = 100", "t.conf", "max_waiters" },
 		{ "ox_timeout = 10m", "t.conf", "ox_write_max_time" },
+		{ "listen = 8090", "t.conf", "listen is neither" },
+		{ "admin_listen = usmd.sock", "t.conf", "admin_listen is neither" },
+		{ "redis_url = localhost:6379", "t.conf", "neither unix:/path" },
 	};
 	char longline[5000];
 	struct conf *c;
@@ -217,7 +220,7 @@ END_TEST
 START_TEST(dump_can_be_loaded_and_hides_passwords)
 {
 	struct conf *c = parse_ok("workers = 3\nfresh_for = 90s\npg_conninfo = host=x password = 'a\\'b c' user=u PASSWORD=geheim\n"
-	    "redis_url = redis://me:secret1@host:1/2\nox_url = https://o:secret2@ox/ajax\n"), *again;
+	    "redis_url = tcp://me:secret1@host:1\nox_url = https://o:secret2@ox/ajax\n"), *again;
 	struct buf b, b2;
 
 	buf_init(&b, 0);
@@ -227,7 +230,7 @@ START_TEST(dump_can_be_loaded_and_hides_passwords)
 	ck_assert_ptr_nonnull(strstr(b.p, "\nfresh_for = 90s\n"));
 	ck_assert_ptr_nonnull(strstr(b.p, "\nlisten_mode = 0660\n"));
 	ck_assert_ptr_nonnull(strstr(b.p, "\npg_conninfo = host=x password =*** user=u PASSWORD=***\n"));
-	ck_assert_ptr_nonnull(strstr(b.p, "\nredis_url = redis://me:***@host:1/2\n"));
+	ck_assert_ptr_nonnull(strstr(b.p, "\nredis_url = tcp://me:***@host:1\n"));
 	ck_assert_ptr_nonnull(strstr(b.p, "\nox_url = https://o:***@ox/ajax\n"));
 	again = parse_ok(b.p);
 	conf_dump(again, &b2);

@@ -106,13 +106,7 @@ on_item(void *arg, const struct pim_item *it)
 	struct totals *t = arg;
 
 	ck_assert_ptr_nonnull(it->object);
-	if (it->kind == PIM_MAIL) {
-		char *text = NULL;
-		struct pim_error err;
-
-		ck_assert_int_eq(pim_mail_body(it->octets, it->octets_len, PIM_BODY_TEXT, NULL, &text, NULL, &err), PIM_OK);
-		free(text);
-	} else if (t->again) {
+	if (it->kind != PIM_MAIL && t->again) {
 		again(it);
 		t->checked++;
 	}
