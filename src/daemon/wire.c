@@ -152,6 +152,17 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.max_body_bytes = (size_t)c->max_mail_body,
 		.max_attachment_bytes = (size_t)c->max_attachment,
 		.max_attachments = (unsigned)c->max_attachments_per_object,
+		.journal_keep_ms = c->journal_keep,
+		.journal_object_bytes = (size_t)c->journal_max_object,
+		.journal_entries = (size_t)c->journal_max_entries,
+		.guard_delete_share = (unsigned)c->guard_delete_share,
+		.guard_delete_min = (unsigned)c->guard_delete_min,
+		.guard_delete_ms = c->guard_delete_period,
+		.guard_create_count = (unsigned)c->guard_create_count,
+		.guard_create_ms = c->guard_create_period,
+		.stuck_repeats = (unsigned)c->stuck_repeats,
+		.flood_rate = (unsigned)c->flood_rate,
+		.flood_burst = (unsigned)c->flood_burst,
 		.login_attempts = (unsigned)c->login_attempts,
 	};
 	enum rc rc = default_modes(c->default_modes, o.mode, e);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 /* {"fields":{...},"objectType":"contact","whose":"client"}: what restoring needs; the store never sees it plain. */
-static char *
-losing_text(const struct object *o, const struct fmask *fields, const char *whose)
+char *
+conflict_text(const struct object *o, const struct fmask *fields, const char *whose)
 {
 	const struct content_type *t = model_content(o->ct);
 	json_t *root = json_object(), *f = json_object();
@@ -37,7 +37,7 @@ conflict_record(struct op *op, const struct uuid *uuid, const struct object *o, 
 	if (o == NULL || fmask_empty(fields))
 		return RC_OK;
 	fmask_from_bits(model_content(o->ct), &named);
-	text = losing_text(o, &named, whose);
+	text = conflict_text(o, &named, whose);
 	if (text == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for a conflict record");
 	buf_init(&sealed, 0);
