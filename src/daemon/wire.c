@@ -163,6 +163,9 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.stuck_repeats = (unsigned)c->stuck_repeats,
 		.flood_rate = (unsigned)c->flood_rate,
 		.flood_burst = (unsigned)c->flood_burst,
+		.resync_budget = (size_t)c->resync_budget,
+		.resync_large = (size_t)c->resync_large,
+		.resync_retry_ms = c->resync_retry,
 		.login_attempts = (unsigned)c->login_attempts,
 	};
 	enum rc rc = default_modes(c->default_modes, o.mode, e);

@@ -130,6 +130,23 @@ op_before(struct op *op, const struct row *r, struct object **out, bool *again, 
 
 /* ---- entries ---- */
 
+/* {"fields":{...}} as OX has them, from jansson's own allocator; NULL = out of memory. */
+static char *
+values_text(const struct object *o, const struct fmask *fields)
+{
+	const struct content_type *t = model_content(o->ct);
+	json_t *root = json_object(), *f = json_object();
+	char *text;
+
+	for (unsigned i = 0; i < t->n_fields; i++)
+		if (fmask_has(fields, i) && o->v[i] != NULL)
+			(void)json_object_set_new(f, t->fields[i].name, json_incref(o->v[i]));
+	(void)json_object_set_new(root, "fields", f);
+	text = json_dumps(root, JSON_COMPACT);
+	json_decref(root);
+	return text;
+}
+
 /* The values of X->before, sealed; nothing where they are too many: the picture goes first. */
 static enum rc
 seal_before(struct op *op, const struct noted *x, struct buf *sealed, struct err *e)
@@ -140,7 +157,7 @@ seal_before(struct op *op, const struct noted *x, struct buf *sealed, struct err
 	enum rc rc = RC_OK;
 
 	for (int i = 0; x->before != NULL && i < 2; i++) {
-		text = conflict_text(x->before, &keep, "device");
+		text = values_text(x->before, &keep);
 		if (text == NULL)
 			return err_set(e, RC_NOMEM, "out of memory for the journal");
 		if (strlen(text) <= op->g->o.journal_object_bytes)

@@ -97,6 +97,27 @@ sort_by_day(json_t *list)
 		}
 }
 
+/* The octets of a mail without the line that OX puts into its header (usmsync(1), WHAT IS NOT KEPT): who wrote a draft has it without. */
+static void
+mail_hash(const char *p, size_t n, char hash[65])
+{
+	static const char marker[] = "X-OX-Marker:";
+	struct buf b;
+	bool header = true;
+
+	buf_init(&b, n + 1);
+	for (size_t i = 0, len; i < n; i += len) {
+		const char *end = memchr(p + i, '\n', n - i);
+
+		len = end != NULL ? (size_t)(end - (p + i)) + 1 : n - i;
+		header = header && !(len <= 2 && p[i + len - 1] == '\n');
+		if (!header || len < sizeof(marker) - 1 || memcmp(p + i, marker, sizeof(marker) - 1) != 0)
+			buf_add(&b, p + i, len);
+	}
+	file_hash(b.p != NULL ? b.p : "", b.len, hash);
+	buf_fini(&b);
+}
+
 /* What a text says, in one canonical line: the fields that a file can hold; of a series with its exceptions. */
 static char *
 canonical(enum content ct, const char *name, const void *p, size_t n)
@@ -108,7 +129,7 @@ canonical(enum content ct, const char *name, const void *p, size_t n)
 	if (ct == CT_MAIL) {
 		struct buf b;
 
-		file_hash(p, n, hash);
+		mail_hash(p, n, hash);
 		buf_init(&b, 0);
 		buf_addf(&b, "flags %lld octets %s", (long long)mail_flags_of_name(name), hash);
 		return buf_take(&b, NULL);

@@ -80,4 +80,4 @@ COMMENT ON COLUMN usmd.guard_create.object IS 'Object id that OX gave.';
 COMMENT ON COLUMN usmd.guard_create.at IS 'When (ms).';
 COMMENT ON COLUMN usmd.guard_create.state IS '0 noted, 1 to be removed where a twin of it remains.';
 
-SELECT usmd.patch_register(4, 'journal');
+SELECT usmd.patch_register(5, 'journal');
