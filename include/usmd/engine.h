@@ -50,6 +50,17 @@ struct engine_options {
 	size_t max_body_bytes;        /* of each body in a mail that is asked for on demand */
 	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
 	unsigned max_attachments;     /* of one object; more are neither added nor shown, 0 = no limit on what is shown */
+	msec_t journal_keep_ms;       /* what devices overwrite and delete can be brought back for so long; 0 = no journal */
+	size_t journal_object_bytes;  /* larger ones are noted without their values */
+	size_t journal_entries;       /* of one account */
+	unsigned guard_delete_share;  /* percent of a folder that a device may delete within guard_delete_ms without being asked; 0 = all */
+	unsigned guard_delete_min;    /* fewer deletions are never held */
+	msec_t guard_delete_ms;
+	unsigned guard_create_count;  /* objects of equal content that a device may create in a folder within guard_create_ms; 0 = any number */
+	msec_t guard_create_ms;
+	unsigned stuck_repeats;       /* requests with one syncid after which pages get smaller, then one object, then that is set aside; 0 = never */
+	unsigned flood_rate;          /* requests a minute of one device, on and on; 0 = any number */
+	unsigned flood_burst;         /* requests at once on top of that */
 	size_t resync_budget;         /* large folders that clients load (first fill, reconcile) at once on this node; 0 = no limit */
 	size_t resync_large;          /* objects from which a folder counts as large */
 	msec_t resync_retry_ms;       /* who finds no place comes again after this, up to twice as long; a place is kept so long between two pages */
@@ -63,6 +74,13 @@ MUST_CHECK enum rc engine_new(const struct engine_options *o, const unsigned cha
 MUST_CHECK enum rc engine_start(struct engine *g, struct err *e);
 /** engine_care - what has expired goes: sessions, conflict records, tombstones; a bounded piece a call.  Failures are logged.  Threads: any. */
 void engine_care(struct engine *g);
+/**
+ * engine_undo - carries out what an administrator has marked: journal entries are brought back, repeated creates removed, as far as users are logged in at this node.
+ *
+ * A bounded piece a call (the engine's thread calls it every few seconds); each entry once, whatever crashes and however many nodes do it.  *left:
+ * something is still to be done.   Threads: any; blocks while OX works.   Failures are logged and tried again.
+ */
+void engine_undo(struct engine *g, bool *left);
 /** engine_free - stops the thread, logs out of OX. */
 void engine_free(struct engine *g);
 /** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
@@ -131,6 +149,9 @@ MUST_CHECK enum rc engine_folder_type(struct engine_session *s, const struct fol
 /** err.code with RC_CONFLICT when the request's number is older than one already seen: the client ignores the answer, no reconcile. */
 #define ENGINE_OUTDATED "outdated-request"
 
+/** err.code with RC_LIMIT of a create: this device made the same again and again. */
+#define ENGINE_REPEATED "repeated-create"
+
 /** A change as the protocol read it. */
 struct client_change {
 	enum sync_op op;
@@ -159,6 +180,9 @@ struct rejected {
 	const char *reason; /* 1 to 200 characters */
 };
 
+/** What the device's user says to deletions that would be held: nothing, do it, or give the objects back. */
+enum confirm { CONFIRM_NONE, CONFIRM_YES, CONFIRM_NO };
+
 enum sync_mode { SYNC_INIT, SYNC_UPDATE, SYNC_RECONCILE, SYNC_ESTIMATE };
 struct sync_request {
 	enum sync_mode mode;
@@ -170,6 +194,7 @@ struct sync_request {
 	enum sync_policy policy, delete_policy;
 	struct client_change *changes;
 	size_t n_changes;        /* UPDATE only */
+	enum confirm confirm;    /* UPDATE only */
 	struct rejected *rejected; /* UPDATE only */
 	size_t n_rejected;
 	bool has_formerly;       /* RECONCILE of a mail folder that was renamed or moved: */
@@ -212,7 +237,7 @@ struct renamed_uuid {
 	struct uuid from, to;
 };
 /** Something that the client does not get, for its user to know. */
-enum notice_code { NOTICE_OBJECTS, NOTICE_ATTACHMENTS, NOTICE_UNREADABLE, NOTICE_LARGE, NOTICE_REJECTED, NOTICE_COUNT };
+enum notice_code { NOTICE_OBJECTS, NOTICE_ATTACHMENTS, NOTICE_UNREADABLE, NOTICE_LARGE, NOTICE_REJECTED, NOTICE_HELD, NOTICE_STUCK, NOTICE_COUNT };
 struct notice {
 	enum notice_code code;
 	bool has_uuid;           /* about one object; else about the folder */

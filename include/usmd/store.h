@@ -240,4 +240,89 @@ MUST_CHECK enum rc store_aside_put(struct store_conn *c, int64_t folder, const s
 /** store_aside_drop - it can be delivered, or is gone; one that is not there is no error. */
 MUST_CHECK enum rc store_aside_drop(struct store_conn *c, int64_t folder, int64_t device, int64_t id, struct err *e);
 
+/* ---- the journal: what devices overwrote and deleted ---- */
+
+enum journal_op { JOURNAL_CHANGED = 1, JOURNAL_DELETED = 2 };
+enum journal_state { JOURNAL_KEPT, JOURNAL_WANTED /* to be brought back */, JOURNAL_SENT /* being brought back */, JOURNAL_UNDONE, JOURNAL_FAILED, JOURNAL_STATES };
+struct store_journal {
+	int64_t id, account, device;
+	int64_t object;          /* OX id */
+	msec_t at, expires;
+	msec_t tried;            /* when it was last begun to be brought back, 0 = never */
+	uint64_t digest;         /* keyed hash of object, version and change: tells repeated requests */
+	enum content ct;
+	enum journal_op op;
+	enum journal_state state;
+	const char *place;       /* OX folder id */
+	const char *note;        /* what became of bringing it back */
+	struct write_field *f;   /* what was overwritten: fingerprints of the new values; none of a deletion */
+	unsigned nf;
+	const void *sealed;      /* values of before, encrypted; NULL = too large to be kept */
+	size_t sealed_len;
+};
+/** store_journal_add - X->id is set, 0 when an equal entry of the device is there already.  store_journal_drop - what it notes was surely not done. */
+MUST_CHECK enum rc store_journal_add(struct store_conn *c, struct store_journal *x, struct err *e);
+MUST_CHECK enum rc store_journal_drop(struct store_conn *c, int64_t id, struct err *e);
+/** store_journal_trim - of ACCOUNT's entries only the newest KEEP stay. */
+MUST_CHECK enum rc store_journal_trim(struct store_conn *c, int64_t account, int64_t keep, struct err *e);
+/** store_journal_list - of DEVICE since SINCE, oldest first and without what is sealed; FOLDER NULL = all; MAX at most. */
+MUST_CHECK enum rc store_journal_list(struct store_conn *c, struct arena *a, int64_t device, msec_t since, const char *folder, size_t max,
+    struct store_journal **out, size_t *n, struct err *e);
+/** store_journal_want - the same entries are to be brought back, as far as they are kept (or could not be before); *n how many. */
+MUST_CHECK enum rc store_journal_want(struct store_conn *c, int64_t device, msec_t since, const char *folder, size_t *n, struct err *e);
+/** store_journal_accounts - MAX accounts at most that have entries (or created objects) to be dealt with. */
+MUST_CHECK enum rc store_journal_accounts(struct store_conn *c, int64_t *out, size_t max, size_t *n, struct err *e);
+/** store_journal_wanted - the entries of one object of ACCOUNT that are to be brought back and were not begun after BEFORE, newest first. */
+MUST_CHECK enum rc store_journal_wanted(struct store_conn *c, struct arena *a, int64_t account, msec_t before, struct store_journal **out, size_t *n,
+    struct err *e);
+/** store_journal_claim - X is begun NOW, unless somebody else was faster (*won false). */
+MUST_CHECK enum rc store_journal_claim(struct store_conn *c, const struct store_journal *x, msec_t now, bool *won, struct err *e);
+MUST_CHECK enum rc store_journal_end(struct store_conn *c, int64_t id, enum journal_state state, const char *note, struct err *e);
+
+/* ---- guards ---- */
+
+enum guard_verdict { GUARD_NONE, GUARD_RELEASE, GUARD_REFUSE };
+/** What a device deleted of a folder lately. */
+struct store_guard {
+	int64_t device, folder;
+	msec_t at;               /* of the last deletion, or of what was held last */
+	int64_t deleted;         /* as of AT; fades with time */
+	int64_t held;            /* deletions of the last request that was held, 0 = none */
+	msec_t held_at, until;   /* until: how long the verdict counts */
+	enum guard_verdict verdict;
+	const char *place;       /* of store_guard_held: OX folder id */
+};
+/** store_guard_get - RC_NOTFOUND = nothing was deleted lately.  store_guard_put - insert or replace all but the verdict, which only DONE takes back. */
+MUST_CHECK enum rc store_guard_get(struct store_conn *c, int64_t device, int64_t folder, struct store_guard *out, struct err *e);
+MUST_CHECK enum rc store_guard_put(struct store_conn *c, const struct store_guard *x, bool done, struct err *e);
+/** store_guard_held - what of DEVICE is held.  store_guard_decide - an administrator's verdict on it, until UNTIL; FOLDER 0 = all; *n how many. */
+MUST_CHECK enum rc store_guard_held(struct store_conn *c, struct arena *a, int64_t device, struct store_guard **out, size_t *n, struct err *e);
+MUST_CHECK enum rc store_guard_decide(struct store_conn *c, int64_t device, int64_t folder, enum guard_verdict v, msec_t until, size_t *n, struct err *e);
+
+/** An object that a device made. */
+struct store_created {
+	int64_t device, folder, object;
+	uint64_t content;        /* keyed hash of the fields as they were sent */
+	msec_t at;
+	enum content ct;
+	const char *place;       /* OX folder id */
+};
+MUST_CHECK enum rc store_created_add(struct store_conn *c, const struct store_created *x, struct err *e);
+/** store_created_count - objects with X's content that X's device made in X's folder since SINCE; MAX at most are counted. */
+MUST_CHECK enum rc store_created_count(struct store_conn *c, const struct store_created *x, msec_t since, size_t max, size_t *n, struct err *e);
+/** store_created_list - of DEVICE, what it made LEAST times or more, equal ones together, oldest first; 10,000 at most. */
+MUST_CHECK enum rc store_created_list(struct store_conn *c, struct arena *a, int64_t device, size_t least, struct store_created **out, size_t *n, struct err *e);
+/** store_created_want - those, but for the first of each content, are to be removed; *n how many.  store_created_wanted - MAX of ACCOUNT's. */
+MUST_CHECK enum rc store_created_want(struct store_conn *c, int64_t device, size_t least, size_t *n, struct err *e);
+MUST_CHECK enum rc store_created_wanted(struct store_conn *c, struct arena *a, int64_t account, size_t max, struct store_created **out, size_t *n, struct err *e);
+/** store_created_twin - the oldest object with X's content that is not itself to be removed.  RC_NOTFOUND. */
+MUST_CHECK enum rc store_created_twin(struct store_conn *c, const struct store_created *x, int64_t *object, struct err *e);
+MUST_CHECK enum rc store_created_drop(struct store_conn *c, const struct store_created *x, struct err *e);
+
+/** A device by its name, for an administrator: one of each account that has one. */
+struct store_named_device { int64_t device, account, context_id, user_id; };
+/** store_device_find - devices NAME; CONTEXT_ID, USER_ID: of this user only, 0 = of any; MAX at most. */
+MUST_CHECK enum rc store_device_find(struct store_conn *c, const char *name, int64_t context_id, int64_t user_id, struct store_named_device *out, size_t max,
+    size_t *n, struct err *e);
+
 #endif

@@ -189,7 +189,8 @@ enum plan_kind {
 enum change_status {
 	ST_OK, ST_GONE /* does not exist any more */, ST_REFUSED /* delete refused: a newer change won */,
 	ST_RETRY /* send it again later */, ST_CONFLICT /* policy error */,
-	ST_RECREATE /* client wins over a delete: send it as a create with clientId re.<uuid>.<device> */
+	ST_RECREATE, /* client wins over a delete: send it as a create with clientId re.<uuid>.<device> */
+	ST_HELD /* one of too many deletions: nothing is deleted before the device's user confirms */
 };
 
 struct sync_plan_in {

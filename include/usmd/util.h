@@ -199,7 +199,7 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...) PRI
 
 /* ---- counters for /metrics: fixed table, relaxed atomics ---- */
 enum metric {
-	M_REQUESTS, M_REQUEST_ERRORS, M_REQUEST_US, M_UNCHANGED_FAST,
+	M_REQUESTS, M_REQUEST_ERRORS, M_REQUEST_US, M_UNCHANGED_FAST, M_FLOOD_SLOWED, M_FLOOD_REFUSED,
 	M_OX_REQUESTS, M_OX_ERRORS, M_OX_RETRIES, M_OX_LOGINS, M_OX_US,
 	M_PG_STATEMENTS, M_PG_RETRIES, M_PG_RECONNECTS,
 	M_CACHE_HITS, M_CACHE_MISSES, M_CACHE_ERRORS,

@@ -302,6 +302,13 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 		a->c->t.conflicts++;
 		return forget(a, o, false, e);
 	}
+	if (strcmp(status, "held") == 0) {
+		if (a->held++ == 0)
+			complain(a->c, "%s: so much was removed here that the server asks whether it was meant: run usmsync again with --deletions yes, or with "
+			    "--deletions no to get it back", a->f->path);
+		skip_in_this_run(a->c, o);
+		return RC_OK;
+	}
 	if (strcmp(status, "recreate") == 0) {
 		(void)snprintf(re, sizeof(re), "re.%s.%s", o->uuid, a->c->o.device);
 		return make_new(a, o, re, e);

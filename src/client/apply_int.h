@@ -10,6 +10,7 @@ struct apply {
 	struct cfolder *f;
 	struct objlist *l;
 	const json_t *body, *data;
+	size_t held;          /* deletions that the server asks about */
 };
 
 /* output.c */

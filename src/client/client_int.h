@@ -21,7 +21,7 @@
 #define MAX_LOST 20     /* answers of one folder that may get lost before a run gives up */
 
 struct options {
-	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy;
+	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy, *deletions;
 	unsigned limit;       /* objects a page */
 	bool watch, quiet, json;
 	const char *modes[MAX_CHOICES], *first[MAX_CHOICES]; /* "FOLDER=MODE"; folders in the order in which they go before all others */

@@ -230,6 +230,8 @@ add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, 
 	*sends = count > 0;
 	(void)json_object_set_new(body, "created", created);
 	(void)json_object_set_new(body, "modified", modified);
+	if (c->o.deletions != NULL && json_array_size(deleted) > 0)
+		(void)json_object_set_new(body, "confirmDeletions", json_boolean(strcmp(c->o.deletions, "yes") == 0));
 	(void)json_object_set_new(body, "deleted", deleted);
 	return rc;
 }

@@ -88,6 +88,7 @@ usage(FILE *out)
 	    "  --device ID           name of this device at the server (default: made once, kept in DIR)\n"
 	    "  --password-file FILE  first line of FILE is the password (else $USMSYNC_PASSWORD, else a prompt)\n"
 	    "  --policy WHO          who wins a conflict: server (default), client, or error\n"
+	    "  --deletions yes|no    what was removed here and the server asks about: remove it there, or bring it back\n"
 	    "  --mode FOLDER=MODE    what of FOLDER (its path in DIR) is synchronized: full, headers or off; may be repeated\n"
 	    "  --first FOLDER        synchronize FOLDER before all others; may be repeated\n"
 	    "  --limit N             objects asked for at once, 1 to 1000 (default 50)\n"
@@ -110,7 +111,7 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "device", required_argument, NULL, 'D' }, { "password-file", required_argument, NULL, 'p' }, { "policy", required_argument, NULL, 'P' },
 		{ "limit", required_argument, NULL, 'l' }, { "mode", required_argument, NULL, 'm' }, { "first", required_argument, NULL, 'f' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
 		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "json", no_argument, NULL, 'j' }, { "version", no_argument, NULL, 'V' },
-		{ "again", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "deletions", required_argument, NULL, 'y' }, { "again", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t v;
 	int ch;
@@ -126,6 +127,7 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'D': o->device = optarg; break;
 		case 'p': o->password_file = optarg; break;
 		case 'P': o->policy = optarg; break;
+		case 'y': o->deletions = optarg; break;
 		case 'c': o->ca_file = optarg; break;
 		case 'w': o->watch = true; break;
 		case 'a': o->again = true; break;
@@ -182,6 +184,10 @@ parse_options(int argc, char **argv, struct options *o)
 	}
 	if (strcmp(o->policy, "server") != 0 && strcmp(o->policy, "client") != 0 && strcmp(o->policy, "error") != 0) {
 		(void)fprintf(stderr, "usmsync: --policy is server, client or error, not \"%s\"\n", o->policy);
+		return EXIT_USAGE;
+	}
+	if (o->deletions != NULL && strcmp(o->deletions, "yes") != 0 && strcmp(o->deletions, "no") != 0) {
+		(void)fprintf(stderr, "usmsync: --deletions is yes or no, not \"%s\"\n", o->deletions);
 		return EXIT_USAGE;
 	}
 	return 0;

@@ -31,6 +31,11 @@ const struct protocol *wire_protocols(const struct wire *w, size_t *n);
 /* wire_health - for httpd_options.health, ARG is the struct wire. */
 enum httpd_health wire_health(void *arg, char *why, size_t size);
 
+/* repair.c: commands of usmctl about one device; argv[0] is the command, the result its exit code */
+int run_undo(int argc, char **argv);
+int run_duplicates(int argc, char **argv);
+int run_held(int argc, char **argv);
+
 /* print_err - "PROGRAM: where: what" to stderr. */
 void print_err(const char *program, const struct err *e);
 

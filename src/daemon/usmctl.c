@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Administration from the command line: settings, the database's schema, the master key.  Each command is one row of the table. */
+/* Administration from the command line: settings, the database's schema, the master key; devices are put right in repair.c.  Each command is one row of the table. */
 #include "daemon/daemon_int.h"
 
 #include <getopt.h>
@@ -135,6 +135,12 @@ static const struct command commands[] = {
 	  "      --sample: print a file with all settings explained", run_config },
 	{ "migrate", "[--config FILE] [--sql DIR]", "bring the database's schema to this version (patches of DIR, default " USMD_SQLDIR ")", run_migrate },
 	{ "key-create", "FILE", "write a new master key to FILE, which must not exist", run_key_create },
+	{ "undo", "--device D --since T [--user C/U] [--folder F] [--apply | --dry-run] [--config FILE]",
+	  "show what the device has overwritten and deleted since T (2h, 7d, \"2026-11-22 14:00\"); --apply: bring it back", run_undo },
+	{ "duplicates", "--device D [--user C/U] [--remove] [--config FILE]",
+	  "show what the device has created more than once; --remove: delete the copies", run_duplicates },
+	{ "held", "--device D [--user C/U] [--release | --refuse] [--config FILE]",
+	  "show the device's deletions that wait for a confirmation; --release: let them pass, --refuse: give the objects back", run_held },
 	{ "help", "", "print this", run_help },
 };
 

@@ -17,6 +17,7 @@ struct answer {
 	struct store_cursor saved;
 	size_t cap_items, cap_deleted;
 	bool more;
+	int64_t stuck;           /* the object that this device does not get over, 0 = none */
 };
 
 /* ---- row source on the store ---- */
@@ -178,6 +179,11 @@ give(struct answer *an, bool whole, struct row *planned, const struct touched *s
 	enum rc rc;
 
 	uuid_make(op->g->keys, op->t.tag, r->id, &uuid);
+	if (an->stuck == r->id && an->stuck != 0) { /* not delivered: it comes when it changes, whole */
+		if (cursor_have(&op->cur.c, r->id) == 0)
+			cursor_have_drop(&an->next, r->id);
+		return RC_OK;
+	}
 	if (o == NULL && op->broken != NULL && imap_get(op->broken, r->id, &at)) {
 		/* OX has it and cannot show it: it must not block its folder, nor be taken for deleted - nor for delivered */
 		if (cursor_have(&op->cur.c, r->id) == 0)
@@ -302,6 +308,42 @@ fetch_contents(struct answer *an, const struct sync_item *items, size_t n_items,
 	}
 	rc = op_fetch(op, ids, oxids, n, &o, &got, e);
 	return rc == RC_OK && n > 0 ? op_merge_objects(op, o, got, ids, n, e) : rc;
+}
+
+/* A device that uses one syncid again and again gets smaller pages, then one object; that one is set aside at last (returned as STUCK_ASIDE). */
+static size_t
+page_of(struct op *op, enum stuck_level *level)
+{
+	size_t limit = op->req->limit;
+
+	*level = stuck_note(op);
+	if (*level == STUCK_NOT || limit == 0)
+		return limit;
+	return *level == STUCK_SMALL ? (limit + 7) / 8 : 1;
+}
+
+static enum rc
+set_stuck_aside(struct answer *an, struct err *e)
+{
+	struct op *op = an->op;
+	const struct row *r = NULL;
+	struct store_aside x = { .device = op->s->n->device_id, .since = now_ms(), .tries = 1,
+		.reason = "the device asked for it again and again without getting on" };
+	struct uuid u;
+	enum rc rc;
+
+	for (size_t i = 0; i < an->d.n && r == NULL; i++)
+		if (an->d.items[i].kind != SYNC_DEL)
+			r = an->d.items[i].row;
+	if (r == NULL)
+		return RC_OK;
+	an->stuck = x.id = r->id;
+	x.version = (int64_t)r->cn;
+	rc = store_aside_put(op->c, op->t.f.id, &x, e);
+	log_warn("stuck", "device=%s type=%s folder=%lld id=%lld text=set aside: the device does not get over it", op->s->n->device,
+	    model_content(op->t.ct)->name, (long long)op->t.f.id, (long long)r->id);
+	uuid_make(op->g->keys, op->t.tag, r->id, &u);
+	return rc == RC_OK ? notice_add(op, NOTICE_STUCK, &u, 0, 0, e) : rc;
 }
 
 static enum rc
@@ -558,8 +600,10 @@ op_answer(struct op *op, struct err *e)
 		.cursor = &op->cur.c, .folder_cn = 0, .w0 = op->w0, .w1 = op->w1, .limit = op->req->limit, .skip = skip,
 		.max_objects = op->g->o.max_objects, .hidden = &op->hidden, .unindexed = &unindexed,
 	};
+	enum stuck_level level;
 	enum rc rc = read_back(op, e);
 
+	in.limit = page_of(op, &level);
 	unindexed_fields(op->t.ct, &unindexed);
 	if (rc == RC_OK)
 		rc = complete_writes(op, e);
@@ -584,7 +628,11 @@ op_answer(struct op *op, struct err *e)
 		return RC_OK;
 	}
 	op->out->hidden = an.next.seen.hidden;
+	if (an.d.n == 0)
+		stuck_forget(op);
 	rc = notice_of_fill(op, &op->cur.c, &an.next, e);
+	if (rc == RC_OK && level == STUCK_ASIDE)
+		rc = set_stuck_aside(&an, e);
 	if (rc == RC_OK)
 		rc = whole_where_rejected(&an, e);
 	if (rc == RC_OK)

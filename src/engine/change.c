@@ -392,6 +392,8 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	struct loss client, server;
 	struct sighting s;
 	struct uuid there;
+	struct noted note;
+	int64_t entry = 0;
 	const char *to;
 	enum content ct;
 	json_t *photo = NULL;
@@ -434,7 +436,11 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	if (rc == RC_OK)
 		rc = conflict_record(op, &server, &w->res->conflict, e);
 	if (rc == RC_OK && !fmask_empty(&send)) {
-		rc = ox_update(op->s->ox, o->folder, o->id, o->oxid, w->cc->object, &send, o->lm, &lm, e);
+		note = (struct noted){ .place = o->folder, .id = o->id, .version = o->lm, .op = JOURNAL_CHANGED, .before = o, .fields = send };
+		note.f = work_sent(w, &send, &note.nf);
+		rc = journal_add(op, &note, &entry, e);
+		if (rc == RC_OK)
+			rc = ox_update(op->s->ox, o->folder, o->id, o->oxid, w->cc->object, &send, o->lm, &lm, e);
 		if (rc == RC_CONFLICT || rc == RC_NOTFOUND) {
 			*again = true;
 			rc = RC_OK;
@@ -627,6 +633,8 @@ one_change(struct op *op, size_t i, struct err *e)
 	enum rc rc;
 
 	w.res->change = i;
+	if (guard_holds(op, cc, w.res, &rc, e))
+		return rc;
 	if (cc->refused != NULL)
 		*e = *cc->refused;
 	rc = cc->refused != NULL ? cc->refused->rc : parent_as_field(op, cc, &parent, e);
@@ -705,11 +713,17 @@ op_changes(struct op *op, struct err *e)
 	op->out->results = arena_array(op->a, struct answer_result, op->req->n_changes);
 	if (rc == RC_OK && op->out->results == NULL)
 		rc = err_set(e, RC_NOMEM, "out of memory for the results");
+	if (rc == RC_OK)
+		rc = guard_begin(op, e);
+	if (rc == RC_OK)
+		rc = journal_read(op, e);
 	/* lists go last: their members may be among the contacts before or behind them */
 	for (int last = 0; last < 2; last++)
 		for (size_t i = 0; i < op->req->n_changes && rc == RC_OK; i++)
 			if (members_need_others(op, &op->req->changes[i]) == (last == 1))
 				rc = one_change(op, i, e);
+	if (rc == RC_OK)
+		rc = guard_end(op, e);
 	if (rc == RC_OK)
 		op->out->n_results = op->req->n_changes;
 	return rc;

@@ -64,6 +64,30 @@ enum rc write_update(struct work *w, bool *again, struct err *e);
 enum rc write_delete(struct work *w, bool *again, struct err *e);
 enum rc write_move(struct work *w, bool *again, struct err *e);
 
+/* journal.c: notes before a write, *entry to be withdrawn when that is surely not done (0 = none was made); *again as of op_before */
+/** A note of what is about to go. */
+struct noted {
+	int64_t device;              /* 0 = that of the session */
+	const char *place;
+	int64_t id;
+	msec_t version;
+	enum journal_op op;
+	const struct object *before; /* NULL = OX does not deliver it */
+	struct fmask fields;         /* of BEFORE, to be kept */
+	struct write_field *f;
+	unsigned nf;
+};
+enum rc journal_add(struct op *op, const struct noted *x, int64_t *entry, struct err *e);
+enum rc journal_update(struct work *w, struct write_field *f, unsigned nf, int64_t *entry, bool *again, struct err *e);
+enum rc journal_delete(struct work *w, int64_t *entry, bool *again, struct err *e);
+void journal_withdraw(struct op *op, int64_t entry);
+
+/* guard.c */
+enum rc guard_create(struct work *w, struct err *e);
+void guard_created(struct work *w, int64_t id);
+/* write.c */
+bool mail_in_trash(const struct op *op);
+
 /* series.c */
 enum rc series_as_field(struct work *w, struct client_change *cc, struct err *e);
 enum rc series_ready(struct work *w, struct err *e);

@@ -24,6 +24,7 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 	(void)pthread_mutex_init(&g->lock, NULL);
 	(void)pthread_cond_init(&g->poll_wake, NULL);
 	derive_key(master, "usmd conflict records", g->seal_key, sizeof(g->seal_key));
+	derive_key(master, "usmd journal", g->journal_key, sizeof(g->journal_key));
 	derive_key(master, "usmd password cache", g->token_key, sizeof(g->token_key));
 	derive_key(master, "usmd topics", g->topic_key, sizeof(g->topic_key));
 	g->keys = model_keys_new(master);
@@ -55,6 +56,7 @@ engine_free(struct engine *g)
 	principals_free(g->principals);
 	resync_free(g->resync);
 	secret_wipe(g->seal_key, sizeof(g->seal_key));
+	secret_wipe(g->journal_key, sizeof(g->journal_key));
 	secret_wipe(g->token_key, sizeof(g->token_key));
 	(void)pthread_cond_destroy(&g->poll_wake);
 	(void)pthread_mutex_destroy(&g->lock);

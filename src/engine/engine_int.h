@@ -49,11 +49,30 @@ struct throttle {
 	unsigned failed;
 };
 
+/** Requests of a device: those that it may make at once, and when that was so. */
+struct flood {
+	int64_t device;
+	double left;
+	int64_t at_us;
+	bool waiting;            /* a request of it is being slowed down */
+	int64_t told_minute;     /* when it was logged last */
+};
+
+/** How often a syncid was used. */
+struct stuck {
+	uint64_t key;
+	unsigned n;
+};
+
+#define FLOOD_SLOTS 4096
+#define STUCK_SLOTS 4096
+
 struct engine {
 	struct engine_options o;
 	msec_t started;                      /* F9: no intent counts as older than this */
 	struct model_keys *keys;
 	unsigned char seal_key[KEY_BYTES];   /* conflict records */
+	unsigned char journal_key[KEY_BYTES];
 	unsigned char token_key[KEY_BYTES];  /* with the token: seals the password in the cache */
 	unsigned char topic_key[16];
 	struct store *store;
@@ -67,6 +86,9 @@ struct engine {
 	struct node_session *session[SESSION_BUCKETS];
 	struct account *account[ACCOUNT_BUCKETS];
 	struct throttle throttle[THROTTLE_SLOTS];
+	struct flood flood[FLOOD_SLOTS];
+	struct stuck stuck[STUCK_SLOTS];
+	unsigned slowed;                     /* requests that are being slowed down */
 	struct engine_watch *watches, *watches_tail; /* queue of the watches that the poller looks after */
 	pthread_cond_t poll_wake;
 	pthread_t poller;
@@ -142,6 +164,13 @@ struct op {
 	struct imap *broken;          /* ids whose content OX fails to give */
 	int64_t made_id;              /* mail: the one that this client is known to have made, and its name as rows carry it; OX keeps none */
 	const char *made_key;
+	struct imap *before_at;       /* id -> index in before: objects as OX held them before this operation's changes */
+	struct object **before;
+	size_t n_before, cap_before;
+	struct store_guard guard;     /* deletions of this device here, when the request has some */
+	bool guarded;                 /* GUARD was read */
+	enum { DELETIONS_PASS, DELETIONS_HELD, DELETIONS_BACK } deletions;
+	size_t n_deleted;             /* objects that this request deleted */
 	bool unreadable;              /* OX refuses to show the folder, which is nevertheless there: one may only put something into it */
 	bool wrote;                   /* some row or folder head was saved */
 	bool resync_place;            /* it has a place of resync_budget */
@@ -153,6 +182,8 @@ struct engine_session *session_dup(struct engine_session *s);
 enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
 void session_forget_all(struct engine *g);
 void session_sweep(struct engine *g);
+/** session_of_account - a handle on some live session of ACCOUNT at this node, the caller's to engine_session_close; NULL = nobody is logged in here. */
+struct engine_session *session_of_account(struct engine *g, int64_t account);
 
 /* config.c */
 void config_fini(struct device_config *c);
@@ -197,6 +228,28 @@ struct row *now_row(const struct op *op, struct row *r);
 /* change.c */
 enum rc op_changes(struct op *op, struct err *e);
 bool error_of_change(enum rc rc, const struct err *e);
+
+/* journal.c */
+enum rc journal_read(struct op *op, struct err *e);
+void journal_fini(struct op *op);
+/** op_before - the object of R as OX holds it, in *OUT, borrowed from the operation; NULL = OX does not deliver it, *again = it has another version. */
+enum rc op_before(struct op *op, const struct row *r, struct object **out, bool *again, struct err *e);
+
+/* guard.c */
+enum rc guard_begin(struct op *op, struct err *e);
+enum rc guard_end(struct op *op, struct err *e);
+/** guard_holds - is change CC one of the deletions that do not pass?  Then its result is set. */
+bool guard_holds(struct op *op, const struct client_change *cc, struct answer_result *res, enum rc *rc, struct err *e);
+
+/* flood.c */
+enum rc flood_check(struct engine *g, int64_t device, struct err *e);
+enum stuck_level { STUCK_NOT, STUCK_SMALL, STUCK_ONE, STUCK_ASIDE };
+enum stuck_level stuck_note(struct op *op);
+void stuck_forget(struct op *op);
+
+/* undo.c */
+#define UNDO_MS 5000
+void duplicates_remove(struct op *op, size_t max, bool *left);
 
 /* answer.c */
 enum rc op_answer(struct op *op, struct err *e);

@@ -14,7 +14,8 @@ notice_name(enum notice_code c)
 {
 	static const char *const names[NOTICE_COUNT] = {
 		[NOTICE_OBJECTS] = "too-many-objects", [NOTICE_ATTACHMENTS] = "too-many-attachments", [NOTICE_UNREADABLE] = "unreadable",
-		[NOTICE_LARGE] = "too-large", [NOTICE_REJECTED] = "rejected",
+		[NOTICE_LARGE] = "too-large", [NOTICE_REJECTED] = "rejected", [NOTICE_HELD] = "deletions-held",
+		[NOTICE_STUCK] = "set-aside",
 	};
 
 	return names[c];

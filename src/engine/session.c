@@ -563,8 +563,37 @@ engine_session_open(struct engine *g, const char *token, struct engine_session *
 		engine_session_close(s);
 		return err_set(e, RC_DENIED, "the session has expired: log in again");
 	}
+	rc = flood_check(g, n->device_id, e);
+	if (rc != RC_OK) {
+		engine_session_close(s);
+		return rc;
+	}
 	*out = s;
 	return RC_OK;
+}
+
+struct engine_session *
+session_of_account(struct engine *g, int64_t account)
+{
+	struct engine_session *s = mem_alloc(sizeof(*s));
+	struct node_session *n = NULL;
+	msec_t now = now_ms();
+
+	if (s == NULL)
+		return NULL;
+	(void)pthread_mutex_lock(&g->lock);
+	for (size_t i = 0; i < SESSION_BUCKETS && n == NULL; i++)
+		for (n = g->session[i]; n != NULL && (n->account_id != account || n->expires <= now || n->account->ox == NULL);)
+			n = n->next;
+	if (n != NULL) {
+		n->refs++;
+		*s = (struct engine_session){ .g = g, .n = n, .ox = ox_session_ref(n->account->ox) };
+	}
+	(void)pthread_mutex_unlock(&g->lock);
+	if (n != NULL)
+		return s;
+	mem_free(s);
+	return NULL;
 }
 
 void

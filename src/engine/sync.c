@@ -215,6 +215,7 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 	}
 	op_end(&op);
 	hierarchy_drop(&op);
+	journal_fini(&op);
 	if (rc != RC_OK) {
 		stash_drop(&op);
 		return rc;

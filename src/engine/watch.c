@@ -440,7 +440,7 @@ poll_main(void *arg)
 {
 	struct engine *g = arg;
 	struct polled *seen = mem_alloc(POLLED_SLOTS * sizeof(*seen));
-	msec_t care_due = now_ms() + CARE_MS / 5;
+	msec_t care_due = now_ms() + CARE_MS / 5, undo_due = now_ms() + UNDO_MS;
 
 	(void)pthread_mutex_lock(&g->lock);
 	while (!g->stop && seen != NULL) {
@@ -449,6 +449,7 @@ poll_main(void *arg)
 		struct ping_entry *entries;
 		uint64_t *topic;
 		msec_t now = now_ms();
+		bool left;
 		size_t n;
 
 		if (care_due <= now) {
@@ -458,8 +459,20 @@ poll_main(void *arg)
 			(void)pthread_mutex_lock(&g->lock);
 			continue;
 		}
+		if (undo_due <= now) {
+			(void)pthread_mutex_unlock(&g->lock);
+			engine_undo(g, &left);
+			(void)pthread_mutex_lock(&g->lock);
+			undo_due = now_ms() + (left ? 0 : UNDO_MS);
+			/* polling has its turn in between */
+			if (left && w != NULL && g->o.poll_ms > 0 && w->due <= now)
+				undo_due = now_ms() + 1;
+			continue;
+		}
 		if (w == NULL || g->o.poll_ms <= 0 || w->due > now) {
-			poll_sleep_locked(g, w != NULL && g->o.poll_ms > 0 && w->due < care_due ? w->due : care_due);
+			msec_t due = care_due < undo_due ? care_due : undo_due;
+
+			poll_sleep_locked(g, w != NULL && g->o.poll_ms > 0 && w->due < due ? w->due : due);
 			continue;
 		}
 		watch_unlink_locked(w);

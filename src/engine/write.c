@@ -165,7 +165,10 @@ write_create(struct work *w, bool *again, struct err *e)
 	int64_t id = 0;
 	msec_t lm = 0;
 	struct err why;
-	enum rc rc = create_send(w, &id, &lm, e);
+	enum rc rc = guard_create(w, e);
+
+	if (rc == RC_OK)
+		rc = create_send(w, &id, &lm, e);
 
 	if (rc == RC_TIMEOUT) {
 		log_warn("create-unknown", "type=%s OX did not answer; the object is searched by its uid when the client repeats",
@@ -189,6 +192,7 @@ write_create(struct work *w, bool *again, struct err *e)
 		op->made_key = w->key;
 	}
 	rc = work_intent_put(w, e);
+	guard_created(w, id);
 	if (rc == RC_OK && op->unreadable)
 		return created_unseen(w, id, e);
 	if (rc == RC_OK)
@@ -317,6 +321,7 @@ write_update(struct work *w, bool *again, struct err *e)
 	struct op *op = w->op;
 	struct write_entry entry = { .id = w->row->id };
 	struct err why;
+	int64_t noted = 0;
 	msec_t lm = 0;
 	enum rc rc = record_overwritten(w, again, e);
 
@@ -327,7 +332,10 @@ write_update(struct work *w, bool *again, struct err *e)
 		return rc;
 	label_with_flag(w);
 	entry.f = work_sent(w, &w->p.fields, &entry.nf);
-	rc = entry.f != NULL ? work_log_write(w, &entry, e) : err_set(e, RC_NOMEM, "out of memory for the writes log");
+	rc = entry.f != NULL ? journal_update(w, entry.f, entry.nf, &noted, again, e) : err_set(e, RC_NOMEM, "out of memory for the writes log");
+	if (rc != RC_OK || *again)
+		return rc;
+	rc = work_log_write(w, &entry, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = update_send(w, &lm, e);
@@ -338,6 +346,7 @@ write_update(struct work *w, bool *again, struct err *e)
 	if (rc != RC_OK) {
 		if (work_withdraw(w, entry.wid, &why) != RC_OK)
 			log_error("writes-log", "%s", why.text);
+		journal_withdraw(op, noted);
 		*again = rc == RC_CONFLICT || rc == RC_NOTFOUND;
 		return *again ? RC_OK : rc;
 	}
@@ -370,6 +379,15 @@ work_gone(struct work *w, struct err *e)
 	return rc == RC_OK ? forced_add(op, w->row->id, SYNC_DEL) : rc;
 }
 
+bool
+mail_in_trash(const struct op *op)
+{
+	const char *trash = ox_session_user(op->s->ox)->trash;
+	size_t n = strlen(trash);
+
+	return n > 0 && strncmp(op->t.oxid, trash, n) == 0 && (op->t.oxid[n] == '\0' || op->t.oxid[n] == '/');
+}
+
 /*
  * OX itself knows what the user wants (his setting mail/harddelete); a device may want it otherwise.  In the trash and below it a deletion is final.
  * What is gone already is deleted, so a repeat needs no note.
@@ -380,15 +398,14 @@ delete_mail(struct work *w, struct err *e)
 	struct op *op = w->op;
 	const struct row *r = w->row;
 	const char *trash = ox_session_user(op->s->ox)->trash;
-	size_t n = strlen(trash);
-	bool in_trash = n > 0 && strncmp(op->t.oxid, trash, n) == 0 && (op->t.oxid[n] == '\0' || op->t.oxid[n] == '/');
+	bool in_trash = mail_in_trash(op);
 	struct device_config cfg;
 	int64_t id;
 	msec_t lm;
 	enum rc rc;
 
 	config_now(op->s, &cfg);
-	if (cfg.mail_delete == MAIL_DELETE_TRASH && !in_trash && n > 0) {
+	if (cfg.mail_delete == MAIL_DELETE_TRASH && !in_trash && trash[0] != '\0') {
 		rc = ox_move(op->s->ox, CT_MAIL, op->t.oxid, r->id, r->oxid, trash, 0, &id, &lm, e);
 		if (rc == RC_OK)
 			op_wake(op, tag_of_folder(op->g, op->s->n->account, CT_MAIL, trash));
@@ -403,11 +420,13 @@ write_delete(struct work *w, bool *again, struct err *e)
 	struct op *op = w->op;
 	const struct row *r = w->row;
 	const char *oxid = r->oxid;
-	int64_t series = 0;
+	int64_t series = 0, noted = 0;
 	enum rc rc = record_overwritten(w, again, e);
 
 	if (rc == RC_OK && !*again)
 		rc = series_of_row(w, &series, e);
+	if (rc == RC_OK && !*again)
+		rc = journal_delete(w, &noted, again, e);
 	if (rc != RC_OK || *again)
 		return rc;
 	if (op->t.ct == CT_FOLDER) {
@@ -423,8 +442,11 @@ write_delete(struct work *w, bool *again, struct err *e)
 		return RC_OK;
 	}
 	*again = rc == RC_CONFLICT || rc == RC_NOTFOUND;
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
+		journal_withdraw(op, noted);
 		return *again ? RC_OK : rc;
+	}
+	op->n_deleted++;
 	w->res->status = ST_GONE;
 	rc = work_gone(w, e);
 	if (rc == RC_OK)

@@ -17,7 +17,8 @@ pg_table(enum stmt_table t)
 		[TBL_SESSION] = &store_session_stmts, [TBL_FOLDER] = &store_folder_stmts,
 		[TBL_ROWS] = &store_rows_stmts, [TBL_PUT] = &store_put_stmts, [TBL_CURSOR] = &store_cursor_stmts,
 		[TBL_WRITES] = &store_writes_stmts, [TBL_INTENT] = &store_intent_stmts, [TBL_MAILOP] = &store_mailop_stmts,
-		[TBL_CONFLICT] = &store_conflict_stmts, [TBL_ASIDE] = &store_aside_stmts, [TBL_EXPIRE] = &store_expire_stmts,
+		[TBL_CONFLICT] = &store_conflict_stmts, [TBL_ASIDE] = &store_aside_stmts, [TBL_JOURNAL] = &store_journal_stmts, [TBL_GUARD] = &store_guard_stmts,
+		[TBL_EXPIRE] = &store_expire_stmts,
 	};
 
 	return tables[t];
@@ -85,6 +86,15 @@ void
 pg_text(struct pg_params *p, const char *s)
 {
 	pg_bytes(p, s, strlen(s));
+}
+
+void
+pg_null(struct pg_params *p)
+{
+	if (p->n >= PG_MAX_PARAMS)
+		abort();
+	p->v[p->n] = NULL;
+	p->len[p->n++] = 0;
 }
 
 void

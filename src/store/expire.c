@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * What nobody needs any more, a bounded piece a call: expired sessions and conflicts, the sync state of devices that
+ * What nobody needs any more, a bounded piece a call: expired sessions, conflicts and journal entries, what guards remembered, the sync state of devices that
  * did not come back, tombstones.  A tombstone carries no date: each folder's head notes its cn from time to time (mark_cn at
  * mark_at), and once that mark is old, so are the tombstones below it.
  */
 #include "store_int.h"
 
-enum { S_SESSIONS, S_CONFLICTS, S_MAIL_OPS, S_DEVICES, S_MARKED, S_DEAD_PIM, S_DEAD_MAIL, S_MARK };
+#define GUARD_KEPT_MS (INT64_C(31) * 86400 * 1000) /* longer than any period over which guards look back (settings.def) */
+
+enum { S_SESSIONS, S_CONFLICTS, S_MAIL_OPS, S_JOURNAL, S_DELETES, S_CREATES, S_DEVICES, S_MARKED, S_DEAD_PIM, S_DEAD_MAIL, S_MARK };
 
 static const struct pg_stmt stmts[] = {
 	[S_SESSIONS] = { "store_expire_sessions", "DELETE FROM session WHERE token_hash IN"
@@ -15,6 +17,12 @@ static const struct pg_stmt stmts[] = {
 	    " (SELECT id FROM conflict WHERE expires <= $1::int8 ORDER BY expires LIMIT 1000)", 1 },
 	[S_MAIL_OPS] = { "store_expire_mail_ops", "DELETE FROM mail_op WHERE (device, key) IN"
 	    " (SELECT device, key FROM mail_op WHERE expires <= $1::int8 ORDER BY expires LIMIT 1000)", 1 },
+	[S_JOURNAL] = { "store_expire_journal", "DELETE FROM journal WHERE id IN"
+	    " (SELECT id FROM journal WHERE expires <= $1::int8 ORDER BY expires LIMIT 1000)", 1 },
+	[S_DELETES] = { "store_expire_guard_deletes", "DELETE FROM guard_delete WHERE (folder, device) IN"
+	    " (SELECT folder, device FROM guard_delete WHERE at <= $1::int8 ORDER BY at LIMIT 1000)", 1 },
+	[S_CREATES] = { "store_expire_guard_creates", "DELETE FROM guard_create WHERE (folder, device, content, object) IN"
+	    " (SELECT folder, device, content, object FROM guard_create WHERE at <= $1::int8 ORDER BY at LIMIT 1000)", 1 },
 	/* devices without a session that have not logged in for long; seen_at 0 = done, so that none is looked at twice */
 	[S_DEVICES] = { "store_expire_devices",
 	    "WITH stale AS (UPDATE device SET seen_at = 0 WHERE id IN (SELECT d.id FROM device d WHERE d.seen_at > 0"
@@ -98,5 +106,11 @@ store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *
 		rc = expire_before(c, S_CONFLICTS, now, e);
 	if (rc == RC_OK)
 		rc = expire_before(c, S_MAIL_OPS, now, e);
+	if (rc == RC_OK)
+		rc = expire_before(c, S_JOURNAL, now, e);
+	if (rc == RC_OK)
+		rc = expire_before(c, S_DELETES, now - GUARD_KEPT_MS, e);
+	if (rc == RC_OK)
+		rc = expire_before(c, S_CREATES, now - GUARD_KEPT_MS, e);
 	return rc == RC_OK ? store_txn(c, expire_state, &x, e) : rc;
 }

@@ -121,6 +121,8 @@ static const struct {
 	[M_REQUESTS] = { "usmd_requests_total", "client requests answered" },
 	[M_REQUEST_ERRORS] = { "usmd_request_errors_total", "client requests answered with an error status" },
 	[M_REQUEST_US] = { "usmd_request_microseconds_total", "time spent on client requests, parked time excluded" },
+	[M_FLOOD_SLOWED] = { "usmd_flood_slowed_total", "requests that were slowed down because their device makes too many" },
+	[M_FLOOD_REFUSED] = { "usmd_flood_refused_total", "requests that were refused because their device makes too many" },
 	[M_UNCHANGED_FAST] = { "usmd_unchanged_fast_total", "syncUpdate requests answered from the cache alone" },
 	[M_OX_REQUESTS] = { "usmd_ox_requests_total", "HTTP requests sent to the OX server" },
 	[M_OX_ERRORS] = { "usmd_ox_errors_total", "OX requests that failed in transport or with an error envelope" },

@@ -188,7 +188,7 @@ size_of(const char *table)
 static void
 truncate(void)
 {
-	PGresult *r = PQexec(conn->pg, "TRUNCATE pim_row, mail_row, mail_span, cursor, set_aside, folder");
+	PGresult *r = PQexec(conn->pg, "TRUNCATE pim_row, mail_row, mail_span, cursor, set_aside, guard_delete, guard_create, folder");
 
 	ck_assert_int_eq(PQresultStatus(r), PGRES_COMMAND_OK);
 	PQclear(r);

@@ -917,6 +917,60 @@ START_TEST(bulk_is_fast)
 }
 END_TEST
 
+/* A repeated attempt is noted once; two who read the same entry do not both begin it; what is old or too much goes. */
+START_TEST(journal_entries)
+{
+	struct store_journal x = { .account = account, .device = device, .object = 7, .at = now_ms(), .expires = now_ms() + 60000, .digest = 1,
+		.ct = CT_CONTACT, .op = JOURNAL_CHANGED, .place = "42", .sealed = "sealed", .sealed_len = 6 }, big = x, old = x, *list;
+	struct write_field f = { .i = 3, .fp = 99 };
+	bool won;
+	size_t n;
+
+	x.f = &f;
+	x.nf = 1;
+	OK(store_journal_add(conn, &x, &err));
+	ck_assert_int_ne(x.id, 0);
+	OK(store_journal_add(conn, &x, &err));
+	ck_assert_int_eq(x.id, 0);
+	big.digest = 2;
+	big.sealed = NULL;
+	OK(store_journal_add(conn, &big, &err));
+	OK(store_journal_list(conn, mem, device, 0, NULL, 100, &list, &n, &err));
+	ck_assert_uint_eq(n, 2);
+	ck_assert(list[0].nf == 1 && list[0].f[0].fp == 99 && list[0].sealed == NULL && strcmp(list[0].place, "42") == 0);
+	OK(store_journal_list(conn, mem, device, 0, "43", 100, &list, &n, &err));
+	ck_assert_uint_eq(n, 0);
+	/* without values nothing can be brought back */
+	OK(store_journal_want(conn, device, 0, NULL, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	OK(store_journal_wanted(conn, mem, account, now_ms() - 60000, &list, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(list[0].sealed_len, 6);
+	OK(store_journal_claim(conn, &list[0], now_ms(), &won, &err));
+	ck_assert(won);
+	OK(store_journal_claim(conn, &list[0], now_ms(), &won, &err));
+	ck_assert(!won);
+	OK(store_journal_wanted(conn, mem, account, now_ms() - 60000, &list, &n, &err));
+	ck_assert_uint_eq(n, 0); /* under way */
+	OK(store_journal_wanted(conn, mem, account, now_ms() + 1, &list, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	OK(store_journal_end(conn, list[0].id, JOURNAL_UNDONE, "", &err));
+	OK(store_journal_want(conn, device, 0, NULL, &n, &err));
+	ck_assert_uint_eq(n, 0);
+	/* expiry and the limit */
+	old.digest = 3;
+	old.expires = now_ms() - 1;
+	OK(store_journal_add(conn, &old, &err));
+	OK(store_expire(conn, now_ms(), INT64_C(1) << 40, &err));
+	OK(store_journal_list(conn, mem, device, 0, NULL, 100, &list, &n, &err));
+	ck_assert_uint_eq(n, 2);
+	OK(store_journal_trim(conn, account, 1, &err));
+	OK(store_journal_list(conn, mem, device, 0, NULL, 100, &list, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(list[0].id, big.id);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -938,6 +992,7 @@ main(void)
 	tcase_add_test(t, writes_and_intents);
 	tcase_add_test(t, mail_ops_are_claimed_once);
 	tcase_add_test(t, conflicts_once);
+	tcase_add_test(t, journal_entries);
 	tcase_add_loop_test(t, tombstones_expire_when_nobody_needs_them, 0, 2);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(cost, setup, teardown);

@@ -113,7 +113,7 @@ accepted(struct client *c, struct local *l, const struct sent_change *ch)
 }
 
 static const char *const status_name[] = {
-	[ST_OK] = "ok", [ST_GONE] = "gone", [ST_REFUSED] = "refused", [ST_RETRY] = "retry", [ST_CONFLICT] = "conflict", [ST_RECREATE] = "recreate",
+	[ST_OK] = "ok", [ST_GONE] = "gone", [ST_REFUSED] = "refused", [ST_RETRY] = "retry", [ST_CONFLICT] = "conflict", [ST_RECREATE] = "recreate", [ST_HELD] = "held",
 };
 
 static void
@@ -186,6 +186,7 @@ one_result(struct sim *s, struct client *c, const struct creq *q, const struct a
 		break;
 	case ST_REFUSED:
 	case ST_RETRY:
+	case ST_HELD:
 		break;
 	}
 }

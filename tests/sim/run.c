@@ -230,6 +230,8 @@ static const struct engine_options options = {
 	.past_days = { [CT_CALENDAR] = PAST_DAYS, [CT_TASK] = PAST_DAYS, [CT_MAIL] = PAST_DAYS },
 	.future_days = { [CT_CALENDAR] = FUTURE_DAYS, [CT_TASK] = FUTURE_DAYS },
 	.max_objects = 65535, .mail_window = 2, .mail_flags_ms = MAIL_FLAGS, .cursor_children = 4, .max_mail_bytes = 1 << 20, .login_attempts = 1000000,
+	.journal_keep_ms = DAY, .journal_object_bytes = 1 << 16, .journal_entries = 1000, .guard_create_count = 1000, .guard_create_ms = DAY,
+	.guard_delete_share = 100, .guard_delete_min = 1000, .guard_delete_ms = DAY,
 };
 
 static void

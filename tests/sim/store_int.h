@@ -8,7 +8,7 @@
 
 #include "sim.h"
 
-enum table { T_ACCOUNT, T_DEVICE, T_SESSION, T_FOLDER, T_ROW, T_CURSOR, T_WRITE, T_INTENT, T_MAILOP, T_CONFLICT, T_COUNT };
+enum table { T_ACCOUNT, T_DEVICE, T_SESSION, T_FOLDER, T_ROW, T_CURSOR, T_WRITE, T_INTENT, T_MAILOP, T_CONFLICT, T_JOURNAL, T_COUNT };
 
 /* One record of any table; members that a table does not use are 0.  What the numbers mean stands at each table's functions. */
 struct rec {

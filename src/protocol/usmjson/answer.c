@@ -185,6 +185,13 @@ notice_text(struct buf *b, const struct notice *n)
 	case NOTICE_REJECTED:
 		buf_adds(b, "This device could not store the object. It is set aside and comes again when it changes.");
 		break;
+	case NOTICE_HELD:
+		buf_addf(b, "%lld of %lld objects of this folder would be deleted at once. Nothing is deleted before the user confirms it.", (long long)n->count,
+		    (long long)n->limit);
+		break;
+	case NOTICE_STUCK:
+		buf_adds(b, "This device asked for this object again and again without getting on. It is set aside and comes again when it changes.");
+		break;
 	case NOTICE_COUNT:
 		break;
 	}
@@ -214,7 +221,7 @@ answer_write_notices(struct buf *b, const struct folder_ref *folder, const struc
 		if (n->limit != 0) {
 			js_key(b, n->code == NOTICE_LARGE ? "size" : "count");
 			buf_add_i64(b, n->count);
-			js_key(b, "limit");
+			js_key(b, n->code == NOTICE_HELD ? "of" : "limit");
 			buf_add_i64(b, n->limit);
 		}
 		buf_adds(b, "}}");
@@ -240,10 +247,10 @@ result_status(const struct answer_result *r)
 {
 	static const char *const names[] = {
 		[ST_OK] = "ok", [ST_GONE] = "gone", [ST_REFUSED] = "refused", [ST_RETRY] = "retry", [ST_CONFLICT] = "conflict",
-		[ST_RECREATE] = "recreate",
+		[ST_RECREATE] = "recreate", [ST_HELD] = "held",
 	};
 
-	_Static_assert(ARRAY_LEN(names) == ST_RECREATE + 1, "a change_status has no name on the wire");
+	_Static_assert(ARRAY_LEN(names) == ST_HELD + 1, "a change_status has no name on the wire");
 
 	return r->failed ? "error" : names[r->status];
 }

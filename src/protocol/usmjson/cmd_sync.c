@@ -73,7 +73,7 @@ cmd_sync_init(struct call *c)
 
 /* ---- syncUpdate ---- */
 
-enum { UP_FOLDER, UP_SYNCID, UP_REQUEST, UP_LIMIT, UP_POLICY, UP_DELETE_POLICY, UP_CREATED, UP_MODIFIED, UP_DELETED, UP_REJECTED, UP_N };
+enum { UP_FOLDER, UP_SYNCID, UP_REQUEST, UP_LIMIT, UP_POLICY, UP_DELETE_POLICY, UP_CREATED, UP_MODIFIED, UP_DELETED, UP_REJECTED, UP_CONFIRM, UP_N };
 
 static enum rc
 update_changes(struct rd *r, json_t *const *v, struct sync_request *req)
@@ -135,6 +135,7 @@ cmd_sync_update(struct call *c)
 		[UP_MODIFIED] = { "modified", RD_ARRAY, 0, 0, INT32_MAX },
 		[UP_DELETED] = { "deleted", RD_ARRAY, 0, 0, INT32_MAX },
 		[UP_REJECTED] = { "rejected", RD_ARRAY, 0, 0, (int64_t)c->u->o.max_objects },
+		[UP_CONFIRM] = { "confirmDeletions", RD_BOOL, 0, 0, 0 },
 	};
 	struct sync_request req = { .mode = SYNC_UPDATE };
 	struct sync_answer a = { 0 };
@@ -150,6 +151,8 @@ cmd_sync_update(struct call *c)
 	rd_syncid(v[UP_SYNCID], &req.syncid);
 	req.k = v[UP_REQUEST] != NULL ? (uint64_t)json_integer_value(v[UP_REQUEST]) : 0;
 	req.limit = page_limit(c, v[UP_LIMIT]);
+	if (v[UP_CONFIRM] != NULL)
+		req.confirm = json_is_true(v[UP_CONFIRM]) ? CONFIRM_YES : CONFIRM_NO;
 	req.has_policy = v[UP_POLICY] != NULL;
 	if (req.has_policy)
 		req.policy = rd_policy(v[UP_POLICY]);

@@ -37,6 +37,8 @@ static const struct status table[US_END] = {
 	    "An error inside the server; its log tells the administrator more. Try again later." },
 	[US_MEDIA_TYPE] = { US_MEDIA_TYPE, "unsupported-media-type", 415, 0, false,
 	    "Send the body as application/json in UTF-8." },
+	[US_REPEATED] = { US_REPEATED, "repeated-create", 400, 0, false,
+	    "Nothing was created; find out why this device creates the same object again and again." },
 };
 
 const struct status *
@@ -67,6 +69,8 @@ status_of(enum rc rc, const struct err *e)
 
 	if (s == US_RECONCILE && strcmp(e->code, ENGINE_OUTDATED) == 0)
 		s = US_OUTDATED;
+	if (s == US_LIMIT && strcmp(e->code, ENGINE_REPEATED) == 0)
+		s = US_REPEATED;
 	if (s == US_LIMIT && e->retry_after_s > 0)
 		s = US_THROTTLED; /* a limit that time cures */
 	return status_get(s);
@@ -103,7 +107,7 @@ message(const struct status *s, const struct err *e, bool ox, char *out, size_t 
 void
 status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where, const json_t *conflicts)
 {
-	bool ours = strcmp(e->code, ENGINE_OUTDATED) == 0;
+	bool ours = strcmp(e->code, ENGINE_OUTDATED) == 0 || strcmp(e->code, ENGINE_REPEATED) == 0;
 	bool ox = e->code[0] != '\0' && !ours;
 	char text[3 * sizeof(e->text)];
 	int wait_s = e->retry_after_s > 0 ? e->retry_after_s : s->retry_after_s;

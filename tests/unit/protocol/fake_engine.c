@@ -180,7 +180,7 @@ folder_mode_parse(const char *s)
 const char *
 notice_name(enum notice_code c)
 {
-	static const char *const names[] = { "too-many-objects", "too-many-attachments", "unreadable", "too-large", "rejected" };
+	static const char *const names[] = { "too-many-objects", "too-many-attachments", "unreadable", "too-large", "rejected", "deletions-held", "set-aside" };
 
 	return names[c];
 }
@@ -324,7 +324,7 @@ fill_items(struct arena *a, struct sync_answer *out)
 static void
 fill_results(struct arena *a, const struct sync_request *req, struct sync_answer *out)
 {
-	static const enum change_status cycle[] = { ST_OK, ST_GONE, ST_REFUSED, ST_RETRY, ST_CONFLICT, ST_RECREATE };
+	static const enum change_status cycle[] = { ST_OK, ST_GONE, ST_REFUSED, ST_RETRY, ST_CONFLICT, ST_RECREATE, ST_HELD };
 
 	out->results = arena_array(a, struct answer_result, req->n_changes);
 	for (size_t i = 0; i < req->n_changes; i++) {
@@ -340,7 +340,7 @@ fill_results(struct arena *a, const struct sync_request *req, struct sync_answer
 			r->won = r->lost;
 			memset(&r->lost, 0, sizeof(r->lost));
 		}
-		r->failed = i % 8 == 6 || req->changes[i].refused != NULL;
+		r->failed = i % 8 == 7 || req->changes[i].refused != NULL;
 		if (req->changes[i].refused != NULL) {
 			r->err = *req->changes[i].refused;
 			continue;
@@ -392,7 +392,7 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 	out->notices = arena_array(a, struct notice, NOTICE_COUNT);
 	for (unsigned i = 0; fake.notices && i < NOTICE_COUNT; i++)
 		out->notices[out->n_notices++] = (struct notice){ .code = (enum notice_code)i, .has_uuid = i != NOTICE_OBJECTS, .uuid = uuid_of(i),
-			.count = i * 100 + 7, .limit = i == NOTICE_UNREADABLE || i == NOTICE_REJECTED ? 0 : 3 };
+			.count = i * 100 + 7, .limit = i == NOTICE_UNREADABLE || i == NOTICE_REJECTED || i == NOTICE_STUCK ? 0 : 3 };
 	return RC_OK;
 }
 

@@ -169,7 +169,7 @@ START_TEST(results)
 	char body[4000] = "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,\"created\":[";
 	struct reply rep;
 	json_t *j, *list, *e;
-	static const char *const want[] = { "ok", "gone", "refused", "retry", "conflict", "recreate", "error" };
+	static const char *const want[] = { "ok", "gone", "refused", "retry", "conflict", "recreate", "held", "error" };
 
 	for (int i = 0; i < 4; i++)
 		(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "%s{\"clientId\":\"c%d\",\"note\":\"x\"}", i > 0 ? "," : "", i);
@@ -183,11 +183,11 @@ START_TEST(results)
 	ck_assert_uint_eq(json_array_size(list), 8);
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
 		ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, i), "status")), want[i]);
-	e = json_object_get(json_array_get(list, 6), "error");
+	e = json_object_get(json_array_get(list, 7), "error");
 	ck_assert_str_eq(json_string_value(json_object_get(e, "code")), "bad-request");
 	ck_assert_str_eq(json_string_value(json_object_get(e, "message")), "Die E-Mail-Adresse ist ung\xc3\xbcltig.");
 	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(e, "details"), "ox")), "CON-0100");
-	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(e, "details"), "path")), "modified[2].email1");
+	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(e, "details"), "path")), "modified[3].email1");
 	ck_assert_ptr_null(schema_check("syncUpdate", rep.body, rep.body_len));
 	json_decref(j);
 	reply_fini(&rep);
@@ -373,7 +373,7 @@ END_TEST
 /* what the device does not get is in no whole object, and what is left out is told; settings of one folder come and go */
 START_TEST(hidden_and_noticed)
 {
-	static const char *const codes[] = { "too-many-objects", "too-many-attachments", "unreadable", "too-large", "rejected" };
+	static const char *const codes[] = { "too-many-objects", "too-many-attachments", "unreadable", "too-large", "rejected", "deletions-held", "set-aside" };
 	const json_t *data, *list, *o;
 	struct reply rep;
 	json_t *j;
