@@ -20,7 +20,7 @@
 
 struct link {
 	int fd;
-	unsigned port, target_port, level;
+	unsigned port, target_port, level, keepalive_ms;
 	char target[108];
 	enum link_mode mode;
 	bool cut;
@@ -103,6 +103,12 @@ unsigned
 link_port(const struct link *l)
 {
 	return l->port;
+}
+
+void
+link_keepalive(struct link *l, unsigned ms)
+{
+	l->keepalive_ms = ms;
 }
 
 void
@@ -223,7 +229,9 @@ tend_dead(struct pair *p, short events, int64_t now)
 		(void)close(p->fd[1]);
 		p->fd[1] = -1;
 	}
-	if ((events & (POLLIN | POLLHUP | POLLERR)) != 0)
+	if (p->l->keepalive_ms != 0 && now - p->dead_since > p->l->keepalive_ms)
+		k = 0;
+	else if ((events & (POLLIN | POLLHUP | POLLERR)) != 0)
 		k = read(p->fd[0], waste, sizeof(waste));
 	if (k == 0 || (k < 0 && errno != EAGAIN && errno != EINTR))
 		end_pair(p);
@@ -273,7 +281,7 @@ run(void *arg)
 
 			if (p->l == NULL || p->l->mode == LINK_HOLD)
 				continue;
-			if (p->dead) {
+			if (p->dead) { /* its timers want to be looked at without an event, too */
 				if (end[i] == 0)
 					tend_dead(p, f[i].revents, now);
 			} else if (!carry(p, end[i], f[i].revents, now)) {

@@ -417,6 +417,7 @@ open_links(void)
 		(void)mkdir(path, 0700);
 		(void)snprintf(path, sizeof(path), "%s/node%d/client.sock", w.dir, n);
 		w.client[n] = link_open(path);
+		link_keepalive(w.client[n], 3000); /* usmsync relies on it: its requests may take minutes */
 		(void)snprintf(path, sizeof(path), "%s/node%d/usmd.sock", w.dir, n);
 		link_target(w.client[n], path, 0);
 		for (int i = 0; i < 2; i++) {
