@@ -97,6 +97,26 @@ sort_by_day(json_t *list)
 		}
 }
 
+/* Of a mail's octets, without the header field that the server adds to what it is given: the giver's own file has none. */
+static void
+mail_hash(const char *p, size_t n, char hash[65])
+{
+	static const char marker[] = "X-OX-Marker:";
+	const char *at = p, *end = p + n, *line_end;
+	struct buf b;
+
+	buf_init(&b, 0);
+	for (; at < end && *at != '\r' && *at != '\n'; at = line_end) {
+		line_end = memchr(at, '\n', (size_t)(end - at));
+		line_end = line_end != NULL ? line_end + 1 : end;
+		if ((size_t)(line_end - at) < sizeof(marker) || memcmp(at, marker, sizeof(marker) - 1) != 0)
+			buf_add(&b, at, (size_t)(line_end - at));
+	}
+	buf_add(&b, at, (size_t)(end - at));
+	file_hash(b.p != NULL ? b.p : "", b.len, hash);
+	buf_fini(&b);
+}
+
 /* What a text says, in one canonical line: the fields that a file can hold; of a series with its exceptions. */
 static char *
 canonical(enum content ct, const char *name, const void *p, size_t n)
@@ -108,7 +128,7 @@ canonical(enum content ct, const char *name, const void *p, size_t n)
 	if (ct == CT_MAIL) {
 		struct buf b;
 
-		file_hash(p, n, hash);
+		mail_hash(p, n, hash);
 		buf_init(&b, 0);
 		buf_addf(&b, "flags %lld octets %s", (long long)mail_flags_of_name(name), hash);
 		return buf_take(&b, NULL);
@@ -333,6 +353,27 @@ read_server_folder(struct ox_session *s, const struct model_keys *keys, struct f
 	arena_free(a);
 }
 
+/* What another user shares has its parent elsewhere, and is "Shared folders/OWNER - TITLE" in a directory; NULL = it is not there. */
+static char *
+shared_path(const char *dir, const char *title)
+{
+	char *shared = path_join(dir, "Shared folders"), *path = NULL;
+	DIR *d = shared != NULL ? opendir(shared) : NULL;
+	size_t n = strlen(title);
+	const struct dirent *de;
+
+	while (path == NULL && d != NULL && (de = readdir(d)) != NULL) {
+		size_t len = strlen(de->d_name);
+
+		if (len > n + 3 && strcmp(de->d_name + len - n, title) == 0 && memcmp(de->d_name + len - n - 3, " - ", 3) == 0)
+			path = path_join("Shared folders", de->d_name);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	mem_free(shared);
+	return path;
+}
+
 static char *
 path_of(struct object *const *o, size_t n, const char *oxid)
 {
@@ -525,6 +566,14 @@ main(int argc, char **argv)
 		f[k] = (struct folder_cmp){ .oxid = folders[i]->oxid, .ct = t->ct, .path = path_of(folders, n, folders[i]->oxid) };
 		if (f[k].path == NULL)
 			die("folders", NULL);
+		if (strchr(f[k].path, '/') == NULL) {
+			char *shared = shared_path(argv[4], f[k].path);
+
+			if (shared != NULL) {
+				mem_free(f[k].path);
+				f[k].path = shared;
+			}
+		}
 		read_server_folder(s, keys, &f[k]);
 		for (int d = 4; d < argc; d++)
 			read_dir(argv[d], &f[k], &f[k].dir[d - 4]);

@@ -376,6 +376,9 @@ main(int argc, char **argv)
 	load_stop();
 	print_table();
 	world_end_all();
+	sleep_ms(300);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		; /* processes of servers that were killed, long dead */
 	left = end_children();
 	if (left > 0)
 		fail("%zu processes were left", left);
