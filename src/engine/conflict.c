@@ -12,14 +12,15 @@ losing_text(const struct object *o, const struct fmask *fields, const char *whos
 	const struct content_type *t = model_content(o->ct);
 	json_t *root = json_object(), *f = json_object();
 	char *text;
+	bool ok = true;
 
 	for (unsigned i = 0; i < t->n_fields; i++)
 		if (fmask_has(fields, i))
-			(void)json_object_set_new(f, t->fields[i].name, o->v[i] != NULL ? json_incref(o->v[i]) : json_null());
-	(void)json_object_set_new(root, "objectType", json_string(t->name));
-	(void)json_object_set_new(root, "whose", json_string(whose));
-	(void)json_object_set_new(root, "fields", f);
-	text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+			ok = json_object_set_new(f, t->fields[i].name, o->v[i] != NULL ? json_incref(o->v[i]) : json_null()) == 0 && ok;
+	ok = json_object_set_new(root, "objectType", json_string(t->name)) == 0 && ok;
+	ok = json_object_set_new(root, "whose", json_string(whose)) == 0 && ok;
+	ok = json_object_set_new(root, "fields", f) == 0 && ok;
+	text = ok ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL; /* a record that lacks a value would lose it */
 	json_decref(root);
 	return text;
 }
