@@ -162,10 +162,30 @@ $(B)/oxsim-replay: $(REPLAY_OBJ)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,jansson libcurl)
 	@echo "  built $@"
 
+# --- simulation: the real engine in a world that is all in memory (tests/sim) -----
+SIM_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
+SIM_LIBS := engine sync model util
+$(B)/obj/tests/sim/%.o: tests/sim/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(call pkgc,$(call libs_of,$(SIM_LIBS))) -MMD -MP -c -o $@ $<
+$(B)/tests/sim: $(SIM_OBJ) $(foreach m,$(SIM_LIBS),$(call lib,$(m)))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,$(SIM_LIBS)))
+SIM_SECONDS ?= 600
+.PHONY: sim sim-mutants
+sim: $(B)/tests/sim ## random histories of the real engine for SIM_SECONDS (600); SEED= begins there; a failure is told as a short story
+	@$< --seconds $(SIM_SECONDS) $(if $(SEED),--seed $(SEED))
+sim-mutants: export CFLAGS_SIM = $(CFLAGS_ALL) $(call pkgc,$(call libs_of,$(SIM_LIBS)))
+sim-mutants: export LINK_SIM = $(LDFLAGS_ALL) $(SIM_OBJ) $(foreach m,$(SIM_LIBS),$(call lib,$(m))) $(call pkgl,$(call libs_of,$(SIM_LIBS)))
+sim-mutants: $(B)/tests/sim ## plant faults in the core one at a time (tests/sim/mutants): the simulation must notice each
+	@CC='$(CC)' B=$(B) sh tests/sim/run-mutants
+
 # --- unit tests: tests/unit/<module>/*.c -> one Check program a module -------
 # Each links only what its module may use, so a wrong dependency is a link error.
 # A module whose neighbours are faked in its tests says so here: UNIT_DEPS_<module> in place of DEPS_<module>,
 # UNIT_OBJ_<module> further objects.
+UNIT_DEPS_engine   := sync model util
+UNIT_OBJ_engine    = $(filter-out %/main.o,$(SIM_OBJ))
 UNIT_DEPS_protocol := model util
 UNIT_OBJ_protocol  := $(B)/obj/tests/harness/schema.o
 UNIT_MODULES := $(patsubst tests/unit/%/,%,$(sort $(wildcard tests/unit/*/)))
@@ -180,16 +200,6 @@ $(B)/tests/unit_$(1): $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/unit/$
 UNIT_BINS += $(B)/tests/unit_$(1)
 endef
 $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
-
-# --- simulation: the real engine in a world that is all in memory (tests/sim) -----
-SIM_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
-SIM_LIBS := engine sync model util
-$(B)/obj/tests/sim/%.o: tests/sim/%.c Makefile
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(call pkgc,$(call libs_of,$(SIM_LIBS))) -MMD -MP -c -o $@ $<
-$(B)/tests/sim: $(SIM_OBJ) $(foreach m,$(SIM_LIBS),$(call lib,$(m)))
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(call libs_of,$(SIM_LIBS)))
 
 # --- fuzzing: tests/fuzz/fuzz_<name>.c, a libFuzzer harness each, with its seeds in tests/fuzz/corpus/<name>/ ---
 # FUZZ_DEPS_<name>: modules in link order; FUZZ_OBJ_<name>: further objects (without $(B)).  `make unit` feeds the

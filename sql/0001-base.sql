@@ -113,7 +113,7 @@ CREATE INDEX pim_row_dead ON usmd.pim_row (folder, cn) WHERE dead;
 COMMENT ON TABLE usmd.pim_row IS 'One row for each object of a folder index (contacts, appointments, tasks, folders of the hierarchy), tombstones included. Measured with indexes (10,000 rows): 244 bytes with 16 fields set, appointment with 12 fields 246.';
 COMMENT ON COLUMN usmd.pim_row.id IS 'OX id; a negative keyed hash where OX''s id is no number.';
 COMMENT ON COLUMN usmd.pim_row.cn IS 'Change number of the last change.';
-COMMENT ON COLUMN usmd.pim_row.sk IS 'Sort key of the first fill (start, ms) in calendars and task lists; NULL where the id orders.';
+COMMENT ON COLUMN usmd.pim_row.sk IS 'Sort key of the first fill (start, ms) in calendars and task lists, of folders their place by type; NULL where the id orders.';
 COMMENT ON COLUMN usmd.pim_row.cid IS 'Hash of the client''s id of an object that one of our clients made; NULL for all others.';
 COMMENT ON COLUMN usmd.pim_row.folder IS 'Number of the folder index.';
 COMMENT ON COLUMN usmd.pim_row.dead IS 'Tombstone: cn is that of the deletion.';

@@ -141,6 +141,7 @@ bool rights_of_word(const char *word, bool folder, int64_t *v);
 struct write_how {
 	bool ignore_conflicts; /* appointments: stored although participants are busy; a resource that is taken stays a refusal */
 	bool silent;           /* appointments, tasks: OX sends the participants no mail about it */
+	struct fmask said;     /* of a new exception: the fields that are named; one without a value is cleared where its series has one */
 	json_t *conflicts;     /* out: array of {title?, start_date, end_date, full_time?, shown_as, participants?, hard}: what it collides
 	                        * with, as far as the user may know; the caller's to json_decref */
 };

@@ -96,19 +96,27 @@ ox_check_conflicts(const json_t *data, const struct object *o, struct err *e)
 
 /* ---- exceptions of a series ---- */
 
+/* OX begins an exception as a copy of its series: what it is to lack must be said. */
+void
+exception_fields(const struct object *o, struct fmask *m)
+{
+	memset(m, 0, sizeof(*m));
+	for (unsigned i = 0; i < model_content(CT_CALENDAR)->n_fields; i++)
+		if (o->v[i] != NULL || (o->how != NULL && fmask_has(&o->how->said, i)))
+			fmask_set(m, i);
+}
+
 /* Takes the fields that the series decides and a position at which OX finds the occurrence; folder and id are of the series. */
 enum rc
 ox_exception_create(struct ox_session *s, const char *folder, const struct object *o, const char *series, int64_t *id, msec_t *lm, struct err *e)
 {
 	static const char *const of_series[] = { "recurrence_id", "recurrence_type", "uid", "days", "day_in_month", "month", "interval", "until",
 		"occurrences", "delete_exceptions" };
-	struct fmask m = { { 0 } };
+	struct fmask m;
 	struct ox_req r;
 	enum rc rc;
 
-	for (unsigned i = 0; i < model_content(CT_CALENDAR)->n_fields; i++)
-		if (o->v[i] != NULL)
-			fmask_set(&m, i);
+	exception_fields(o, &m);
 	for (size_t i = 0; i < ARRAY_LEN(of_series); i++)
 		mask_drop(&m, CT_CALENDAR, of_series[i]);
 	ox_req_init(&r, "calendar", "update");

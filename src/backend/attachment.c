@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ZONE_STEP INT64_C(900000)  /* offsets of time zones are quarters of an hour */
+#define ZONE_MAX INT64_C(54000000) /* and less than 15 hours */
+
 /* ---- pictures ---- */
 
 /* QUIRK(OX, 8.19): a contact without a picture is 404, or no octets at all where it is asked for as an image. */
@@ -75,6 +78,26 @@ read_row(struct arena *a, const json_t *row, struct ox_attachment *out)
 	return out->name != NULL && out->type != NULL;
 }
 
+/*
+ * QUIRK(OX, 8.19): creation_date is in the user's time zone whatever is asked for; the answer's timestamp is that of the newest one in UTC.  So the
+ * offset of the zone is that between these two; of an attachment from the other half of the year it may be an hour off.
+ */
+static void
+to_utc(struct ox_attachment *v, size_t n, msec_t ts)
+{
+	msec_t newest = 0, offset;
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i].created > newest)
+			newest = v[i].created;
+	offset = newest - ts;
+	if (ts <= 0 || offset % ZONE_STEP != 0 || offset > ZONE_MAX || offset < -ZONE_MAX)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (v[i].created != 0)
+			v[i].created -= offset;
+}
+
 enum rc
 ox_attachments(struct ox_session *s, struct arena *a, enum content ct, const char *folder, int64_t id, struct ox_attachment **out, size_t *n, struct err *e)
 {
@@ -103,6 +126,7 @@ ox_attachments(struct ox_session *s, struct arena *a, enum content ct, const cha
 		if (!read_row(a, json_array_get(ans.data, i), &list[i]))
 			rc = err_set(e, RC_UPSTREAM, "OX answered an attachment without an id");
 	if (rc == RC_OK) {
+		to_utc(list, got, ans.ts);
 		*out = list;
 		*n = got;
 	}

@@ -285,6 +285,8 @@ MUST_CHECK enum rc send_delete(struct ox_session *s, enum content ct, const char
 
 /** ox_check_conflicts - QUIRK(OX, all): a collision is no error: nothing is stored, and the DATA of the answer lists what is in the way of O. */
 MUST_CHECK enum rc ox_check_conflicts(const json_t *data, const struct object *o, struct err *e);
+/** exception_fields - the fields of O that a new exception is told of. */
+void exception_fields(const struct object *o, struct fmask *m);
 /** ox_exception_create - an exception of SERIES: made by updating the series at one of its days; OX answers the new object's id. */
 MUST_CHECK enum rc ox_exception_create(struct ox_session *s, const char *folder, const struct object *o, const char *series, int64_t *id, msec_t *lm, struct err *e);
 /** ox_delete_occurrences - those of DAYS that still have an occurrence.  DONE: a part of this update is stored already, so a failure leaves it half done. */
@@ -299,6 +301,8 @@ void module_params(struct ox_req *r, enum content ct);
 MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum content ct, const char ***ids, size_t *n, struct err *e);
 /** mail_req - a request of the module mail. */
 void mail_req(struct ox_req *r, const char *action, bool write);
+/** mail_body_ref - the body of a request about one mail: an array of its folder and ID. */
+void mail_body_ref(struct ox_req *r, const char *folder, const char *id);
 /* mail.c: the mail's part of ox_update, ox_delete, ox_move */
 MUST_CHECK enum rc ox_mail_update(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const struct object *o, const struct fmask *fields, struct err *e);
 MUST_CHECK enum rc ox_mail_delete(struct ox_session *s, const char *folder, int64_t id, const char *oxid, bool hard, struct err *e);

@@ -182,7 +182,7 @@ create_exception(struct ox_session *s, struct arena *a, const char *folder, cons
 
 	if (rc != RC_OK)
 		return rc;
-	set_fields(o, &m);
+	exception_fields(o, &m);
 	for (size_t i = 0; i < ARRAY_LEN(of_series); i++)
 		drop(&m, of_series[i]);
 	buf_init(&body, 0);

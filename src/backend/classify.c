@@ -37,6 +37,8 @@ static const struct meaning meanings[] = {
 	/* a name that is taken is the client's to change, though OX calls it a missing permission */
 	{ "FLD-1014", 0, false, RC_PROTO }, { "FLD-0012", 0, false, RC_PROTO }, { "FLD-1033", 0, false, RC_PROTO },
 	{ "FLD-1034", 0, false, RC_PROTO }, { "MSG-0063", 0, false, RC_PROTO },
+	/* so is a rule of permissions that OX calls an error of its own: a private folder is administered by its owner only */
+	{ "FLD-0017", 0, true, RC_PROTO },
 	/* a picture that cannot be read, for OX a reason to try again */
 	{ "CON-0158", 0, true, RC_PROTO },
 	/* too much */
@@ -96,11 +98,11 @@ by_label(const struct content_type *t, const json_t *params)
 	return -1;
 }
 
-/* Faults of a picture name no field: broken, no image, too large, not of a kind that is stored, unusable upload. */
+/* Faults of a picture name no field: broken (SVL-0005 where it begins like a picture), no image, too large, not of a kind that is stored, unusable upload. */
 static bool
 is_picture_fault(const char *code)
 {
-	static const char *const codes[] = { "CON-0136", "CON-0158", "CON-0172", "SVL-0022", "UPL-0011" };
+	static const char *const codes[] = { "CON-0136", "CON-0158", "CON-0172", "SVL-0005", "SVL-0022", "UPL-0011" };
 
 	for (size_t i = 0; code != NULL && i < ARRAY_LEN(codes); i++)
 		if (strcmp(code, codes[i]) == 0)

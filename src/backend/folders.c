@@ -46,7 +46,9 @@ ox_folder_create(struct ox_session *s, struct arena *a, const char *parent, enum
 	ox_param(&r, "folder_id", parent);
 	buf_adds(&r.body, "{\"folder\":{\"title\":");
 	json_text_string(&r.body, title, strlen(title));
-	buf_addf(&r.body, ",\"module\":\"%s\"}}", model_content(module)->ox_module);
+	buf_addf(&r.body, ",\"module\":\"%s\"", model_content(module)->ox_module);
+	/* QUIRK(OX, 8.19): a mail folder is not subscribed to unless its creator says so, and allVisible leaves it out then */
+	buf_adds(&r.body, module == CT_MAIL ? ",\"subscribed\":true}}" : "}}");
 	rc = ox_call(s, &r, &ans, e);
 	ox_req_fini(&r);
 	if (rc == RC_OK)
@@ -55,6 +57,15 @@ ox_folder_create(struct ox_session *s, struct arena *a, const char *parent, enum
 		*lm = ans.ts;
 	ox_answer_fini(&ans);
 	return rc;
+}
+
+static bool
+to_private_root(const struct object *o, const struct fmask *m)
+{
+	unsigned parent = (unsigned)model_field(model_content(CT_FOLDER), "folder_id");
+	const char *id = fmask_has(m, parent) ? object_get_str(o, parent) : NULL;
+
+	return id != NULL && strcmp(id, OX_PRIVATE_ROOT) == 0;
 }
 
 enum rc
@@ -73,6 +84,9 @@ ox_folder_update(struct ox_session *s, struct arena *a, const char *oxid, const 
 			return err_set_path(e, RC_PROTO, model_content(CT_FOLDER)->fields[i].name, "cannot be cleared");
 	folder_req(&r, "update", lm != 0 ? lm : FAR_FUTURE);
 	ox_param(&r, "id", oxid);
+	/* QUIRK(OX, 8.19): in the other tree, a folder that moves to the top of the private ones collides with its own name (FLD-1014) */
+	if (to_private_root(o, &m))
+		ox_param(&r, "tree", "1");
 	buf_adds(&r.body, "{\"folder\":{");
 	(void)object_text(&r.body, o, &m, FF_READONLY | FF_ONCE, true);
 	buf_adds(&r.body, "}}");
@@ -87,8 +101,8 @@ ox_folder_update(struct ox_session *s, struct arena *a, const char *oxid, const 
 }
 
 /*
- * QUIRK(OX, 8.19): what is not deleted stands in the data, and why in a warning.  Mail folders are gone outright, whatever the
- * documents say about the trash; an old timestamp does not stop a deletion.
+ * QUIRK(OX, 8.19): what is not deleted stands in the data, and why in a warning.  A mail folder is gone, or is found below the trash with what
+ * was in it, as the user has set it; an old timestamp does not stop a deletion.
  */
 enum rc
 ox_folder_delete(struct ox_session *s, const char *oxid, msec_t lm, struct err *e)

@@ -17,6 +17,17 @@ mail_req(struct ox_req *r, const char *action, bool write)
 	r->t = model_content(CT_MAIL);
 }
 
+void
+mail_body_ref(struct ox_req *r, const char *folder, const char *id)
+{
+	buf_adds(&r->body, "[{\"folder\":");
+	json_text_string(&r->body, folder, strlen(folder));
+	buf_adds(&r->body, ",\"id\":");
+	json_text_string(&r->body, id, strlen(id));
+	buf_adds(&r->body, "}]");
+	r->has_body = true;
+}
+
 static bool
 json_u64(const json_t *v, uint64_t *out)
 {
@@ -197,12 +208,7 @@ ox_mail_delete(struct ox_session *s, const char *folder, int64_t id, const char 
 	mail_req(&r, "delete", true);
 	if (hard)
 		ox_param(&r, "harddelete", "1");
-	buf_adds(&r.body, "[{\"folder\":");
-	json_text_string(&r.body, folder, strlen(folder));
-	buf_adds(&r.body, ",\"id\":");
-	json_text_string(&r.body, text, strlen(text));
-	buf_adds(&r.body, "}]");
-	r.has_body = true;
+	mail_body_ref(&r, folder, text);
 	rc = ox_call(s, &r, &a, e);
 	ox_req_fini(&r);
 	if (rc == RC_OK && json_array_size(a.data) > 0)

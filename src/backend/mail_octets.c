@@ -200,12 +200,7 @@ ox_mail_head(struct ox_session *s, struct arena *a, const char *folder, int64_t 
 	memset(out, 0, sizeof(*out));
 	mail_req(&r, "list", false);
 	head_columns(&r);
-	buf_adds(&r.body, "[{\"folder\":");
-	json_text_string(&r.body, folder, strlen(folder));
-	buf_adds(&r.body, ",\"id\":");
-	json_text_string(&r.body, text, strlen(text));
-	buf_adds(&r.body, "}]");
-	r.has_body = true;
+	mail_body_ref(&r, folder, text);
 	rc = ox_call(s, &r, &ans, e);
 	ox_req_fini(&r);
 	if (rc == RC_OK && !head_of(json_array_get(ans.data, 0), &here, out)) /* vanished mails are left out, or null */

@@ -130,6 +130,10 @@ form_add(struct buf *b, const char *name, const char *value)
 	http_escape(b, value);
 }
 
+/*
+ * QUIRK(OX, 8.19): a clientUserAgent that is not the User-Agent of all later requests makes the session void at once (SES-0203): the names of the
+ * cookies are computed from it.  What the device calls itself is told by a header.
+ */
 static void
 login_form(struct ox_session *s, const char *client, const char *password, struct buf *b)
 {
@@ -145,8 +149,6 @@ login_form(struct ox_session *s, const char *client, const char *password, struc
 	form_add(b, "authId", auth_id);
 	if (s->b->o.client_ip[0] != '\0')
 		form_add(b, "clientIP", s->b->o.client_ip);
-	if (s->device_agent[0] != '\0')
-		form_add(b, "clientUserAgent", s->device_agent);
 }
 
 /* The flat answer of a login and its cookies into S. */

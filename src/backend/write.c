@@ -93,7 +93,7 @@ write_how(struct buf *b, const struct object *o, size_t written)
 
 /*
  * QUIRK(OX, all): a recurrence pattern and a start with its end are checked as one; a part of them alone is refused as incomplete.  Where the caller
- * has the rest, it goes along.
+ * has the rest, it goes along.  A new start of a series brings the pattern, too (write_series_start).
  */
 void
 ox_update_together(enum content ct, const struct fmask *fields, struct fmask *out)
@@ -107,7 +107,7 @@ ox_update_together(enum content ct, const struct fmask *fields, struct fmask *ou
 
 	memset(out, 0, sizeof(*out));
 	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
-		bool touched = false;
+		bool touched = g == 0 && ct == CT_CALENDAR && fmask_has(fields, (unsigned)field_no(ct, "start_date"));
 
 		for (size_t k = 0; groups[g][k] != NULL; k++) {
 			int i = field_no(ct, groups[g][k]);
@@ -123,15 +123,42 @@ ox_update_together(enum content ct, const struct fmask *fields, struct fmask *ou
 	}
 }
 
+static bool
+is_series(const struct object *o)
+{
+	int type = field_no(o->ct, "recurrence_type");
+
+	return type >= 0 && object_get_i64(o, (unsigned)type, 0) > 0;
+}
+
 static void
 complete_groups(const struct object *o, struct fmask *m)
 {
+	int type = field_no(o->ct, "recurrence_type");
 	struct fmask together;
 
 	ox_update_together(o->ct, m, &together);
+	if (type >= 0 && !is_series(o))
+		fmask_clear(&together, (unsigned)type);
 	for (unsigned i = 0; i < model_content(o->ct)->n_fields; i++)
 		if (fmask_has(&together, i) && o->v[i] != NULL)
 			fmask_set(m, i);
+}
+
+/*
+ * QUIRK(OX, 8.19): the last day of a series is stored with the hour of its start.  A start that is moved to later in the day would leave the old hour
+ * standing and cut the last occurrence off, unless the pattern comes with it and recurrence_start says that the start is another one.
+ */
+static size_t
+write_series_start(struct buf *b, const struct object *o, const struct fmask *m, size_t written)
+{
+	int start = field_no(o->ct, "start_date");
+
+	if (o->ct != CT_CALENDAR || !is_series(o) || !fmask_has(m, (unsigned)start) || o->v[start] == NULL)
+		return written;
+	buf_addf(b, "%s\"recurrence_start\":", written > 0 ? "," : "");
+	json_text(b, o->v[start]);
+	return written + 1;
 }
 
 void
@@ -272,7 +299,7 @@ classic_update(struct ox_session *s, const char *folder, const char *id, const s
 	}
 	buf_init(&body, 0);
 	buf_addc(&body, '{');
-	n = write_fields(&body, o, &m, false, 0);
+	n = write_series_start(&body, o, &m, write_fields(&body, o, &m, false, 0));
 	any = n > 0;
 	write_how(&body, o, n);
 	buf_addc(&body, '}');

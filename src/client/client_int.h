@@ -167,8 +167,6 @@ json_t *object_dirty(enum content ct, const struct cobject *o);
 /** object_reread - the file that says O again, if it changed since it was last looked at: sets cur of all that it says. */
 MUST_CHECK enum rc object_reread(struct client *c, const struct cfolder *f, struct objlist *l, struct cobject *o, bool *missing, struct err *e);
 MUST_CHECK enum rc scan_folder(struct client *c, struct cfolder *f, struct objlist *l, struct err *e);
-/** scan_new_folders - directories that are no folder yet, and folders whose directory has another name or place now (MOVED: uuid -> path). */
-MUST_CHECK enum rc scan_new_folders(struct client *c, const json_t *tree, json_t *created, json_t *modified, json_t *moved, struct err *e);
 uint64_t scan_fingerprint(struct client *c);
 
 /* request.c, apply.c */
@@ -252,7 +250,6 @@ unsigned folder_rank(const struct client *c, const struct cfolder *f);
 MUST_CHECK enum rc modes_tell(struct client *c, const struct cfolder *f, size_t n, struct err *e);
 
 /* run.c */
-MUST_CHECK enum rc folder_sync(struct client *c, struct cfolder *f, struct err *e);
 MUST_CHECK enum rc run_once(struct client *c, struct err *e);
 MUST_CHECK enum rc run_watch(struct client *c, struct err *e);
 

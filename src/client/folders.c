@@ -406,7 +406,8 @@ look_for_new(struct client *c, const struct cfolder *f, size_t n, const char *pa
 	mem_free(full);
 }
 
-enum rc
+/* Directories that are no folder yet, and folders whose directory has another name or place now (MOVED: uuid -> path). */
+static enum rc
 scan_new_folders(struct client *c, const json_t *tree, json_t *created, json_t *modified, json_t *moved, struct err *e)
 {
 	struct found found = { .tree = tree, .created = created, .modified = modified, .moved = moved };

@@ -61,7 +61,7 @@ folder_page(struct client *c, struct cfolder *f, struct objlist *l, bool *busy, 
 	return rc;
 }
 
-enum rc
+static enum rc
 folder_sync(struct client *c, struct cfolder *f, struct err *e)
 {
 	struct objlist l = { 0 };

@@ -148,6 +148,17 @@ series_take(struct client *c, const struct cfolder *f, struct objlist *l, struct
 	return rc;
 }
 
+/* A new exception begins as its series at the server: what the file says of the series and not of the occurrence is taken from it. */
+static void
+take_away(const struct cobject *master, const struct cobject *o, json_t *entry)
+{
+	static const char *const own[] = { "location", "note", "categories", "alarm", "color_label", "full_time" };
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (json_object_get(master->cur != NULL ? master->cur : master->shadow, own[i]) != NULL && json_object_get(o->cur, own[i]) == NULL)
+			(void)json_object_set_new(entry, own[i], json_null());
+}
+
 void
 series_request(const struct objlist *l, const struct cobject *o, json_t *entry)
 {
@@ -157,6 +168,7 @@ series_request(const struct objlist *l, const struct cobject *o, json_t *entry)
 		return;
 	(void)json_object_set_new(entry, "recurrence_id", json_string(master->uuid));
 	(void)json_object_set(entry, "recurrence_date_position", json_object_get(o->base, "recurrence_date_position"));
+	take_away(master, o, entry);
 }
 
 bool

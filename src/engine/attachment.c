@@ -115,18 +115,6 @@ change_begin(struct op *op, struct engine_session *s, struct arena *a, const str
 	return rc;
 }
 
-static void
-change_end(struct op *op)
-{
-	if (op->wrote && op->t.f.cn != op->cn_at_start) {
-		quick_forget(op);
-		op_wake(op, op->t.topic);
-	}
-	op_end(op);
-	hierarchy_drop(op);
-	stash_drop(op);
-}
-
 /* This device made the object's attachments what they are: neither foreign to a deletion by it, nor a conflict (rule OWN). */
 static enum rc
 note_own(struct op *op, const struct row *r, msec_t lm, struct err *e)
@@ -339,7 +327,7 @@ engine_attachment_add(struct engine_session *s, struct arena *a, const struct at
 	rc = change_begin(&x.op, s, a, ref, &r, e);
 	if (rc == RC_OK)
 		rc = add_locked(&x, r, out, e);
-	change_end(&x.op);
+	op_end_written(&x.op);
 	return rc;
 }
 
@@ -361,6 +349,6 @@ engine_attachment_delete(struct engine_session *s, struct arena *a, const struct
 		rc = ox_detach(s->ox, op.t.ct, op.t.oxid, r->id, id, &lm, e);
 	if (rc == RC_OK)
 		rc = settle(&op, r, lm, 0, out, e);
-	change_end(&op);
+	op_end_written(&op);
 	return rc;
 }

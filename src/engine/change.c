@@ -415,6 +415,7 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 		goto out;
 	if (!sync_plan_moved(&w->ch, w->row, &s, &w->p, op->req->policy, &send, &lose, &win)) {
 		w->res->status = ST_CONFLICT;
+		rc = forced_add(op, w->row->id, SYNC_DEL); /* the client learns what it is in conflict with: here it is gone */
 		goto out;
 	}
 	uuid_make(op->g->keys, tag_of_folder(op->g, op->s->n->account, op->t.ct, o->folder), o->id, &there);
@@ -637,7 +638,7 @@ one_change(struct op *op, size_t i, struct err *e)
 	if (rc != RC_OK)
 		goto refused;
 	if (cc->object != NULL) {
-		w.how = (struct write_how){ .ignore_conflicts = cc->ignore_conflicts, .silent = cc->silent };
+		w.how = (struct write_how){ .ignore_conflicts = cc->ignore_conflicts, .silent = cc->silent, .said = cc->fields };
 		cc->object->how = &w.how;
 	}
 	rc = change_build(op, cc, &w.ch, e);

@@ -57,8 +57,6 @@ enum rc write_delete(struct work *w, bool *again, struct err *e);
 enum rc write_move(struct work *w, bool *again, struct err *e);
 
 /* series.c */
-/** row_has - R, an appointment's, has the field NAME set. */
-bool row_has(const struct row *r, const char *name);
 enum rc series_as_field(struct work *w, struct client_change *cc, struct err *e);
 enum rc series_ready(struct work *w, struct err *e);
 enum rc series_find(struct work *w, struct err *e);

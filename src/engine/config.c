@@ -107,7 +107,7 @@ folders_parse(const json_t *folders, struct device_config *out)
 }
 
 /* What cannot be read counts as not set: the text is our own, a damaged one must not lock the device out.  OUT->folders is from mem_alloc. */
-void
+static void
 config_parse(const struct engine *g, const char *text, struct device_config *out)
 {
 	json_t *root = text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;

@@ -145,7 +145,7 @@ write_draft(struct work *w, struct err *e)
 	struct op *op = w->op;
 	uint64_t digest = mail_digest(op, w->cc->raw, w->cc->raw_len);
 	struct uuid version = w->cc->uuid;
-	struct mail_op o;
+	struct mail_op o = { 0 };
 	bool known = true, stored = false;
 	enum rc rc = RC_OK;
 

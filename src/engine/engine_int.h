@@ -146,14 +146,12 @@ struct op {
 };
 
 /* session.c */
-struct ox_session *account_ox(struct engine *g, struct account *a);
 struct engine_session *session_dup(struct engine_session *s);
 enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
 void session_forget_all(struct engine *g);
 void session_sweep(struct engine *g);
 
 /* config.c */
-void config_parse(const struct engine *g, const char *text, struct device_config *out);
 void config_fini(struct device_config *c);
 void config_load_locked(struct engine *g, struct node_session *n, const char *text);
 void config_now(const struct engine_session *s, struct device_config *out);
@@ -166,6 +164,8 @@ enum rc target_hierarchy(struct op *op, bool create, struct target *t, struct er
 uint64_t tag_of_index(const struct engine *g, uint64_t topic, const struct store_folder *f);
 uint64_t tag_of_folder(const struct engine *g, const struct account *a, enum content ct, const char *oxid);
 enum content folder_content(const struct object *o);
+int64_t folder_order(const struct op *op, const struct object *o); /* sort key of a folder: when the hierarchy brings it, and what it holds */
+enum content folder_row_content(const struct row *r); /* what the folder R of the hierarchy holds; CT_COUNT = nothing */
 enum rc hierarchy_load(struct op *op, struct err *e);
 void hierarchy_drop(struct op *op);
 bool folder_uuid_oxid(struct op *op, const struct uuid *u, const char **oxid, enum content *ct);
@@ -235,6 +235,8 @@ enum rc renamed_list(struct op *op, const struct pair *pairs, size_t n, struct r
 /* sync.c */
 enum rc op_begin(struct op *op, struct engine_session *s, struct arena *a, struct err *e);
 void op_end(struct op *op);
+/** op_end_written - op_end of what is no sync but may have merged something: wakes who waits for the folder; drops stash and hierarchy. */
+void op_end_written(struct op *op);
 enum rc op_lock(struct op *op, struct err *e);
 void fresh_cursor(struct op *op);
 void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);

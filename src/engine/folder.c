@@ -61,6 +61,32 @@ folder_content(const struct object *o)
 	return found != NULL ? found->ct : CT_COUNT;
 }
 
+/*
+ * The hierarchy's fill is descending: appointments, contacts and tasks are few and wanted at once, of mail the INBOX; the roots of trees
+ * hold nothing.  The lowest digits answer what the folder holds.
+ */
+#define ORDER_STEP 16
+
+int64_t
+folder_order(const struct op *op, const struct object *o)
+{
+	static const int place[] = { [CT_CALENDAR] = 5, [CT_CONTACT] = 4, [CT_TASK] = 3, [CT_MAIL] = 1 };
+	enum content ct = folder_content(o);
+	bool inbox = ct == CT_MAIL && strcmp(o->oxid, ox_session_user(op->s->ox)->inbox) == 0;
+
+	if (ct <= CT_FOLDER || ct >= CT_COUNT)
+		return CT_FOLDER;
+	return (place[ct] + inbox) * ORDER_STEP + (int)ct;
+}
+
+enum content
+folder_row_content(const struct row *r)
+{
+	int64_t ct = r->sk % ORDER_STEP;
+
+	return ct > CT_FOLDER && ct < CT_COUNT ? (enum content)ct : CT_COUNT;
+}
+
 enum rc
 target_hierarchy(struct op *op, bool create, struct target *t, struct err *e)
 {
@@ -177,10 +203,10 @@ target_open(struct op *op, const struct folder_ref *ref, struct target *t, struc
 	rc = folder_row(op, &hier, &ref->uuid, &row, e);
 	if (rc != RC_OK)
 		return rc;
-	if (row->sk <= CT_FOLDER || row->sk >= CT_COUNT)
+	if (folder_row_content(row) == CT_COUNT)
 		return err_set_path(e, RC_NOTFOUND, "folder", "this folder holds nothing that is synchronised");
 	memset(t, 0, sizeof(*t));
-	t->ct = (enum content)row->sk;
+	t->ct = folder_row_content(row);
 	t->shared = row_is_shared(op, row);
 	t->oxid = row_oxid(op, row);
 	if (t->oxid == NULL)
@@ -212,6 +238,6 @@ folder_uuid_oxid(struct op *op, const struct uuid *u, const char **oxid, enum co
 	if (target_hierarchy(op, true, &hier, &e) != RC_OK || folder_row(op, &hier, u, &row, &e) != RC_OK)
 		return false;
 	*oxid = row_oxid(op, row);
-	*ct = row->sk > CT_FOLDER && row->sk < CT_COUNT ? (enum content)row->sk : CT_COUNT;
+	*ct = folder_row_content(row);
 	return *oxid != NULL;
 }

@@ -131,7 +131,7 @@ find_anywhere(const struct reading *r, const struct uuid *u, struct contact_at *
 	for (size_t i = 0; i < n; i++) {
 		const char *oxid = rows[i]->oxid != NULL ? rows[i]->oxid : arena_printf(op->a, "%" PRId64, rows[i]->id);
 
-		if (rows[i]->sk == CT_CONTACT && oxid != NULL && is_in(op, u, oxid, out))
+		if (folder_row_content(rows[i]) == CT_CONTACT && oxid != NULL && is_in(op, u, oxid, out))
 			return RC_OK;
 	}
 	return refuse(r, "uuid", "names no contact that you have");

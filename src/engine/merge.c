@@ -193,7 +193,6 @@ object_by_lm(const void *x, const void *y)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
-/* The type of a folder orders the hierarchy's first fill and answers what a folder holds. */
 enum rc
 op_sight(struct op *op, const struct object *o, struct sighting *s, struct err *e)
 {
@@ -201,11 +200,8 @@ op_sight(struct op *op, const struct object *o, struct sighting *s, struct err *
 
 	if (rc != RC_OK)
 		return err_set(e, rc, "an object of OX could not be read");
-	if (o->ct == CT_FOLDER) {
-		s->sk = folder_content(o);
-		if (s->sk == CT_COUNT)
-			s->sk = CT_FOLDER;
-	}
+	if (o->ct == CT_FOLDER)
+		s->sk = folder_order(op, o);
 	return RC_OK;
 }
 

@@ -36,7 +36,6 @@ enum rc op_sight(struct op *op, const struct object *o, struct sighting *s, stru
 enum rc merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e);
 
 /* visible.c */
-bool is_closed(const struct op *op, const struct object *o);
 /* drop_closed - without the private objects of others; their ids behind CLOSED, if not NULL; how many are left. */
 size_t drop_closed(const struct op *op, struct object **o, size_t n, int64_t *closed, size_t *n_closed);
 size_t drop_closed_sightings(const struct op *op, struct sighting *s, size_t n);

@@ -16,7 +16,8 @@ field(const char *name)
 	return i < 0 ? 0 : (unsigned)i;
 }
 
-bool
+/* R, an appointment's, has the field NAME set. */
+static bool
 row_has(const struct row *r, const char *name)
 {
 	const struct row_field *f = row_field_get(r, field(name));

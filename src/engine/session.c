@@ -103,7 +103,7 @@ account_unlink_locked(struct engine *g, struct account *a)
 	*p = a->next;
 }
 
-struct ox_session *
+static struct ox_session *
 account_ox(struct engine *g, struct account *a)
 {
 	struct ox_session *ox;

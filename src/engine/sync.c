@@ -31,6 +31,18 @@ op_end(struct op *op)
 	op->locked = false;
 }
 
+void
+op_end_written(struct op *op)
+{
+	if (op->wrote && op->t.f.cn != op->cn_at_start) {
+		quick_forget(op);
+		op_wake(op, op->t.topic);
+	}
+	op_end(op);
+	hierarchy_drop(op);
+	stash_drop(op);
+}
+
 /* The filter's window in whole days, so that an unchanged sync stays unchanged until midnight UTC. */
 void
 op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1)

@@ -223,18 +223,6 @@ transfer_begin(struct op *op, struct engine_session *s, struct arena *a, const s
 	return rc;
 }
 
-static void
-transfer_end(struct op *op)
-{
-	if (op->wrote && op->t.f.cn != op->cn_at_start) {
-		quick_forget(op);
-		op_wake(op, op->t.topic);
-	}
-	op_end(op);
-	hierarchy_drop(op);
-	stash_drop(op);
-}
-
 enum rc
 engine_move(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *to, struct transfer_item *item, size_t n, struct err *e)
 {
@@ -265,7 +253,7 @@ engine_move(struct engine_session *s, struct arena *a, const struct uuid *folder
 		item[i].failed = r->failed;
 		item[i].err = r->err;
 	}
-	transfer_end(&op);
+	op_end_written(&op);
 	return rc;
 }
 
@@ -378,6 +366,6 @@ engine_copy(struct engine_session *s, struct arena *a, const struct uuid *folder
 	}
 	if (rc == RC_OK)
 		op_wake(&op, p.topic);
-	transfer_end(&op);
+	op_end_written(&op);
 	return rc;
 }

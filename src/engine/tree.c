@@ -25,7 +25,7 @@ tree_find(const struct op *op, const char *oxid)
 	return NULL;
 }
 
-const struct object *
+static const struct object *
 tree_by_id(const struct op *op, int64_t id)
 {
 	for (size_t i = 0; i < op->n_folders; i++)
@@ -71,7 +71,7 @@ parent_of(const struct op *op, const struct object *f)
 	return tree_find(op, parent);
 }
 
-bool
+static bool
 tree_is_shared(const struct object *f)
 {
 	return object_get_i64(f, field("type"), 0) == OX_TYPE_SHARED;

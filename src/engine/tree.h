@@ -7,9 +7,7 @@
 
 /* tree.c: after hierarchy_load */
 const struct object *tree_find(const struct op *op, const char *oxid);
-const struct object *tree_by_id(const struct op *op, int64_t id);
 int64_t tree_own_rights(const struct object *f);
-bool tree_is_shared(const struct object *f);
 /** tree_item - parent, owner and names of a folder that goes to a client. */
 MUST_CHECK enum rc tree_item(struct op *op, struct answer_item *it, struct err *e);
 /** tree_may_hold - can a folder of CT lie below PARENT?  tree_may_change - may CC be tried on folder ID (PARENT: OX id of the new one, or NULL)?  RC_PROTO. */

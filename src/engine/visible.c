@@ -15,7 +15,7 @@
  * OX shows a private appointment of a shared calendar as a block called "Private" (8.19, legacy calendar), private contacts and tasks not at
  * all.  Clients get none of the three: what belongs to others and is private does not exist for them.
  */
-bool
+static bool
 is_closed(const struct op *op, const struct object *o)
 {
 	const struct content_type *t = model_content(o->ct);
@@ -115,15 +115,16 @@ static enum rc
 index_of(struct op *op, const struct row *r, struct store_folder *f, uint64_t *topic, struct err *e)
 {
 	const char *oxid = r->oxid != NULL ? r->oxid : arena_printf(op->a, "%lld", (long long)r->id);
+	enum content ct = folder_row_content(r);
 	enum rc rc;
 
 	memset(f, 0, sizeof(*f));
 	if (oxid == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for the hierarchy");
-	if (r->sk <= CT_FOLDER || r->sk >= CT_COUNT)
+	if (ct == CT_COUNT)
 		return RC_OK;
-	*topic = tag_of_folder(op->g, op->s->n->account, (enum content)r->sk, oxid);
-	rc = store_folder_open(op->c, op->a, op->s->n->account_id, (enum content)r->sk, oxid, false, 0, f, e);
+	*topic = tag_of_folder(op->g, op->s->n->account, ct, oxid);
+	rc = store_folder_open(op->c, op->a, op->s->n->account_id, ct, oxid, false, 0, f, e);
 	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 

@@ -9,6 +9,8 @@
  * A series is one object (recurrence_id == id); a change exception is an object of its own with the master's
  * recurrence_id.  recurrence_id and the two positions are given on create only: that is how a client makes an exception.
  * change_exceptions and delete_exceptions are OX's; an occurrence is deleted by adding its day to delete_exceptions.
+ * OX 8.19 counts `until` in days of the appointment's own zone (that of the user does not matter), and names an exception by the UTC day of its
+ * occurrence's start.  Without `timezone` it takes that of the request, which is UTC.
  */
 static const struct field fields[] = {
 	{ "id", 1, FT_ID, 0, OWN | FF_LISTED, NULL },

@@ -39,7 +39,7 @@ static const struct field fields[] = {
 	{ "country_home", 510, FT_STRING, 64, 0, "Country (home)" },
 	{ "birthday", 511, FT_DATE, 0, 0, NULL },
 	{ "marital_status", 512, FT_STRING, 64, 0, "Marital status" },
-	{ "number_of_children", 513, FT_STRING, 64, 0, NULL },
+	{ "number_of_children", 513, FT_STRING, 64, 0, "Children" },
 	{ "profession", 514, FT_STRING, 64, 0, "Profession" },
 	{ "nickname", 515, FT_STRING, 64, 0, "Nickname" },
 	{ "spouse_name", 516, FT_STRING, 64, 0, "Spouse's name" },
@@ -129,12 +129,12 @@ static const struct field fields[] = {
 	{ "image1_url", 606, FT_STRING, 0, NOISE, NULL },
 	{ "sort_name", 607, FT_STRING, 0, NOISE, NULL },
 	{ "useCount", 608, FT_INT, 0, NOISE, NULL },
-	{ "yomiFirstName", 610, FT_STRING, 128, 0, "First name (yomi)" },
-	{ "yomiLastName", 611, FT_STRING, 128, 0, "Last name (yomi)" },
-	{ "yomiCompany", 612, FT_STRING, 512, 0, "Company (yomi)" },
-	{ "addressHome", 613, FT_STRING, 512, 0, "Address (home)" },
-	{ "addressBusiness", 614, FT_STRING, 512, 0, "Address (business)" },
-	{ "addressOther", 615, FT_STRING, 512, 0, "Address (other)" },
+	{ "yomiFirstName", 616, FT_STRING, 128, 0, "First name (yomi)" },
+	{ "yomiLastName", 617, FT_STRING, 128, 0, "Last name (yomi)" },
+	{ "yomiCompany", 618, FT_STRING, 512, 0, "Company (yomi)" },
+	{ "addressHome", 619, FT_STRING, 512, 0, "Address (home)" },
+	{ "addressBusiness", 620, FT_STRING, 512, 0, "Address (business)" },
+	{ "addressOther", 621, FT_STRING, 512, 0, "Address (other)" },
 };
 
 const struct content_type content_contact = {

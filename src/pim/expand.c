@@ -108,7 +108,9 @@ instant(const struct pim_rule *r, int64_t local)
 	return (r->series.full_time ? local : local - pim_zone_offset_local(r->series.zone, local)) * 1000;
 }
 
-enum pim_rc
+/* Every occurrence from about FROM_MS up to about UNTIL_MS (two days more on either side) in order of time, until EACH says false;
+ * PIM_LIMIT: too many. */
+static enum pim_rc
 pim_rule_walk(const struct pim_rule *r, int64_t from_ms, int64_t until_ms, pim_rule_cb each, void *arg)
 {
 	int64_t days[7], k, near = pim_day_floor(from_ms) / PIM_DAY_MS - 2, last = until_ms / PIM_DAY_MS + 2;

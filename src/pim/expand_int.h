@@ -17,8 +17,6 @@ struct pim_rule {
 bool pim_rule_read(const json_t *o, const struct ical_series *s, struct pim_rule *r);
 /* One occurrence: its number from 1, seconds of its wall clock, its instant; false: no more. */
 typedef bool (*pim_rule_cb)(void *arg, unsigned position, int64_t local_s, int64_t start_ms);
-/* Every occurrence from about FROM_MS up to about UNTIL_MS (two days more on either side) in order of time, until EACH says false; PIM_LIMIT: too many. */
-enum pim_rc pim_rule_walk(const struct pim_rule *r, int64_t from_ms, int64_t until_ms, pim_rule_cb each, void *arg);
 /* The start of the first occurrence on the UTC day DAY_MS, which is how OX names it (Appointment2Event.getRecurrenceID); false: none. */
 bool pim_rule_at(const struct pim_rule *r, int64_t day_ms, int64_t *local_s, int64_t *start_ms);
 

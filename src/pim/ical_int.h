@@ -23,9 +23,6 @@ struct pim_zones {
 	struct pim_ctx *c;
 };
 
-/* The zone TZID names: from the database, else from the file's VTIMEZONE. *Z NULL if unknown.
- * PIM_LIMIT: more zones in one calendar than the world has. */
-enum pim_rc pim_zone_find(struct pim_zones *zs, const char *tzid, const struct pim_zone **z);
 void pim_zones_fini(struct pim_zones *zs);
 /* A zone of the database in caller's storage; false if there is none of that name. */
 bool pim_zone_builtin(struct pim_zone *z, const char *olson);

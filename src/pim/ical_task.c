@@ -5,6 +5,7 @@
  */
 #include "ical_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,9 +276,11 @@ times_format(struct pim_ctx *c, const json_t *o, struct ical_series *s, struct p
 static enum pim_rc
 state_format(struct pim_ctx *c, const json_t *o, struct pim_buf *out)
 {
-	int64_t state = 0, prio = 0, ms;
+	int64_t state = 0, prio = 0, percent, ms;
+	char text[8];
 
-	if (pim_want(c, o, "status", JSON_INTEGER) != PIM_OK || pim_want(c, o, "priority", JSON_INTEGER) != PIM_OK)
+	if (pim_want(c, o, "status", JSON_INTEGER) != PIM_OK || pim_want(c, o, "priority", JSON_INTEGER) != PIM_OK ||
+	    pim_want(c, o, "percent_completed", JSON_INTEGER) != PIM_OK)
 		return PIM_REFUSED;
 	if (pim_get_int(o, "status", &state) && state != 0) {
 		if (state < 1 || state > 5)
@@ -293,7 +296,12 @@ state_format(struct pim_ctx *c, const json_t *o, struct pim_buf *out)
 	}
 	if (pim_get_int(o, "date_completed", &ms))
 		ical_put_when(out, "COMPLETED", ms, false, NULL);
-	return ical_int_format(c, o, "percent_completed", "PERCENT-COMPLETE", out);
+	/* OX 8.19 takes any percentage; a file that says more than 100 is refused by everybody */
+	if (pim_get_int(o, "percent_completed", &percent)) {
+		(void)snprintf(text, sizeof(text), "%d", percent < 0 ? 0 : percent > 100 ? 100 : (int)percent);
+		pim_put_line(out, "PERCENT-COMPLETE", text);
+	}
+	return PIM_OK;
 }
 
 static enum pim_rc

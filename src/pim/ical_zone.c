@@ -259,7 +259,9 @@ by_definition(struct pim_ctx *c, struct pim_zone *z, const struct pim_comp *k)
 		match_offsets(z);
 }
 
-enum pim_rc
+/* The zone TZID names: from the database, else from the file's VTIMEZONE. *OUT NULL if unknown.
+ * PIM_LIMIT: more zones in one calendar than the world has. */
+static enum pim_rc
 pim_zone_find(struct pim_zones *zs, const char *tzid, const struct pim_zone **out)
 {
 	const struct pim_comp *k;

@@ -76,7 +76,6 @@ void pim_qp_decode(struct pim_buf *out, const char *s, size_t n);
 const char *pim_unescape(struct pim_buf *out, const char *s, char sep);
 void pim_escape(struct pim_buf *out, const char *s);		/* line ends become \n */
 void pim_percent_encode(struct pim_buf *out, const char *s);
-void pim_percent_decode(struct pim_buf *out, const char *s);
 /* The part of an address after mailto: (any case), or URI itself. */
 char *pim_mail_of_uri(const char *uri);
 bool pim_text_plain(const char *s);	/* free of the control characters that OX refuses */

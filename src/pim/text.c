@@ -280,7 +280,7 @@ pim_qp_decode(struct pim_buf *out, const char *s, size_t n)
 	hex_decode(out, s, n, '=');
 }
 
-void
+static void
 pim_percent_decode(struct pim_buf *out, const char *s)
 {
 	struct pim_buf raw = { 0 };

@@ -10,12 +10,9 @@
 
 /** row_orders_by_sk - does the first fill of CT go by sk (stored) or by id alone (sk is always 0, column NULL)? */
 bool row_orders_by_sk(enum content ct);
-/** row_is_odd - can the time range of R not be found through sk? */
-bool row_is_odd(enum content ct, const struct row *r);
 /** client_id_hash - the column cid of a row with this client_id; a match is confirmed with the text in the body. */
 int64_t client_id_hash(const char *client_id);
 
-void row_body_pack(enum content ct, const struct row *r, struct buf *b);
 MUST_CHECK enum rc row_body_unpack(struct arena *a, enum content ct, const void *p, size_t n, struct row *r);
 
 #endif

@@ -44,10 +44,11 @@ const struct pg_table store_put_stmts = { stmts, ARRAY_LEN(stmts) };
 bool
 row_orders_by_sk(enum content ct)
 {
-	return ct == CT_CALENDAR || ct == CT_TASK || ct == CT_FOLDER; /* of a folder it is the type of what it holds */
+	return ct == CT_CALENDAR || ct == CT_TASK || ct == CT_FOLDER; /* of a folder it is its place in the hierarchy */
 }
 
-bool
+/* Can the time range of R not be found through sk? */
+static bool
 row_is_odd(enum content ct, const struct row *r)
 {
 	if (r->t0 == TIME_MIN && r->t1 == TIME_MAX)
@@ -69,7 +70,7 @@ client_id_hash(const char *client_id)
 }
 
 /* A mail's date is both ends of its time range: it is written once, in front (+1; 0 = a range written in full). */
-void
+static void
 row_body_pack(enum content ct, const struct row *r, struct buf *b)
 {
 	struct row slim;

@@ -120,9 +120,6 @@ PGresult *pg_await(PGconn *pg, int sent, int64_t until_us);
 /** pg_put_copy - N octets of COPY and its end; false: the connection is broken. */
 MUST_CHECK bool pg_put_copy(PGconn *pg, const char *p, size_t n, int64_t until_us);
 
-/** txn_jitter_us - microseconds to wait before attempt N (1..) of a transaction. */
-unsigned txn_jitter_us(unsigned n);
-
 /* fields of a write or an intent, packed */
 void write_fields_pack(const struct write_field *f, unsigned nf, struct buf *b);
 MUST_CHECK enum rc write_fields_unpack(struct arena *a, const void *p, size_t n, struct write_field **f, unsigned *nf);

@@ -6,7 +6,8 @@
 
 #define TXN_ATTEMPTS 8
 
-unsigned
+/* Microseconds to wait before attempt N (1..) of a transaction. */
+static unsigned
 txn_jitter_us(unsigned n)
 {
 	uint32_t r;

@@ -232,6 +232,12 @@ server_attachments(struct ox_session *s, const struct folder_cmp *f, const struc
 	arena_free(a);
 }
 
+static bool
+is_deleted(const struct object *o)
+{
+	return (object_get_i64(o, (unsigned)model_field(model_content(CT_MAIL), "flags"), 0) & 2) != 0;
+}
+
 static char *
 server_mail(struct ox_session *s, const struct folder_cmp *f, const struct object *o)
 {
@@ -342,10 +348,10 @@ read_server_folder(struct ox_session *s, const struct model_keys *keys, struct f
 		if (ox_list(s, a, f->ct, f->oxid, ids, oxids, k, &o, &got, &e) != RC_OK)
 			die(f->path, &e);
 		for (size_t j = 0; j < got; j++)
-			if (f->ct == CT_MAIL)
-				bag_add(&f->server, server_mail(s, f, o[j]));
-			else
+			if (f->ct != CT_MAIL)
 				(void)json_array_append_new(all, server_object(s, f, o[j]));
+			else if (!is_deleted(o[j])) /* \Deleted: for no client */
+				bag_add(&f->server, server_mail(s, f, o[j]));
 		object_drop_all(o, got);
 	}
 	server_lines(f, all);

@@ -166,16 +166,6 @@ known_zone(json_t *o)
 		(void)json_object_del(o, "timezone");
 }
 
-/* A changed occurrence that says nothing of its own has what its series has. */
-static void
-inherited(json_t *o)
-{
-	static const char *const texts[] = { "location", "note", "categories", "alarm" };
-
-	for (size_t i = 0; json_object_get(o, "recurrence_date_position") != NULL && i < sizeof(texts) / sizeof(texts[0]); i++)
-		(void)json_object_del(o, texts[i]);
-}
-
 static void
 normalise(enum pim_kind kind, json_t *o)
 {
@@ -194,7 +184,6 @@ normalise(enum pim_kind kind, json_t *o)
 	if (kind == PIM_APPOINTMENT) {
 		first_of_rule(o);
 		deleted_days(o);
-		inherited(o);
 	}
 	/* who is not filed otherwise is filed under his name */
 	x = json_object_get(o, "file_as");

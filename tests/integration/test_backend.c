@@ -2,100 +2,24 @@
 /*
  * The backend against the OX stand-in, started on a port of its own for every test: what is written is what is read, and
  * what goes wrong on the way ends in the class of result that usmd/backend.h promises.
- *
- * The program is build/oxsim or $OXSIM; without it the tests are skipped (exit status 77).
  */
-#include <check.h>
-#include <curl/curl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "sim_fixture.h"
 
-#include "usmd/backend.h"
-
-static pid_t sim_pid;
-static char base[64];
 static struct backend *be;
 static struct ox_session *ses;
 static struct arena *mem;
 static struct model_keys *keys;
 static struct err e;
 
-static const char *
-sim_path(void)
-{
-	const char *p = getenv("OXSIM");
-
-	return p != NULL ? p : "build/oxsim";
-}
-
-static void
-sim_start(void)
-{
-	int fd[2], port = 0;
-	char line[128];
-	FILE *f;
-
-	ck_assert_int_eq(pipe(fd), 0);
-	sim_pid = fork();
-	if (sim_pid == 0) {
-		(void)dup2(fd[1], 1);
-		(void)close(fd[0]);
-		(void)close(fd[1]);
-		execl(sim_path(), "oxsim", "--listen", "127.0.0.1:0", (char *)NULL);
-		_exit(127);
-	}
-	(void)close(fd[1]);
-	f = fdopen(fd[0], "r");
-	while (port == 0 && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "oxsim: listening on 127.0.0.1:%d", &port) != 1)
-			port = 0;
-	(void)fclose(f);
-	ck_assert_msg(port > 0, "oxsim does not start");
-	(void)snprintf(base, sizeof(base), "http://127.0.0.1:%d", port);
-}
-
-static size_t
-swallow(char *p, size_t size, size_t n, void *arg)
-{
-	(void)p;
-	(void)arg;
-	return size * n;
-}
-
-static void
-control(const char *path, const char *body)
-{
-	CURL *c = curl_easy_init();
-	char url[160];
-	long status = 0;
-
-	(void)snprintf(url, sizeof(url), "%s/control/%s", base, path);
-	curl_easy_setopt(c, CURLOPT_URL, url);
-	curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, swallow);
-	ck_assert_int_eq(curl_easy_perform(c), CURLE_OK);
-	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
-	ck_assert_int_eq(status, 200);
-	curl_easy_cleanup(c);
-}
-
 static void
 setup(void)
 {
 	static const unsigned char master[KEY_BYTES] = { 1, 2, 3 };
-	struct backend_options o = {
-		.client = "USM-JSON", .client_fallback = "USM-EAS", .user_agent = "Open-Xchange USM HTTP Client", .client_ip = "127.0.0.1",
-		.tls_verify = true, .connect_timeout_ms = 2000, .timeout_ms = 5000, .max_connections = 4, .max_answer_bytes = 8 << 20, .rows_per_request = 3,
-	};
+	struct backend_options o;
 	char url[80];
 
 	sim_start();
-	(void)snprintf(url, sizeof(url), "%s/ajax", base);
-	o.url = url;
+	o = sim_options(url, 3);
 	ck_assert_int_eq(backend_new(&o, &be, &e), RC_OK);
 	ck_assert_msg(ox_login(be, "anton", "secret", "Unit test/1", &ses, &e) == RC_OK, "%s %s", e.code, e.text);
 	mem = arena_new(0);
@@ -117,8 +41,7 @@ teardown(void)
 	arena_free(mem);
 	ox_session_unref(ses);
 	backend_free(be);
-	(void)kill(sim_pid, SIGKILL);
-	(void)waitpid(sim_pid, NULL, 0);
+	sim_stop();
 }
 
 #define OK(call) do { enum rc rc_ = (call); ck_assert_msg(rc_ == RC_OK, "%s: %s %s %s", #call, rc_name(rc_), e.code, e.text); } while (0)
@@ -622,15 +545,11 @@ END_TEST
 int
 main(void)
 {
-	SRunner *r;
 	Suite *s = suite_create("backend against oxsim");
 	TCase *t = tcase_create("all"), *c = tcase_create("without the legacy calendar");
-	int failed;
 
-	if (access(sim_path(), X_OK) != 0) {
-		printf("skipped: %s is not built\n", sim_path());
+	if (!sim_built())
 		return 77;
-	}
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 20);
@@ -659,9 +578,5 @@ main(void)
 	tcase_add_test(c, times_are_utc_whatever_the_users_zone);
 	tcase_add_test(c, others_folders_are_not_there);
 	tcase_add_test(c, faults_of_every_kind);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return harness_main(s);
 }

@@ -34,21 +34,6 @@ world_up_chronos(void)
 }
 
 static void
-world_down(void)
-{
-	world_end(&w);
-}
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
-}
-
-static void
 device(struct dev *d, const char *user, const char *name, const char *type)
 {
 	login(d, user, name);
@@ -213,6 +198,40 @@ START_TEST(exception_of_a_series)
 }
 END_TEST
 
+/* What an occurrence leaves out it has from its series; what it names without a value it has not. */
+START_TEST(exception_without_texts)
+{
+	static const char *const names[] = { "location", "note", "categories", "alarm", "full_time" };
+	struct dev a, b;
+	char series[40], same[40], bare[40];
+	msec_t start = MONDAY + 60 * 7 * DAY;
+	json_t *x;
+
+	device(&a, "anton", "bare-1", "appointment");
+	device(&b, "anton", "bare-2", "appointment");
+	x = with(with(with(with(weekly("b1", "With texts", start, 5), "location", json_string("Room 1")), "note", json_string("Bring cake")), "categories",
+	    json_string("a, b")), "alarm", json_integer(15));
+	(void)json_object_set_new(x, "end_date", json_integer(start + DAY));
+	make(&a, with(x, "full_time", json_true()), series);
+	x = exception("b2", series, start + 7 * DAY, "As the series", start + 7 * DAY);
+	(void)json_object_set_new(x, "end_date", json_integer(start + 8 * DAY));
+	make(&a, x, same);
+	x = exception("b3", series, start + 14 * DAY, "Bare", start + 14 * DAY + 9 * HOUR);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		(void)json_object_set_new(x, names[i], json_null());
+	make(&a, x, bare);
+	(void)pull(&b);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		ck_assert_msg(json_equal(json_object_get(have(&b, same), names[i]), json_object_get(have(&b, series), names[i])), "%s is not the series'", names[i]);
+		x = json_object_get(have(&b, bare), names[i]);
+		ck_assert_msg(x == NULL || json_is_false(x), "%s is still there", names[i]);
+		ck_assert(json_object_get(have(&b, series), names[i]) != NULL);
+	}
+	status_is(change(&a, "deleted", json_pack("{s:s}", "uuid", series)), "gone");
+	equal(&a, &b);
+}
+END_TEST
+
 START_TEST(deleted_series_takes_its_exceptions)
 {
 	struct dev a, b;
@@ -245,6 +264,25 @@ START_TEST(deleted_series_takes_its_exceptions)
 	status_is(change(&a, "deleted", json_pack("{s:s}", "uuid", series)), "gone");
 	ck_assert_ptr_null(json_object_get(a.have, ex));
 	equal(&a, &b);
+}
+END_TEST
+
+/* OX keeps the last day with the hour of the first start: moved to later in the day, a series must not lose its last occurrence */
+START_TEST(series_moved_to_later)
+{
+	struct dev a, b;
+	char series[40];
+	msec_t start = MONDAY + 40 * 7 * DAY + 8 * HOUR, last = start - 8 * HOUR + 3 * DAY;
+	json_t *o;
+
+	device(&a, "anton", "later-1", "appointment");
+	o = with(with(event("s1", "Daily", start), "recurrence_type", json_integer(1)), "interval", json_integer(1));
+	make(&a, with(with(o, "until", json_integer(last)), "timezone", json_string("Europe/Berlin")), series);
+	device(&b, "anton", "later-2", "appointment");
+	status_is(change(&a, "modified", json_pack("{s:s,s:I,s:I}", "uuid", series, "start_date", (json_int_t)(start + HOUR), "end_date", (json_int_t)(start + 2 * HOUR))), "ok");
+	equal(&a, &b);
+	ck_assert_int_eq(num(have(&b, series), "start_date"), start + HOUR);
+	ck_assert_int_eq(num(have(&b, series), "until"), last);
 }
 END_TEST
 
@@ -836,7 +874,10 @@ appointments(const char *name, SFun up)
 	tcase_add_checked_fixture(t, no_faults, forget_devices);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, exception_of_a_series);
+	tcase_add_test(t, exception_without_texts);
 	tcase_add_test(t, deleted_series_takes_its_exceptions);
+	if (up != world_up_chronos)
+		tcase_add_test(t, series_moved_to_later); /* by chronos the client's rule keeps its end as it is */
 	tcase_add_loop_test(t, lost_exception, 0, ARRAY_LEN(drops));
 	tcase_add_test(t, same_occurrence_twice);
 	tcase_add_test(t, new_series_without_some_days);
@@ -856,8 +897,6 @@ main(void)
 {
 	Suite *suite = suite_create("calendar");
 	TCase *t;
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -868,9 +907,5 @@ main(void)
 	tcase_add_test(t, delegated_task);
 	suite_add_tcase(suite, t);
 	suite_add_tcase(suite, appointments("chronos", world_up_chronos));
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

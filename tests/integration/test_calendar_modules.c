@@ -3,24 +3,13 @@
  * One appointment, two modules of OX: whatever is read by `calendar` and by `chronos` must be the same object with the same fingerprints, so
  * that a server that changes its modules changes nothing for a client.  And what is written by either is read by both.
  *
- * Random = the seed that is printed; SEED repeats one.  The program is build/oxsim or $OXSIM; without it the tests are skipped (exit status 77).
+ * Random = the seed that is printed; SEED repeats one.
  */
-#include <check.h>
-#include <curl/curl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "usmd/backend.h"
+#include "sim_fixture.h"
 
 #define ROUNDS 150
 #define DAY INT64_C(86400000)
 
-static pid_t sim_pid;
-static char base[64];
 static struct backend *backends[2]; /* legacy, chronos */
 static struct ox_session *ses[2];
 static struct arena *mem;
@@ -35,70 +24,14 @@ static uint64_t seed;
 /* ---- the server ---- */
 
 static void
-sim_start(void)
-{
-	const char *path = getenv("OXSIM") != NULL ? getenv("OXSIM") : "build/oxsim";
-	int fd[2], port = 0;
-	char line[128];
-	FILE *f;
-
-	ck_assert_int_eq(pipe(fd), 0);
-	sim_pid = fork();
-	if (sim_pid == 0) {
-		(void)dup2(fd[1], 1);
-		(void)close(fd[0]);
-		(void)close(fd[1]);
-		execl(path, "oxsim", "--listen", "127.0.0.1:0", (char *)NULL);
-		_exit(127);
-	}
-	(void)close(fd[1]);
-	f = fdopen(fd[0], "r");
-	while (port == 0 && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "oxsim: listening on 127.0.0.1:%d", &port) != 1)
-			port = 0;
-	(void)fclose(f);
-	ck_assert_msg(port > 0, "oxsim does not start");
-	(void)snprintf(base, sizeof(base), "http://127.0.0.1:%d", port);
-}
-
-static size_t
-swallow(char *p, size_t size, size_t n, void *arg)
-{
-	(void)p;
-	(void)arg;
-	return size * n;
-}
-
-static void
-control(const char *path, const char *body)
-{
-	CURL *c = curl_easy_init();
-	char url[160];
-	long status = 0;
-
-	(void)snprintf(url, sizeof(url), "%s/control/%s", base, path);
-	curl_easy_setopt(c, CURLOPT_URL, url);
-	curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, swallow);
-	ck_assert_int_eq(curl_easy_perform(c), CURLE_OK);
-	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
-	ck_assert_int_eq(status, 200);
-	curl_easy_cleanup(c);
-}
-
-static void
 setup(void)
 {
 	static const unsigned char master[KEY_BYTES] = { 1, 2, 3 };
-	struct backend_options o = {
-		.client = "USM-JSON", .client_fallback = "USM-EAS", .user_agent = "Open-Xchange USM HTTP Client", .client_ip = "127.0.0.1",
-		.tls_verify = true, .connect_timeout_ms = 2000, .timeout_ms = 5000, .max_connections = 4, .max_answer_bytes = 8 << 20, .rows_per_request = 50,
-	};
+	struct backend_options o;
 	char url[80];
 
 	sim_start();
-	(void)snprintf(url, sizeof(url), "%s/ajax", base);
-	o.url = url;
+	o = sim_options(url, 50);
 	for (int i = 0; i < 2; i++) {
 		o.calendar = i == LEGACY ? OX_CALENDAR_LEGACY : OX_CALENDAR_CHRONOS;
 		OK(backend_new(&o, &backends[i], &e));
@@ -117,8 +50,7 @@ teardown(void)
 		ox_session_unref(ses[i]);
 		backend_free(backends[i]);
 	}
-	(void)kill(sim_pid, SIGKILL);
-	(void)waitpid(sim_pid, NULL, 0);
+	sim_stop();
 }
 
 /* ---- chance ---- */
@@ -466,25 +398,16 @@ END_TEST
 int
 main(void)
 {
-	const char *path = getenv("OXSIM") != NULL ? getenv("OXSIM") : "build/oxsim";
 	Suite *s = suite_create("appointments by both modules");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
-	if (access(path, X_OK) != 0) {
-		printf("skipped: %s is not built\n", path);
+	if (!sim_built())
 		return 77;
-	}
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, made_by_either);
 	tcase_add_test(t, changed_by_either);
 	tcase_add_test(t, events_say_more);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return harness_main(s);
 }

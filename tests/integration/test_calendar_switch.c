@@ -19,13 +19,6 @@ world_up(void)
 }
 
 static void
-world_down(void)
-{
-	forget_devices();
-	world_end(&w);
-}
-
-static void
 without(const char *modules)
 {
 	char text[100];
@@ -160,8 +153,6 @@ main(void)
 {
 	Suite *suite = suite_create("calendar modules");
 	TCase *t = tcase_create("switch");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -169,9 +160,5 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, module_goes_and_comes);
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "harness/harness.h"
 #include "harness/proc.h"
 #include "usmd/util.h"
 
@@ -231,7 +232,8 @@ END_TEST
 
 #define OVERRIDE(id, day, hour, title) "BEGIN:VEVENT\\r\\nUID:w-1\\r\\nRECURRENCE-ID:202712" day "T080000Z\\r\\nDTSTART:202712" day "T" hour "0000Z\\r\\n" \
 	"DTEND:202712" day "T" hour "3000Z\\r\\nSUMMARY:" title "\\r\\nEND:VEVENT\\r\\n"
-#define SERIES "BEGIN:VEVENT\\r\\nUID:w-1\\r\\nDTSTART:20271206T080000Z\\r\\nDTEND:20271206T090000Z\\r\\nSUMMARY:Weekly\\r\\nRRULE:FREQ=WEEKLY;COUNT=6;BYDAY=MO\\r\\n" \
+#define SERIES "BEGIN:VEVENT\\r\\nUID:w-1\\r\\nDTSTART:20271206T080000Z\\r\\nDTEND:20271206T090000Z\\r\\nSUMMARY:Weekly\\r\\nLOCATION:Room 1\\r\\nDESCRIPTION:Cake\\r\\nCATEGORIES:a\\r\\n" \
+	"RRULE:FREQ=WEEKLY;COUNT=6;BYDAY=MO\\r\\n" \
 	"EXDATE:20271227T080000Z\\r\\nEND:VEVENT\\r\\n"
 #define ICS(x) "printf 'BEGIN:VCALENDAR\\r\\nVERSION:2.0\\r\\nPRODID:x\\r\\n" x "END:VCALENDAR\\r\\n'"
 
@@ -281,6 +283,7 @@ START_TEST(series_in_one_file)
 	ck_assert_int_eq(usmsync("ser"), 0);
 	shell(ICS(SERIES OVERRIDE("w-1", "13", "10", "Moved")) " >ser/Calendar/mine.ics");
 	both_have("2", "SUMMARY:Moved");
+	shell("test \"$(grep -c -e ^LOCATION -e ^DESCRIPTION -e ^CATEGORIES ser2/Calendar/*.ics)\" = 3"); /* the occurrence has none, and says so */
 	ck_assert_uint_eq(events_at_ox("Moved", &changed, &deleted), 1);
 	ck_assert_uint_eq(events_at_ox("Weekly", &changed, &deleted), 1);
 	ck_assert_uint_eq(changed, 1);
@@ -472,8 +475,6 @@ main(void)
 {
 	Suite *suite = suite_create("client");
 	TCase *t = tcase_create("accidents");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -491,9 +492,5 @@ main(void)
 	tcase_add_test(t, edits_drafts);
 	tcase_add_test(t, attachments);
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

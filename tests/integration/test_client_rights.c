@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/harness.h"
 #include "harness/proc.h"
 #include "usmd/util.h"
 
@@ -118,8 +119,6 @@ main(void)
 {
 	Suite *suite = suite_create("client rights");
 	TCase *t = tcase_create("rights");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -129,9 +128,5 @@ main(void)
 	tcase_add_test(t, public_directory);
 	tcase_add_test(t, rights_command);
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

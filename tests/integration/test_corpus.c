@@ -397,17 +397,11 @@ main(void)
 {
 	Suite *suite = suite_create("corpus");
 	TCase *tc = tcase_create("corpus");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
 	tcase_set_timeout(tc, 300);
 	tcase_add_loop_test(tc, there_and_back, 0, 2);
 	suite_add_tcase(suite, tc);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

@@ -24,21 +24,6 @@ world_up(void)
 	world_begin(&w, NULL, settings);
 }
 
-static void
-world_down(void)
-{
-	world_end(&w);
-}
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
-}
-
 static json_t *
 contact(const char *id, const char *name)
 {
@@ -954,8 +939,6 @@ main(void)
 {
 	Suite *suite = suite_create("engine");
 	TCase *t = tcase_create("wire");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -989,9 +972,5 @@ main(void)
 	tcase_add_test(t, ping_of_a_folder_that_goes);
 	tcase_add_test(t, only_deletions_of_contacts); /* moves OX's clock on: last */
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

@@ -491,9 +491,9 @@ world_up(void)
 }
 
 static void
-world_down(void)
+fields_down(void)
 {
-	world_end(&w);
+	world_down();
 	model_keys_free(keys);
 }
 
@@ -502,21 +502,15 @@ main(void)
 {
 	Suite *suite = suite_create("fields");
 	TCase *tc = tcase_create("fields");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
-	tcase_add_unchecked_fixture(tc, world_up, world_down);
+	tcase_add_unchecked_fixture(tc, world_up, fields_down);
 	tcase_add_checked_fixture(tc, NULL, forget_devices);
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, every_field, 0, 5);
 	tcase_add_loop_test(tc, server_normalises, 0, ARRAY_LEN(normals));
 	tcase_add_test(tc, exceptions_of_series);
 	suite_add_tcase(suite, tc);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

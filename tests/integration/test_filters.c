@@ -18,21 +18,6 @@ world_up(void)
 	world_begin(&w, NULL, settings);
 }
 
-static void
-world_down(void)
-{
-	world_end(&w);
-}
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
-}
-
 /* A device with berta's folder of TYPE ("contact", "appointment", ...). */
 static void
 berta(struct dev *d, const char *device, const char *type)
@@ -589,8 +574,6 @@ main(void)
 {
 	Suite *suite = suite_create("filters");
 	TCase *t = tcase_create("filters");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -610,9 +593,5 @@ main(void)
 	tcase_add_test(t, rejected_by_the_device);
 	tcase_add_test(t, unreadable_is_set_aside);
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

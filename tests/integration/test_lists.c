@@ -15,21 +15,6 @@ world_up(void)
 }
 
 static void
-world_down(void)
-{
-	world_end(&w);
-}
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
-}
-
-static void
 berta(struct dev *d, const char *device)
 {
 	login(d, "berta", device);
@@ -325,8 +310,6 @@ main(void)
 {
 	Suite *suite = suite_create("lists");
 	TCase *t = tcase_create("wire");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -341,9 +324,5 @@ main(void)
 	tcase_add_loop_test(t, days_stay, 0, (int)ARRAY_LEN(days));
 	tcase_add_test(t, names_stay);
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

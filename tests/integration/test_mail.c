@@ -22,18 +22,6 @@ world_up(void)
 	world_begin(&w, NULL, settings);
 }
 
-static void
-world_down(void)
-{
-	world_end(&w);
-}
-
-static json_t *
-one(json_t *x)
-{
-	return json_pack("[o]", x);
-}
-
 /* ---- mails ---- */
 
 static json_t *
@@ -787,8 +775,6 @@ main(void)
 {
 	Suite *suite = suite_create("mail");
 	TCase *t = tcase_create("wire"), *kills = tcase_create("kills");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -814,9 +800,5 @@ main(void)
 	tcase_add_test(kills, killed_while_sending);
 	suite_add_tcase(suite, t);
 	suite_add_tcase(suite, kills);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

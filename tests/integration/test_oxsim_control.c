@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "harness/harness.h"
+
 static char dir[32];
 static char port_file[64], data_file[64], session[64];
 static pid_t server;
@@ -254,8 +256,6 @@ main(void)
 {
 	Suite *s = suite_create("oxsim control");
 	TCase *t = tcase_create("control");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -264,9 +264,5 @@ main(void)
 	tcase_add_test(t, a_late_commit_hides_behind_the_newest_stamp);
 	tcase_add_test(t, the_state_survives_a_restart_and_sessions_do_not);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return harness_main(s);
 }

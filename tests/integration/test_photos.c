@@ -18,12 +18,6 @@ world_up(void)
 	world_begin(&w, NULL, settings);
 }
 
-static void
-world_down(void)
-{
-	world_end(&w);
-}
-
 /* A picture for OX: how it begins decides, the rest is NAME (and ZEROS octets). */
 static char *
 picture(const char *name, size_t zeros)
@@ -45,15 +39,6 @@ picture(const char *name, size_t zeros)
 	buf_fini(&raw);
 	buf_fini(&text);
 	return s;
-}
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
 }
 
 static void
@@ -423,8 +408,6 @@ main(void)
 {
 	Suite *suite = suite_create("photos");
 	TCase *t = tcase_create("wire");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -439,9 +422,5 @@ main(void)
 	tcase_add_test(t, create_unanswered);
 	tcase_add_test(t, costs_nothing);
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

@@ -25,12 +25,6 @@ world_up(void)
 	world_begin(&w, NULL, settings);
 }
 
-static void
-world_down(void)
-{
-	world_end(&w);
-}
-
 /* ---- the types ---- */
 
 struct type {
@@ -144,15 +138,6 @@ static const struct level levels[] = {
 };
 
 /* ---- one level ---- */
-
-static json_t *
-one(json_t *x)
-{
-	json_t *a = json_array();
-
-	(void)json_array_append_new(a, x);
-	return a;
-}
 
 static const char *
 uuid_of(const struct dev *d, const struct type *t, const char *title)
@@ -534,8 +519,6 @@ main(void)
 {
 	Suite *s = suite_create("rights");
 	TCase *t = tcase_create("rights");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 300);
 	tcase_add_unchecked_fixture(t, world_up, world_down);
@@ -545,9 +528,5 @@ main(void)
 	tcase_add_loop_test(t, what_becomes_private_is_gone, 0, (int)ARRAY_LEN(types));
 	tcase_add_test(t, mail_acl);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return harness_main(s);
 }

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/harness.h"
 #include "harness/proc.h"
 
 static unsigned seed;
@@ -134,7 +135,7 @@ check_equal(struct world *w, const struct count *want)
 		show(story);
 	}
 	ck_assert_msg(rc == 0, "server and devices differ (seed %u)", seed);
-	ck_assert_msg(wrong == NULL, "%s: %u objects instead of %u (seed %u)", wrong->folder, got, wrong->n, seed);
+	ck_assert_msg(wrong == NULL, "%s: %u objects instead of %u (seed %u)", wrong != NULL ? wrong->folder : "", got, wrong != NULL ? wrong->n : 0, seed);
 }
 
 START_TEST(plain)
@@ -429,8 +430,6 @@ main(void)
 	const char *s = getenv("SEED");
 	Suite *suite = suite_create("story");
 	TCase *t = tcase_create("faults"), *k = tcase_create("killed");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_PG") == NULL) {
 		(void)puts("SKIPPED: run me inside tests/harness/with-servers");
@@ -453,9 +452,5 @@ main(void)
 	tcase_add_test(k, killed);
 	suite_add_tcase(suite, t);
 	suite_add_tcase(suite, k);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

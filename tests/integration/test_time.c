@@ -429,20 +429,12 @@ world_up(void)
 	world_begin(&w, NULL, settings);
 }
 
-static void
-world_down(void)
-{
-	world_end(&w);
-}
-
 int
 main(void)
 {
 	const char *s = getenv("SEED");
 	Suite *suite = suite_create("time");
 	TCase *tc = tcase_create("time");
-	SRunner *r;
-	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
@@ -452,9 +444,5 @@ main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, occurrences);
 	suite_add_tcase(suite, tc);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return harness_main(suite);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/harness.h"
 #include "harness/proc.h"
 #include "harness/schema.h"
 #include "usmd/util.h"
@@ -34,6 +35,20 @@ forget_devices(void)
 {
 	json_decref(held);
 	held = NULL;
+}
+
+static inline void
+world_down(void)
+{
+	forget_devices();
+	world_end(&w);
+}
+
+/* An array of X, which is given away. */
+static inline json_t *
+one(json_t *x)
+{
+	return json_pack("[o]", x);
 }
 
 static void

@@ -103,13 +103,20 @@ attach_by_id(const struct obj *o, int64_t id)
 	return NULL;
 }
 
+/* in the user's zone, whatever the request asks for */
+static int64_t
+created(const struct req *r, const struct attach *a)
+{
+	return a->created + tz_offset(tz_get(r->u->zone), a->created);
+}
+
 static void
 put_cell(struct req *r, const struct target *t, const struct attach *a, int64_t col)
 {
 	switch (col) {
 	case 1: sb_int(r->out, a->id); break;
 	case 2: sb_int(r->out, a->by); break;
-	case 4: sb_int(r->out, shift(r, a->created)); break;
+	case 4: sb_int(r->out, created(r, a)); break;
 	case 800: sb_int(r->out, t->f->id); break;
 	case 801: sb_int(r->out, t->o->id); break;
 	case 802: sb_int(r->out, t->number); break;
@@ -181,7 +188,7 @@ attachment_get(struct req *r)
 	}
 	sum = g_compute_checksum_for_data(G_CHECKSUM_MD5, (const guchar *)a->data->p, a->data->len);
 	sb_printf(r->out, "{\"created_by\":%d,\"creation_date\":%lld,\"file_mimetype\":", a->by,
-	    (long long)shift(r, a->created));
+	    (long long)created(r, a));
 	sb_js(r->out, a->type);
 	sb_printf(r->out, ",\"file_size\":%zu,\"filename\":", a->data->len);
 	sb_js(r->out, a->name);

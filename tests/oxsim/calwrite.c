@@ -212,6 +212,33 @@ body_occ(struct req *r, const struct obj *o, const json_t *body, const char *alt
 	return -1;
 }
 
+static int64_t
+local_time(const struct obj *o, int64_t utc)
+{
+	return utc + tz_offset(cal_zone(o), utc);
+}
+
+/*
+ * The server keeps the end of a series with the hour of its first start.  When the start moves to later in the day, the occurrence of the last
+ * day is cut off, unless the request names the new start as recurrence_start, too; a rule of the newer module tells the end with its hour.
+ */
+static void
+cut_last_day(const struct req *r, const struct obj *was, struct obj *now, const json_t *body)
+{
+	int64_t until = obj_int(now, CF(CF_UNTIL), 0);
+	struct occ *v;
+	int n;
+
+	if (!cal_is_master(was) || until == 0 || cal_full(now) || json_object_get(body, "recurrence_start") != NULL ||
+	    (r->as_event && json_object_get(body, "until") != NULL) ||
+	    local_time(now, cal_start(now)) % DAY_MS <= local_time(was, cal_start(was)) % DAY_MS)
+		return;
+	n = cal_occurrences(now, INT64_MAX, 20000, true, &v);
+	if (n > 1 && local_time(now, v[n - 1].start) / DAY_MS * DAY_MS == until)
+		obj_set_int(now, CF(CF_UNTIL), local_time(now, v[n - 2].start) / DAY_MS * DAY_MS);
+	free(v);
+}
+
 /* applies to a copy, checks conflicts, swaps; answers the stamp or 0 */
 int64_t
 cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct obj *also)
@@ -224,6 +251,7 @@ cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct 
 	trial->series = o->series;
 	if (cal_apply(r, trial, f, body, false) && same_class(r, trial) &&
 	    !(timed && cal_conflicts(r, trial, json_is_true(json_object_get(body, "ignore_conflicts"))))) {
+		cut_last_day(r, o, trial, body);
 		stamp = stamp_new(r->c);
 		if (stamp <= o->lm)
 			stamp = o->lm + 1;

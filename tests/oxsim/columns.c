@@ -124,12 +124,12 @@ static const struct fld contact_fld[] = {
 	{ 606, "image1_url", FT_VIRT, 0, NULL, NULL, NULL },
 	{ 607, "sort_name", FT_VIRT, 0, NULL, NULL, NULL },
 	{ 608, "useCount", FT_VIRT, 0, NULL, NULL, NULL },
-	{ 610, "yomiFirstName", FT_STR, 128, NULL, NULL, "Yomi First Name" },
-	{ 611, "yomiLastName", FT_STR, 128, NULL, NULL, "Yomi Last Name" },
-	{ 612, "yomiCompany", FT_STR, 512, NULL, NULL, "Yomi Company" },
-	{ 613, "addressHome", FT_STR, 512, NULL, NULL, "Address Home" },
-	{ 614, "addressBusiness", FT_STR, 512, NULL, NULL, "Address Business" },
-	{ 615, "addressOther", FT_STR, 512, NULL, NULL, "Address Other" },
+	{ 616, "yomiFirstName", FT_STR, 128, NULL, NULL, "Yomi First Name" },
+	{ 617, "yomiLastName", FT_STR, 128, NULL, NULL, "Yomi Last Name" },
+	{ 618, "yomiCompany", FT_STR, 512, NULL, NULL, "Yomi Company" },
+	{ 619, "addressHome", FT_STR, 512, NULL, NULL, "Address Home" },
+	{ 620, "addressBusiness", FT_STR, 512, NULL, NULL, "Address Business" },
+	{ 621, "addressOther", FT_STR, 512, NULL, NULL, "Address Other" },
 };
 
 static const struct fld task_fld[] = {

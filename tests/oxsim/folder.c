@@ -83,6 +83,14 @@ add_kid(struct fref *out, int n, int max, enum fkind k, struct folder *f, int ow
 	return n + 1;
 }
 
+static bool
+flag_arg(const struct req *r, const char *name)
+{
+	const char *s = arg(r, name);
+
+	return s != NULL && (strcmp(s, "1") == 0 || strcmp(s, "true") == 0);
+}
+
 static int
 mail_kids(const struct req *r, const char *parent, struct fref *out, int max)
 {
@@ -98,7 +106,8 @@ mail_kids(const struct req *r, const char *parent, struct fref *out, int max)
 		} else if (strchr(p, '/') != NULL) {
 			continue;
 		}
-		n = add_kid(out, n, max, FK_MAIL, NULL, 0, r->u->mb[i]);
+		if (!r->u->mb[i]->unsub || flag_arg(r, "all"))
+			n = add_kid(out, n, max, FK_MAIL, NULL, 0, r->u->mb[i]);
 	}
 	return n;
 }
@@ -354,15 +363,17 @@ static void
 visible_mail(struct req *r, const int *cols, int nc)
 {
 	struct fref *x = xcalloc((size_t)r->u->nmb + 1, sizeof(*x));
-	int i;
+	int i, n = 0;
 
-	x[0].k = FK_MAILROOT;
+	x[n++].k = FK_MAILROOT;
 	for (i = 0; i < r->u->nmb; i++) {
-		x[i + 1].k = FK_MAIL;
-		x[i + 1].mb = r->u->mb[i];
+		if (r->u->mb[i]->unsub && !flag_arg(r, "all"))
+			continue;
+		x[n].k = FK_MAIL;
+		x[n++].mb = r->u->mb[i];
 	}
 	sb_str(r->out, "{\"private\":");
-	put_rows(r, x, r->u->nmb + 1, cols, nc);
+	put_rows(r, x, n, cols, nc);
 	sb_ch(r->out, '}');
 	free(x);
 }

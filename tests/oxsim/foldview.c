@@ -384,7 +384,9 @@ put_value(struct req *r, const struct fref *x, int col, bool row)
 			return false;
 		sb_str(b, "8123");
 		return true;
-	case 314: sb_str(b, jbool(f == NULL || folder_subscribed(f, r->u->id))); return true;
+	case 314:
+		sb_str(b, jbool(x->mb != NULL ? !x->mb->unsub : f == NULL || folder_subscribed(f, r->u->id)));
+		return true;
 	case 315: sb_str(b, jbool(subfolders(r, x, tmp, 1, false) > 0)); return true;
 	case 316: sb_int(b, std_type(r, x)); return true;
 	case 317:

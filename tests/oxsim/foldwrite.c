@@ -214,6 +214,14 @@ move_to(struct req *r, struct folder *f, const json_t *v, struct folder **dest)
 	return true;
 }
 
+static bool
+is_tree1(const struct req *r)
+{
+	const char *tree = arg(r, "tree");
+
+	return tree != NULL && strcmp(tree, "1") == 0;
+}
+
 static void
 pim_folder_update(struct req *r, struct folder *f, const json_t *o)
 {
@@ -227,6 +235,11 @@ pim_folder_update(struct req *r, struct folder *f, const json_t *o)
 		return;
 	if (dest != NULL && dest->id == f->parent)
 		dest = NULL;
+	/* OX 8.19 answers so: by tree 0 these two cannot come to the top of the private tree */
+	if (dest != NULL && dest->id == 1 && (f->m == M_CONTACTS || f->m == M_CALENDAR) && !is_tree1(r)) {
+		fail(r, "FLD-1014", json_pack("[s,s,s]", f->title, dest->title, "0"));
+		return;
+	}
 	v = json_object_get(o, "title");
 	if (v != NULL && !json_is_null(v) && (title = title_of(r, o)) == NULL)
 		return;
@@ -471,7 +484,7 @@ mail_folder_new(struct req *r, const struct fref *parent, const json_t *o)
 	if (mbox_get(r->u, path) != NULL) {
 		fail(r, "MSG-0063", json_pack("[s,s]", t, path));
 	} else {
-		(void)mbox_add(r->u, path, 0);
+		mbox_add(r->u, path, 0)->unsub = !json_is_true(json_object_get(o, "subscribed"));
 		r->u->mailrev++;
 		free(t);
 		t = xprintf("default0/%s", path);
@@ -511,6 +524,8 @@ mail_folder_update(struct req *r, const struct fref *x, const json_t *o)
 
 	if (json_is_array(json_object_get(o, "permissions")))
 		mail_set_perms(r, x->mb, json_object_get(o, "permissions"));
+	if (json_is_boolean(json_object_get(o, "subscribed")))
+		x->mb->unsub = !json_is_true(json_object_get(o, "subscribed"));
 	title = json_object_get(o, "title") ? mail_title(r, o) :
 	    xstrdup(slash ? slash + 1 : x->mb->path);
 	if (title == NULL)

@@ -153,8 +153,8 @@ dump_mail(const struct user *u, bool content)
 				json_object_set_new(m, "raw", b64(mb->m[k]->raw));
 			json_array_append_new(ms, m);
 		}
-		json_array_append_new(a, json_pack("{s:s,s:I,s:I,s:i,s:o}", "path", mb->path, "validity",
-		    (json_int_t)mb->validity, "next", (json_int_t)mb->next, "std", mb->std, "mails", ms));
+		json_array_append_new(a, json_pack("{s:s,s:I,s:I,s:i,s:b,s:o}", "path", mb->path, "validity",
+		    (json_int_t)mb->validity, "next", (json_int_t)mb->next, "std", mb->std, "unsubscribed", mb->unsub, "mails", ms));
 	}
 	return a;
 }
@@ -310,6 +310,7 @@ load_user(struct ctx *c, const json_t *j)
 	json_array_foreach(json_object_get(j, "mail_folders"), i, v) {
 		struct mbox *mb = mbox_add(u, json_string_value(json_object_get(v, "path")), gi(v, "std"));
 
+		mb->unsub = json_is_true(json_object_get(v, "unsubscribed"));
 		mb->validity = (uint32_t)gl(v, "validity");
 		json_array_foreach(json_object_get(v, "mails"), n, x) {
 			struct mail *ml;

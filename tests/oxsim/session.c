@@ -332,7 +332,7 @@ sessions_of(const struct user *u)
 static void
 do_login(struct req *r)
 {
-	const char *name, *pass, *client, *ip, *auth;
+	const char *name, *pass, *client, *ip, *auth, *agent;
 	struct user *u;
 	struct session *s;
 
@@ -369,12 +369,13 @@ do_login(struct req *r)
 	random_hex(s->id);
 	random_hex(s->secret);
 	random_hex(s->alt);
-	cookie_hash(s->hash, "s", r->ua, client);
-	cookie_hash(s->alt_hash, "p", r->ua, client);
+	agent = arg(r, "clientUserAgent") ? arg(r, "clientUserAgent") : r->ua;
+	cookie_hash(s->hash, "s", agent, client);
+	cookie_hash(s->alt_hash, "p", agent, client);
 	s->c = u->c;
 	s->u = u;
 	s->client = xstrdup(client);
-	s->ua = xstrdup(r->ua);
+	s->ua = xstrdup(agent);
 	ip = arg(r, "clientIP");
 	s->ip = xstrdup(ip && *ip ? ip : client_ip(r));
 	s->auth = xstrdup(auth);

@@ -210,6 +210,7 @@ struct mbox {
 	struct perm *perm;	/* entries besides the owner's; nobody sees the folder by them */
 	int nperm;
 	int std;		/* standard_folder_type, 0 none */
+	bool unsub;		/* shown to nobody who does not ask for all */
 };
 
 struct user {

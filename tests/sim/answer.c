@@ -60,6 +60,10 @@ give_in(struct sim *s, struct client *c, struct local *l)
 	enum content ct = c->folder[l->folder].ct;
 
 	l->moving = false;
+	if (l->deleted) { /* the server's version is that it is gone */
+		client_drop(s, c, l, true);
+		return;
+	}
 	if (l->gone && l->has_uuid) {
 		l->gone = false;
 		l->dirty = l->blind = 0;

@@ -156,6 +156,8 @@ show(struct arena *a, const struct oxobj *x, bool listed)
 	for (unsigned k = 0; k < sim_nf(f->ct); k++)
 		if (!listed || (t->fields[sim_fields[f->ct][k].i].flags & FF_LISTED) != 0)
 			set(o, sim_fields[f->ct][k].name, sim_json(sim_fields[f->ct][k].kind, x->f[k]));
+	if (f->ct == CT_TASK) /* the same, for listings */
+		set(o, "end_date", sim_json(FK_END, x->f[2]));
 	if (!listed)
 		set(o, "folder_id", json_string(f->id));
 	return o;

@@ -110,7 +110,7 @@ struct fdef sim_fields[CT_COUNT][NF] = {
 	[CT_FOLDER] = { { "title", FK_TEXT, 0 } },
 	[CT_CONTACT] = { { "first_name", FK_TEXT, 0 }, { "last_name", FK_TEXT, 0 }, { "nickname", FK_NORM, 0 } },
 	[CT_CALENDAR] = { { "title", FK_TEXT, 0 }, { "note", FK_TEXT, 0 }, { "location", FK_NORM, 0 }, { "start_date", FK_START, 0 }, { "end_date", FK_END, 0 } },
-	[CT_TASK] = { { "title", FK_TEXT, 0 }, { "companies", FK_NORM, 0 }, { "end_date", FK_START, 0 } },
+	[CT_TASK] = { { "title", FK_TEXT, 0 }, { "companies", FK_NORM, 0 }, { "end_time", FK_START, 0 } },
 	[CT_MAIL] = { { "flags", FK_FLAGS, 0 }, { "color_label", FK_COLOR, 0 } },
 };
 

@@ -45,8 +45,13 @@ check_objects(struct sim *s, struct client *c, int folder, int of)
 			/* a text is in one object only, so the first field of a typed object names it; others are told apart by all fields */
 			found = l->used && l->folder == folder && memcmp(l->cur, o->f, sim_nf(ct) * sizeof(l->cur[0])) == 0;
 		}
+		for (int k = 0; !found && k < c->n_obj; k++)
+			if (c->obj[k].used && c->obj[k].folder == folder)
+				tell(s, "%s has in folder %d %s: %lld %lld %lld %lld %lld", c->name, folder, c->obj[k].cid, (long long)c->obj[k].cur[0], (long long)c->obj[k].cur[1],
+				    (long long)c->obj[k].cur[2], (long long)c->obj[k].cur[3], (long long)c->obj[k].cur[4]);
 		if (!found)
-			sim_fail(s, "%s does not have object %lld of folder %s as OX has it", c->name, (long long)o->id, s->ox.folder[of].id);
+			sim_fail(s, "%s does not have object %lld of folder %s as OX has it: %lld %lld %lld %lld %lld", c->name, (long long)o->id, s->ox.folder[of].id,
+			    (long long)o->f[0], (long long)o->f[1], (long long)o->f[2], (long long)o->f[3], (long long)o->f[4]);
 	}
 	for (int k = 0; n != want && k < c->n_obj; k++) {
 		const struct local *l = &c->obj[k];
@@ -66,8 +71,16 @@ check_objects(struct sim *s, struct client *c, int folder, int of)
 		sim_fail(s, "%s holds %d objects of folder %s, not %d: some twice", c->name, n, s->ox.folder[of].id, want);
 }
 
+const char *
+folder_name(const struct sim *s, const struct client *c, int f)
+{
+	int of = f > 0 ? ox_folder_of(s, c, f) : -1;
+
+	return f == 0 ? "the hierarchy" : of >= 0 ? s->ox.folder[of].id : "a folder that is gone";
+}
+
 /* The folder of OX that client folder F is: titles are texts of their own. */
-static int
+int
 ox_folder_of(const struct sim *s, const struct client *c, int f)
 {
 	for (int i = 0; i < c->n_obj; i++) {

@@ -131,7 +131,7 @@ edit_field(struct sim *s, struct client *c, struct local *l)
 		l->cur[k] = token_new(s, l->cur[k]);
 	}
 	l->dirty |= 1U << k;
-	tell(s, "%s: sets %s of %s in folder %d to %lld", c->name, sim_fields[ct][k].name, l->cid, l->folder, (long long)l->cur[k]);
+	tell(s, "%s: sets %s of %s in %s to %lld", c->name, sim_fields[ct][k].name, l->cid, folder_name(s, c, l->folder), (long long)l->cur[k]);
 }
 
 static void
@@ -144,7 +144,7 @@ edit_delete(struct sim *s, struct client *c, struct local *l)
 			token_gone(s, l->cur[k]);
 	if (l->is_new)
 		token_gone(s, l->token);
-	tell(s, "%s: deletes %s in folder %d", c->name, l->cid, l->folder);
+	tell(s, "%s: deletes %s in %s", c->name, l->cid, folder_name(s, c, l->folder));
 	if (l->is_new && !l->doubt)
 		l->used = false;
 	else
@@ -160,7 +160,7 @@ edit_move(struct sim *s, struct client *c, struct local *l)
 		return;
 	l->moving = true;
 	l->move_to = c->folder[to].uuid;
-	tell(s, "%s: moves %s from folder %d to %d", c->name, l->cid, l->folder, to);
+	tell(s, "%s: moves %s from %s to %s", c->name, l->cid, folder_name(s, c, l->folder), folder_name(s, c, to));
 }
 
 void

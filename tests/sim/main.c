@@ -13,23 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FAULTS .faults = true, .late = true, .crash = true, .dups = true, .latecommit = true
-
-static const struct { const char *name; struct variant v; } worlds[] = {
-	{ "quiet", { .users = 1, .devs = 2, .nodes = 1 } },
-	{ "faults", { .users = 1, .devs = 2, .nodes = 1, FAULTS } },
-	{ "shared", { .users = 2, .devs = 3, .nodes = 2, FAULTS, .shares = true, .redisloss = true } },
-	{ "moves", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .moves = true } },
-	{ "windows", { .users = 1, .devs = 2, .nodes = 1, FAULTS, .windows = true } },
-	{ "mail", { .users = 1, .devs = 2, .nodes = 1, FAULTS, .mail = true, .moves = true, .validity = true } },
-	{ "folders", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .folders = true, .mail = true, .shares = true } },
-	{ "losses", { .users = 1, .devs = 2, .nodes = 2, FAULTS, .dbloss = true, .rollback = true, .backup = true, .locklost = true, .redisloss = true } },
-	{ "poison", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .poison = true, .error_policy = true, .copies = true } },
-	{ "everything", { .users = 2, .devs = 4, .nodes = 2, FAULTS, .moves = true, .windows = true, .copies = true, .dbloss = true, .rollback = true,
-	    .backup = true, .locklost = true, .redisloss = true, .shares = true, .folders = true, .error_policy = true, .poison = true, .mail = true } },
-};
-
-static const unsigned lengths[] = { 150, 400, 1000, 2500 };
 
 struct options { uint64_t seed, steps, seconds; const char *world; unsigned events; bool tell, log; };
 
@@ -92,13 +75,13 @@ report(uint64_t seed, size_t w, unsigned events, const char *why)
 	struct figures fig = { 0 };
 	unsigned left = 0;
 
-	printf("\nFAILED: %s\n  repeat with: --seed %llu --world %s --events %u\nA shorter story is looked for ...\n", why, (unsigned long long)seed, worlds[w].name, events);
+	printf("\nFAILED: %s\n  repeat with: --seed %llu --world %s --events %u\nA shorter story is looked for ...\n", why, (unsigned long long)seed, sim_worlds[w].name, events);
 	(void)fflush(stdout);
-	shrink(seed, &worlds[w].v, events, skip, kind_of(why));
+	shrink(seed, &sim_worlds[w].v, events, skip, kind_of(why));
 	for (unsigned i = 0; i < events; i++)
 		left += (skip[i / 8] >> (i % 8) & 1) == 0;
 	printf("%u of %u events are enough:\n", left, events);
-	why = sim_run(seed, &worlds[w].v, events, skip, true, &fig);
+	why = sim_run(seed, &sim_worlds[w].v, events, skip, true, &fig);
 	printf("%s\n", why != NULL ? why : "(it passes now: the failure hangs on more than the seed)");
 }
 
@@ -137,13 +120,13 @@ play(const struct options *o)
 	printf("seed %llu\n", (unsigned long long)seed);
 	(void)fflush(stdout);
 	for (;; seed++)
-		for (size_t w = 0; w < ARRAY_LEN(worlds); w++) {
-			unsigned events = o->events != 0 ? o->events : lengths[seed % ARRAY_LEN(lengths)];
+		for (size_t w = 0; w < sim_n_worlds; w++) {
+			unsigned events = o->events != 0 ? o->events : sim_length(seed);
 			const char *why;
 
-			if (o->world != NULL && strcmp(o->world, worlds[w].name) != 0)
+			if (o->world != NULL && strcmp(o->world, sim_worlds[w].name) != 0)
 				continue;
-			why = sim_run(seed, &worlds[w].v, events, NULL, o->tell, &fig);
+			why = sim_run(seed, &sim_worlds[w].v, events, NULL, o->tell, &fig);
 			if (why != NULL) {
 				report(seed, w, events, why);
 				print_figures(&fig, seconds_since(&t0));

@@ -187,7 +187,7 @@ answered(struct sim *s, struct task *t)
 
 	if (t->kind == TASK_SYNC) {
 		if (!s->reliable || t->rc != RC_OK || t->ans.n + t->ans.n_deleted + t->ans.n_results > 0)
-			tell(s, "%s: folder %d is answered %s, %zu objects, %zu deletions%s", c->name, t->q->folder, rc_name(t->rc), t->ans.n, t->ans.n_deleted,
+			tell(s, "%s: %s is answered %s, %zu objects, %zu deletions%s", c->name, folder_name(s, c, t->q->folder), rc_name(t->rc), t->ans.n, t->ans.n_deleted,
 			    t->ans.more ? ", more" : "");
 		client_answer(s, t->q, t);
 		return;
@@ -198,7 +198,7 @@ answered(struct sim *s, struct task *t)
 	if (t->kind == TASK_LOGIN && t->rc == RC_OK) {
 		memcpy(c->token, t->login.token, sizeof(c->token));
 		c->logged_in = true;
-		c->window_told = c->days < 0; /* the server may have forgotten it */
+		c->window_told = false; /* the server may have forgotten it, or remember what this device, restored, does not */
 	}
 	if (t->kind == TASK_CONFIG && t->rc == RC_OK)
 		c->window_told = true;
@@ -301,7 +301,7 @@ send_request(struct sim *s, struct client *c, int folder, bool perfect)
 	if (kind == TASK_SYNC) {
 		q = client_request(s, c, folder);
 		if (!s->reliable || q->r.n_changes > 0)
-			tell(s, "%s: asks for folder %d (%s, %zu changes)", c->name, folder, q->r.mode == SYNC_INIT ? "init" : q->r.mode == SYNC_RECONCILE ? "reconcile" : "update",
+			tell(s, "%s: asks for %s (%s, %zu changes)", c->name, folder_name(s, c, folder), q->r.mode == SYNC_INIT ? "init" : q->r.mode == SYNC_RECONCILE ? "reconcile" : "update",
 			    q->r.n_changes);
 	}
 	c->busy = true;
@@ -363,7 +363,7 @@ restore_device(struct sim *s, struct client *c)
 	*c = s->backup[c->dev].c;
 	c->n = n;
 	c->attempt = attempt;
-	c->busy = false;
+	c->busy = c->window_told = false;
 	s->backup[c->dev].is = false;
 	s->fig->restores++;
 	tell(s, "%s: is restored from its backup", c->name);
@@ -478,7 +478,7 @@ random_event(struct sim *s)
 			struct creq *q = s->pool[i];
 
 			s->pool[i] = s->pool[--s->n_pool];
-			tell(s, "%s: an old request for folder %d arrives", s->cl[q->dev].name, q->folder);
+			tell(s, "%s: an old request for %s arrives", s->cl[q->dev].name, folder_name(s, &s->cl[q->dev], q->folder));
 			(void)task_start(s, TASK_SYNC, q->dev, q, true);
 		}
 	} else if (x < 960) {

@@ -257,6 +257,13 @@ bool node_dead(const struct sim *s);
  * NULL = fine, else what broke (static text). */
 const char *sim_run(uint64_t seed, const struct variant *v, unsigned events, const unsigned char *skip, bool telling, struct figures *fig);
 
+/* worlds.c */
+struct sim_world { const char *name; struct variant v; };
+extern const struct sim_world sim_worlds[];
+extern const size_t sim_n_worlds;
+/** sim_length - events of the history of SEED. */
+unsigned sim_length(uint64_t seed);
+
 /* client.c */
 void client_init(struct sim *s, unsigned i);
 void client_edit(struct sim *s, struct client *c);
@@ -271,6 +278,8 @@ int client_folder_of(const struct client *c, const struct uuid *u);
 void client_answer(struct sim *s, const struct creq *q, const struct task *t);
 
 /* check.c */
+int ox_folder_of(const struct sim *s, const struct client *c, int f);
+const char *folder_name(const struct sim *s, const struct client *c, int f);
 void world_check(struct sim *s);
 
 #endif

@@ -6,53 +6,6 @@
 
 #define FILENAME_MAX_BYTES 255 /* OX stores 255 characters */
 
-/* OUT (finished here) as the answer; TYPE is a constant, or copied where OWN says so. */
-static enum rc
-reply_octets(struct call *c, struct buf *out, const char *type, bool own)
-{
-	c->rep->body = out->len > 0 ? buf_take(out, &c->rep->body_len) : NULL;
-	if (c->rep->body == NULL && out->len > 0)
-		return err_set(&c->err, RC_NOMEM, "out of memory");
-	if (own)
-		(void)memccpy(c->rep->own_type, type, '\0', sizeof(c->rep->own_type) - 1);
-	else
-		c->rep->content_type = type;
-	c->rep->status = 200;
-	c->replied = true;
-	return RC_OK;
-}
-
-enum rc
-cmd_get_photo(struct call *c)
-{
-	enum { FOLDER, CONTACT, N };
-	static const struct rd_member m[N] = {
-		[FOLDER] = { "folder", RD_UUID, RD_REQUIRED, 0, 0 },
-		[CONTACT] = { "uuid", RD_UUID, RD_REQUIRED, 0, 0 },
-	};
-	const char *type = NULL;
-	struct uuid folder, contact;
-	struct buf out;
-	json_t *v[N];
-	struct rd r;
-	enum rc rc;
-
-	rd_init(&r, c);
-	rc = rd_object(&r, c->body, m, N, v);
-	if (rc != RC_OK)
-		return rc;
-	rd_uuid(v[FOLDER], &folder);
-	rd_uuid(v[CONTACT], &contact);
-	buf_init(&out, c->u->o.max_attachment_bytes);
-	rc = engine_photo(c->session, c->arena, &folder, &contact, &out, &type, &c->err);
-	if (rc == RC_OK)
-		rc = reply_octets(c, &out, type, false);
-	buf_fini(&out);
-	return rc;
-}
-
-/* ---- attachments ---- */
-
 /* of an object; of one attachment; of a new one */
 enum { AT_FOLDER, AT_OBJECT, OBJECT_N, AT_ID = OBJECT_N, ONE_N, AT_NAME = OBJECT_N, AT_TYPE, AT_DATA, NEW_N };
 #define AT_OBJECT_MEMBERS [AT_FOLDER] = { "folder", RD_UUID, RD_REQUIRED, 0, 0 }, [AT_OBJECT] = { "uuid", RD_UUID, RD_REQUIRED, 0, 0 }
@@ -82,6 +35,28 @@ read_ref(struct rd *r, struct call *c, const struct rd_member *m, size_t n, json
 		rd_uuid(v[AT_ID], &ref->attachment);
 	return RC_OK;
 }
+
+enum rc
+cmd_get_photo(struct call *c)
+{
+	struct attachment_ref ref;
+	const char *type = NULL;
+	struct buf out;
+	json_t *v[OBJECT_N];
+	struct rd r;
+	enum rc rc = read_ref(&r, c, object_members, OBJECT_N, v, &ref);
+
+	if (rc != RC_OK)
+		return rc;
+	buf_init(&out, c->u->o.max_attachment_bytes);
+	rc = engine_photo(c->session, c->arena, &ref.folder, &ref.object, &out, &type, &c->err);
+	if (rc == RC_OK)
+		rc = call_reply_octets(c, &out, type);
+	buf_fini(&out);
+	return rc;
+}
+
+/* ---- attachments ---- */
 
 enum rc
 cmd_get_attachments(struct call *c)
@@ -143,7 +118,7 @@ cmd_get_attachment(struct call *c)
 	buf_init(&out, c->u->o.max_attachment_bytes);
 	rc = engine_attachment_get(c->session, c->arena, &ref, &out, &type, &c->err);
 	if (rc == RC_OK)
-		rc = reply_octets(c, &out, mime_valid(type) ? type : "application/octet-stream", true);
+		rc = call_reply_octets(c, &out, mime_valid(type) ? type : "application/octet-stream");
 	buf_fini(&out);
 	return rc;
 }

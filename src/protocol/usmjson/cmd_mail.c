@@ -7,19 +7,6 @@
 
 #define PART_ID_MAX 64
 
-/* OUT (given away) as the answer. */
-static enum rc
-reply_octets(struct call *c, struct buf *out, const char *type)
-{
-	c->rep->body = buf_take(out, &c->rep->body_len);
-	if (c->rep->body == NULL)
-		return err_set(&c->err, RC_NOMEM, "out of memory");
-	c->rep->status = 200;
-	c->rep->content_type = type;
-	c->replied = true;
-	return RC_OK;
-}
-
 enum rc
 cmd_get_mail(struct call *c)
 {
@@ -43,7 +30,7 @@ cmd_get_mail(struct call *c)
 	buf_init(&out, c->u->o.max_mail_bytes);
 	rc = engine_mail_raw(c->session, c->arena, &folder, &mail, &out, &c->err);
 	if (rc == RC_OK)
-		rc = reply_octets(c, &out, "message/rfc822");
+		rc = call_reply_octets(c, &out, "message/rfc822");
 	buf_fini(&out);
 	return rc;
 }
@@ -179,11 +166,9 @@ cmd_get_mail_part(struct call *c)
 	rd_uuid(v[MAIL], &mail);
 	buf_init(&out, c->u->o.max_mail_bytes);
 	rc = engine_mail_part(c->session, c->arena, &folder, &mail, json_string_value(v[ID]), &out, &c->err);
-	if (rc == RC_OK)
-		buf_adds(&out, ""); /* a part may be empty: the buffer needs memory all the same */
 	/* never the part's own type: what a stranger sent must not run in a browser under this server's name; the list tells the type */
 	if (rc == RC_OK)
-		rc = reply_octets(c, &out, "application/octet-stream");
+		rc = call_reply_octets(c, &out, "application/octet-stream");
 	buf_fini(&out);
 	return rc;
 }

@@ -162,6 +162,12 @@ name_valid(const char *s, size_t n, size_t max, const char *extra)
 	return true;
 }
 
+static bool
+device_name_valid(const char *s, size_t n)
+{
+	return name_valid(s, n, USMJSON_DEVICE_MAX, "._-");
+}
+
 /* re.<uuid>.<device> is longer than a name that a client may choose */
 static bool
 recreated_valid(const char *s, size_t n)
@@ -178,7 +184,7 @@ recreated_valid(const char *s, size_t n)
 	return uuid_parse(text, &u) && device_name_valid(s + UUID_TEXT, n - UUID_TEXT);
 }
 
-bool
+static bool
 client_id_valid(const char *s, size_t n)
 {
 	if (strncmp(s, USMJSON_RECREATED, sizeof(USMJSON_RECREATED) - 1) == 0)
@@ -186,13 +192,7 @@ client_id_valid(const char *s, size_t n)
 	return name_valid(s, n, USMJSON_CLIENT_ID_MAX, "._:-");
 }
 
-bool
-device_name_valid(const char *s, size_t n)
-{
-	return name_valid(s, n, USMJSON_DEVICE_MAX, "._-");
-}
-
-bool
+static bool
 syncid_parse(const char *s, size_t n, struct syncid *out)
 {
 	return n == 2 * sizeof(out->b) && hex_decode(s, out->b, sizeof(out->b));
@@ -303,7 +303,8 @@ rd_member_find(const struct rd_member *m, size_t n, const char *name)
 	return i;
 }
 
-enum rc
+/* An error for the first required member of M that is absent in OUT. */
+static enum rc
 rd_required(struct rd *r, const struct rd_member *m, size_t n, json_t *const *out)
 {
 	for (size_t i = 0; i < n; i++)

@@ -134,6 +134,18 @@ call_reply_ok(struct call *c)
 	finish(c, status_get(US_OK));
 }
 
+enum rc
+call_reply_octets(struct call *c, struct buf *out, const char *type)
+{
+	c->rep->body = out->len > 0 ? buf_take(out, &c->rep->body_len) : NULL;
+	if (c->rep->body == NULL && out->len > 0)
+		return err_set(&c->err, RC_NOMEM, "out of memory");
+	(void)memccpy(c->rep->own_type, type, '\0', sizeof(c->rep->own_type) - 1);
+	c->rep->status = 200;
+	c->replied = true;
+	return RC_OK;
+}
+
 void
 call_reply_error(struct call *c, enum rc rc)
 {
@@ -145,7 +157,7 @@ call_reply_error(struct call *c, enum rc rc)
 	reply_error(c, s);
 }
 
-void
+PRINTF_LIKE(3, 4) static void
 call_reply_status(struct call *c, const struct status *s, const char *fmt, ...)
 {
 	char text[sizeof(c->err.text)];

@@ -115,9 +115,10 @@ void call_fini(struct call *c);
 /** call_begin - the head of a good answer, up to "data":.  call_reply_ok - its end, into REP. */
 void call_begin(struct call *c);
 void call_reply_ok(struct call *c);
+/** call_reply_octets - OUT, given away, as the answer in place of JSON; TYPE is copied.  RC_NOMEM. */
+MUST_CHECK enum rc call_reply_octets(struct call *c, struct buf *out, const char *type);
 /** call_reply_error - answer C->err. */
 void call_reply_error(struct call *c, enum rc rc);
-void call_reply_status(struct call *c, const struct status *s, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* ---- reading ---- */
 
@@ -168,8 +169,6 @@ MUST_CHECK enum rc rd_value(struct rd *r, const struct rd_member *m, const json_
  * NULL when absent.  Unknown members, missing ones and wrong types are RC_PROTO, too large ones RC_LIMIT.
  */
 MUST_CHECK enum rc rd_object(struct rd *r, const json_t *j, const struct rd_member *m, size_t n, json_t **out);
-/** rd_required - error for the first required member of M that is absent in OUT. */
-MUST_CHECK enum rc rd_required(struct rd *r, const struct rd_member *m, size_t n, json_t *const *out);
 /** no_members - the request of a command that takes none. */
 MUST_CHECK enum rc no_members(struct call *c);
 /** rd_member_find - index of NAME in M or N. */
@@ -181,9 +180,6 @@ void rd_syncid(const json_t *j, struct syncid *out);
 enum sync_policy rd_policy(const json_t *j);
 /** rd_folder - FOLDER of a request: NULL = the hierarchy. */
 void rd_folder(const json_t *j, struct folder_ref *out);
-bool client_id_valid(const char *s, size_t n);
-bool device_name_valid(const char *s, size_t n);
-bool syncid_parse(const char *s, size_t n, struct syncid *out);
 
 /** request_parse - the body as a JSON object within the limits; RC_PROTO, RC_LIMIT, RC_NOMEM. *OUT owned by the caller. */
 MUST_CHECK enum rc request_parse(const struct usmjson_options *o, const char *p, size_t n, json_t **out, struct err *e);

@@ -120,7 +120,8 @@ START_TEST(login_and_cookies)
 	login = responder_request(0);
 	ck_assert_ptr_nonnull(strstr(login, "name=anton&password=sec%26ret&client=USM-JSON&version="));
 	ck_assert_ptr_nonnull(strstr(login, "&authId="));
-	ck_assert_ptr_nonnull(strstr(login, "&clientIP=10.0.0.1&clientUserAgent=Outlook%2F1"));
+	ck_assert_ptr_nonnull(strstr(login, "&clientIP=10.0.0.1"));
+	ck_assert_ptr_null(strstr(login, "clientUserAgent"));
 	ck_assert_ptr_nonnull(strstr(login, "\r\nX-Device-User-Agent: Outlook/1  X: y\r\n")); /* no header of the device's making */
 	ck_assert_ptr_nonnull(strstr(login, "\r\nUser-Agent: Open-Xchange USM HTTP Client\r\n"));
 	next = responder_request(2);
@@ -407,7 +408,7 @@ static const struct meaning meanings[] = {
 	{ "XYZ-0001", 9, true, RC_CONFLICT }, { "OX-0001", 9, true, RC_CONFLICT }, { "OX-0001", 1, true, RC_NOTFOUND }, { "CON-0125", 1, false, RC_NOTFOUND },
 	{ "CON-0125", 8, false, RC_NOTFOUND }, { "TSK-0046", 3, false, RC_NOTFOUND }, { "TSK-0019", 8, false, RC_NOTFOUND }, { "CAL-4040", 1, true, RC_NOTFOUND },
 	{ "FLD-0003", 3, false, RC_NOTFOUND }, { "FLD-0008", 8, false, RC_NOTFOUND }, { "MSG-0032", 1, false, RC_NOTFOUND }, { "IMAP-1002", 1, false, RC_NOTFOUND },
-	{ "CON-0104", 3, false, RC_FORBIDDEN }, { "CON-0154", 1, true, RC_PROTO }, { "TSK-0041", 12, true, RC_PROTO }, { "FLD-1014", 3, true, RC_PROTO },
+	{ "CON-0104", 3, false, RC_FORBIDDEN }, { "CON-0154", 1, true, RC_PROTO }, { "TSK-0041", 12, true, RC_PROTO }, { "FLD-1014", 3, true, RC_PROTO }, { "FLD-0017", 8, true, RC_PROTO },
 	{ "SVL-0011", 8, false, RC_UPSTREAM }, { "SVL-0011", 8, true, RC_PROTO }, { "MSG-1016", 5, false, RC_UPSTREAM }, { "CON-0109", 8, true, RC_UPSTREAM },
 	{ "SES-0204", 4, false, RC_UPSTREAM }, { "MSG-0039", 11, true, RC_LIMIT }, { "CAL-4090", 9, true, RC_CONFLICT }, { "APP-0100", 1, true, RC_CONFLICT },
 	{ "", 0, false, RC_UPSTREAM },

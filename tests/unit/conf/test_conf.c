@@ -369,6 +369,39 @@ START_TEST(man_page_agrees)
 }
 END_TEST
 
+/* The limits that serverInfo tells are settings: usm-json(7) names them, with the default of each. */
+START_TEST(limits_of_the_protocol_agree)
+{
+	struct buf page, row;
+	size_t n, found = 0;
+	const struct conf_setting *s = conf_settings(&n);
+
+	read_whole("man/usm-json.7", &page);
+	buf_init(&row, 0);
+	for (size_t i = 0; i < n; i++) {
+		const char *named;
+
+		if (s[i].name == NULL)
+			continue;
+		buf_reset(&row);
+		buf_addf(&row, " (\\fB%s\\fP)\nT}", s[i].name);
+		named = strstr(page.p, row.p);
+		if (named == NULL)
+			continue;
+		while (named > page.p && *named != '\n')
+			named--;
+		buf_reset(&row);
+		buf_addf(&row, "\t%s\tT{", s[i].def);
+		ck_assert_msg((size_t)(named - page.p) > row.len && memcmp(named - row.len, row.p, row.len) == 0,
+		    "man/usm-json.7 gives another default of %s than %s", s[i].name, s[i].def);
+		found++;
+	}
+	ck_assert_uint_eq(found, 13); /* the members of limits */
+	buf_fini(&page);
+	buf_fini(&row);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -384,6 +417,7 @@ main(void)
 	tcase_add_test(tc, dump_can_be_loaded_and_hides_passwords);
 	tcase_add_test(tc, sample_file_agrees);
 	tcase_add_test(tc, man_page_agrees);
+	tcase_add_test(tc, limits_of_the_protocol_agree);
 	tcase_add_checked_fixture(files, make_dir, remove_dir);
 	tcase_add_test(files, reload);
 	tcase_add_test(files, secrets);

@@ -277,6 +277,20 @@ START_TEST(old_task_dates)
 }
 END_TEST
 
+START_TEST(percent_beyond_all)
+{
+	json_t *o = js("{\"title\":\"t\",\"status\":2,\"percent_completed\":150}"), *back;
+	char *text;
+
+	ck_assert_int_eq(pim_ical_task_format(o, NULL, &text, NULL), PIM_OK);
+	back = task(text);
+	ck_assert_int_eq(int_of(back, "percent_completed"), 100);
+	json_decref(o);
+	json_decref(back);
+	free(text);
+}
+END_TEST
+
 START_TEST(refused)
 {
 	static const struct {
@@ -376,6 +390,7 @@ tcase_ical(void)
 	tcase_add_test(t, people_and_the_rest);
 	tcase_add_test(t, tasks);
 	tcase_add_test(t, old_task_dates);
+	tcase_add_test(t, percent_beyond_all);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, format_refuses);
 	return t;

@@ -284,7 +284,7 @@ START_TEST(mail_octets)
 
 	post("/getMail", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}", &rep);
 	ck_assert_int_eq(rep.status, 200);
-	ck_assert_str_eq(rep.content_type, "message/rfc822");
+	ck_assert_str_eq(rep.own_type, "message/rfc822");
 	ck_assert_uint_eq(rep.body_len, 26);
 	ck_assert_int_eq(memcmp(rep.body, "Subject: \xe4 8-bit\r\n\r\nbody\r\n", 26), 0);
 	ck_assert_str_eq(fake.log, "mail " U1 " " U2 ";");
@@ -329,7 +329,7 @@ START_TEST(photo_octets)
 
 	post("/getPhoto", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}", &rep);
 	ck_assert_int_eq(rep.status, 200);
-	ck_assert_str_eq(rep.content_type, "image/jpeg");
+	ck_assert_str_eq(rep.own_type, "image/jpeg");
 	ck_assert_uint_eq(rep.body_len, 11);
 	ck_assert_str_eq(fake.log, "photo " U1 " " U2 ";");
 	reply_fini(&rep);
