@@ -23,7 +23,6 @@ struct link {
 	unsigned port, target_port, level, keepalive_ms;
 	char target[108];
 	enum link_mode mode;
-	bool cut;
 };
 
 struct way {
@@ -37,6 +36,7 @@ struct pair {
 	struct link *l; /* NULL: free */
 	int fd[2];      /* 0 who connected, 1 the server; -1 = closed */
 	struct way to[2];
+	bool cut;       /* not one octet more */
 	bool dead;      /* half open */
 	int64_t dead_since;
 };
@@ -138,7 +138,8 @@ void
 link_cut(struct link *l)
 {
 	(void)pthread_mutex_lock(&lock);
-	l->cut = true;
+	for (struct pair *p = pairs; p < pairs + MAX_PAIRS; p++)
+		p->cut = p->l != NULL && (p->cut || p->l == l);
 	(void)pthread_mutex_unlock(&lock);
 }
 
@@ -279,6 +280,8 @@ run(void *arg)
 		for (nfds_t i = n_links; i < n; i++) {
 			struct pair *p = who[i];
 
+			if (p->l != NULL && p->cut)
+				end_pair(p);
 			if (p->l == NULL || p->l->mode == LINK_HOLD)
 				continue;
 			if (p->dead) { /* its timers want to be looked at without an event, too */
@@ -288,14 +291,9 @@ run(void *arg)
 				end_pair(p);
 			}
 		}
-		for (struct pair *p = pairs; p < pairs + MAX_PAIRS; p++)
-			if (p->l != NULL && p->l->cut)
-				end_pair(p);
-		for (size_t i = 0; i < n_links; i++) {
-			links[i].cut = false;
+		for (size_t i = 0; i < n_links; i++)
 			if ((f[i].revents & POLLIN) != 0)
 				take(&links[i]);
-		}
 	}
 	for (struct pair *p = pairs; p < pairs + MAX_PAIRS; p++)
 		if (p->l != NULL)

@@ -59,9 +59,10 @@ rng_between(struct rng *r, unsigned lo, unsigned hi)
 static void
 keep_logs(void)
 {
-	char logs[160];
-	char *argv[] = { "sh", "-c", "rm -rf \"$0\"; mkdir \"$0\" && cd \"$1\" && cp ./*.log \"$0\"; for n in 0 1; do cp node$n/usmd.log \"$0/node$n.log\"; done",
-	    logs, w.dir, NULL };
+	char logs[160], primary[2] = { (char)('0' + pg_primary), '\0' };
+	char *argv[] = { "sh", "-c", "rm -rf \"$0\"; mkdir \"$0\" && cd \"$1\" && cp ./*.log \"$0\"; for n in 0 1; do cp node$n/usmd.log \"$0/node$n.log\"; done; "
+	    "for d in laptop phone tablet; do cp $d/.usmsync/state.db \"$0/$d.db\"; done; \"$USMD_TEST_PGBIN/pg_dump\" -h \"$PWD/sock$2\" -U usmd -f \"$0/database.sql\" usmd",
+	    logs, w.dir, primary, NULL };
 
 	(void)snprintf(logs, sizeof(logs), "%s/faults.logs", w.build);
 	(void)run_wait(argv, "/dev/null");
