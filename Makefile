@@ -177,7 +177,8 @@ sim: $(B)/tests/sim ## random histories of the real engine for SIM_SECONDS (600)
 	@$< --seconds $(SIM_SECONDS) $(if $(SEED),--seed $(SEED))
 sim-mutants: export CFLAGS_SIM = $(CFLAGS_ALL) $(call pkgc,$(call libs_of,$(SIM_LIBS)))
 sim-mutants: export LINK_SIM = $(LDFLAGS_ALL) $(SIM_OBJ) $(foreach m,$(SIM_LIBS),$(call lib,$(m))) $(call pkgl,$(call libs_of,$(SIM_LIBS)))
-sim-mutants: $(B)/tests/sim ## plant faults in the core one at a time (tests/sim/mutants): the simulation must notice each
+sim-mutants: export LINK_CASES = $(LDFLAGS_ALL) $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/unit/sync/*.c))) $(foreach m,sync model util,$(call lib,$(m))) $(call pkgl,check $(call libs_of,sync model util)) -lm
+sim-mutants: $(B)/tests/sim $(B)/tests/unit_sync ## plant faults in the core one at a time (tests/sim/mutants): the simulation must notice each
 	@CC='$(CC)' B=$(B) sh tests/sim/run-mutants
 
 # --- unit tests: tests/unit/<module>/*.c -> one Check program a module -------
@@ -264,10 +265,13 @@ INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_time          := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_corpus        := $(PROGRAMS)
 INT_RUN_test_photos        := $(PROGRAMS)
+INT_RUN_test_conflicts     := $(PROGRAMS)
+INT_RUN_test_reconcile     := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
+INT_RUN_test_unsettled     := $(PROGRAMS)
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))

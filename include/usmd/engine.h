@@ -50,6 +50,9 @@ struct engine_options {
 	size_t max_body_bytes;        /* of each body in a mail that is asked for on demand */
 	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
 	unsigned max_attachments;     /* of one object; more are neither added nor shown, 0 = no limit on what is shown */
+	size_t resync_budget;         /* large folders that clients load (first fill, reconcile) at once on this node; 0 = no limit */
+	size_t resync_large;          /* objects from which a folder counts as large */
+	msec_t resync_retry_ms;       /* who finds no place comes again after this, up to twice as long; a place is kept so long between two pages */
 	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
 };
 
@@ -90,7 +93,7 @@ void engine_session_close(struct engine_session *s);
 MUST_CHECK enum rc engine_logout(struct engine_session *s, struct err *e);
 
 enum mail_delete { MAIL_DELETE_SERVER /* as the user's setting in OX says */, MAIL_DELETE_TRASH, MAIL_DELETE_FINAL };
-#define DEVICE_FOLDERS_MAX 1000 /* folders with a mode of their own */
+#define DEVICE_FOLDERS_MAX 1000 /* folders with settings of their own */
 
 /** A device's settings (getConfig, setConfig); -1 days or mode = the server's default. */
 struct device_config {
@@ -100,7 +103,8 @@ struct device_config {
 	int mode[KIND_COUNT];           /* enum folder_mode, or -1 */
 	bool type_off[CT_COUNT];        /* objects of this type are not wanted at all */
 	struct fmask exclude[CT_COUNT]; /* fields that are not wanted */
-	struct folder_setting { struct uuid uuid; enum folder_mode mode; } *folders;
+	/* of single folders: enum folder_mode, enum sync_policy; -1 = as the device's others */
+	struct folder_setting { struct uuid uuid; int mode, policy, delete_policy; } *folders;
 	size_t n_folders;
 };
 /** engine_config_get - its folders are in A.  RC_NOMEM.  engine_config_defaults - the server's defaults in place of -1. */
@@ -161,7 +165,7 @@ struct sync_request {
 	struct syncid syncid;    /* UPDATE, ESTIMATE */
 	uint64_t k;              /* number of this request at this device, rising */
 	size_t limit;            /* objects in the answer at most */
-	bool has_policy;         /* else the device's */
+	bool has_policy, has_delete_policy; /* else that of the folder at this device, else the device's */
 	enum sync_policy policy, delete_policy;
 	struct client_change *changes;
 	size_t n_changes;        /* UPDATE only */
@@ -196,6 +200,8 @@ struct answer_result {
 	bool has_uuid;           /* creates: the object's uuid (clientId -> uuid), moves: the new uuid */
 	struct uuid uuid;
 	struct fmask lost;       /* conflict: the client's values of these lost; they are kept for a while and can be restored */
+	struct fmask won;        /* conflict: the client's values of these won over newer ones of somebody else, which are kept likewise */
+	int64_t conflict;        /* number of the record, 0 = none */
 	bool failed;             /* OX or a rule refused it; ERR says why; nothing was changed by it */
 	struct err err;
 	json_t *conflicts;       /* failed with code OX_CONFLICTS: what it collides with (struct write_how); engine_sync_done drops it */
@@ -246,6 +252,52 @@ struct sync_answer {
  */
 MUST_CHECK enum rc engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e);
 void engine_sync_done(struct sync_answer *out);
+
+/* ---- conflicts ---- */
+
+/** Whose values: of the device that asks, of another device of the account, of OX (whoever wrote them there). */
+enum conflict_side { SIDE_DEVICE, SIDE_CLIENT, SIDE_SERVER };
+/** Values that lost a conflict. */
+struct conflict_entry {
+	int64_t id;
+	msec_t at, expires;
+	enum content ct;
+	bool has_uuid;             /* else of an object that was never told to a client */
+	struct uuid uuid;
+	struct folder_ref folder;
+	const char *title;         /* of the object, NULL = not known */
+	const char *device;        /* name of the device whose request met the conflict, "" = not known any more */
+	enum conflict_side lost, won;
+	const json_t *fields;      /* names of those that lost */
+	const json_t *values;      /* as clients know them; of an object that was deleted all of it that is known */
+	bool octets;               /* a whole mail is recorded, too */
+	json_t *record;            /* the engine's */
+};
+struct conflict_list {
+	struct conflict_entry *v;
+	size_t n;
+	bool more;
+	int64_t next;              /* AFTER of the next page */
+};
+/** engine_conflicts - those of the account, newest first; AFTER: id of the last one seen, 0 = from the start.  engine_conflicts_done on success. */
+MUST_CHECK enum rc engine_conflicts(struct engine_session *s, struct arena *a, int64_t after, size_t limit, struct conflict_list *out, struct err *e);
+void engine_conflicts_done(struct conflict_list *l);
+
+struct conflict_restored {
+	enum change_status status; /* ST_OK; ST_CONFLICT: the object is not as REV says; ST_RETRY */
+	struct uuid uuid;          /* ST_OK: of the object that has the values */
+};
+/**
+ * engine_conflict_restore - write the losing values again, as a change like any other; then the conflict is settled.  May be repeated.
+ *
+ * Of an object that is there only the fields that lost are written; one that is gone is created again, once.  Without REV they go over whatever
+ * is there; what comes in between is recorded as a conflict.  With REV, nothing is written unless the object is in that version.
+ * Errors: RC_NOTFOUND no such conflict of this account, or its folder is gone; what a change can fail with (engine_sync).
+ */
+MUST_CHECK enum rc engine_conflict_restore(struct engine_session *s, struct arena *a, int64_t id, const char *rev, struct conflict_restored *out,
+    struct err *e);
+/** engine_conflict_dismiss - forget the values.  May be repeated.  RC_NOTFOUND no such conflict of this account. */
+MUST_CHECK enum rc engine_conflict_dismiss(struct engine_session *s, struct arena *a, int64_t id, struct err *e);
 
 /* ---- mail ---- */
 

@@ -242,6 +242,9 @@ size_t object_text(struct buf *b, const struct object *o, const struct fmask *on
 
 /** model_json_memory - from here on jansson's memory is mem_alloc's.  Call it before the first JSON value and before threads start. */
 void model_json_memory(void);
+/** model_json_begin, model_json_starved - has jansson been refused memory in this thread since?  For trees whose every member matters. */
+void model_json_begin(void);
+bool model_json_starved(void);
 /**
  * model_json_load - json_loadb with JSON_REJECT_DUPLICATES, or NULL; *nomem tells the lack of memory from bad JSON.
  *

@@ -199,14 +199,23 @@ struct store_conflict {
 	struct uuid uuid;
 	msec_t at, expires;
 	unsigned char digest[32]; /* keyed digest (hmac_sha256) of the plain losing values, given by the caller: tells equal ones */
-	const void *sealed; /* encrypted losing values; the store never sees them plain */
+	const void *sealed; /* encrypted losing values; the store never sees them plain; empty once it is settled */
 	size_t sealed_len;
+	/* as read: */
+	const char *device_name; /* "" = the device is not known any more */
+	msec_t done;             /* when it was settled, 0 = open */
+	bool restored;           /* settled by writing its values: the object RESULT has them.  Else dismissed */
+	struct uuid result;
 };
-/** store_conflict_add - sets X->id; one with the same account, uuid and digest is not added twice. */
+/** store_conflict_add - sets X->id; one with the same account, uuid and digest is not added twice, and is open again when it was settled. */
 MUST_CHECK enum rc store_conflict_add(struct store_conn *c, struct store_conflict *x, struct err *e);
-/** store_conflict_list - newest first, 1,000 at most. */
-MUST_CHECK enum rc store_conflict_list(struct store_conn *c, struct arena *a, int64_t account, struct store_conflict **out, size_t *n, struct err *e);
-MUST_CHECK enum rc store_conflict_delete(struct store_conn *c, int64_t account, int64_t id, struct err *e);
+/** store_conflict_list - open ones that have not expired at NOW, with ids below BEFORE, highest first. */
+MUST_CHECK enum rc store_conflict_list(struct store_conn *c, struct arena *a, int64_t account, int64_t before, msec_t now, size_t max,
+    struct store_conflict **out, size_t *n, struct err *e);
+/** store_conflict_get - one of ACCOUNT, settled ones as well.  RC_NOTFOUND. */
+MUST_CHECK enum rc store_conflict_get(struct store_conn *c, struct arena *a, int64_t account, int64_t id, msec_t now, struct store_conflict *out, struct err *e);
+/** store_conflict_settle - forget the values: restored as RESULT, NULL = dismissed.  One that is settled stays as it is. */
+MUST_CHECK enum rc store_conflict_settle(struct store_conn *c, int64_t account, int64_t id, const struct uuid *result, msec_t now, struct err *e);
 
 /* ---- objects that are set aside ---- */
 struct store_aside {

@@ -277,6 +277,7 @@ struct sync_reconcile_out {
  * sync_reconcile - (uuid, rev) pairs against the index (rule F20): differences only, puts alone count against LIMIT.
  *
  * No changes are accepted together with it.  The engine sets have[id] for the puts as after sync_delta.
+ * What does not fit into LIMIT is the oldest by the order of the fill, and more is set.
  * @fresh  from sync_cursor_fresh; next is it with the fill done.  Set its edge (and n_filled) to keep to the newest max_objects:
  *         rows below are then left out, and gone where the client has them
  * @rows   all live rows of the folder, ascending by id, fingerprints known (an unknown one is sent whole)

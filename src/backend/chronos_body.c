@@ -211,6 +211,28 @@ write_rule(struct body *w)
 	buf_fini(&text);
 }
 
+/*
+ * QUIRK(OX, 8.19): the end of a rule is a moment and stays when the start moves, so a start that moves to later in the day cuts the last occurrence
+ * off.  With the end alone moved OX keeps the exceptions, at their new hour.
+ */
+static void
+write_moved_end(struct body *w)
+{
+	const char *old = json_string_value(json_object_get(w->base, "rrule"));
+	bool occurrence = w->o->v[cf(CF_recurrence_date_position)] != NULL || object_get_i64(w->o, cf(CF_recurrence_position), 0) > 0;
+	struct event_time from, to;
+	struct buf text;
+
+	if (old == NULL || occurrence || value(w, CF_start_date) == NULL || !event_time_read(json_object_get(w->base, "startDate"), &from))
+		return;
+	to = time_of(w, "startDate", value_i64(w, CF_start_date, 0));
+	buf_init(&text, 4096);
+	if (rule_move_end(&text, old, &from, &to) && !text.failed)
+		member_text(w, "rrule", text.p);
+	w->b->failed = w->b->failed || text.failed;
+	buf_fini(&text);
+}
+
 bool
 occurrence_nth(const json_t *master, int64_t n, char out[20])
 {
@@ -330,6 +352,8 @@ event_body(struct buf *b, struct arena *a, const struct object *o, const struct 
 	write_times(&w);
 	if (any_of(&w.m, pattern, ARRAY_LEN(pattern)))
 		write_rule(&w);
+	else if (any_of(&w.m, times, ARRAY_LEN(times)))
+		write_moved_end(&w);
 	if (touched(&w, CF_alarm))
 		write_alarms(&w);
 	if (touched(&w, CF_participants))

@@ -54,6 +54,9 @@ bool rule_read(const char *text, const struct event_time *start, struct rule *ou
 void rule_write(struct buf *b, const struct rule *r, const struct event_time *start);
 /** rule_patch - append R as text; what is the same in OLD (the rule that is there) keeps OLD's words, also those that R cannot say. */
 void rule_patch(struct buf *b, const char *old, const struct rule *r, const struct event_time *start);
+/** rule_move_end - append the rule OLD of a series whose start moves from FROM to TO with an end that does not cut its last day off, every other part
+ * as it is.  False, nothing appended: the end may stay. */
+bool rule_move_end(struct buf *b, const char *old, const struct event_time *from, const struct event_time *to);
 /** rule_position - which occurrence (1 = first) of the series TEXT, START is at LOCAL (wall clock); 0 = none. */
 int64_t rule_position(const char *text, int64_t start, int64_t local);
 /** rule_nth - wall clock of occurrence N; false: there is none. */

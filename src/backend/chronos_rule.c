@@ -289,6 +289,45 @@ nth_of(const struct rule *r)
 	return r->days != 0 && r->day_in_month == 5 ? -1 : r->day_in_month;
 }
 
+/* The end that P has is before that of R: the start has moved to later in the day, and the last occurrence would be cut off. */
+static bool
+ends_too_early(const struct parts *p, const struct rule *r, const struct event_time *start)
+{
+	struct buf end;
+	size_t name = strlen(";UNTIL="), n = p->v[P_UNTIL].n;
+	bool early;
+
+	if (!r->has_until || n == 0)
+		return false;
+	buf_init(&end, 64);
+	write_end(&end, r, start);
+	early = !end.failed && end.len == name + n && memcmp(p->v[P_UNTIL].p, end.p + name, n) < 0; /* stamps of one form compare as texts */
+	buf_fini(&end);
+	return early;
+}
+
+bool
+rule_move_end(struct buf *b, const char *old, const struct event_time *from, const struct event_time *to)
+{
+	size_t n, begin = b->len;
+	struct parts p;
+	struct rule r;
+	const char *eq;
+
+	split(old, &p);
+	if (!rule_read(old, from, &r) || !ends_too_early(&p, &r, to))
+		return false;
+	for (const char *q = old; *q != '\0'; q += n + (q[n] == ';')) {
+		if (part_at(q, &n, &eq) == P_UNTIL || n == 0)
+			continue;
+		if (b->len > begin)
+			buf_addc(b, ';');
+		buf_add(b, q, n);
+	}
+	write_end(b, &r, to);
+	return true;
+}
+
 void
 rule_patch(struct buf *b, const char *old, const struct rule *r, const struct event_time *start)
 {
@@ -308,7 +347,7 @@ rule_patch(struct buf *b, const char *old, const struct rule *r, const struct ev
 		rule_write(b, r, start);
 		return;
 	}
-	same_end = was.occurrences == r->occurrences && was.has_until == r->has_until && was.until == r->until;
+	same_end = was.occurrences == r->occurrences && was.has_until == r->has_until && was.until == r->until && !ends_too_early(&p, r, start);
 	for (const char *q = old; *q != '\0'; q += n + (q[n] == ';')) {
 		enum part i = part_at(q, &n, &eq);
 

@@ -107,6 +107,7 @@ accepted(struct apply *a, struct cobject *o, const json_t *sent_entry, struct er
 	json_object_foreach((json_t *)sent_entry, name, v) {
 		const json_t *as_file = json_object_get(o->asked, name);
 
+		(void)json_object_del(o->sent, name);
 		if (!field_writable(a->f->ct, name))
 			continue;
 		(void)json_object_set(o->base, name, v);
@@ -165,14 +166,15 @@ skip_in_this_run(struct client *c, const struct cobject *o)
  * may manage tomorrow is tried in every run.
  */
 static enum rc
-refused_note(struct client *c, const struct cobject *o, const char *code, struct err *e)
+refused_note(struct client *c, const struct cfolder *f, const struct cobject *o, const char *code, struct err *e)
 {
-	char key[40];
+	char key[40], hash[65];
 
 	if (o->gone || code == NULL || (strcmp(code, "bad-request") != 0 && strcmp(code, "limit") != 0))
 		return RC_OK;
 	(void)snprintf(key, sizeof(key), "refused:%lld", (long long)o->id);
-	return state_set(c, key, o->seen[0] != '\0' ? o->seen : o->hash, e);
+	object_says_hash(f->ct, o, o->asked, hash);
+	return state_set(c, key, hash, e);
 }
 
 static bool
@@ -276,6 +278,7 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 
 	if (o == NULL || status == NULL || strcmp(status, "retry") == 0)
 		return RC_OK;
+	a->c->t.answered++;
 	tell_lost(a, o, json_object_get(r, "lost"));
 	sent = cid != NULL ? sent_of(a, "clientId", cid) : sent_of(a, "uuid", o->uuid);
 	if (strcmp(status, "ok") == 0) {
@@ -306,13 +309,13 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 	if (json_string_value(json_object_get(x, "code")) != NULL && strcmp(json_string_value(json_object_get(x, "code")), "forbidden") == 0 && uuid != NULL &&
 	    in_created(a, uuid))
 		return not_allowed(a, o, json_string_value(json_object_get(x, "message")), e);
-	complain(a->c, "%s/%s: %s", a->f->path, o->file,
+	complain(a->c, "%s/%s: %s", a->f->path, series_master(a->l, o) != NULL ? series_master(a->l, o)->file : o->file,
 	    json_string_value(json_object_get(x, "message")) != NULL ? json_string_value(json_object_get(x, "message")) :
 	    strcmp(status, "conflict") == 0 ? "changed on both sides; edit it again or take the server's version" : status);
 	if (strcmp(status, "conflict") == 0)
 		a->c->t.conflicts++;
 	skip_in_this_run(a->c, o);
-	return strcmp(status, "error") == 0 ? refused_note(a->c, o, json_string_value(json_object_get(x, "code")), e) : RC_OK;
+	return strcmp(status, "error") == 0 ? refused_note(a->c, a->f, o, json_string_value(json_object_get(x, "code")), e) : RC_OK;
 }
 
 /* ---- deletions ---- */

@@ -125,6 +125,32 @@ side_row_named(const struct side *s, const char *name)
 	return NULL;
 }
 
+/*
+ * ROW's file is the attachment AID from now on.  The one that it replaces stays as a row without a file until the server has deleted it: a run that
+ * ends in between would else take it for somebody's new attachment of the same name.
+ */
+enum rc
+side_replace(struct side *s, struct cattach *row, const char *aid, struct err *e)
+{
+	struct cattach *replaced;
+	char old[UUID_TEXT];
+	enum rc rc = state_begin(s->c, e);
+
+	if (rc != RC_OK)
+		return rc;
+	(void)snprintf(old, sizeof(old), "%s", row->aid);
+	(void)snprintf(row->aid, sizeof(row->aid), "%s", aid);
+	rc = attach_row_put(s->c, s->o->id, row, e); /* before the next row moves this one */
+	if (rc == RC_OK && strcmp(old, aid) != 0) {
+		replaced = side_row_add(s, old, mem_dup_str(""));
+		rc = replaced != NULL ? attach_row_put(s->c, s->o->id, replaced, e) : err_set(e, RC_NOMEM, "out of memory");
+	}
+	if (rc == RC_OK)
+		return state_commit(s->c, e);
+	state_rollback(s->c);
+	return rc;
+}
+
 /* The file of A as it is now; false = not there. */
 bool
 side_look(const struct side *s, const char *name, int64_t *size, int64_t *mtime_ns, char **path)
@@ -165,7 +191,7 @@ change(struct side *s, const char *command, const json_t *body, const char *name
 	if (rc == RC_OK)
 		version_of(*data, s->version, sizeof(s->version));
 	if (rc == RC_UPSTREAM || rc == RC_TIMEOUT) {
-		say(s->c, "%s/%s: %s", s->dir, name, e->text);
+		put_off(s->c, "%s/%s: %s", s->dir, name, e->text);
 		s->left_over = true;
 		return RC_OK;
 	}
@@ -189,10 +215,9 @@ static enum rc
 upload(struct side *s, const char *name, struct cattach *row, struct err *e)
 {
 	json_t *body = side_body(s, NULL), *data = NULL;
-	char *path = path_join(s->dir, name), old[UUID_TEXT] = "", hash[65];
+	char *path = path_join(s->dir, name), hash[65];
 	struct buf octets, text;
 	const char *aid;
-	bool done;
 	enum rc rc;
 
 	buf_init(&octets, 0);
@@ -207,20 +232,15 @@ upload(struct side *s, const char *name, struct cattach *row, struct err *e)
 	aid = json_string_value(json_object_get(data, "id"));
 	if (rc != RC_OK || aid == NULL)
 		goto out;
-	if (row != NULL)
-		(void)snprintf(old, sizeof(old), "%s", row->aid);
-	else
+	if (row == NULL)
 		row = side_row_add(s, aid, mem_dup_str(name));
 	if (row == NULL) {
 		rc = err_set(e, RC_NOMEM, "out of memory");
 		goto out;
 	}
-	(void)snprintf(row->aid, sizeof(row->aid), "%s", aid);
 	(void)snprintf(row->hash, sizeof(row->hash), "%s", hash);
 	(void)file_stat(s->c, path, &row->size, &row->mtime_ns);
-	rc = attach_row_put(s->c, s->o->id, row, e);
-	if (rc == RC_OK && old[0] != '\0' && strcmp(old, aid) != 0)
-		rc = delete_there(s, old, name, &done, e);
+	rc = side_replace(s, row, aid, e);
 	s->c->t.up++;
 out:
 	json_decref(body);
@@ -378,8 +398,11 @@ attach_forget(struct client *c, const struct cfolder *f, const struct cobject *o
 		rc = dir != NULL ? attach_rows(c, o->id, &rows, &n, e) : err_set(e, RC_NOMEM, "out of memory");
 	}
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		char *path = path_join(dir, rows[i].name);
+		char *path;
 
+		if (rows[i].name[0] == '\0') /* replaced: it has no file */
+			continue;
+		path = path_join(dir, rows[i].name);
 		rc = path != NULL ? state_todo(c, o->id, path, NULL, 0, rows[i].hash, e) : err_set(e, RC_NOMEM, "out of memory");
 		mem_free(path);
 	}

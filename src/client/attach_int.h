@@ -24,6 +24,8 @@ json_t *side_body(const struct side *s, const char *aid);
 /** side_row_add - takes NAME; NULL = out of memory. */
 struct cattach *side_row_add(struct side *s, const char *aid, char *name);
 enum rc side_row_remove(struct side *s, size_t i, struct err *e);
+/** side_replace - ROW (which moves) stands for the attachment AID now; what it stood for is deleted at the server by the next to_server. */
+enum rc side_replace(struct side *s, struct cattach *row, const char *aid, struct err *e);
 struct cattach *side_row_named(const struct side *s, const char *name);
 /** side_look - the file NAME of the directory as it is; false = not there.  *PATH is always set, mem_free. */
 bool side_look(const struct side *s, const char *name, int64_t *size, int64_t *mtime_ns, char **path);

@@ -26,7 +26,7 @@ struct options {
 	bool watch, quiet, json;
 	const char *modes[MAX_CHOICES], *first[MAX_CHOICES]; /* "FOLDER=MODE"; folders in the order in which they go before all others */
 	unsigned n_modes, n_first;
-	char *const *command; /* what follows the options: folders, rights FOLDER ..., send FILE...; none = keep in step */
+	char *const *command; /* what follows the options: folders, rights FOLDER ..., conflicts ..., send FILE...; none = keep in step */
 	int n_command;
 	bool again;           /* send what may have been sent */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
@@ -34,6 +34,8 @@ struct options {
 
 struct totals {
 	size_t down, up, removed, conflicts, refused, requests;
+	size_t put_off;       /* what the server could not settle in this run */
+	size_t answered;      /* own changes that the server settled, one way or the other */
 };
 
 struct client {
@@ -93,6 +95,8 @@ struct objlist {
 /* usmsync.c */
 void say(const struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void complain(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/** put_off - told like a problem, but nobody has to do anything about it: the next run goes on with it. */
+void put_off(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* net.c */
 enum rc net_open(const struct options *o, struct net **out, struct err *e);
@@ -171,9 +175,17 @@ uint64_t scan_fingerprint(struct client *c);
 
 /* request.c, apply.c */
 bool object_blind_all(const struct cobject *o);
+/** object_skipped - the object with this state id was refused in this run, and the person heard of it. */
+bool object_skipped(const struct client *c, int64_t id);
+/** object_says_hash - stands for SAYS, a version of O (cur, asked): what was refused is known again by it. */
+void object_says_hash(enum content ct, const struct cobject *o, const json_t *says, char hash[65]);
 MUST_CHECK enum rc request_build(struct client *c, struct cfolder *f, const struct objlist *l, json_t **body, bool *sends, struct err *e);
 MUST_CHECK enum rc reconcile_build(struct client *c, const struct cfolder *f, const struct objlist *l, json_t **body, struct err *e);
 MUST_CHECK enum rc apply_answer(struct client *c, struct cfolder *f, struct objlist *l, const json_t *body, const json_t *data, struct err *e);
+
+/* unsure.c */
+/** unsure_tell - names the objects of F whose changes the server has not settled: the two sides are not known to be equal. */
+MUST_CHECK enum rc unsure_tell(struct client *c, const struct cfolder *f, struct err *e);
 
 /* output.c, besides apply_int.h */
 /** write_again - the file of MASTER with what the server has, where a person took out what the server keeps. */
@@ -213,7 +225,7 @@ MUST_CHECK enum rc photo_take(struct client *c, const struct cfolder *f, const s
 struct cattach {
 	int64_t id;
 	char aid[UUID_TEXT];      /* the server's name of it */
-	char *name;               /* of the file in the object's directory */
+	char *name;               /* of the file in the object's directory; "" = replaced by another one, to be deleted at the server */
 	char hash[65];            /* of the file as agreed */
 	int64_t size, mtime_ns;
 };
@@ -242,6 +254,10 @@ MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
 /* rights.c */
 bool command_known(const char *name);
 MUST_CHECK enum rc command_run(struct client *c, struct err *e);
+
+/* conflicts.c */
+/** conflicts_command - "conflicts" with its arguments; needs the state's list of folders. */
+MUST_CHECK enum rc conflicts_command(struct client *c, struct err *e);
 
 /* modes.c */
 bool mode_valid(const char *option);

@@ -490,6 +490,8 @@ tree_apply(struct client *c, json_t *tree, const json_t *body, const json_t *dat
 
 		if (json_string_value(json_object_get(x, "message")) != NULL)
 			complain(c, "folder: %s", json_string_value(json_object_get(x, "message")));
+		else if (json_string_value(json_object_get(r, "status")) != NULL && strcmp(json_string_value(json_object_get(r, "status")), "retry") == 0)
+			put_off(c, "folders: the server does not know yet what became of a folder made or changed here; the next run asks again");
 	}
 }
 

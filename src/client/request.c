@@ -143,30 +143,46 @@ entry_delete(struct cobject *o, json_t *deleted)
 	(void)json_array_append_new(deleted, entry);
 }
 
-/* Was this object refused in this run already? Then it waits for the next run (or for a change of its file). */
-static bool
-skipped(const struct client *c, const struct cobject *o)
+bool
+object_skipped(const struct client *c, int64_t id)
 {
 	char key[24];
 
-	(void)snprintf(key, sizeof(key), "%lld", (long long)o->id);
+	(void)snprintf(key, sizeof(key), "%lld", (long long)id);
 	return json_object_get(c->skip, key) != NULL;
 }
 
-/* Was this very file refused in an earlier run?  The person hears of it in each run, until the file says something else. */
-static bool
-refused_before(struct client *c, const struct cfolder *f, const struct cobject *o)
+/* Stands for what SAYS, a version of O, holds; of a mail its octets count. */
+void
+object_says_hash(enum content ct, const struct cobject *o, const json_t *says, char hash[65])
 {
-	char key[40], *hash;
+	char *text = ct != CT_MAIL ? json_dumps(says, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+
+	if (text != NULL)
+		file_hash(text, strlen(text), hash);
+	else
+		(void)snprintf(hash, 65, "%s", o->hash);
+	free(text); /* jansson's own allocation */
+}
+
+/* Was this refused in an earlier run?  The person hears of it in each run, until the file says something else. */
+static bool
+refused_before(struct client *c, const struct cfolder *f, const struct objlist *l, const struct cobject *o)
+{
+	const struct cobject *master = series_master(l, o);
+	char key[40], says[65], *hash;
 	bool same;
 
 	(void)snprintf(key, sizeof(key), "refused:%lld", (long long)o->id);
 	hash = state_get(c, key);
-	same = hash != NULL && strcmp(hash, o->seen[0] != '\0' ? o->seen : o->hash) == 0;
+	if (hash == NULL)
+		return false;
+	object_says_hash(f->ct, o, o->cur != NULL ? o->cur : o->shadow, says);
+	same = strcmp(hash, says) == 0;
 	mem_free(hash);
 	if (!same)
 		return false;
-	complain(c, "%s/%s: the server refused it and it has not been changed since", f->path, o->file);
+	complain(c, "%s/%s: the server refused it and it has not been changed since", f->path, master != NULL ? master->file : o->file);
 	(void)snprintf(key, sizeof(key), "%lld", (long long)o->id);
 	(void)json_object_set_new(c->skip, key, json_true());
 	return true;
@@ -183,19 +199,23 @@ add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, 
 	for (size_t i = 0; i < l->n && count < PAGE_CHANGES && raw < MAX_RAW_BYTES && rc == RC_OK; i++) {
 		json_t *fields;
 
-		if (o[i]->folder < 0 || skipped(c, o[i]) || series_waits(l, o[i]))
+		if (o[i]->folder < 0 || object_skipped(c, o[i]->id) || series_waits(l, o[i]))
 			continue;
 		json_decref(o[i]->asked);
 		o[i]->asked = NULL;
 		if (o[i]->gone) {
 			entry_delete(o[i], deleted);
 		} else if (o[i]->uuid[0] == '\0') {
-			if (refused_before(c, f, o[i]))
+			if (refused_before(c, f, l, o[i]))
 				continue;
 			rc = entry_create(c, f, l, o[i], created, &raw, e);
 		} else {
 			fields = object_dirty(f->ct, o[i]);
-			if (json_object_size(fields) == 0 || refused_before(c, f, o[i])) {
+			if (json_object_size(fields) == 0 || refused_before(c, f, l, o[i])) {
+				if (json_object_size(fields) == 0 && o[i]->doubt) { /* the server has it as it is here */
+					o[i]->doubt = false;
+					rc = state_object_save(c, o[i], e);
+				}
 				json_decref(fields);
 				continue;
 			}

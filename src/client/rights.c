@@ -215,7 +215,7 @@ show_rights(struct client *c, struct err *e)
 bool
 command_known(const char *name)
 {
-	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0;
+	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0 || strcmp(name, "conflicts") == 0;
 }
 
 enum rc
@@ -228,5 +228,7 @@ command_run(struct client *c, struct err *e)
 	rc = hierarchy_sync(c, e);
 	if (rc != RC_OK)
 		return rc;
+	if (strcmp(c->o.command[0], "conflicts") == 0)
+		return conflicts_command(c, e);
 	return strcmp(c->o.command[0], "folders") == 0 ? list_folders(c, e) : show_rights(c, e);
 }

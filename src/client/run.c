@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define REQUEST_TIMEOUT_S 600
+#define MAX_IDLE 4        /* requests of a folder in a row by which nothing was settled */
 #define MAX_ROUNDS 100000 /* pages of one folder in one run: far above any folder, and no loop is endless */
 
 static void
@@ -65,14 +66,15 @@ static enum rc
 folder_sync(struct client *c, struct cfolder *f, struct err *e)
 {
 	struct objlist l = { 0 };
-	size_t sent_rounds = 0;
-	unsigned lost = 0;
+	unsigned lost = 0, idle = 0;
 	bool busy = true;
 	enum rc rc = RC_OK;
 
 	if (f->uuid[0] == '\0')
 		return RC_OK;
 	for (unsigned round = 0; busy && rc == RC_OK && !client_stop && round < MAX_ROUNDS; round++) {
+		size_t answered = c->t.answered;
+
 		objlist_free(&l);
 		rc = scan_folder(c, f, &l, e);
 		if (rc == RC_OK)
@@ -83,11 +85,13 @@ folder_sync(struct client *c, struct cfolder *f, struct err *e)
 			continue;
 		}
 		/* changes that come back as "retry" are left for the next run once nothing else moves */
-		if (busy && !f->more && ++sent_rounds > 3 + l.n / PAGE_CHANGES)
-			busy = false;
+		idle = f->more || c->t.answered != answered ? 0 : idle + 1;
+		busy = busy && idle < MAX_IDLE;
 	}
 	objlist_free(&l);
-	return rc == RC_OK && !client_stop ? attach_sync(c, f, e) : rc;
+	if (rc == RC_OK && !client_stop)
+		rc = attach_sync(c, f, e);
+	return rc == RC_OK && !client_stop ? unsure_tell(c, f, e) : rc;
 }
 
 /* What a person named first; then contacts, appointments and tasks: they are few and wanted at once; mail takes its time. */
@@ -108,8 +112,10 @@ run_once(struct client *c, struct err *e)
 {
 	struct cfolder *f = NULL;
 	size_t n = 0;
-	enum rc rc = hierarchy_sync(c, e);
+	enum rc rc;
 
+	c->t.put_off = 0;
+	rc = hierarchy_sync(c, e);
 	if (rc == RC_OK)
 		rc = state_folders(c, &f, &n, e);
 	if (rc == RC_OK)
@@ -185,6 +191,8 @@ passes(enum rc rc)
 	return rc == RC_UPSTREAM || rc == RC_TIMEOUT || rc == RC_NOTFOUND;
 }
 
+#define WAIT_S 300
+#define WAIT_UNSURE_S 30 /* what the server could not settle is asked for again after that at the latest */
 #define PAUSE_FIRST_S 5
 #define PAUSE_MAX_S 300
 
@@ -198,7 +206,7 @@ run_watch(struct client *c, struct err *e)
 		(void)json_object_clear(c->skip);
 		rc = run_once(c, e);
 		if (rc == RC_OK && !client_stop)
-			rc = ping(c, 300, e);
+			rc = ping(c, c->t.put_off != 0 ? WAIT_UNSURE_S : WAIT_S, e);
 		if (!passes(rc)) {
 			pause = PAUSE_FIRST_S;
 			continue;

@@ -28,18 +28,47 @@ is_draft_text(enum content ct, const char *name)
 	return ct == CT_MAIL && strcmp(name, "raw") == 0;
 }
 
+static bool
+same_value(const json_t *a, const json_t *b)
+{
+	return json_equal((json_t *)(uintptr_t)a, (json_t *)(uintptr_t)b) || (is_unset(a) && is_unset(b));
+}
+
+/*
+ * What was sent, not answered, and taken back since: the server may have the value that was sent, so the one that was agreed is a change (rule 5 of
+ * usm-json(7)).  Else the edit that was taken back would return as the device's own.
+ */
+static void
+add_taken_back(const struct cobject *o, json_t *d)
+{
+	const json_t *now = o->cur != NULL ? o->cur : o->shadow, *sent, *v;
+	const char *name;
+	size_t i;
+
+	json_object_foreach (o->doubt && o->uuid[0] != '\0' && !o->gone ? o->sent : NULL, name, sent) {
+		json_t *says = json_object_get(now, name), *agreed = strcmp(name, "raw") == 0 ? json_string(o->hash) : NULL;
+
+		says = says != NULL ? says : agreed;
+		json_array_foreach (json_object_get(d, name) == NULL ? sent : NULL, i, v)
+			if (!same_value(v, says))
+				(void)json_object_set_new(d, name, says != NULL ? json_incref(says) : json_null());
+		json_decref(agreed);
+	}
+}
+
 json_t *
 object_dirty(enum content ct, const struct cobject *o)
 {
 	json_t *d = json_object(), *v;
 	const char *name;
 
+	add_taken_back(o, d);
 	if (o->cur == NULL)
 		return d;
 	json_object_foreach(o->cur, name, v) {
 		const json_t *was = json_object_get(o->shadow, name);
 
-		if ((field_writable(ct, name) || is_draft_text(ct, name)) && !json_equal(v, was) && !(is_unset(v) && is_unset(was)))
+		if ((field_writable(ct, name) || is_draft_text(ct, name)) && !same_value(v, was))
 			(void)json_object_set(d, name, v);
 	}
 	json_object_foreach(o->shadow, name, v) {

@@ -413,11 +413,21 @@ enum rc
 state_object_drop(struct client *c, int64_t id, struct err *e)
 {
 	sqlite3_stmt *st;
+	char note[40];
 	enum rc rc = prepare(c, "DELETE FROM object WHERE id = ?", &st, e);
 
 	if (rc != RC_OK)
 		return rc;
 	(void)sqlite3_bind_int64(st, 1, id);
+	rc = finish(c, st, e);
+	if (rc != RC_OK)
+		return rc;
+	/* the next object may get the same number: what was refused was not its file */
+	rc = prepare(c, "DELETE FROM meta WHERE key = ?", &st, e);
+	if (rc != RC_OK)
+		return rc;
+	(void)snprintf(note, sizeof(note), "refused:%lld", (long long)id);
+	(void)sqlite3_bind_text(st, 1, note, -1, SQLITE_STATIC);
 	return finish(c, st, e);
 }
 

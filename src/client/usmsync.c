@@ -13,7 +13,7 @@
 
 #include "usmd/pim.h"
 
-enum { EXIT_OK = 0, EXIT_INCOMPLETE = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_LOGIN = 4 };
+enum { EXIT_OK = 0, EXIT_INCOMPLETE = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_LOGIN = 4, EXIT_AGAIN = 5 };
 
 volatile sig_atomic_t client_stop;
 
@@ -37,18 +37,35 @@ say(const struct client *c, const char *fmt, ...)
 	(void)fputc('\n', stderr);
 }
 
+static void
+tell(const struct client *c, const char *fmt, va_list ap)
+{
+	if (c->progress)
+		(void)fprintf(stderr, "\r\033[K");
+	(void)vfprintf(stderr, fmt, ap);
+	(void)fputc('\n', stderr);
+}
+
 void
 complain(struct client *c, const char *fmt, ...)
 {
 	va_list ap;
 
 	c->t.refused++;
-	if (c->progress)
-		(void)fprintf(stderr, "\r\033[K");
 	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
+	tell(c, fmt, ap);
 	va_end(ap);
-	(void)fputc('\n', stderr);
+}
+
+void
+put_off(struct client *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	c->t.put_off++;
+	va_start(ap, fmt);
+	tell(c, fmt, ap);
+	va_end(ap);
 }
 
 static void
@@ -60,6 +77,8 @@ usage(FILE *out)
 	    "  folders               list the folders with your rights\n"
 	    "  rights FOLDER [set WHO=LEVEL ...] [remove WHO ...]\n"
 	    "                        who may do what in FOLDER (its path in DIR), and change it; WHO: a name, #number, group:name\n"
+	    "  conflicts [restore ID... | dismiss ID...]\n"
+	    "                        list what lost a conflict, write it again at the server, or forget it\n"
 	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n"
 	    "\n"
 	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"
@@ -76,7 +95,7 @@ usage(FILE *out)
 	    "  --ca-file FILE        certificate authorities to trust\n"
 	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
 	    "  --quiet               print problems only\n"
-	    "  --json                folders and rights: as JSON\n"
+	    "  --json                folders, rights and conflicts: as JSON\n"
 	    "  --version, --help\n"
 	    "\n"
 	    "Exit status: 0 in step, 1 some objects were refused (each is named), 2 wrong usage, 3 server not reached, 4 login refused.\n", out);
@@ -307,7 +326,9 @@ exit_status(const struct client *c, enum rc rc)
 		return EXIT_LOGIN;
 	if (rc == RC_UPSTREAM || rc == RC_TIMEOUT)
 		return EXIT_UNREACHABLE;
-	return rc != RC_OK || c->t.refused != 0 || client_stop ? EXIT_INCOMPLETE : EXIT_OK;
+	if (rc != RC_OK || c->t.refused != 0 || client_stop)
+		return EXIT_INCOMPLETE;
+	return c->t.put_off != 0 ? EXIT_AGAIN : EXIT_OK;
 }
 
 static int
@@ -342,8 +363,8 @@ run(struct client *c, char *password)
 	if (rc != RC_OK)
 		(void)fprintf(stderr, "usmsync: %s\n", e.text);
 	if (c->o.n_command == 0)
-		say(c, "%zu objects received, %zu sent, %zu removed here, %zu conflicts, %zu problems, %zu requests", c->t.down, c->t.up, c->t.removed,
-	    c->t.conflicts, c->t.refused, c->t.requests);
+		say(c, "%zu objects received, %zu sent, %zu removed here, %zu conflicts, %zu problems, %zu left for the next run, %zu requests", c->t.down,
+		    c->t.up, c->t.removed, c->t.conflicts, c->t.refused, c->t.put_off, c->t.requests);
 	net_close(c->net);
 	if (c->db != NULL)
 		state_close(c);

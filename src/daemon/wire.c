@@ -152,6 +152,9 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.max_body_bytes = (size_t)c->max_mail_body,
 		.max_attachment_bytes = (size_t)c->max_attachment,
 		.max_attachments = (unsigned)c->max_attachments_per_object,
+		.resync_budget = (size_t)c->resync_budget,
+		.resync_large = (size_t)c->resync_large,
+		.resync_retry_ms = c->resync_retry,
 		.login_attempts = (unsigned)c->login_attempts,
 	};
 	enum rc rc = default_modes(c->default_modes, o.mode, e);

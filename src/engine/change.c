@@ -4,6 +4,7 @@
  * plan again, three times at most.  A crash between any two steps leaves a state from which the client's repeat goes on
  * (ARCHITECTURE.md "One sync, step by step").  How each type is written is in write.c.
  */
+#include "engine/conflict_int.h"
 #include "engine/mail_int.h"
 #include "engine/tree.h"
 
@@ -186,7 +187,7 @@ work_log_write(struct work *w, struct write_entry *entry, struct err *e)
 	enum rc rc;
 
 	entry->seq = op->next_seq;
-	rc = store_write_add(op->c, op->s->n->device_id, op->t.f.id, entry, e);
+	rc = op->unlogged ? RC_OK : store_write_add(op->c, op->s->n->device_id, op->t.f.id, entry, e);
 	if (rc != RC_OK)
 		return rc;
 	p = arena_array(op->a, struct write_entry, op->n_writes + 1);
@@ -308,6 +309,8 @@ enum rc
 work_record_lost(struct work *w, const struct fmask *lose, struct err *e)
 {
 	struct uuid u = w->cc->uuid;
+	const struct loss l = { .uuid = &u, .row = w->row, .object = w->cc->object, .fields = lose,
+		.raw = w->cc->op == OP_CREATE ? w->cc->raw : NULL, .raw_len = w->cc->raw_len };
 
 	for (unsigned i = 0; i < MODEL_MAX_FIELDS; i++)
 		if (fmask_has(lose, i))
@@ -315,7 +318,7 @@ work_record_lost(struct work *w, const struct fmask *lose, struct err *e)
 	fmask_from_bits(model_content(w->op->t.ct), &w->res->lost);
 	if (w->row != NULL)
 		uuid_make(w->op->g->keys, w->op->t.tag, w->row->id, &u);
-	return conflict_record(w->op, &u, w->cc->object, lose, "client", e);
+	return conflict_record(w->op, &l, &w->res->conflict, e);
 }
 
 /* ---- the planner's questions ---- */
@@ -386,6 +389,7 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	struct op *op = w->op;
 	struct object *o = NULL;
 	struct fmask send = { { 0 } }, lose = { { 0 } }, win = { { 0 } };
+	struct loss client, server;
 	struct sighting s;
 	struct uuid there;
 	const char *to;
@@ -420,12 +424,15 @@ apply_moved(struct work *w, bool *again, bool *gone, struct err *e)
 	}
 	uuid_make(op->g->keys, tag_of_folder(op->g, op->s->n->account, op->t.ct, o->folder), o->id, &there);
 	w->res->lost = lose;
-	rc = conflict_record(op, &there, w->cc->object, &lose, "client", e);
+	w->res->won = win;
+	client = (struct loss){ .uuid = &there, .folder = o->folder, .object = w->cc->object, .fields = &lose };
+	server = (struct loss){ .uuid = &there, .folder = o->folder, .object = o, .fields = &win, .server = true };
+	rc = conflict_record(op, &client, &w->res->conflict, e);
 	if (rc == RC_OK)
 		rc = photo_overwritten(op, o->folder, o->id, &win, &photo, e);
 	photo_set(o, photo);
 	if (rc == RC_OK)
-		rc = conflict_record(op, &there, o, &win, "server", e);
+		rc = conflict_record(op, &server, &w->res->conflict, e);
 	if (rc == RC_OK && !fmask_empty(&send)) {
 		rc = ox_update(op->s->ox, o->folder, o->id, o->oxid, w->cc->object, &send, o->lm, &lm, e);
 		if (rc == RC_CONFLICT || rc == RC_NOTFOUND) {
@@ -693,7 +700,7 @@ refused:
 enum rc
 op_changes(struct op *op, struct err *e)
 {
-	enum rc rc = store_writes_get(op->c, op->a, op->s->n->device_id, op->t.f.id, &op->writes, &op->n_writes, e);
+	enum rc rc = op->unlogged ? RC_OK : store_writes_get(op->c, op->a, op->s->n->device_id, op->t.f.id, &op->writes, &op->n_writes, e);
 
 	op->out->results = arena_array(op->a, struct answer_result, op->req->n_changes);
 	if (rc == RC_OK && op->out->results == NULL)

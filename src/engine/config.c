@@ -36,15 +36,24 @@ folder_mode_parse(const char *s)
 
 /* ---- as text ---- */
 
-static enum sync_policy
+/* enum sync_policy, or -1 */
+static int
 policy_parse(const json_t *v)
 {
 	const char *s = json_string_value(v);
 
 	for (size_t i = 0; s != NULL && i < ARRAY_LEN(policy_name); i++)
 		if (strcmp(s, policy_name[i]) == 0)
-			return (enum sync_policy)i;
-	return POLICY_SERVER;
+			return (int)i;
+	return -1;
+}
+
+static enum sync_policy
+policy_or_server(const json_t *v)
+{
+	int p = policy_parse(v);
+
+	return p < 0 ? POLICY_SERVER : (enum sync_policy)p;
 }
 
 static const char *const mail_delete_name[] = {
@@ -93,16 +102,16 @@ folders_parse(const json_t *folders, struct device_config *out)
 {
 	const char *key;
 	json_t *v;
-	int mode;
 
 	if (json_object_size(folders) == 0)
 		return;
 	out->folders = mem_alloc(json_object_size(folders) * sizeof(*out->folders));
 	json_object_foreach((json_t *)(uintptr_t)folders, key, v) {
-		mode = folder_mode_parse(json_string_value(v));
-		if (out->folders == NULL || mode < 0 || out->n_folders == DEVICE_FOLDERS_MAX || !uuid_parse(key, &out->folders[out->n_folders].uuid))
-			continue;
-		out->folders[out->n_folders++].mode = (enum folder_mode)mode;
+		struct folder_setting f = { .mode = folder_mode_parse(json_string_value(json_object_get(v, "mode"))),
+			.policy = policy_parse(json_object_get(v, "policy")), .delete_policy = policy_parse(json_object_get(v, "deletePolicy")) };
+
+		if (out->folders != NULL && out->n_folders < DEVICE_FOLDERS_MAX && uuid_parse(key, &f.uuid))
+			out->folders[out->n_folders++] = f;
 	}
 }
 
@@ -113,8 +122,8 @@ config_parse(const struct engine *g, const char *text, struct device_config *out
 	json_t *root = text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
 	memset(out, 0, sizeof(*out));
-	out->policy = policy_parse(json_object_get(root, "policy"));
-	out->delete_policy = policy_parse(json_object_get(root, "deletePolicy"));
+	out->policy = policy_or_server(json_object_get(root, "policy"));
+	out->delete_policy = policy_or_server(json_object_get(root, "deletePolicy"));
 	out->mail_delete = mail_delete_parse(json_object_get(root, "mailDelete"));
 	for (int ct = 0; ct < CT_COUNT; ct++) {
 		const json_t *w = json_object_get(json_object_get(root, "window"), model_content((enum content)ct)->name);
@@ -167,8 +176,17 @@ config_format(const struct device_config *c)
 		if (c->mode[k] >= 0)
 			(void)json_object_set_new(modes, kind_name[k], json_string(mode_name[c->mode[k]]));
 	for (size_t i = 0; i < c->n_folders; i++) {
-		uuid_format(&c->folders[i].uuid, uuid);
-		(void)json_object_set_new(folders, uuid, json_string(mode_name[c->folders[i].mode]));
+		const struct folder_setting *f = &c->folders[i];
+		json_t *x = json_object();
+
+		if (f->mode >= 0)
+			(void)json_object_set_new(x, "mode", json_string(mode_name[f->mode]));
+		if (f->policy >= 0)
+			(void)json_object_set_new(x, "policy", json_string(policy_name[f->policy]));
+		if (f->delete_policy >= 0)
+			(void)json_object_set_new(x, "deletePolicy", json_string(policy_name[f->delete_policy]));
+		uuid_format(&f->uuid, uuid);
+		(void)json_object_set_new(folders, uuid, x);
 	}
 	(void)json_object_set_new(root, "window", window);
 	(void)json_object_set_new(root, "modes", modes);
@@ -242,6 +260,31 @@ engine_config_get(const struct engine_session *s, struct arena *a, struct device
 	return ok ? RC_OK : err_set(e, RC_NOMEM, "out of memory for the settings");
 }
 
+/* Who wins, where the request does not say: as set for its folder, else for the device. */
+void
+config_policies(const struct engine_session *s, struct sync_request *req)
+{
+	const struct device_config *c = &s->n->config;
+	enum sync_policy policy, delete_policy;
+
+	(void)pthread_mutex_lock(&s->g->lock);
+	policy = c->policy;
+	delete_policy = c->delete_policy;
+	for (size_t i = 0; req->n_changes > 0 && !req->folder.hierarchy && i < c->n_folders; i++) {
+		const struct folder_setting *f = &c->folders[i];
+
+		if (memcmp(f->uuid.b, req->folder.uuid.b, sizeof(f->uuid.b)) != 0)
+			continue;
+		policy = f->policy >= 0 ? (enum sync_policy)f->policy : policy;
+		delete_policy = f->delete_policy >= 0 ? (enum sync_policy)f->delete_policy : delete_policy;
+	}
+	(void)pthread_mutex_unlock(&s->g->lock);
+	if (!req->has_policy)
+		req->policy = policy;
+	if (!req->has_delete_policy)
+		req->delete_policy = delete_policy;
+}
+
 static enum folder_kind
 kind_of(const struct engine_session *s, const struct folder_ref *ref, enum content ct)
 {
@@ -283,7 +326,7 @@ config_filter(const struct engine_session *s, const struct folder_ref *ref, enum
 		mode = MODE_OFF;
 	for (size_t i = 0; mode < 0 && i < c->n_folders; i++)
 		if (memcmp(c->folders[i].uuid.b, ref->uuid.b, sizeof(ref->uuid.b)) == 0)
-			mode = (int)c->folders[i].mode;
+			mode = c->folders[i].mode;
 	if (mode < 0)
 		mode = c->mode[kind] >= 0 ? c->mode[kind] : (int)s->g->o.mode[kind];
 	(void)pthread_mutex_unlock(&s->g->lock);
@@ -308,7 +351,7 @@ engine_config_set(struct engine_session *s, const struct device_config *c, struc
 			    (long long)g->o.past_days[ct], (long long)g->o.future_days[ct], model_content((enum content)ct)->name);
 	}
 	if (c->n_folders > DEVICE_FOLDERS_MAX)
-		return err_set_path(e, RC_LIMIT, "folders", "has more than %d folders; set the others through modes", DEVICE_FOLDERS_MAX);
+		return err_set_path(e, RC_LIMIT, "folders", "has more than %d folders; set the others through modes and the device's own resolution", DEVICE_FOLDERS_MAX);
 	text = config_format(c);
 	if (text == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for the settings");

@@ -32,6 +32,8 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 		goto fail;
 	}
 	rc = principals_new(&g->principals, e);
+	if (rc == RC_OK)
+		rc = resync_new(o->resync_budget, &g->resync, e);
 	if (rc != RC_OK)
 		goto fail;
 	*out = g;
@@ -51,6 +53,7 @@ engine_free(struct engine *g)
 	session_forget_all(g);
 	model_keys_free(g->keys);
 	principals_free(g->principals);
+	resync_free(g->resync);
 	secret_wipe(g->seal_key, sizeof(g->seal_key));
 	secret_wipe(g->token_key, sizeof(g->token_key));
 	(void)pthread_cond_destroy(&g->poll_wake);

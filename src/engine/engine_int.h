@@ -61,6 +61,7 @@ struct engine {
 	struct backend *backend;
 	struct hub *hub;
 	struct principals *principals;       /* names of users and groups */
+	struct resync *resync;               /* who loads large folders; has a lock of its own */
 
 	pthread_mutex_t lock;                /* everything below */
 	struct node_session *session[SESSION_BUCKETS];
@@ -143,6 +144,8 @@ struct op {
 	const char *made_key;
 	bool unreadable;              /* OX refuses to show the folder, which is nevertheless there: one may only put something into it */
 	bool wrote;                   /* some row or folder head was saved */
+	bool resync_place;            /* it has a place of resync_budget */
+	bool unlogged;                /* its writes are not told by this answer: for every device, this one too, they are somebody else's */
 };
 
 /* session.c */
@@ -155,6 +158,7 @@ void session_sweep(struct engine *g);
 void config_fini(struct device_config *c);
 void config_load_locked(struct engine *g, struct node_session *n, const char *text);
 void config_now(const struct engine_session *s, struct device_config *out);
+void config_policies(const struct engine_session *s, struct sync_request *req);
 enum folder_mode config_filter(const struct engine_session *s, const struct folder_ref *ref, enum content ct, struct fmask *hidden);
 
 /* folder.c */
@@ -193,9 +197,6 @@ struct row *now_row(const struct op *op, struct row *r);
 /* change.c */
 enum rc op_changes(struct op *op, struct err *e);
 bool error_of_change(enum rc rc, const struct err *e);
-
-/* conflict.c */
-enum rc conflict_record(struct op *op, const struct uuid *uuid, const struct object *o, const struct fmask *fields, const char *whose, struct err *e);
 
 /* answer.c */
 enum rc op_answer(struct op *op, struct err *e);
@@ -240,6 +241,14 @@ void op_end_written(struct op *op);
 enum rc op_lock(struct op *op, struct err *e);
 void fresh_cursor(struct op *op);
 void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);
+
+/* resync.c */
+enum rc resync_new(size_t budget, struct resync **out, struct err *e);
+void resync_free(struct resync *r);
+void resync_refused(struct op *op, bool new_index);
+enum rc resync_admit(struct op *op, bool refreshed, struct err *e);
+void resync_done(struct op *op, bool ok);
+void resync_sweep(struct engine *g);
 
 /* quick.c */
 bool quick_unchanged(struct engine_session *s, const struct sync_request *req, enum content *ct);

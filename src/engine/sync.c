@@ -76,8 +76,10 @@ load_cursor(struct op *op, struct err *e)
 	const struct sync_request *req = op->req;
 	enum rc rc = store_cursor_get(op->c, op->a, op->s->n->device_id, op->t.f.id, &req->syncid, &op->cur, e);
 
-	if (rc == RC_NOTFOUND || (rc == RC_OK && op->cur.c.epoch != op->t.f.epoch))
+	if (rc == RC_NOTFOUND || (rc == RC_OK && op->cur.c.epoch != op->t.f.epoch)) {
+		resync_refused(op, rc == RC_OK);
 		return err_set_path(e, RC_CONFLICT, "syncid", "this syncid is unknown here (any more): reconcile");
+	}
 	if (rc == RC_OK)
 		rc = cursor_copy(op->a, &op->cur.c, &op->cur.c); /* a change that finds its object gone forgets it in here */
 	if (rc != RC_OK || req->mode == SYNC_ESTIMATE)
@@ -158,9 +160,15 @@ op_run(struct op *op, struct err *e)
 	if (rc == RC_OK && has_cursor)
 		rc = load_cursor(op, e);
 	if (rc == RC_OK)
+		rc = resync_admit(op, false, e);
+	if (rc == RC_OK)
 		rc = op_refresh(op, req->n_changes > 0, e);
-	if (rc == RC_OK && has_cursor && op->cur.c.epoch != op->t.f.epoch)
+	if (rc == RC_OK && has_cursor && op->cur.c.epoch != op->t.f.epoch) {
+		resync_refused(op, true);
 		rc = err_set_path(e, RC_CONFLICT, "syncid", "the folder was made anew on the server: reconcile");
+	}
+	if (rc == RC_OK)
+		rc = resync_admit(op, true, e);
 	if (rc != RC_OK)
 		return rc;
 	if (!has_cursor)
@@ -177,7 +185,6 @@ op_run(struct op *op, struct err *e)
 enum rc
 engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req, struct sync_answer *out, struct err *e)
 {
-	struct device_config cfg;
 	struct op op;
 	enum rc rc;
 
@@ -188,11 +195,7 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 		out->syncid = req->syncid;
 		return RC_OK;
 	}
-	if (!req->has_policy) {
-		config_now(s, &cfg);
-		req->policy = cfg.policy;
-		req->delete_policy = cfg.delete_policy;
-	}
+	config_policies(s, req);
 	rc = op_begin(&op, s, a, e);
 	if (rc == RC_OK) {
 		op.req = req;
@@ -200,8 +203,10 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 		op.out = out;
 		rc = target_open(&op, &req->folder, &op.t, e);
 	}
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		rc = op_run(&op, e);
+		resync_done(&op, rc == RC_OK);
+	}
 	/* others who wait for this folder look again, also when this request failed half-way */
 	if (op.wrote && op.t.f.cn != op.cn_at_start) {
 		if (rc != RC_OK)

@@ -423,6 +423,7 @@ engine_care(struct engine *g)
 		log_warn("expire", "failed=%s %s", rc_name(rc), e.text);
 	store_release(c);
 	session_sweep(g);
+	resync_sweep(g);
 }
 
 /* Sleeps until DUE or until something changes; the lock is held before and after. */

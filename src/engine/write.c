@@ -4,6 +4,7 @@
  * F10), surely not done (withdrawn, so that its fields never pass for own, F11), unknown (the note stays, the client is told
  * to send the change again, nothing is repeated here, F9).
  */
+#include "engine/conflict_int.h"
 #include "engine/mail_int.h"
 #include "engine/refresh_int.h"
 #include "engine/tree.h"
@@ -223,7 +224,10 @@ record_overwritten(struct work *w, bool *again, struct err *e)
 {
 	struct op *op = w->op;
 	struct object **o = NULL;
+	struct loss l = { .row = w->row, .fields = &w->p.win, .server = true, .whole = w->p.kind == PLAN_DELETE };
+	struct fmask read = w->p.win;
 	struct uuid u;
+	struct buf raw;
 	json_t *photo = NULL;
 	size_t n = 0;
 	enum rc rc;
@@ -231,7 +235,12 @@ record_overwritten(struct work *w, bool *again, struct err *e)
 	*again = false;
 	if (fmask_empty(&w->p.win))
 		return RC_OK;
-	rc = photo_overwritten(op, op->t.oxid, w->row->id, &w->p.win, &photo, e);
+	if (l.whole)
+		memset(&read, 0xff, sizeof(read));
+	buf_init(&raw, op->g->o.max_mail_bytes + 1);
+	rc = photo_overwritten(op, op->t.oxid, w->row->id, &read, &photo, e);
+	if (rc == RC_OK && l.whole && op->t.ct == CT_MAIL)
+		rc = ox_mail_raw(op->s->ox, op->t.oxid, w->row->id, w->row->oxid, &raw, e);
 	if (rc == RC_OK)
 		rc = op_fetch(op, &w->row->id, &w->row->oxid, 1, &o, &n, e);
 	if (rc != RC_OK || n == 0 || o[0]->lm != w->row->lm) {
@@ -240,9 +249,16 @@ record_overwritten(struct work *w, bool *again, struct err *e)
 	} else {
 		photo_set(o[0], photo);
 		uuid_make(op->g->keys, op->t.tag, w->row->id, &u);
-		rc = conflict_record(op, &u, o[0], &w->p.win, "server", e);
+		l.uuid = &u;
+		l.object = o[0];
+		l.raw = raw.p;
+		l.raw_len = raw.len;
+		w->res->won = w->p.win;
+		fmask_from_bits(model_content(op->t.ct), &w->res->won);
+		rc = conflict_record(op, &l, &w->res->conflict, e);
 	}
 	object_drop_all(o, n);
+	buf_fini(&raw);
 	return rc;
 }
 

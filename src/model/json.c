@@ -12,7 +12,7 @@
 
 /* ---- jansson's memory ---- */
 
-static _Thread_local bool starved; /* an allocation of jansson has failed since model_json_load began */
+static _Thread_local bool starved; /* an allocation of jansson has failed since model_json_begin or the last load */
 
 static void *
 json_memory(size_t n)
@@ -28,6 +28,18 @@ void
 model_json_memory(void)
 {
 	json_set_alloc_funcs(json_memory, mem_free);
+}
+
+void
+model_json_begin(void)
+{
+	starved = false;
+}
+
+bool
+model_json_starved(void)
+{
+	return starved;
 }
 
 json_t *

@@ -97,22 +97,23 @@ sort_by_day(json_t *list)
 		}
 }
 
-/* Of a mail's octets, without the header field that the server adds to what it is given: the giver's own file has none. */
+/* The octets of a mail without the line that OX puts into its header (usmsync(1), WHAT IS NOT KEPT): who wrote a draft has it without. */
 static void
 mail_hash(const char *p, size_t n, char hash[65])
 {
 	static const char marker[] = "X-OX-Marker:";
-	const char *at = p, *end = p + n, *line_end;
 	struct buf b;
+	bool header = true;
 
-	buf_init(&b, 0);
-	for (; at < end && *at != '\r' && *at != '\n'; at = line_end) {
-		line_end = memchr(at, '\n', (size_t)(end - at));
-		line_end = line_end != NULL ? line_end + 1 : end;
-		if ((size_t)(line_end - at) < sizeof(marker) || memcmp(at, marker, sizeof(marker) - 1) != 0)
-			buf_add(&b, at, (size_t)(line_end - at));
+	buf_init(&b, n + 1);
+	for (size_t i = 0, len; i < n; i += len) {
+		const char *end = memchr(p + i, '\n', n - i);
+
+		len = end != NULL ? (size_t)(end - (p + i)) + 1 : n - i;
+		header = header && !(len <= 2 && p[i + len - 1] == '\n');
+		if (!header || len < sizeof(marker) - 1 || memcmp(p + i, marker, sizeof(marker) - 1) != 0)
+			buf_add(&b, p + i, len);
 	}
-	buf_add(&b, at, (size_t)(end - at));
 	file_hash(b.p != NULL ? b.p : "", b.len, hash);
 	buf_fini(&b);
 }

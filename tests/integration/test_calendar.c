@@ -876,8 +876,7 @@ appointments(const char *name, SFun up)
 	tcase_add_test(t, exception_of_a_series);
 	tcase_add_test(t, exception_without_texts);
 	tcase_add_test(t, deleted_series_takes_its_exceptions);
-	if (up != world_up_chronos)
-		tcase_add_test(t, series_moved_to_later); /* by chronos the client's rule keeps its end as it is */
+	tcase_add_test(t, series_moved_to_later);
 	tcase_add_loop_test(t, lost_exception, 0, ARRAY_LEN(drops));
 	tcase_add_test(t, same_occurrence_twice);
 	tcase_add_test(t, new_series_without_some_days);

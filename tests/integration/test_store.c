@@ -731,7 +731,8 @@ END_TEST
 START_TEST(conflicts_once)
 {
 	struct store_conflict x = { .account = account, .device = device, .ct = CT_TASK, .at = 5, .expires = 10,
-		.digest = { 1 }, .sealed = "\0secret", .sealed_len = 7 }, y = x, *list;
+		.digest = { 1 }, .sealed = "\0secret", .sealed_len = 7 }, y = x, got, *list;
+	const struct uuid u = { { 7 } };
 	size_t n;
 
 	OK(store_conflict_add(conn, &x, &err));
@@ -741,22 +742,44 @@ START_TEST(conflicts_once)
 	y.digest[0] = 2;
 	OK(store_conflict_add(conn, &y, &err));
 	ck_assert_int_ne(y.id, x.id);
-	OK(store_conflict_list(conn, mem, account, &list, &n, &err));
+	OK(store_conflict_list(conn, mem, account, INT64_MAX, 9, 10, &list, &n, &err));
 	ck_assert_uint_eq(n, 2);
 	ck_assert_int_eq(list[0].id, y.id);
 	ck_assert_uint_eq(list[1].sealed_len, 7);
 	ck_assert_mem_eq(list[1].sealed, "\0secret", 7);
 	ck_assert_int_eq(list[1].digest[0], 1);
-	ck_assert_int_eq(store_conflict_delete(conn, account + 1, x.id, &err), RC_NOTFOUND);
-	OK(store_conflict_delete(conn, account, x.id, &err));
-	OK(store_conflict_list(conn, mem, account, &list, &n, &err));
+	ck_assert_str_eq(list[1].device_name, "laptop");
+	ck_assert(list[1].done == 0 && !list[1].restored);
+	OK(store_conflict_list(conn, mem, account, y.id, 9, 10, &list, &n, &err));
 	ck_assert_uint_eq(n, 1);
-	OK(store_expire(conn, 9, 1000, &err));
-	OK(store_conflict_list(conn, mem, account, &list, &n, &err));
-	ck_assert_uint_eq(n, 1);
-	OK(store_expire(conn, 10, 1000, &err));
-	OK(store_conflict_list(conn, mem, account, &list, &n, &err));
+	ck_assert_int_eq(list[0].id, x.id);
+	OK(store_conflict_list(conn, mem, account + 1, INT64_MAX, 9, 10, &list, &n, &err));
 	ck_assert_uint_eq(n, 0);
+	ck_assert_int_eq(store_conflict_get(conn, mem, account + 1, x.id, 9, &got, &err), RC_NOTFOUND);
+	ck_assert_int_eq(store_conflict_get(conn, mem, account, x.id, 10, &got, &err), RC_NOTFOUND);
+	/* settled: not listed, the values gone, but known; another account's hand does nothing */
+	OK(store_conflict_settle(conn, account + 1, x.id, NULL, 7, &err));
+	OK(store_conflict_settle(conn, account, x.id, &u, 7, &err));
+	OK(store_conflict_settle(conn, account, x.id, NULL, 8, &err));
+	OK(store_conflict_get(conn, mem, account, x.id, 9, &got, &err));
+	ck_assert(got.done == 7 && got.restored && got.sealed_len == 0);
+	ck_assert_mem_eq(got.result.b, u.b, sizeof(u.b));
+	OK(store_conflict_settle(conn, account, y.id, NULL, 8, &err));
+	OK(store_conflict_get(conn, mem, account, y.id, 9, &got, &err));
+	ck_assert(got.done == 8 && !got.restored);
+	OK(store_conflict_list(conn, mem, account, INT64_MAX, 9, 10, &list, &n, &err));
+	ck_assert_uint_eq(n, 0);
+	/* the same loss once more is open again */
+	x.at = 8;
+	x.expires = 20;
+	OK(store_conflict_add(conn, &x, &err));
+	OK(store_conflict_get(conn, mem, account, x.id, 9, &got, &err));
+	ck_assert(got.done == 0 && !got.restored && got.at == 8 && got.expires == 20 && got.sealed_len == 7);
+	OK(store_expire(conn, 19, 1000, &err));
+	OK(store_conflict_get(conn, mem, account, x.id, 9, &got, &err));
+	ck_assert_int_eq(store_conflict_get(conn, mem, account, y.id, 9, &got, &err), RC_NOTFOUND);
+	OK(store_expire(conn, 20, 1000, &err));
+	ck_assert_int_eq(store_conflict_get(conn, mem, account, x.id, 9, &got, &err), RC_NOTFOUND);
 }
 END_TEST
 

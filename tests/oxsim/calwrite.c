@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "oxsim/cal.h"
+#include "oxsim/chronos.h"
 
 static struct folder *
 body_folder(struct req *r, const json_t *v)
@@ -218,6 +219,21 @@ local_time(const struct obj *o, int64_t utc)
 	return utc + tz_offset(cal_zone(o), utc);
 }
 
+/* The rule in the words of the newer module ends after T (UTC). */
+static bool
+rule_reaches(const struct obj *o, int64_t t)
+{
+	char *rule = obj_str(o, fld_by_name(&MI_CALENDAR, "_rrule")), *end = rule != NULL ? strstr(rule, "UNTIL=") : NULL;
+	int64_t until;
+	bool day, z, reaches;
+
+	if (end != NULL)
+		end[6 + strcspn(end + 6, ";")] = '\0';
+	reaches = end != NULL && event_stamp(end + 6, &until, &day, &z) && !day && until >= t;
+	free(rule);
+	return reaches;
+}
+
 /*
  * The server keeps the end of a series with the hour of its first start.  When the start moves to later in the day, the occurrence of the last
  * day is cut off, unless the request names the new start as recurrence_start, too; a rule of the newer module tells the end with its hour.
@@ -230,11 +246,10 @@ cut_last_day(const struct req *r, const struct obj *was, struct obj *now, const 
 	int n;
 
 	if (!cal_is_master(was) || until == 0 || cal_full(now) || json_object_get(body, "recurrence_start") != NULL ||
-	    (r->as_event && json_object_get(body, "until") != NULL) ||
 	    local_time(now, cal_start(now)) % DAY_MS <= local_time(was, cal_start(was)) % DAY_MS)
 		return;
 	n = cal_occurrences(now, INT64_MAX, 20000, true, &v);
-	if (n > 1 && local_time(now, v[n - 1].start) / DAY_MS * DAY_MS == until)
+	if (n > 1 && local_time(now, v[n - 1].start) / DAY_MS * DAY_MS == until && !(r->as_event && rule_reaches(now, v[n - 1].start)))
 		obj_set_int(now, CF(CF_UNTIL), local_time(now, v[n - 2].start) / DAY_MS * DAY_MS);
 	free(v);
 }

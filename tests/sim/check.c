@@ -126,6 +126,20 @@ out_of_sight(const struct sim *s, const struct oxobj *o)
 	return user < 0 || user >= MAX_USER || !ox_sees(s, (unsigned)user, o->folder);
 }
 
+/* A text is typed into one object: A, which a client created again because it was told that it was gone, was B, made in OX. */
+static bool
+is_recreation_of(const struct sim *s, const struct oxobj *a, const struct oxobj *b)
+{
+	enum content ct = s->ox.folder[a->folder].ct;
+
+	if (strstr(a->uid, "-re.") == NULL || b->uid[0] != '\0')
+		return false;
+	for (unsigned k = 0; k < sim_nf(ct) && ct == s->ox.folder[b->folder].ct; k++)
+		if (is_typed(sim_fields[ct][k].kind) && a->f[k] != 0 && a->f[k] == b->f[k])
+			return true;
+	return false;
+}
+
 static void
 check_doubles(struct sim *s)
 {
@@ -141,6 +155,10 @@ check_doubles(struct sim *s)
 			if (mail ? a->token == b->token : !s->v.copies && a->uid[0] != '\0' && strcmp(a->uid, b->uid) == 0)
 				sim_fail(s, "doubled in OX: %s %s", mail ? "mail" : "object", a->uid);
 		}
+	for (size_t i = 0; i < s->ox.n_obj && s->v.users == 1; i++)
+		for (size_t k = 0; k < i; k++)
+			if (s->ox.obj[i].live && s->ox.obj[k].live && is_recreation_of(s, &s->ox.obj[i], &s->ox.obj[k]))
+				sim_fail(s, "doubled in OX: %lld lives and was created again as %lld", (long long)s->ox.obj[k].id, (long long)s->ox.obj[i].id);
 	for (int i = 0; i < s->ox.n_folder; i++)
 		for (int k = 0; k < i; k++)
 			if (s->ox.folder[i].live && s->ox.folder[k].live && s->ox.folder[i].title == s->ox.folder[k].title)

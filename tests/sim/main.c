@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 
-struct options { uint64_t seed, steps, seconds; const char *world; unsigned events; bool tell, log; };
+struct options { uint64_t seed, steps, seconds; const char *world; unsigned events; bool tell, log, no_story; };
 
 /* ---- shrinking: each attempt in a process of its own, since a failing engine keeps what it holds ---- */
 
@@ -128,7 +128,10 @@ play(const struct options *o)
 				continue;
 			why = sim_run(seed, &sim_worlds[w].v, events, NULL, o->tell, &fig);
 			if (why != NULL) {
-				report(seed, w, events, why);
+				if (o->no_story)
+					printf("FAILED: %s\n", why);
+				else
+					report(seed, w, events, why);
 				print_figures(&fig, seconds_since(&t0));
 				return 1;
 			}
@@ -140,7 +143,7 @@ play(const struct options *o)
 }
 
 static const char usage[] =
-    "usage: sim [--seed N] [--steps N] [--seconds N] [--world NAME [--events N] [--tell]] [--log]\n"
+    "usage: sim [--seed N] [--steps N] [--seconds N] [--world NAME [--events N] [--tell]] [--no-story] [--log]\n"
     "Plays random histories against the engine until N steps or seconds are over; --seed as printed by a failure needs --world and --events of it.\n";
 
 int
@@ -148,7 +151,7 @@ main(int argc, char **argv)
 {
 	static const struct option longs[] = { { "seed", required_argument, NULL, 's' }, { "steps", required_argument, NULL, 'n' },
 		{ "seconds", required_argument, NULL, 't' }, { "world", required_argument, NULL, 'w' }, { "events", required_argument, NULL, 'e' },
-		{ "tell", no_argument, NULL, 'v' }, { "log", no_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+		{ "tell", no_argument, NULL, 'v' }, { "log", no_argument, NULL, 'l' }, { "no-story", no_argument, NULL, 'q' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	struct options o = { .seed = (uint64_t)time(NULL), .steps = UINT64_MAX, .seconds = 60 };
 	int c;
 
@@ -173,6 +176,9 @@ main(int argc, char **argv)
 			break;
 		case 'v':
 			o.tell = true;
+			break;
+		case 'q':
+			o.no_story = true;
 			break;
 		case 'l':
 			o.log = true;

@@ -204,6 +204,7 @@ struct sim {
 	bool gone[MAX_TOKEN], recorded[MAX_TOKEN];
 	struct { int parent, kid; } edge[2 * MAX_TOKEN];
 	unsigned char seal_key[KEY_BYTES];
+	msec_t skew;               /* this machine's clock is ahead of OX's */
 	bool reliable, down;       /* down: PostgreSQL is away */
 	jmp_buf fail;
 	bool failed, tell;

@@ -547,14 +547,22 @@ enum rc
 store_conflict_add(struct store_conn *c, struct store_conflict *x, struct err *e)
 {
 	enum rc rc = store_step(c, e);
+	json_t *record = NULL;
 	struct buf plain;
+	char *text;
 
 	if (rc != RC_OK)
 		return rc;
 	buf_init(&plain, 0);
-	if (secret_open(the_sim->seal_key, "conflict", x->sealed, x->sealed_len, &plain) != RC_OK)
+	if (secret_open(the_sim->seal_key, "conflict", x->sealed, x->sealed_len, &plain) == RC_OK)
+		record = json_loadb(plain.p, plain.len, JSON_REJECT_DUPLICATES, NULL);
+	text = json_dumps(json_object_get(record, "fields"), JSON_COMPACT); /* the title is of the version that won */
+	if (text == NULL)
 		sim_fail(the_sim, "a conflict record cannot be opened");
-	token_record_text(the_sim, plain.p, plain.len);
+	else
+		token_record_text(the_sim, text, strlen(text));
+	free(text);
+	json_decref(record);
 	buf_fini(&plain);
 	x->id = ++DB->next[T_CONFLICT];
 	return RC_OK;

@@ -7,9 +7,10 @@
 const struct sim_world sim_worlds[] = {
 	{ "quiet", { .users = 1, .devs = 2, .nodes = 1 } },
 	{ "faults", { .users = 1, .devs = 2, .nodes = 1, FAULTS } },
+	{ "repeats", { .users = 1, .devs = 2, .nodes = 1, .faults = true, .dups = true } },
 	{ "shared", { .users = 2, .devs = 3, .nodes = 2, FAULTS, .shares = true, .redisloss = true } },
-	{ "moves", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .moves = true } },
-	{ "windows", { .users = 1, .devs = 2, .nodes = 1, FAULTS, .windows = true } },
+	{ "moves", { .users = 1, .devs = 3, .nodes = 1, FAULTS, .moves = true } },
+	{ "windows", { .users = 1, .devs = 2, .nodes = 2, FAULTS, .windows = true } },
 	{ "mail", { .users = 1, .devs = 2, .nodes = 1, FAULTS, .mail = true, .moves = true, .validity = true } },
 	{ "folders", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .folders = true, .mail = true, .shares = true } },
 	{ "losses", { .users = 1, .devs = 2, .nodes = 2, FAULTS, .dbloss = true, .rollback = true, .backup = true, .locklost = true, .redisloss = true } },

@@ -270,6 +270,11 @@ write_result(struct buf *b, const struct sync_request *req, enum content ct, con
 		js_uuid(b, &r->uuid);
 	}
 	write_names(b, "lost", model_content(ct), &r->lost);
+	write_names(b, "won", model_content(ct), &r->won);
+	if (r->conflict != 0) {
+		js_key(b, "conflict");
+		buf_add_i64(b, r->conflict);
+	}
 	if (r->failed) {
 		change_path(req, r->change, where, sizeof(where));
 		js_key(b, "error");

@@ -36,9 +36,38 @@ write_modes(struct buf *b, const struct device_config *d)
 	for (size_t i = 0; i < d->n_folders; i++) {
 		char uuid[UUID_TEXT];
 
+		if (d->folders[i].mode < 0)
+			continue;
 		uuid_format(&d->folders[i].uuid, uuid);
 		js_key(b, uuid);
-		js_str(b, folder_mode_name(d->folders[i].mode));
+		js_str(b, folder_mode_name((enum folder_mode)d->folders[i].mode));
+	}
+	buf_addc(b, '}');
+}
+
+static void
+write_resolutions(struct buf *b, const struct device_config *d)
+{
+	js_key(b, "resolutions");
+	buf_addc(b, '{');
+	for (size_t i = 0; i < d->n_folders; i++) {
+		const struct folder_setting *f = &d->folders[i];
+		char uuid[UUID_TEXT];
+
+		if (f->policy < 0 && f->delete_policy < 0)
+			continue;
+		uuid_format(&f->uuid, uuid);
+		js_key(b, uuid);
+		buf_addc(b, '{');
+		if (f->policy >= 0) {
+			js_key(b, "conflictResolution");
+			js_str(b, policy_name((enum sync_policy)f->policy));
+		}
+		if (f->delete_policy >= 0) {
+			js_key(b, "deleteResolution");
+			js_str(b, policy_name((enum sync_policy)f->delete_policy));
+		}
+		buf_addc(b, '}');
 	}
 	buf_addc(b, '}');
 }
@@ -95,6 +124,7 @@ write_config(struct buf *b, const struct device_config *d)
 	}
 	buf_addc(b, '}');
 	write_modes(b, d);
+	write_resolutions(b, d);
 	write_types(b, d);
 	buf_addc(b, '}');
 }
@@ -208,31 +238,69 @@ read_modes(struct rd *r, const json_t *j, struct device_config *d)
 	return rc;
 }
 
-/* Replaces what D says of one folder; MODE -1 takes it out. */
-static void
-set_folder(struct device_config *d, const struct uuid *u, int mode)
+/* What D says of the folder U, added with nothing where it says nothing; D has room for it. */
+static struct folder_setting *
+folder_setting(struct device_config *d, const struct uuid *u)
 {
 	size_t i = 0;
 
 	while (i < d->n_folders && memcmp(d->folders[i].uuid.b, u->b, sizeof(u->b)) != 0)
 		i++;
-	if (mode >= 0) {
-		d->n_folders += i == d->n_folders;
-		d->folders[i] = (struct folder_setting){ *u, (enum folder_mode)mode };
-	} else if (i < d->n_folders) {
-		d->folders[i] = d->folders[--d->n_folders];
-	}
+	if (i == d->n_folders)
+		d->folders[d->n_folders++] = (struct folder_setting){ .uuid = *u, .mode = -1, .policy = -1, .delete_policy = -1 };
+	return &d->folders[i];
 }
 
+/* null = as the device's others */
 static enum rc
-read_folders(struct rd *r, const json_t *j, struct device_config *d)
+read_policy(struct rd *r, const char *name, const json_t *v, int *policy)
+{
+	static const struct rd_member m = { "", RD_POLICY, 0, 0, 0 };
+	size_t mark = rd_enter(r, name);
+	enum rc rc = json_is_null(v) ? RC_OK : rd_value(r, &m, v);
+
+	if (rc != RC_OK)
+		return rc;
+	*policy = json_is_null(v) ? -1 : (int)rd_policy(v);
+	rd_leave(r, mark);
+	return RC_OK;
+}
+
+/* null = both as the device's others */
+static enum rc
+read_resolution(struct rd *r, const char *name, const json_t *j, struct folder_setting *f)
+{
+	enum { POLICY, DELETE_POLICY, N };
+	static const struct rd_member m[N] = {
+		[POLICY] = { "conflictResolution", RD_ANY, 0, 0, 0 },
+		[DELETE_POLICY] = { "deleteResolution", RD_ANY, 0, 0, 0 },
+	};
+	size_t mark = rd_enter(r, name);
+	json_t *v[N] = { NULL };
+	enum rc rc = RC_OK;
+
+	if (json_is_null(j))
+		f->policy = f->delete_policy = -1;
+	else
+		rc = rd_object(r, j, m, N, v);
+	if (rc == RC_OK && v[POLICY] != NULL)
+		rc = read_policy(r, "conflictResolution", v[POLICY], &f->policy);
+	if (rc == RC_OK && v[DELETE_POLICY] != NULL)
+		rc = read_policy(r, "deleteResolution", v[DELETE_POLICY], &f->delete_policy);
+	if (rc == RC_OK)
+		rd_leave(r, mark);
+	return rc;
+}
+
+/* One of the two members that have settings by folder: modes, or who wins. */
+static enum rc
+read_folders(struct rd *r, const char *member, bool modes, const json_t *j, struct device_config *d)
 {
 	struct folder_setting *all = arena_array(r->c->arena, struct folder_setting, d->n_folders + json_object_size(j));
-	size_t mark = rd_enter(r, "folders");
+	size_t mark = rd_enter(r, member), n = 0;
 	const char *name;
 	struct uuid u;
 	json_t *v;
-	int mode;
 	enum rc rc;
 
 	if (all == NULL)
@@ -243,11 +311,14 @@ read_folders(struct rd *r, const json_t *j, struct device_config *d)
 	json_object_foreach((json_t *)(uintptr_t)j, name, v) {
 		if (!uuid_parse(name, &u))
 			return rd_fail_at(r, name, RC_PROTO, "is no uuid of a folder");
-		rc = read_mode(r, name, v, &mode);
+		rc = modes ? read_mode(r, name, v, &folder_setting(d, &u)->mode) : read_resolution(r, name, v, folder_setting(d, &u));
 		if (rc != RC_OK)
 			return rc;
-		set_folder(d, &u, mode);
 	}
+	for (size_t i = 0; i < d->n_folders; i++) /* of which nothing is said any more */
+		if (all[i].mode >= 0 || all[i].policy >= 0 || all[i].delete_policy >= 0)
+			all[n++] = all[i];
+	d->n_folders = n;
 	rd_leave(r, mark);
 	return RC_OK;
 }
@@ -327,7 +398,7 @@ read_mail_delete(struct rd *r, const json_t *v, enum mail_delete *out)
 enum rc
 cmd_set_config(struct call *c)
 {
-	enum { POLICY, DELETE_POLICY, MAIL_DELETE, WINDOW, MODES, FOLDERS, TYPES, N };
+	enum { POLICY, DELETE_POLICY, MAIL_DELETE, WINDOW, MODES, FOLDERS, RESOLUTIONS, TYPES, N };
 	static const struct rd_member m[N] = {
 		[POLICY] = { "conflictResolution", RD_POLICY, 0, 0, 0 },
 		[DELETE_POLICY] = { "deleteResolution", RD_POLICY, 0, 0, 0 },
@@ -335,6 +406,7 @@ cmd_set_config(struct call *c)
 		[WINDOW] = { "window", RD_OBJECT, 0, 0, 0 },
 		[MODES] = { "modes", RD_OBJECT, 0, 0, 0 },
 		[FOLDERS] = { "folders", RD_OBJECT, 0, 0, 0 },
+		[RESOLUTIONS] = { "resolutions", RD_OBJECT, 0, 0, 0 },
 		[TYPES] = { "types", RD_OBJECT, 0, 0, 0 },
 	};
 	struct device_config d;
@@ -359,7 +431,9 @@ cmd_set_config(struct call *c)
 	if (rc == RC_OK && v[MODES] != NULL)
 		rc = read_modes(&r, v[MODES], &d);
 	if (rc == RC_OK && v[FOLDERS] != NULL)
-		rc = read_folders(&r, v[FOLDERS], &d);
+		rc = read_folders(&r, "folders", true, v[FOLDERS], &d);
+	if (rc == RC_OK && v[RESOLUTIONS] != NULL)
+		rc = read_folders(&r, "resolutions", false, v[RESOLUTIONS], &d);
 	if (rc == RC_OK && v[TYPES] != NULL)
 		rc = read_types(&r, v[TYPES], &d);
 	if (rc == RC_OK)

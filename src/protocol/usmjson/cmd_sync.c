@@ -76,23 +76,6 @@ cmd_sync_init(struct call *c)
 enum { UP_FOLDER, UP_SYNCID, UP_REQUEST, UP_LIMIT, UP_POLICY, UP_DELETE_POLICY, UP_CREATED, UP_MODIFIED, UP_DELETED, UP_REJECTED, UP_N };
 
 static enum rc
-update_policy(struct call *c, json_t *const *v, struct sync_request *req)
-{
-	struct device_config d;
-	enum rc rc;
-
-	if (v[UP_POLICY] == NULL && v[UP_DELETE_POLICY] == NULL)
-		return RC_OK;
-	rc = engine_config_get(c->session, c->arena, &d, &c->err);
-	if (rc != RC_OK)
-		return rc;
-	req->has_policy = true;
-	req->policy = v[UP_POLICY] != NULL ? rd_policy(v[UP_POLICY]) : d.policy;
-	req->delete_policy = v[UP_DELETE_POLICY] != NULL ? rd_policy(v[UP_DELETE_POLICY]) : d.delete_policy;
-	return RC_OK;
-}
-
-static enum rc
 update_changes(struct rd *r, json_t *const *v, struct sync_request *req)
 {
 	enum content ct;
@@ -167,9 +150,13 @@ cmd_sync_update(struct call *c)
 	rd_syncid(v[UP_SYNCID], &req.syncid);
 	req.k = v[UP_REQUEST] != NULL ? (uint64_t)json_integer_value(v[UP_REQUEST]) : 0;
 	req.limit = page_limit(c, v[UP_LIMIT]);
-	rc = update_policy(c, v, &req);
-	if (rc == RC_OK)
-		rc = update_changes(&r, v, &req);
+	req.has_policy = v[UP_POLICY] != NULL;
+	if (req.has_policy)
+		req.policy = rd_policy(v[UP_POLICY]);
+	req.has_delete_policy = v[UP_DELETE_POLICY] != NULL;
+	if (req.has_delete_policy)
+		req.delete_policy = rd_policy(v[UP_DELETE_POLICY]);
+	rc = update_changes(&r, v, &req);
 	if (rc == RC_OK && v[UP_REJECTED] != NULL)
 		rc = update_rejected(&r, v[UP_REJECTED], &req);
 	if (rc != RC_OK)

@@ -36,6 +36,9 @@ static const struct command commands[] = {
 	{ "getAttachment", cmd_get_attachment, true, "POST" },
 	{ "addAttachment", cmd_add_attachment, true, "POST" },
 	{ "deleteAttachment", cmd_delete_attachment, true, "POST" },
+	{ "getConflicts", cmd_get_conflicts, true, "POST" },
+	{ "restoreConflict", cmd_restore_conflict, true, "POST" },
+	{ "dismissConflict", cmd_dismiss_conflict, true, "POST" },
 };
 
 const struct command *

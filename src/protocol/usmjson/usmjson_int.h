@@ -104,6 +104,9 @@ enum rc cmd_get_attachments(struct call *c);
 enum rc cmd_get_attachment(struct call *c);
 enum rc cmd_add_attachment(struct call *c);
 enum rc cmd_delete_attachment(struct call *c);
+enum rc cmd_get_conflicts(struct call *c);
+enum rc cmd_restore_conflict(struct call *c);
+enum rc cmd_dismiss_conflict(struct call *c);
 
 /** ping_resume - answer or park again a request that was parked (REQ->parked). */
 void ping_resume(struct usmjson *u, const struct request *req, struct reply *rep);

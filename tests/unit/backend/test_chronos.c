@@ -491,6 +491,23 @@ START_TEST(nothing_is_said_that_was_not_touched)
 }
 END_TEST
 
+/* a start later in the day takes the end of the rule along, and nothing else of it */
+START_TEST(the_last_day_is_not_cut_off)
+{
+#define SERIES(RULE) "{\"id\":\"4\",\"seriesId\":\"4\"," AT ",\"rrule\":\"" RULE "\"}"
+#define MOVED "\"startDate\":{\"value\":\"20261207T150000\",\"tzid\":\"Europe/Berlin\"}"
+	body_is("{\"start_date\":1796652000000}", SERIES("FREQ=WEEKLY;UNTIL=20270104T080000Z;BYDAY=MO,-1SU;WKST=SU"),
+	    "{" MOVED ",\"rrule\":\"FREQ=WEEKLY;BYDAY=MO,-1SU;WKST=SU;UNTIL=20270104T140000Z\"}");
+	body_is("{\"start_date\":1796652000000}", SERIES("FREQ=DAILY;UNTIL=20270104T225959Z"), "{" MOVED "}");
+	body_is("{\"start_date\":1796652000000}", SERIES("FREQ=DAILY;COUNT=5"), "{" MOVED "}");
+	body_is("{\"start_date\":1796626800000}", SERIES("FREQ=DAILY;UNTIL=20270104T080000Z"),
+	    "{\"startDate\":{\"value\":\"20261207T080000\",\"tzid\":\"Europe/Berlin\"}}");
+	body_is("{\"start_date\":1796652000000,\"interval\":2}", SERIES("FREQ=DAILY;UNTIL=20270104T080000Z"), "{" MOVED ",\"rrule\":\"FREQ=DAILY;INTERVAL=2;UNTIL=20270104T140000Z\"}");
+	/* an occurrence that becomes an exception has no rule of its own */
+	body_is("{\"start_date\":1796652000000,\"recurrence_date_position\":1796601600000}", SERIES("FREQ=DAILY;UNTIL=20270104T080000Z"), "{" MOVED "}");
+}
+END_TEST
+
 START_TEST(a_new_event)
 {
 	body_is("{\"title\":\"t\",\"start_date\":1796630400000,\"end_date\":1796634000000,\"categories\":\"a, b,,\\\"c,d\\\" \",\"private_flag\":true,\"shown_as\":3,\"color_label\":5,\"alarm\":0,"
@@ -553,6 +570,7 @@ case_chronos(void)
 	tcase_add_test(t, people_who_stay_keep_their_answers);
 	tcase_add_test(t, unreadable_events);
 	tcase_add_test(t, nothing_is_said_that_was_not_touched);
+	tcase_add_test(t, the_last_day_is_not_cut_off);
 	tcase_add_test(t, a_new_event);
 	tcase_add_test(t, days_name_occurrences);
 	return t;

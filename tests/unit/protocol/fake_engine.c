@@ -348,6 +348,11 @@ fill_results(const struct sync_request *req, struct sync_answer *out)
 		r->has_uuid = req->changes[i].op != OP_DELETE && (req->changes[i].op == OP_CREATE || req->changes[i].has_move);
 		r->uuid = uuid_of(200 + (unsigned)(i % 50));
 		r->lost = req->changes[i].blind;
+		r->conflict = fmask_empty(&r->lost) ? 0 : 70 + (int64_t)i;
+		if (i % 2 == 1) {
+			r->won = r->lost;
+			memset(&r->lost, 0, sizeof(r->lost));
+		}
 		r->failed = i % 8 == 6 || req->changes[i].refused != NULL;
 		if (req->changes[i].refused != NULL) {
 			r->err = *req->changes[i].refused;
@@ -370,8 +375,8 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 	(void)s;
 	uuid_format(&req->folder.uuid, text);
 	note("sync %s folder=%s k=%llu limit=%zu", mode[req->mode], req->folder.hierarchy ? "-" : text, (unsigned long long)req->k, req->limit);
-	if (req->has_policy)
-		note(" policy=%d/%d", (int)req->policy, (int)req->delete_policy);
+	if (req->has_policy || req->has_delete_policy)
+		note(" policy=%d/%d", req->has_policy ? (int)req->policy : -1, req->has_delete_policy ? (int)req->delete_policy : -1);
 	for (size_t i = 0; i < req->n_changes; i++)
 		note_change(&req->changes[i]);
 	for (size_t i = 0; i < req->n_rejected; i++)
@@ -415,6 +420,64 @@ engine_sync_done(struct sync_answer *out)
 		/* the fake made it, so it may drop it */
 		object_drop((struct object *)(uintptr_t)out->items[i].object);
 	fake.answers--;
+}
+
+enum rc
+engine_conflicts(struct engine_session *s, struct arena *a, int64_t after, size_t limit, struct conflict_list *out, struct err *e)
+{
+	(void)s;
+	note("conflicts %lld %zu;", (long long)after, limit);
+	memset(out, 0, sizeof(*out));
+	out->v = arena_array(a, struct conflict_entry, 2);
+	for (int i = 0; i < 2; i++) {
+		struct conflict_entry *x = &out->v[i];
+
+		*x = (struct conflict_entry){ .id = 9 - i, .at = 5, .expires = 6, .ct = i == 0 ? CT_CONTACT : CT_FOLDER, .has_uuid = i == 0, .uuid = uuid_of(1),
+			.folder = { .hierarchy = i == 1, .uuid = uuid_of(2) }, .title = i == 0 ? "Ada \"L\"" : NULL, .device = i == 0 ? "desk" : "",
+			.lost = i == 0 ? SIDE_CLIENT : SIDE_SERVER, .won = i == 0 ? SIDE_SERVER : SIDE_DEVICE, .octets = i == 1 };
+		x->record = json_pack("{s:[s],s:{s:s,s:n,s:s}}", "lost", "note", "fields", "note", "mine", "email1", "image1", "AAAA");
+		x->fields = json_object_get(x->record, "lost");
+		x->values = json_object_get(x->record, "fields");
+	}
+	out->more = fake.more;
+	out->next = 8;
+	if (fails("conflicts", e) != RC_OK) {
+		out->n = 2;
+		engine_conflicts_done(out);
+		return e->rc;
+	}
+	out->n = 2;
+	fake.answers++;
+	return RC_OK;
+}
+
+void
+engine_conflicts_done(struct conflict_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		json_decref(l->v[i].record);
+	if (fake.answers > 0)
+		fake.answers--;
+}
+
+enum rc
+engine_conflict_restore(struct engine_session *s, struct arena *a, int64_t id, const char *rev, struct conflict_restored *out, struct err *e)
+{
+	(void)s;
+	(void)a;
+	note("restore %lld %s;", (long long)id, rev != NULL ? rev : "-");
+	out->status = id == 7 ? ST_RETRY : rev != NULL ? ST_CONFLICT : ST_OK;
+	out->uuid = uuid_of(3);
+	return fails("restore", e);
+}
+
+enum rc
+engine_conflict_dismiss(struct engine_session *s, struct arena *a, int64_t id, struct err *e)
+{
+	(void)s;
+	(void)a;
+	note("dismiss %lld;", (long long)id);
+	return fails("dismiss", e);
 }
 
 enum rc

@@ -31,7 +31,7 @@ static const struct good rows[] = {
 	    CT_CONTACT, "", "\"conflictResolution\":\"client\",\"deleteResolution\":\"error\",\"mailDelete\":\"server\",\"window\":{\"appointment\":{\"pastDays\":null,\"futureDays\":null},"
 	    "\"task\":{\"pastDays\":null,\"futureDays\":0},\"mail\":{\"pastDays\":30}}" },
 	{ "setConfig", "{\"modes\":{\"mail\":\"full\",\"task\":\"off\"},\"folders\":{\"" U1 "\":\"headers\",\"" U2 "\":null},\"types\":{\"contact\":{\"sync\":false,\"exclude\":[\"note\",\"image1\"]},\"mail\":{}}}",
-	    CT_CONTACT, "", "\"modes\":{\"inbox\":\"full\",\"mail\":\"full\",\"contact\":\"full\",\"appointment\":\"full\",\"task\":\"off\"},\"folders\":{\"" U1 "\":\"headers\"},"
+	    CT_CONTACT, "", "\"modes\":{\"inbox\":\"full\",\"mail\":\"full\",\"contact\":\"full\",\"appointment\":\"full\",\"task\":\"off\"},\"folders\":{\"" U1 "\":\"headers\"},\"resolutions\":{},"
 	    "\"types\":{\"contact\":{\"sync\":false,\"exclude\":[\"note\",\"image1\"]},\"appointment\":{\"sync\":true,\"exclude\":[]}," },
 	{ "getConfig", "{}", CT_CONTACT, "", "\"modes\":{\"inbox\":\"full\",\"mail\":\"headers\"," },
 	{ "syncInit", "{}", CT_CONTACT, "sync init folder=- k=0 limit=50;", "\"objectType\":\"folder\"" },
@@ -42,14 +42,27 @@ static const struct good rows[] = {
 	{ "syncInit", "{\"folder\":\"" U1 "\"}", CT_MAIL, "sync init", "\"objectType\":\"mail\"" },
 	{ "syncEstimate", "{\"syncid\":\"" S1 "\"}", CT_CONTACT, "sync estimate folder=-", "{\"count\":42}" },
 	{ "syncUpdate", "{\"syncid\":\"" S1 "\"}", CT_CONTACT, "sync update folder=- k=0 limit=50;", "\"results\":[]" },
-	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"conflictResolution\":\"client\"}", CT_CONTACT, "policy=1/0", "\"syncid\":\"" S1 "\",\"more\":false,\"deleted\":[\"" },
-	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"deleteResolution\":\"error\"}", CT_CONTACT, "policy=0/2", "" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"conflictResolution\":\"client\"}", CT_CONTACT, "policy=1/-1", "\"syncid\":\"" S1 "\",\"more\":false,\"deleted\":[\"" },
+	{ "syncUpdate", "{\"syncid\":\"" S1 "\",\"deleteResolution\":\"error\"}", CT_CONTACT, "policy=-1/2", "" },
 	{ "syncUpdate", UP "\"created\":[],\"modified\":[],\"deleted\":[]}", CT_CONTACT, "k=7 limit=50;", "\"results\":[]" },
 	{ "syncUpdate", UP "\"created\":[{\"clientId\":\"a:1\",\"again\":true,\"objectType\":\"contact\",\"first_name\":\"Ada\",\"birthday\":86400000,\"note\":null,\"uid\":\"u\"}]}",
 	    CT_CONTACT, "create cid=a:1 again uid=u first_name=Ada birthday=set note=null;", "{\"clientId\":\"a:1\",\"status\":\"ok\",\"uuid\":\"aa000000-0000-0000-0000-0000000000c8\"}" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"rev\":\"" R1 "\",\"blind\":[\"last_name\"],\"last_name\":\"L\",\"clientId\":\"x\",\"note\":null}]}",
 	    CT_CONTACT, "modify uuid=" U2 " cid=x rev=" R1 " last_name=L !last_name note=null;",
-	    "{\"uuid\":\"" U2 "\",\"status\":\"ok\",\"lost\":[\"last_name\"]}" },
+	    "{\"uuid\":\"" U2 "\",\"status\":\"ok\",\"lost\":[\"last_name\"],\"conflict\":70}" },
+	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"note\":\"n\"},{\"uuid\":\"" U2 "\",\"blind\":[\"note\"],\"note\":\"n\"}]}", CT_CONTACT, "modify uuid=" U2,
+	    "{\"uuid\":\"" U2 "\",\"status\":\"gone\",\"won\":[\"note\"],\"conflict\":71}" },
+	{ "getConflicts", "{}", CT_CONTACT, "conflicts 0 50;", "{\"conflicts\":[{\"id\":9,\"time\":5,\"expires\":6,\"objectType\":\"contact\",\"folder\":\"aa000000-0000-0000-0000-000000000002\","
+	    "\"uuid\":\"" U1 "\",\"title\":\"Ada \\\"L\\\"\",\"device\":\"desk\",\"loser\":\"client\",\"winner\":\"server\",\"fields\":[\"note\"],"
+	    "\"values\":{\"note\":\"mine\",\"email1\":null}},{\"id\":8,\"time\":5,\"expires\":6,\"objectType\":\"folder\",\"loser\":\"server\",\"winner\":\"device\","
+	    "\"fields\":[\"note\"],\"octets\":true,\"values\":{\"note\":\"mine\",\"email1\":null,\"image1\":\"AAAA\"}}],\"more\":false}" },
+	{ "getConflicts", "{\"limit\":2000000000,\"after\":9}", CT_CONTACT, "conflicts 9 1000;", "\"more\":false}" },
+	{ "restoreConflict", "{\"id\":9}", CT_CONTACT, "restore 9 -;", "\"data\":{\"status\":\"ok\",\"uuid\":\"aa000000-0000-0000-0000-000000000003\"}}" },
+	{ "restoreConflict", "{\"id\":9,\"rev\":\"" R1 "\"}", CT_CONTACT, "restore 9 " R1 ";", "\"data\":{\"status\":\"conflict\"}}" },
+	{ "restoreConflict", "{\"id\":7}", CT_CONTACT, "restore 7 -;", "\"data\":{\"status\":\"retry\"}}" },
+	{ "dismissConflict", "{\"id\":9}", CT_CONTACT, "dismiss 9;", "\"data\":{}}" },
+	{ "setConfig", "{\"resolutions\":{\"" U1 "\":{\"conflictResolution\":\"client\",\"deleteResolution\":null},\"" U2 "\":null}}", CT_CONTACT, "",
+	    "\"folders\":{},\"resolutions\":{\"" U1 "\":{\"conflictResolution\":\"client\"}},\"types\":" },
 	{ "syncUpdate", UP "\"created\":[{\"clientId\":\"re." U1 ".desk-1\",\"note\":\"n\"}]}", CT_CONTACT, "create cid=re." U1 ".desk-1 note=n;", "" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"folder\":\"" U1 "\"}]}", CT_CONTACT, "modify uuid=" U2 " to=" U1 ";",
 	    "{\"uuid\":\"" U2 "\",\"status\":\"ok\",\"newUuid\":\"aa000000-0000-0000-0000-0000000000c8\"}" },
@@ -395,6 +408,7 @@ START_TEST(failing_calls)
 		{ "folder_type", "/syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"deleted\":[{\"clientId\":\"c\"}]}" },
 		{ "sync", "/syncUpdate", "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"c\",\"note\":\"x\"}]}" },
 		{ "respond", "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\"}" },
+		{ "conflicts", "/getConflicts", "{}" }, { "restore", "/restoreConflict", "{\"id\":1}" }, { "dismiss", "/dismissConflict", "{\"id\":1}" },
 		{ "watch_new", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
 		{ "watch_check", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
 	};
@@ -443,6 +457,13 @@ START_TEST(hidden_and_noticed)
 		ck_assert_ptr_nonnull(strstr(rep.body, i == 0 ? "\"folders\":{\"" U1 "\":\"off\",\"" U2 "\":\"full\"}" : "\"folders\":{\"" U2 "\":\"full\"}"));
 		reply_fini(&rep);
 	}
+	/* who wins is said apart: neither of the two forgets the other */
+	post("/setConfig", "{\"resolutions\":{\"" U1 "\":{\"deleteResolution\":\"error\"},\"" U2 "\":{\"conflictResolution\":\"client\"}}}", &rep);
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"folders\":{\"" U2 "\":\"full\"},\"resolutions\":{\"" U2 "\":{\"conflictResolution\":\"client\"},\"" U1 "\":{\"deleteResolution\":\"error\"}}"));
+	reply_fini(&rep);
+	post("/setConfig", "{\"folders\":{\"" U2 "\":null},\"resolutions\":{\"" U1 "\":null}}", &rep);
+	ck_assert_ptr_nonnull(strstr(rep.body, "\"folders\":{},\"resolutions\":{\"" U2 "\":{\"conflictResolution\":\"client\"}}"));
+	reply_fini(&rep);
 }
 END_TEST
 

@@ -61,6 +61,10 @@ static const struct bad rows[] = {
 	{ "/setConfig", "{\"modes\":{\"notes\":\"full\"}}", "bad-request", "modes.notes" },
 	{ "/setConfig", "{\"folders\":{\"x\":\"full\"}}", "bad-request", "folders.x" },
 	{ "/setConfig", "{\"folders\":{\"" U1 "\":1}}", "bad-request", "folders." U1 },
+	{ "/setConfig", "{\"resolutions\":{\"x\":null}}", "bad-request", "resolutions.x" },
+	{ "/setConfig", "{\"resolutions\":{\"" U1 "\":\"client\"}}", "bad-request", "resolutions." U1 },
+	{ "/setConfig", "{\"resolutions\":{\"" U1 "\":{\"conflictResolution\":\"mine\"}}}", "bad-request", "resolutions." U1 ".conflictResolution" },
+	{ "/setConfig", "{\"resolutions\":{\"" U1 "\":{\"mode\":\"full\"}}}", "bad-request", "resolutions." U1 ".mode" },
 	{ "/setConfig", "{\"types\":{\"folder\":{}}}", "bad-request", "types.folder" },
 	{ "/setConfig", "{\"types\":{\"task\":{\"sync\":1}}}", "bad-request", "types.task.sync" },
 	{ "/setConfig", "{\"types\":{\"task\":{\"exclude\":[\"note\",\"first_name\"]}}}", "bad-request", "types.task.exclude[1]" },
@@ -170,6 +174,15 @@ static const struct bad rows[] = {
 	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"contentType\":\"text/plain; charset=x\"}", "bad-request", "contentType" },
 	{ "/addAttachment", NEW "\"a\",\"data\":\"QUJD\",\"id\":\"" U1 "\"}", "bad-request", "id" },
 	{ "/deleteAttachment", "{\"folder\":\"" U1 "\",\"uuid\":\"" U1 "\"}", "bad-request", "id" },
+	/* conflicts */
+	{ "/getConflicts", "{\"limit\":0}", "bad-request", "limit" },
+	{ "/getConflicts", "{\"after\":\"7\"}", "bad-request", "after" },
+	{ "/getConflicts", "{\"folder\":\"" U1 "\"}", "bad-request", "folder" },
+	{ "/restoreConflict", "{}", "bad-request", "id" },
+	{ "/restoreConflict", "{\"id\":0}", "bad-request", "id" },
+	{ "/restoreConflict", "{\"id\":7,\"rev\":\"1\"}", "bad-request", "rev" },
+	{ "/dismissConflict", "{\"id\":1.5}", "bad-request", "id" },
+	{ "/dismissConflict", "{\"id\":7,\"rev\":\"" R1 "\"}", "bad-request", "rev" },
 };
 
 START_TEST(bad_request)

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What a run leaves unsettled: creations, changes and deletions that the server could not answer for yet ("retry"), and what waits for them.  A run
+ * that left any does not claim that both sides are equal.
+ */
+#include "client/client_int.h"
+
+/* The file that says the object of a row (an exception is said by its series' file); empty when that is gone as well. */
+static const char *
+file_of(sqlite3_stmt *st)
+{
+	const char *file = (const char *)sqlite3_column_text(st, 1);
+
+	return file != NULL ? file : "";
+}
+
+enum rc
+unsure_tell(struct client *c, const struct cfolder *f, struct err *e)
+{
+	sqlite3_stmt *st;
+	int got;
+
+	if (sqlite3_prepare_v2(c->db, "SELECT o.id, coalesce(s.file, o.file) FROM object o LEFT JOIN object s ON s.id = o.series AND o.series <> 0"
+	    " WHERE o.folder = ? AND (o.doubt OR o.gone OR o.uuid = '') ORDER BY o.id", -1, &st, NULL) != SQLITE_OK)
+		return err_set(e, RC_INTERNAL, "the state database %s/%s/state.db: %s", c->o.dir, STATE_DIR, sqlite3_errmsg(c->db));
+	(void)sqlite3_bind_int64(st, 1, f->id);
+	while ((got = sqlite3_step(st)) == SQLITE_ROW)
+		if (!object_skipped(c, sqlite3_column_int64(st, 0)))
+			put_off(c, "%s/%s: the server does not know yet what became of the change that was sent; the next run asks again", f->path, file_of(st));
+	(void)sqlite3_finalize(st);
+	return got == SQLITE_DONE ? RC_OK : err_set(e, RC_INTERNAL, "the state database %s/%s/state.db: %s", c->o.dir, STATE_DIR, sqlite3_errmsg(c->db));
+}
