@@ -429,7 +429,7 @@ engine_conflicts(struct engine_session *s, struct arena *a, int64_t after, size_
 	note("conflicts %lld %zu;", (long long)after, limit);
 	memset(out, 0, sizeof(*out));
 	out->v = arena_array(a, struct conflict_entry, 2);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; out->v != NULL && i < 2; i++) {
 		struct conflict_entry *x = &out->v[i];
 
 		*x = (struct conflict_entry){ .id = 9 - i, .at = 5, .expires = 6, .ct = i == 0 ? CT_CONTACT : CT_FOLDER, .has_uuid = i == 0, .uuid = uuid_of(1),
@@ -438,6 +438,11 @@ engine_conflicts(struct engine_session *s, struct arena *a, int64_t after, size_
 		x->record = json_pack("{s:[s],s:{s:s,s:n,s:s}}", "lost", "note", "fields", "note", "mine", "email1", "image1", "AAAA");
 		x->fields = json_object_get(x->record, "lost");
 		x->values = json_object_get(x->record, "fields");
+	}
+	if (out->v == NULL || out->v[0].record == NULL || out->v[1].record == NULL) {
+		for (int i = 0; out->v != NULL && i < 2; i++)
+			json_decref(out->v[i].record);
+		return err_set(e, RC_NOMEM, "out of memory");
 	}
 	out->more = fake.more;
 	out->next = 8;
