@@ -270,6 +270,7 @@ INT_RUN_test_conflicts     := $(PROGRAMS)
 INT_RUN_test_reconcile     := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
+INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_RUN_test_unsettled     := $(PROGRAMS)
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))

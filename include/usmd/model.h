@@ -241,6 +241,19 @@ void json_text(struct buf *b, const json_t *v);
  */
 size_t object_text(struct buf *b, const struct object *o, const struct fmask *only, unsigned avoid, bool first);
 
+/** model_json_memory - from here on jansson's memory is mem_alloc's.  Call it before the first JSON value and before threads start. */
+void model_json_memory(void);
+/** model_json_begin, model_json_starved - has jansson been refused memory in this thread since?  For trees whose every member matters. */
+void model_json_begin(void);
+bool model_json_starved(void);
+/**
+ * model_json_load - json_loadb with JSON_REJECT_DUPLICATES, or NULL; *nomem tells the lack of memory from bad JSON.
+ *
+ * jansson says neither: its parser answers an empty error when an allocation fails, and a string whose buffer cannot grow loses octets
+ * without any error.  Needs model_json_memory.   Threads: any.
+ */
+MUST_CHECK json_t *model_json_load(const char *p, size_t n, size_t flags, json_error_t *je, bool *nomem);
+
 struct json_limits {
 	unsigned depth;  /* arrays and objects inside each other at most */
 	size_t string;   /* octets of one string (as sent) at most */

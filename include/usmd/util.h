@@ -74,6 +74,8 @@ void *mem_realloc(void *p, size_t n);
 char *mem_dup_str(const char *s);
 /** mem_free - free(P); NULL is a no-op. */
 void mem_free(void *p);
+/** mem_override - tests only: memory is refused where FN says true (NULL: never).  Call before threads start. */
+void mem_override(bool (*fn)(void));
 
 struct arena;
 /** arena_new - request-lifetime memory; at most MAX_BYTES in all (0 = 256 MiB). NULL = out of memory. */
@@ -93,6 +95,7 @@ struct buf {
 	char *p;      /* owned; always NUL-terminated behind len once anything was appended */
 	size_t len, cap, max;
 	bool failed;
+	bool nomem;   /* failed for want of memory, not because of max */
 };
 /** buf_init - empty buffer that never grows beyond MAX bytes (0 = 64 MiB). */
 void buf_init(struct buf *b, size_t max);

@@ -26,7 +26,7 @@ struct backend {
 	pthread_cond_t freed;
 	CURL **idle;                /* last used on top, so that connections beyond the need grow old and close */
 	unsigned n_idle, n_made;
-	_Atomic int64_t blocked_until; /* now_ms before which OX asked not to be called (429) */
+	_Atomic int64_t blocked_until; /* monotonic ms before which OX asked not to be called (429): a clock that is set must not prolong it */
 	unsigned char seal[KEY_BYTES]; /* of the passwords in memory */
 	_Atomic bool chronos;          /* appointments come from `chronos`; of OX_CALENDAR_AUTO only */
 	_Atomic int64_t chosen_at, neither_at; /* when that was last changed, and when neither module was there: now_mono_us in ms, 0 = never */

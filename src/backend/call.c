@@ -155,7 +155,7 @@ check_status(struct backend *b, const struct http *h, bool binary, struct err *e
 			wait = RETRY_BUSY_S;
 		/* the limit is by address and User-Agent, so it is this daemon's: nobody asks again before it ends */
 		if (h->status == 429)
-			atomic_store(&b->blocked_until, now_ms() + (int64_t)wait * 1000);
+			atomic_store(&b->blocked_until, now_mono_us() / 1000 + (int64_t)wait * 1000);
 		rc = err_set(e, RC_UPSTREAM, "OX refuses requests for %d s (HTTP %ld): raise its limit for this daemon's address", wait, h->status);
 		if (e != NULL)
 			e->retry_after_s = wait;
@@ -186,6 +186,7 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 	const char *p = h->answer.p != NULL ? h->answer.p : "";
 	size_t n = h->answer.len;
 	json_error_t je;
+	bool nomem;
 
 	if (r->raw != NULL && strncasecmp(h->type, "application/json", 16) != 0 && strncasecmp(h->type, "text/", 5) != 0) {
 		buf_add(r->raw, p, n);
@@ -198,7 +199,9 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 	if (r->rows != NULL && rows_scan(p, n, r->rows, &a->ts))
 		return RC_OK;
 	unwrap_html(&p, &n);
-	a->root = json_loadb(p, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
+	a->root = model_json_load(p, n, JSON_ALLOW_NUL, &je, &nomem);
+	if (nomem && !r->write) /* of a write it is an answer that was not understood, as any other: its outcome is unknown */
+		return err_set(e, RC_NOMEM, "out of memory for an answer of OX");
 	if (a->root == NULL)
 		return nonsense(r->write, h->status, "text that is no valid JSON", e);
 	if (json_is_array(a->root)) { /* multiple */
@@ -211,7 +214,7 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 enum rc
 ox_exchange(struct backend *b, struct http *h, const struct ox_req *r, struct ox_answer *a, struct err *e)
 {
-	int64_t left = atomic_load(&b->blocked_until) - now_ms(), began = now_mono_us();
+	int64_t began = now_mono_us(), left = atomic_load(&b->blocked_until) - began / 1000;
 	enum rc rc;
 
 	memset(a, 0, sizeof(*a));

@@ -164,6 +164,7 @@ cell_other(struct scan *s)
 	const char *from = s->p, *p = from;
 	unsigned depth = 0;
 	json_t *v;
+	bool nomem;
 
 	for (; p < s->end; p++) {
 		if (*p == '"') {
@@ -183,7 +184,7 @@ cell_other(struct scan *s)
 	}
 	if (p >= s->end)
 		return NULL;
-	v = json_loadb(from, (size_t)(p - from), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
+	v = model_json_load(from, (size_t)(p - from), JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL, &nomem);
 	s->p = p;
 	return v;
 }

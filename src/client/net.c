@@ -64,6 +64,10 @@ net_open(const struct options *o, struct net **out, struct err *e)
 	(void)curl_easy_setopt(n->curl, CURLOPT_USERAGENT, "usmsync/" USMD_VERSION);
 	(void)curl_easy_setopt(n->curl, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(n->curl, CURLOPT_CONNECTTIMEOUT, 15L);
+	/* a request may take minutes, but a connection that died without a word (another network, a node that lost power) is found sooner */
+	(void)curl_easy_setopt(n->curl, CURLOPT_TCP_KEEPALIVE, 1L);
+	(void)curl_easy_setopt(n->curl, CURLOPT_TCP_KEEPIDLE, 20L);
+	(void)curl_easy_setopt(n->curl, CURLOPT_TCP_KEEPINTVL, 10L);
 	(void)curl_easy_setopt(n->curl, CURLOPT_ACCEPT_ENCODING, "");
 	(void)curl_easy_setopt(n->curl, CURLOPT_WRITEFUNCTION, on_body);
 	(void)curl_easy_setopt(n->curl, CURLOPT_NOPROGRESS, 0L);

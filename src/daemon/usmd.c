@@ -16,6 +16,8 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "usmd/model.h"
+
 struct options {
 	const char *config;
 	bool check;
@@ -213,6 +215,7 @@ main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	(void)umask(0077);
+	model_json_memory();
 	signals_block(&set);
 	/* journald sets the variable for what it reads; it takes the level from the prefix */
 	log_setup(LOG_LVL_INFO, getenv("JOURNAL_STREAM") != NULL);

@@ -172,13 +172,15 @@ conflict_record(struct op *op, const struct loss *loss, int64_t *id, struct err 
 	x.ct = l.object->ct;
 	x.at = now_ms();
 	x.expires = x.at + g->o.conflict_keep_ms;
+	model_json_begin();
 	record = record_of(op, &l);
 	buf_init(&sealed, 0);
 	if (digest_of(g, l.uuid, record, x.digest)) {
 		set_title(op, &l, record);
 		text = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
 	}
-	rc = text == NULL ? RC_NOMEM : secret_seal(g->seal_key, "conflict", text, strlen(text), &sealed);
+	/* a record that lacks a value for want of memory would lose it */
+	rc = text == NULL || model_json_starved() ? RC_NOMEM : secret_seal(g->seal_key, "conflict", text, strlen(text), &sealed);
 	if (rc == RC_OK) {
 		x.sealed = sealed.p;
 		x.sealed_len = sealed.len;

@@ -10,6 +10,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- jansson's memory ---- */
+
+static _Thread_local bool starved; /* an allocation of jansson has failed since model_json_begin or the last load */
+
+static void *
+json_memory(size_t n)
+{
+	void *p = mem_realloc(NULL, n);
+
+	if (p == NULL)
+		starved = true;
+	return p;
+}
+
+void
+model_json_memory(void)
+{
+	json_set_alloc_funcs(json_memory, mem_free);
+}
+
+void
+model_json_begin(void)
+{
+	starved = false;
+}
+
+bool
+model_json_starved(void)
+{
+	return starved;
+}
+
+json_t *
+model_json_load(const char *p, size_t n, size_t flags, json_error_t *je, bool *nomem)
+{
+	json_t *v;
+
+	starved = false;
+	v = json_loadb(p, n, flags | JSON_REJECT_DUPLICATES, je);
+	*nomem = starved;
+	if (starved) {
+		json_decref(v);
+		v = NULL;
+	}
+	return v;
+}
+
 /* ---- out ---- */
 
 static const char *
@@ -239,6 +286,7 @@ model_json_parse(const char *text, size_t n, const struct json_limits *lim, json
 	json_error_t je;
 	const char *passed;
 	char path[96];
+	bool nomem;
 
 	*out = NULL;
 	if (!utf8_valid(text, n))
@@ -248,10 +296,10 @@ model_json_parse(const char *text, size_t n, const struct json_limits *lim, json
 		walk_path(&w, text, path, sizeof(path));
 		return err_set_path(e, RC_LIMIT, path, "%s (at most %u levels, %zu octets a string)", passed, lim->depth, lim->string);
 	}
-	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je);
+	*out = model_json_load(text, n, 0, &je, &nomem);
 	if (*out != NULL)
 		return RC_OK;
-	if (json_error_code(&je) == json_error_out_of_memory)
+	if (nomem || json_error_code(&je) == json_error_out_of_memory)
 		return err_set(e, RC_NOMEM, "out of memory while reading JSON");
 	/* je.position is behind the token that was refused; a bracket that closes too early must not be walked over */
 	memset(&w, 0, sizeof(w));

@@ -281,6 +281,12 @@ finish(PGconn *pg, PGresult *r, const char *what, bool *retry, PGresult **out, s
 	return rc;
 }
 
+static int64_t
+deadline(const struct store_conn *c)
+{
+	return pg_deadline_us(c->store->o.statement_timeout_ms);
+}
+
 static enum rc
 prepare(struct store_conn *c, enum stmt_table t, unsigned i, struct err *e)
 {
@@ -290,7 +296,7 @@ prepare(struct store_conn *c, enum stmt_table t, unsigned i, struct err *e)
 	if ((c->prepared[t] >> i & 1) != 0)
 		return RC_OK;
 	/* types are casts in the SQL, so that the text alone says what a parameter is */
-	rc = finish(c->pg, PQprepare(c->pg, s->name, s->sql, s->n_params, NULL), s->name, &c->retry, NULL, e);
+	rc = finish(c->pg, pg_await(c->pg, PQsendPrepare(c->pg, s->name, s->sql, s->n_params, NULL), deadline(c)), s->name, &c->retry, NULL, e);
 	if (rc == RC_OK)
 		c->prepared[t] |= UINT32_C(1) << i;
 	return rc;
@@ -311,7 +317,7 @@ pg_exec(struct store_conn *c, enum stmt_table t, unsigned i, struct pg_params *p
 	if (rc != RC_OK)
 		return rc;
 	metric_add(M_PG_STATEMENTS, 1);
-	return finish(c->pg, PQexecPrepared(c->pg, s->name, p->n, p->v, p->len, binary, 1), s->name, &c->retry, res, e);
+	return finish(c->pg, pg_await(c->pg, PQsendQueryPrepared(c->pg, s->name, p->n, p->v, p->len, binary, 1), deadline(c)), s->name, &c->retry, res, e);
 }
 
 enum rc
@@ -331,29 +337,25 @@ enum rc
 pg_command(struct store_conn *c, const char *sql, struct err *e)
 {
 	metric_add(M_PG_STATEMENTS, 1);
-	return finish(c->pg, PQexec(c->pg, sql), sql, &c->retry, NULL, e);
+	return finish(c->pg, pg_await(c->pg, PQsendQuery(c->pg, sql), deadline(c)), sql, &c->retry, NULL, e);
 }
 
 enum rc
 pg_copy(struct store_conn *c, const char *sql, struct buf *b, struct err *e)
 {
 	PGresult *r;
-	enum rc rc;
 
 	buf_add_be(b, UINT16_MAX, 2);
 	if (b->failed)
 		return err_set(e, RC_NOMEM, "out of memory");
 	metric_add(M_PG_STATEMENTS, 1);
-	r = PQexec(c->pg, sql);
+	r = pg_await(c->pg, PQsendQuery(c->pg, sql), deadline(c));
 	if (PQresultStatus(r) != PGRES_COPY_IN)
 		return finish(c->pg, r, sql, &c->retry, NULL, e);
 	PQclear(r);
-	if (PQputCopyData(c->pg, b->p, (int)b->len) != 1 || PQputCopyEnd(c->pg, NULL) != 1)
+	if (!pg_put_copy(c->pg, b->p, b->len, deadline(c)))
 		return failure(c->pg, NULL, sql, &c->retry, e);
-	rc = finish(c->pg, PQgetResult(c->pg), sql, &c->retry, NULL, e);
-	while ((r = PQgetResult(c->pg)) != NULL)
-		PQclear(r);
-	return rc;
+	return finish(c->pg, pg_await(c->pg, 1, deadline(c)), sql, &c->retry, NULL, e);
 }
 
 enum rc
@@ -367,11 +369,11 @@ pg_script(PGconn *pg, const char *sql, PGresult **res, struct err *e)
 }
 
 enum rc
-pg_query(PGconn *pg, const char *sql, int n, const char *const *v, PGresult **res, struct err *e)
+pg_query(PGconn *pg, const char *sql, int n, const char *const *v, unsigned timeout_ms, PGresult **res, struct err *e)
 {
 	bool retry = false;
 
 	if (res != NULL)
 		*res = NULL;
-	return finish(pg, PQexecParams(pg, sql, n, NULL, v, NULL, NULL, 0), "set-up", &retry, res, e);
+	return finish(pg, pg_await(pg, PQsendQueryParams(pg, sql, n, NULL, v, NULL, NULL, 0), pg_deadline_us(timeout_ms)), "set-up", &retry, res, e);
 }

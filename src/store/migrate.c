@@ -155,7 +155,7 @@ migrate(PGconn *pg, const char *dir, const struct patches *files, struct err *e)
 
 	/* a second migrator waits here and then finds everything done */
 	(void)snprintf(key, sizeof(key), "%lld", (long long)STORE_LOCK_PATCH);
-	rc = pg_query(pg, "SELECT pg_advisory_lock($1::int8)", 1, v, NULL, e);
+	rc = pg_query(pg, "SELECT pg_advisory_lock($1::int8)", 1, v, 0, NULL, e);
 	if (rc == RC_OK)
 		rc = last_applied(pg, &last, e);
 	if (rc != RC_OK)

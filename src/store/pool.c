@@ -44,7 +44,7 @@ setup(PGconn *pg, const struct store_options *o, struct err *e)
 	    " set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),"
 	    " set_config('enable_sort', 'off', false), set_config('enable_hashjoin', 'off', false),"
 	    " set_config('enable_mergejoin', 'off', false), set_config('enable_material', 'off', false)",
-	    (int)ARRAY_LEN(v), v, NULL, e);
+	    (int)ARRAY_LEN(v), v, o->statement_timeout_ms, NULL, e);
 }
 
 static void
@@ -75,6 +75,7 @@ connect_now(struct store_conn *c, struct err *e)
 		text[strcspn(text, "\n")] = '\0';
 		rc = err_set(e, RC_UPSTREAM, "no connection to PostgreSQL: %s", text);
 	} else {
+		(void)PQsetnonblocking(c->pg, 1); /* pg_await does the waiting */
 		rc = setup(c->pg, o, e);
 	}
 	if (rc != RC_OK)

@@ -111,8 +111,15 @@ void pg_copy_tuple(struct buf *b, unsigned columns);
 MUST_CHECK enum rc pg_command(struct store_conn *c, const char *sql, struct err *e);
 /** pg_script - any number of statements (a patch file, text results); *RES as above, the last result. */
 MUST_CHECK enum rc pg_script(PGconn *pg, const char *sql, PGresult **res, struct err *e);
-/** pg_query - one unprepared statement with text parameters and results (connection set-up, migration). */
-MUST_CHECK enum rc pg_query(PGconn *pg, const char *sql, int n, const char *const *v, PGresult **res, struct err *e);
+/** pg_query - one unprepared statement with text parameters and results (connection set-up, migration); TIMEOUT_MS 0 = none. */
+MUST_CHECK enum rc pg_query(PGconn *pg, const char *sql, int n, const char *const *v, unsigned timeout_ms, PGresult **res, struct err *e);
+
+/** pg_deadline_us - when a statement given that time is surely lost (on the monotonic clock); 0 = never. */
+int64_t pg_deadline_us(unsigned statement_timeout_ms);
+/** pg_await - the last result of what was SENT (as PQsend... answered; 0 gives NULL).  After UNTIL_US the connection is broken. */
+PGresult *pg_await(PGconn *pg, int sent, int64_t until_us);
+/** pg_put_copy - N octets of COPY and its end; false: the connection is broken. */
+MUST_CHECK bool pg_put_copy(PGconn *pg, const char *p, size_t n, int64_t until_us);
 
 /* fields of a write or an intent, packed */
 void write_fields_pack(const struct write_field *f, unsigned nf, struct buf *b);

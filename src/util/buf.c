@@ -25,7 +25,7 @@ void
 buf_reset(struct buf *b)
 {
 	b->len = 0;
-	b->failed = false;
+	b->failed = b->nomem = false;
 	if (b->p != NULL)
 		b->p[0] = '\0';
 }
@@ -48,7 +48,7 @@ buf_reserve(struct buf *b, size_t n)
 			cap *= 2;
 		p = mem_realloc(b->p, cap);
 		if (p == NULL) {
-			b->failed = true;
+			b->failed = b->nomem = true;
 			return NULL;
 		}
 		b->p = p;

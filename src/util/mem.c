@@ -13,16 +13,31 @@
 #define ARENA_BLOCK_MAX (1024U * 1024U)
 #define ALIGN (sizeof(max_align_t))
 
+static bool (*refuses)(void);
+
+void
+mem_override(bool (*fn)(void))
+{
+	refuses = fn;
+}
+
+/* Every request for memory passes here. */
+static bool
+is_refused(void)
+{
+	return refuses != NULL && refuses();
+}
+
 void *
 mem_alloc(size_t n)
 {
-	return calloc(1, n == 0 ? 1 : n);
+	return is_refused() ? NULL : calloc(1, n == 0 ? 1 : n);
 }
 
 void *
 mem_realloc(void *p, size_t n)
 {
-	return realloc(p, n == 0 ? 1 : n);
+	return is_refused() ? NULL : realloc(p, n == 0 ? 1 : n);
 }
 
 char *
@@ -94,7 +109,7 @@ arena_grow(struct arena *a, size_t need)
 		size = need;
 	if (size > a->max - a->total)
 		return NULL;
-	b = malloc(sizeof(*b) + size);
+	b = is_refused() ? NULL : malloc(sizeof(*b) + size);
 	if (b == NULL)
 		return NULL;
 	b->used = 0;

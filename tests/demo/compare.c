@@ -360,6 +360,27 @@ read_server_folder(struct ox_session *s, const struct model_keys *keys, struct f
 	arena_free(a);
 }
 
+/* What another user shares has its parent elsewhere, and is "Shared folders/OWNER - TITLE" in a directory; NULL = it is not there. */
+static char *
+shared_path(const char *dir, const char *title)
+{
+	char *shared = path_join(dir, "Shared folders"), *path = NULL;
+	DIR *d = shared != NULL ? opendir(shared) : NULL;
+	size_t n = strlen(title);
+	const struct dirent *de;
+
+	while (path == NULL && d != NULL && (de = readdir(d)) != NULL) {
+		size_t len = strlen(de->d_name);
+
+		if (len > n + 3 && strcmp(de->d_name + len - n, title) == 0 && memcmp(de->d_name + len - n - 3, " - ", 3) == 0)
+			path = path_join("Shared folders", de->d_name);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	mem_free(shared);
+	return path;
+}
+
 static char *
 path_of(struct object *const *o, size_t n, const char *oxid)
 {
@@ -552,6 +573,14 @@ main(int argc, char **argv)
 		f[k] = (struct folder_cmp){ .oxid = folders[i]->oxid, .ct = t->ct, .path = path_of(folders, n, folders[i]->oxid) };
 		if (f[k].path == NULL)
 			die("folders", NULL);
+		if (strchr(f[k].path, '/') == NULL) {
+			char *shared = shared_path(argv[4], f[k].path);
+
+			if (shared != NULL) {
+				mem_free(f[k].path);
+				f[k].path = shared;
+			}
+		}
 		read_server_folder(s, keys, &f[k]);
 		for (int d = 4; d < argc; d++)
 			read_dir(argv[d], &f[k], &f[k].dir[d - 4]);

@@ -45,6 +45,8 @@ enum link_mode {
 struct link;
 /** link_open - listens on the unix socket PATH, or on a free port of 127.0.0.1 (PATH NULL). */
 struct link *link_open(const char *path);
+/** link_keepalive - who connects finds a half-open connection dead after MS, as TCP's keepalive tells it; 0 (default) = never. */
+void link_keepalive(struct link *l, unsigned ms);
 unsigned link_port(const struct link *l);
 /** link_target - where connections from now on go: a unix socket PATH, or PORT of 127.0.0.1. */
 void link_target(struct link *l, const char *path, unsigned port);

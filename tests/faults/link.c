@@ -20,10 +20,9 @@
 
 struct link {
 	int fd;
-	unsigned port, target_port, level;
+	unsigned port, target_port, level, keepalive_ms;
 	char target[108];
 	enum link_mode mode;
-	bool cut;
 };
 
 struct way {
@@ -37,6 +36,7 @@ struct pair {
 	struct link *l; /* NULL: free */
 	int fd[2];      /* 0 who connected, 1 the server; -1 = closed */
 	struct way to[2];
+	bool cut;       /* not one octet more */
 	bool dead;      /* half open */
 	int64_t dead_since;
 };
@@ -106,6 +106,12 @@ link_port(const struct link *l)
 }
 
 void
+link_keepalive(struct link *l, unsigned ms)
+{
+	l->keepalive_ms = ms;
+}
+
+void
 link_target(struct link *l, const char *path, unsigned port)
 {
 	(void)pthread_mutex_lock(&lock);
@@ -132,7 +138,8 @@ void
 link_cut(struct link *l)
 {
 	(void)pthread_mutex_lock(&lock);
-	l->cut = true;
+	for (struct pair *p = pairs; p < pairs + MAX_PAIRS; p++)
+		p->cut = p->l != NULL && (p->cut || p->l == l);
 	(void)pthread_mutex_unlock(&lock);
 }
 
@@ -223,7 +230,9 @@ tend_dead(struct pair *p, short events, int64_t now)
 		(void)close(p->fd[1]);
 		p->fd[1] = -1;
 	}
-	if ((events & (POLLIN | POLLHUP | POLLERR)) != 0)
+	if (p->l->keepalive_ms != 0 && now - p->dead_since > p->l->keepalive_ms)
+		k = 0;
+	else if ((events & (POLLIN | POLLHUP | POLLERR)) != 0)
 		k = read(p->fd[0], waste, sizeof(waste));
 	if (k == 0 || (k < 0 && errno != EAGAIN && errno != EINTR))
 		end_pair(p);
@@ -271,23 +280,20 @@ run(void *arg)
 		for (nfds_t i = n_links; i < n; i++) {
 			struct pair *p = who[i];
 
+			if (p->l != NULL && p->cut)
+				end_pair(p);
 			if (p->l == NULL || p->l->mode == LINK_HOLD)
 				continue;
-			if (p->dead) {
+			if (p->dead) { /* its timers want to be looked at without an event, too */
 				if (end[i] == 0)
 					tend_dead(p, f[i].revents, now);
 			} else if (!carry(p, end[i], f[i].revents, now)) {
 				end_pair(p);
 			}
 		}
-		for (struct pair *p = pairs; p < pairs + MAX_PAIRS; p++)
-			if (p->l != NULL && p->l->cut)
-				end_pair(p);
-		for (size_t i = 0; i < n_links; i++) {
-			links[i].cut = false;
+		for (size_t i = 0; i < n_links; i++)
 			if ((f[i].revents & POLLIN) != 0)
 				take(&links[i]);
-		}
 	}
 	for (struct pair *p = pairs; p < pairs + MAX_PAIRS; p++)
 		if (p->l != NULL)

@@ -157,13 +157,14 @@ pg_in_step(char *why, size_t size)
 	return ok;
 }
 
+/* Children that are dead stay in the list of a parent that is stopped. */
 static void
-kill_tree(pid_t pm, int sig)
+kill_tree(pid_t pm)
 {
 	pid_t child;
 
 	for (unsigned n = 0; (child = pid_of_child(pm, "", n)) > 0; n++)
-		(void)kill(child, sig);
+		(void)kill(child, SIGKILL);
 }
 
 void
@@ -182,9 +183,9 @@ pg_failover(bool losing)
 		sleep_ms(400); /* what is acknowledged now is lost */
 	}
 	world_pause_restart(was, true);
-	kill_tree(pm, SIGSTOP); /* none of them answers anybody any more */
+	(void)kill(pm, SIGSTOP); /* it shall neither answer nor tidy up */
+	kill_tree(pm);
 	(void)kill(pm, SIGKILL);
-	kill_tree(pm, SIGKILL);
 	if (receiver > 0)
 		(void)kill(receiver, SIGCONT);
 	pg_primary = 1 - pg_primary;

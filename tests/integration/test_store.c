@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -572,6 +573,32 @@ cursor_make(struct store_folder *f, uint64_t parent, uint64_t lo, size_t n_have)
 	return cur;
 }
 
+/* A server that is stopped keeps no promise, nor statement_timeout: the statement fails, the connection goes, the next lease has a new one. */
+START_TEST(silent_server_is_given_up)
+{
+	struct store_options o = store_test_options();
+	struct store *st;
+	struct store_conn *c;
+	int64_t began = now_mono_us();
+	pid_t backend;
+
+	o.pool = 1;
+	o.statement_timeout_ms = 100;
+	OK(store_open(&o, &st, &err));
+	OK(store_lease(st, &c, &err));
+	backend = PQbackendPID(c->pg);
+	ck_assert_int_eq(kill(backend, SIGSTOP), 0);
+	ck_assert_int_eq(store_lock(c, 4711, &err), RC_UPSTREAM);
+	ck_assert_int_lt(now_mono_us() - began, 10000000);
+	store_release(c);
+	OK(store_lease(st, &c, &err));
+	ck_assert_int_ne(PQbackendPID(c->pg), backend);
+	store_release(c);
+	(void)kill(backend, SIGCONT);
+	store_close(st);
+}
+END_TEST
+
 START_TEST(cursors_are_pruned_by_use)
 {
 	struct store_folder f = folder_new(CT_CONTACT, "f");
@@ -988,6 +1015,7 @@ main(void)
 	tcase_add_test(t, locks_exclude_workers_and_nodes);
 	tcase_add_test(t, waiters_are_woken);
 	tcase_add_test(t, pool_limits_and_replaces);
+	tcase_add_test(t, silent_server_is_given_up);
 	tcase_add_test(t, cursors_are_pruned_by_use);
 	tcase_add_test(t, writes_and_intents);
 	tcase_add_test(t, mail_ops_are_claimed_once);

@@ -132,7 +132,8 @@ raw_read(struct rd *r, const json_t *v, size_t *len)
 	if (json_string_length(v) / 4 * 3 > max + 2)
 		return fail_length(r, "The mail", (int64_t)json_string_length(v) / 4 * 3, max);
 	if (!base64_decode(b, json_string_value(v), json_string_length(v)))
-		return b->failed ? rd_fail(r, RC_LIMIT, "The mails of this request are too large together; send fewer in one request")
+		return b->nomem  ? rd_fail(r, RC_NOMEM, "out of memory for a mail")
+		     : b->failed ? rd_fail(r, RC_LIMIT, "The mails of this request are too large together; send fewer in one request")
 		                 : rd_fail(r, RC_PROTO, "must be the mail as base64 text");
 	*len = b->len - before;
 	return *len > 0 ? RC_OK : rd_fail(r, RC_PROTO, "must be the mail as base64 text");

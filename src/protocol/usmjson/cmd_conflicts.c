@@ -2,6 +2,8 @@
 /* getConflicts, restoreConflict, dismissConflict: the values that lost a conflict. */
 #include "protocol/usmjson/usmjson_int.h"
 
+#include <string.h>
+
 #define ID_MAX ((int64_t)1 << 53) /* whole numbers that every JSON parser keeps */
 
 static const char *
@@ -18,13 +20,23 @@ write_values(struct buf *b, const struct conflict_entry *x)
 {
 	int apart = model_field_flagged(model_content(x->ct), FF_APART);
 	const char *picture = apart >= 0 ? model_content(x->ct)->fields[apart].name : NULL;
-	json_t *shown = json_copy((json_t *)(uintptr_t)x->values);
+	const char *name;
+	bool first = true;
+	json_t *v;
 
-	if (picture != NULL)
-		(void)json_object_del(shown, picture);
-	js_key(b, "values");
-	json_text(b, shown);
-	json_decref(shown);
+	js_key(b, "values"); /* written one by one: a copy could lack some when memory runs out */
+	buf_addc(b, '{');
+	json_object_foreach((json_t *)(uintptr_t)x->values, name, v) {
+		if (picture != NULL && strcmp(name, picture) == 0)
+			continue;
+		if (!first)
+			buf_addc(b, ',');
+		first = false;
+		json_text_string(b, name, strlen(name));
+		buf_addc(b, ':');
+		json_text(b, v);
+	}
+	buf_addc(b, '}');
 }
 
 static void

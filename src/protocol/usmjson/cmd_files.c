@@ -162,7 +162,7 @@ read_data(struct rd *r, json_t *v)
 	if (json_string_length(v) / 4 * 3 > max + 2)
 		return rd_fail_at(r, "data", RC_LIMIT, "is larger than %zu bytes", max);
 	if (!base64_decode(b, json_string_value(v), json_string_length(v)))
-		return rd_fail_at(r, "data", RC_PROTO, "must be the file as base64 text, without line breaks");
+		return b->nomem ? rd_fail_at(r, "data", RC_NOMEM, "out of memory for a file") : rd_fail_at(r, "data", RC_PROTO, "must be the file as base64 text, without line breaks");
 	return RC_OK;
 }
 

@@ -124,6 +124,11 @@ reply_error(struct call *c, const struct status *s)
 void
 call_reply_ok(struct call *c)
 {
+	if (c->out.nomem) {
+		(void)err_set(&c->err, RC_NOMEM, "out of memory for the answer");
+		reply_error(c, status_get(US_BUSY));
+		return;
+	}
 	if (c->out.failed) {
 		(void)err_set(&c->err, RC_LIMIT, "The answer is too large; ask for fewer objects with limit");
 		reply_error(c, status_get(US_LIMIT));

@@ -111,6 +111,8 @@ engine_session_open(struct engine *g, const char *token, struct engine_session *
 	if (strcmp(token, FAKE_TOKEN) != 0)
 		return err_set(e, RC_DENIED, "The session is unknown or has ended");
 	*out = mem_alloc(sizeof(**out));
+	if (*out == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
 	fake.sessions++;
 	return RC_OK;
 }
@@ -139,6 +141,8 @@ engine_config_get(const struct engine_session *s, struct arena *a, struct device
 	(void)e;
 	*out = fake.config;
 	out->folders = out->n_folders != 0 ? arena_memdup(a, fake.folders, out->n_folders * sizeof(*out->folders)) : NULL;
+	if (out->n_folders != 0 && out->folders == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
 	return RC_OK;
 }
 
@@ -233,8 +237,13 @@ fake_object(struct arena *a, enum content ct)
 	const struct content_type *t = model_content(ct);
 	struct object *o = object_new(a, ct);
 
-	for (unsigned i = 0; i < t->n_fields; i++)
+	for (unsigned i = 0; o != NULL && i < t->n_fields; i++) {
 		object_set(o, i, value_of(t->fields[i].type));
+		if (o->v[i] == NULL) { /* out of memory */
+			object_drop(o);
+			o = NULL;
+		}
+	}
 	return o;
 }
 
@@ -290,13 +299,17 @@ note_change(const struct client_change *ch)
 	}
 }
 
-static void
+static bool
 fill_items(struct arena *a, struct sync_answer *out)
 {
 	out->items = arena_array(a, struct answer_item, fake.items * 2);
 	for (unsigned i = 0; i < fake.items * 2; i++) {
-		struct answer_item *it = &out->items[out->n++];
-		struct object *o = fake_object(a, out->ct);
+		struct object *o = out->items != NULL ? fake_object(a, out->ct) : NULL;
+		struct answer_item *it;
+
+		if (o == NULL)
+			return false;
+		it = &out->items[out->n++];
 
 		it->whole = i % 2 == 0;
 		it->uuid = uuid_of(100 + i);
@@ -319,14 +332,14 @@ fill_items(struct arena *a, struct sync_answer *out)
 			fmask_set(&it->own, 7);
 		it->object = o;
 	}
+	return true;
 }
 
 static void
-fill_results(struct arena *a, const struct sync_request *req, struct sync_answer *out)
+fill_results(const struct sync_request *req, struct sync_answer *out)
 {
 	static const enum change_status cycle[] = { ST_OK, ST_GONE, ST_REFUSED, ST_RETRY, ST_CONFLICT, ST_RECREATE, ST_HELD };
 
-	out->results = arena_array(a, struct answer_result, req->n_changes);
 	for (size_t i = 0; i < req->n_changes; i++) {
 		struct answer_result *r = &out->results[out->n_results++];
 
@@ -381,15 +394,19 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 	out->has_syncid = !(req->mode == SYNC_RECONCILE && fake.more);
 	memset(&out->syncid, 0x5c, sizeof(out->syncid));
 	out->estimate = 42;
-	fill_items(a, out);
 	out->deleted = arena_array(a, struct uuid, 2);
+	out->results = arena_array(a, struct answer_result, req->n_changes);
+	out->notices = arena_array(a, struct notice, NOTICE_COUNT);
+	if (!fill_items(a, out) || out->deleted == NULL || out->results == NULL || out->notices == NULL) {
+		engine_sync_done(out);
+		return err_set(e, RC_NOMEM, "out of memory");
+	}
 	out->deleted[0] = uuid_of(50);
 	out->deleted[1] = uuid_of(51);
 	out->n_deleted = 2;
-	fill_results(a, req, out);
+	fill_results(req, out);
 	out->mode = fake.mode;
 	out->hidden = fake.hidden;
-	out->notices = arena_array(a, struct notice, NOTICE_COUNT);
 	for (unsigned i = 0; fake.notices && i < NOTICE_COUNT; i++)
 		out->notices[out->n_notices++] = (struct notice){ .code = (enum notice_code)i, .has_uuid = i != NOTICE_OBJECTS, .uuid = uuid_of(i),
 			.count = i * 100 + 7, .limit = i == NOTICE_UNREADABLE || i == NOTICE_REJECTED || i == NOTICE_STUCK ? 0 : 3 };
@@ -412,7 +429,7 @@ engine_conflicts(struct engine_session *s, struct arena *a, int64_t after, size_
 	note("conflicts %lld %zu;", (long long)after, limit);
 	memset(out, 0, sizeof(*out));
 	out->v = arena_array(a, struct conflict_entry, 2);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; out->v != NULL && i < 2; i++) {
 		struct conflict_entry *x = &out->v[i];
 
 		*x = (struct conflict_entry){ .id = 9 - i, .at = 5, .expires = 6, .ct = i == 0 ? CT_CONTACT : CT_FOLDER, .has_uuid = i == 0, .uuid = uuid_of(1),
@@ -421,6 +438,11 @@ engine_conflicts(struct engine_session *s, struct arena *a, int64_t after, size_
 		x->record = json_pack("{s:[s],s:{s:s,s:n,s:s}}", "lost", "note", "fields", "note", "mine", "email1", "image1", "AAAA");
 		x->fields = json_object_get(x->record, "lost");
 		x->values = json_object_get(x->record, "fields");
+	}
+	if (out->v == NULL || out->v[0].record == NULL || out->v[1].record == NULL) {
+		for (int i = 0; out->v != NULL && i < 2; i++)
+			json_decref(out->v[i].record);
+		return err_set(e, RC_NOMEM, "out of memory");
 	}
 	out->more = fake.more;
 	out->next = 8;
@@ -669,6 +691,8 @@ engine_attachments(struct engine_session *s, struct arena *a, const struct attac
 	(void)s;
 	note_attachment("attachments", ref);
 	*out = arena_array(a, struct engine_attachment, 2);
+	if (*out == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
 	(*out)[0] = (struct engine_attachment){ .id = uuid_of(1), .name = "a \"b\".txt", .type = "text/plain", .size = 3, .created = 5 };
 	(*out)[1] = (struct engine_attachment){ .id = uuid_of(2), .name = "\xc3\xbc", .type = "", .size = 0, .created = 6 };
 	*n = 2;
@@ -723,11 +747,17 @@ engine_watch_new(struct engine_session *s, const struct ping_entry *entries, siz
 	if (rc != RC_OK)
 		return rc;
 	w = mem_alloc(sizeof(*w) + n * sizeof(*entries));
+	*waiter = mem_alloc(sizeof(**waiter));
+	if (w == NULL || *waiter == NULL) {
+		mem_free(w);
+		mem_free(*waiter);
+		*waiter = NULL;
+		return err_set(e, RC_NOMEM, "out of memory");
+	}
 	w->n = n;
 	memcpy(w->e, entries, n * sizeof(*entries));
 	fake.watches++;
 	*out = w;
-	*waiter = mem_alloc(sizeof(**waiter));
 	fake.waiters++;
 	return RC_OK;
 }
@@ -762,6 +792,8 @@ engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, str
 	if (rc != RC_OK)
 		return rc;
 	*waiter = mem_alloc(sizeof(**waiter));
+	if (*waiter == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
 	fake.waiters++;
 	return RC_OK;
 }

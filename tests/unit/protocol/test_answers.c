@@ -130,6 +130,59 @@ START_TEST(good_request)
 }
 END_TEST
 
+/*
+ * The N-th allocation fails, once, for every N until a request needs fewer: jansson's count as well.  The answer is whole, or an error that says
+ * "later"; the engine hears the whole request, or nothing; nothing is left open or leaked (make asan).
+ */
+static unsigned long allowed;
+
+static bool
+out_of_memory(void)
+{
+	return allowed != 0 && --allowed == 0;
+}
+
+START_TEST(out_of_memory_anywhere)
+{
+	const struct good *g = &rows[_i];
+	struct reply whole, rep;
+	char path[40], log[sizeof(fake.log)];
+	json_malloc_t was_alloc;
+	json_free_t was_free;
+
+	fake.ct = g->ct;
+	(void)snprintf(path, sizeof(path), "/%s", g->command);
+	post(path, g->body, &whole);
+	(void)snprintf(log, sizeof(log), "%s", fake.log);
+	json_get_alloc_funcs(&was_alloc, &was_free);
+	model_json_memory();
+	mem_override(out_of_memory);
+	for (unsigned long n = 1;; n++) {
+		fake.log[0] = '\0';
+		allowed = n;
+		post(path, g->body, &rep);
+		if (allowed > 0) { /* it needed fewer */
+			allowed = 0;
+			ck_assert_str_eq(rep.body, whole.body);
+			reply_fini(&rep);
+			break;
+		}
+		ck_assert_msg(strncmp(log, fake.log, strlen(fake.log)) == 0, "%s, allocation %lu: the engine saw %s", g->body, n, fake.log);
+		if (rep.status == 200)
+			ck_assert_msg(strcmp(rep.body, whole.body) == 0, "%s, allocation %lu: %.900s", g->body, n, rep.body);
+		else
+			ck_assert_msg(rep.status >= 500 && (rep.body == NULL || schema_check(g->command, rep.body, rep.body_len) == NULL), "%s, allocation %lu: %d %.900s",
+			    g->body, n, rep.status, rep.body);
+		reply_fini(&rep);
+		ck_assert_int_eq(fake.sessions, 0);
+		ck_assert_int_eq(fake.answers, 0);
+	}
+	mem_override(NULL);
+	json_set_alloc_funcs(was_alloc, was_free);
+	reply_fini(&whole);
+}
+END_TEST
+
 /* every field of every type, whole and changed: valid by the schemas, OX's own ids of folder objects stay inside */
 START_TEST(all_fields)
 {
@@ -433,6 +486,7 @@ suite_answers(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, good_request, 0, (int)ARRAY_LEN(rows));
+	tcase_add_loop_test(t, out_of_memory_anywhere, 0, (int)ARRAY_LEN(rows));
 	tcase_add_loop_test(t, all_fields, 0, CT_COUNT);
 	tcase_add_test(t, results);
 	tcase_add_test(t, hidden_and_noticed);

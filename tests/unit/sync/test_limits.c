@@ -250,6 +250,50 @@ START_TEST(memory_may_run_out)
 }
 END_TEST
 
+/* Each single allocation of a small page, its merge and its pruning: the arena ends a few octets later every time. */
+START_TEST(each_allocation_may_fail)
+{
+	unsigned refused = 0, answered = 0;
+
+	for (size_t room = 16; answered < 100; room += 16) {
+		struct folder f;
+		struct arena *a = arena_new(room);
+		struct cursor c = { .view = { .filled = true, .w0 = TIME_MIN, .w1 = TIME_MAX } }, copy;
+		struct sighting_field field = { .i = 1, .fp = 7 };
+		struct sighting seen = { .id = 1, .lm = 5, .known = true, .nf = 1, .f = &field };
+		struct index_head head = { .cn = 40 };
+		struct sync_delta_out d;
+		struct row merged;
+		bool changed, touched;
+		struct err e;
+		enum rc rc;
+
+		folder_make(&f, 20, 20);
+		rc = cursor_have_set(a, &c, 1, 1);
+		if (rc == RC_OK)
+			rc = cursor_copy(a, &c, &copy);
+		if (rc == RC_OK)
+			rc = ask(&f, a, &copy, 20, &d);
+		if (rc == RC_OK)
+			rc = sync_merge(a, &head, &f.row[0], &seen, &merged, &changed, &touched);
+		if (rc == RC_OK) {
+			struct row_source src = { &f, src_since, src_below, src_moved, src_by_id };
+
+			rc = sync_prune(a, &d.next, &src, &e);
+		}
+		ck_assert(rc == RC_OK || rc == RC_NOMEM);
+		if (rc == RC_OK)
+			ck_assert_uint_eq(d.n, 20);
+		answered += rc == RC_OK;
+		refused += rc != RC_OK;
+		ck_assert_uint_le(c.n_have, 1);
+		arena_free(a);
+		arena_free(f.a);
+	}
+	ck_assert_uint_gt(refused, 10);
+}
+END_TEST
+
 Suite *
 suite_limits(void)
 {
@@ -262,6 +306,7 @@ suite_limits(void)
 	tcase_add_test(t, pages_together_are_the_whole);
 	tcase_add_test(t, failures_of_the_source_are_passed_on);
 	tcase_add_test(t, memory_may_run_out);
+	tcase_add_test(t, each_allocation_may_fail);
 	suite_add_tcase(s, t);
 	return s;
 }
