@@ -165,6 +165,14 @@ static const struct {
 	int64_t flag;
 } flag_letter[] = { { 'D', 4 }, { 'F', 8 }, { 'P', 256 }, { 'R', 1 }, { 'S', 32 } };
 
+bool
+is_stub(const char *file)
+{
+	size_t n = strlen(file), k = strlen(STUB);
+
+	return n > k && strcmp(file + n - k, STUB) == 0;
+}
+
 static size_t
 stem_length(const char *name)
 {

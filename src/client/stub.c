@@ -13,14 +13,6 @@
 
 #define MAX_FETCHED ((size_t)256 * 1024 * 1024)
 
-bool
-is_stub(const char *file)
-{
-	size_t n = strlen(file), k = strlen(STUB);
-
-	return n > k && strcmp(file + n - k, STUB) == 0;
-}
-
 /* A header line holds no line breaks, whatever the server says. */
 static void
 add_line(struct buf *b, const char *name, const char *value)
