@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The short form of `make faults` (tests/faults): real servers under load, hurt some forty times.  SEED= repeats a run. */
+/* The short form of `make faults` (tests/faults): real servers under load, hurt some forty times, the same ones unless SEED= says others. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "harness/harness.h"
 #include "harness/proc.h"
@@ -29,9 +28,7 @@ main(void)
 	TCase *t = tcase_create("faults");
 
 	(void)harness_env("USMD_TEST_PGBIN");
-	(void)snprintf(seed, sizeof(seed), "%s", s != NULL ? s : "");
-	if (s == NULL)
-		(void)snprintf(seed, sizeof(seed), "%lld", (long long)time(NULL));
+	(void)snprintf(seed, sizeof(seed), "%s", s != NULL ? s : "51");
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, short_form);
 	suite_add_tcase(suite, t);
