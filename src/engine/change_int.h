@@ -36,6 +36,13 @@ struct write_field *work_sent(struct work *w, const struct fmask *mask, unsigned
 enum rc work_adopt(struct work *w, msec_t lm, struct err *e);
 enum rc work_record_lost(struct work *w, const struct fmask *lose, struct err *e);
 
+/* ask.c */
+struct mail_place place_here(const struct op *op);
+/** ask_uid - PLAN_FIND_UID: sets W->intent.asked or elsewhere; *again = it is here, plan again after a refresh. */
+enum rc ask_uid(struct work *w, bool *again, struct err *e);
+/** apply_moved - PLAN_FIND_MOVED: *gone = nowhere; *again = here, plan again; else the change was settled where the object is now. */
+enum rc apply_moved(struct work *w, bool *again, bool *gone, struct err *e);
+
 /* refused.c */
 enum rc err_set_right(struct err *e, const char *right, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* refused_right - names the right whose lack made OX refuse, and has the server's object sent again, so that both sides agree. */
