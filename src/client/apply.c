@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct cobject *
+struct cobject *
 find_uuid(const struct apply *a, const char *uuid)
 {
 	for (size_t i = 0; uuid != NULL && i < a->l->n; i++)
@@ -27,8 +27,8 @@ find_client_id(const struct apply *a, const char *id)
 	return NULL;
 }
 
-/* What the file says now; one that makes no sense any more stays as it was understood last, and is not overwritten (state.c). */
-static bool
+/* One that makes no sense any more stays as it was understood last, and is not overwritten (state.c). */
+bool
 look_again(struct apply *a, struct cobject *o)
 {
 	bool missing = false;
@@ -39,8 +39,7 @@ look_again(struct apply *a, struct cobject *o)
 	return !missing;
 }
 
-/* The object leaves the state; its file follows unless it was edited since. */
-static enum rc
+enum rc
 forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
 {
 	struct cobject *master;
@@ -65,8 +64,7 @@ forget(struct apply *a, struct cobject *o, bool remove_file, struct err *e)
 	return rc;
 }
 
-/* The object is a new one from now on: what was agreed about it is void. */
-static enum rc
+enum rc
 make_new(struct apply *a, struct cobject *o, const char *client_id, struct err *e)
 {
 	json_t *day = json_incref(json_object_get(o->base, "recurrence_date_position")); /* what its override in the file is known by */
@@ -177,7 +175,7 @@ refused_note(struct client *c, const struct cfolder *f, const struct cobject *o,
 	return state_set(c, key, hash, e);
 }
 
-static bool
+bool
 edited_since(struct apply *a, struct cobject *o)
 {
 	return !o->gone && look_again(a, o) && o->asked != NULL && o->cur != NULL && !json_equal(o->cur, o->asked);
@@ -194,18 +192,6 @@ tell_lost(struct apply *a, const struct cobject *o, const json_t *lost)
 	}
 }
 
-/* The file of what is OURS from now on; it came as somebody's object before its answer did: the own file is the one to keep. */
-static enum rc
-take_uuid(struct apply *a, struct cobject *o, const char *uuid, struct err *e)
-{
-	struct cobject *twin = find_uuid(a, uuid);
-	enum rc rc = twin != NULL && twin != o ? forget(a, twin, true, e) : RC_OK;
-
-	if (rc == RC_OK)
-		(void)snprintf(o->uuid, sizeof(o->uuid), "%s", uuid);
-	return rc;
-}
-
 /* A draft that was replaced: the same file, another mail.  What was typed since it was sent stays a change. */
 static void
 draft_agreed(struct cobject *o)
@@ -215,6 +201,7 @@ draft_agreed(struct cobject *o)
 	if (sent == NULL)
 		return;
 	(void)snprintf(o->hash, sizeof(o->hash), "%s", sent);
+	(void)json_object_set_new(o->base, STORED_ANEW, json_true());
 	if (now != NULL && strcmp(now, sent) == 0)
 		(void)json_object_del(o->cur, "raw");
 }
@@ -283,14 +270,17 @@ one_result(struct apply *a, const json_t *r, struct err *e)
 	sent = cid != NULL ? sent_of(a, "clientId", cid) : sent_of(a, "uuid", o->uuid);
 	if (strcmp(status, "ok") == 0) {
 		enum rc rc = RC_OK;
+		bool taken = true;
 
 		if (cid != NULL && uuid != NULL)
-			rc = take_uuid(a, o, uuid, e);
+			rc = take_uuid(a, o, uuid, &taken, e);
 		if (cid == NULL && new_uuid != NULL && json_object_get(sent, "raw") != NULL) {
-			rc = take_uuid(a, o, new_uuid, e);
-			draft_agreed(o);
+			rc = take_uuid(a, o, new_uuid, &taken, e);
+			if (taken)
+				draft_agreed(o);
 		}
-		return rc == RC_OK ? accepted(a, o, sent, e) : rc;
+		a->c->t.up += !taken;
+		return rc == RC_OK && taken ? accepted(a, o, sent, e) : rc;
 	}
 	if (strcmp(status, "gone") == 0) {
 		if (!o->gone && edited_since(a, o))
@@ -398,6 +388,8 @@ take_fields(struct cobject *o, const json_t *in, bool whole, const json_t *dirty
 	const json_t *own = json_object_get(in, "own");
 	const char *name;
 
+	if (json_object_get(o->base, STORED_ANEW) != NULL)
+		(void)json_object_set_new(base, STORED_ANEW, json_true());
 	json_object_foreach((json_t *)in, name, v) {
 		const json_t *mine = json_object_get(dirty, name);
 
