@@ -44,6 +44,8 @@ struct client {
 	struct net *net;
 	struct totals t;
 	bool progress;        /* stderr is a terminal */
+	json_t *config;       /* of this device, as getConfig gives it; NULL = not asked for yet */
+	char inbox[UUID_TEXT];
 	json_t *skip;         /* object ids (text) that the server refused in this run: not sent again before the next */
 };
 
@@ -276,8 +278,9 @@ MUST_CHECK enum rc conflicts_command(struct client *c, struct err *e);
 /* modes.c */
 bool mode_valid(const char *option);
 bool folder_is_off(const struct client *c, const struct cfolder *f);
-bool folder_is_headers(const struct client *c, const struct cfolder *f); /* by --mode; without it mails come whole */
+bool folder_is_headers(const struct client *c, const struct cfolder *f);
 unsigned folder_rank(const struct client *c, const struct cfolder *f);
+/** modes_tell - tells the server the modes of the options, and learns what it gives of each folder. */
 MUST_CHECK enum rc modes_tell(struct client *c, const struct cfolder *f, size_t n, struct err *e);
 
 /* run.c */

@@ -309,6 +309,8 @@ login(struct client *c, char *password, struct err *e)
 		rc = err_set(e, RC_UPSTREAM, "the server's login gave no token");
 	if (rc == RC_OK)
 		net_token(c->net, token);
+	if (json_is_string(json_object_get(json_object_get(data, "defaultFolders"), "inbox")))
+		(void)snprintf(c->inbox, sizeof(c->inbox), "%s", json_string_value(json_object_get(json_object_get(data, "defaultFolders"), "inbox")));
 	json_decref(data);
 	return rc;
 }
@@ -398,5 +400,6 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	status = run(&c, password);
 	json_decref(c.skip);
+	json_decref(c.config);
 	return status;
 }
