@@ -75,7 +75,15 @@ unknown_folders(struct client *c, const struct cfolder *f, size_t n)
 		while (k < n && (strncmp(f[k].path, c->o.modes[i], len) != 0 || f[k].path[len] != '\0'))
 			k++;
 		if (k == n)
-			complain(c, "--mode %s: there is no such folder", c->o.modes[i]);
+			complain(c, "--mode %s: there is no such folder; usmsync folders lists them", c->o.modes[i]);
+	}
+	for (unsigned i = 0; i < c->o.n_first; i++) {
+		size_t k = 0;
+
+		while (k < n && strcmp(f[k].path, c->o.first[i]) != 0)
+			k++;
+		if (k == n)
+			complain(c, "--first %s: there is no such folder; usmsync folders lists them", c->o.first[i]);
 	}
 }
 

@@ -541,6 +541,21 @@ START_TEST(stubs_of_mails)
 }
 END_TEST
 
+/* What was misspelt once leaves nothing behind: the next run, spelt right, is as if there had been none. */
+START_TEST(misspelt)
+{
+	ck_assert_int_eq(usmsync_with("typo", "--device=my phone"), 2);
+	shell("tail -n 3 client.log | grep -q -e '--device takes' && test ! -e typo");
+	ck_assert_int_eq(usmsync_with("typo", "--user=nobody"), 4);
+	shell("! tail -n 1 client.log | grep -q 'objects received'");
+	ck_assert_int_eq(usmsync_with("typo", "--server=unix:/nowhere/usmd.sock"), 3);
+	shell("tail -n 1 client.log | grep -q 'unix:/nowhere/usmd.sock'");
+	ck_assert_int_eq(usmsync_with("typo", "--server=localhost"), 2);
+	ck_assert_int_eq(usmsync_with("typo", "--first=Kontakte"), 1);
+	ck_assert_int_eq(usmsync("typo"), 0);
+}
+END_TEST
+
 /* What the server gives of a kind of folder counts without an option: stubs in the Inbox, whole mails elsewhere, nothing of the tasks. */
 START_TEST(modes_of_the_server)
 {
@@ -587,6 +602,7 @@ main(void)
 	tcase_add_test(t, edits_drafts);
 	tcase_add_test(t, attachments);
 	tcase_add_test(t, stubs_of_mails);
+	tcase_add_test(t, misspelt);
 	suite_add_tcase(suite, t);
 	t = tcase_create("modes");
 	tcase_add_unchecked_fixture(t, world_up_modes, world_down);
