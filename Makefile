@@ -266,6 +266,7 @@ INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_time          := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_corpus        := $(PROGRAMS)
 INT_RUN_test_photos        := $(PROGRAMS)
+INT_RUN_test_patterns      := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_conflicts     := $(PROGRAMS)
 INT_RUN_test_reconcile     := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_attachments   := $(PROGRAMS)
