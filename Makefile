@@ -268,6 +268,7 @@ INT_RUN_test_corpus        := $(PROGRAMS)
 INT_RUN_test_photos        := $(PROGRAMS)
 INT_RUN_test_conflicts     := $(PROGRAMS)
 INT_RUN_test_reconcile     := $(B)/usmd $(B)/usmctl $(B)/oxsim
+INT_RUN_test_promises      := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
