@@ -349,11 +349,12 @@ cov: ## lines covered by the tests, per module; fails when sync or protocol fall
 
 # --- lint: only what needs no other tool than the compiler's; a broken rule names file and line ----
 .PHONY: lint-fast
-lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and that these checks can fail
+lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, tests named in manual pages, and that these checks can fail
 	$(Q)tests/lint/selftest
 	$(Q)tests/lint/check-layers
 	$(Q)tests/lint/check-banned
 	$(Q)tests/lint/check-functions
+	$(Q)tests/lint/check-promises
 	$(Q)tests/lint/check-pure $(call lib,sync)
 
 .PHONY: lint
