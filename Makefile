@@ -132,7 +132,7 @@ $(B)/bench: $(BENCH_OBJ) $(call lib,model) $(call lib,util)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_bench) $(call libs_of,model util)) -lm
 	@echo "  built $@"
 .PHONY: bench bench-run
-bench: ## usmd against the limits of this machine; BENCH_QUICK=1 for smaller folders
+bench: ## usmd against the limits of this machine, and what grows with the folder; BENCH_QUICK=1 for smaller folders, BENCH_PARTS="growth" for a part
 	$(call with_deps,bench-run)
 bench-run: $(B)/usmd $(B)/usmctl $(B)/oxsim $(B)/bench
 	@sh tests/harness/with-servers sh tests/bench/run $(B)
