@@ -91,7 +91,7 @@ merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e)
 			rc = merge_kill(m, rows[i], e);
 		if (i < n_rows && rows[i]->id == s[k].id)
 			old = rows[i++];
-		if (rc == RC_OK)
+		if (rc == RC_OK && !mail_waits(op, old, &rc, e) && rc == RC_OK)
 			rc = merge_sighting(m, old, &s[k], NULL, e);
 		if (rc == RC_BUSY) {
 			stale_row[n_stale] = old;

@@ -85,7 +85,8 @@ refresh_newest(struct op *op, const struct ox_examine *x, size_t max, msec_t now
 		const struct row *old = imap_get(at, s[k].id, &i) ? rows[i] : NULL;
 
 		added += old == NULL || old->dead;
-		rc = merge_sighting(&m, old, &s[k], NULL, e);
+		if (!mail_waits(op, old, &rc, e) && rc == RC_OK)
+			rc = merge_sighting(&m, old, &s[k], NULL, e);
 	}
 	/* rows above the window's lower edge that OX did not list are gone; below it nothing is known */
 	if (rc == RC_OK)
