@@ -349,7 +349,7 @@ refresh_content(struct op *op, msec_t now, struct err *e)
 
 	if (op->t.ct == CT_MAIL)
 		return refresh_mail(op, now, e);
-	if (!f->init || now - f->listed_at > op->g->o.listing_interval_ms || now - f->seen_at > op->g->o.deletions_kept_ms / 2)
+	if (!f->init || long_ago(f->listed_at, now, op->g->o.listing_interval_ms) || now - f->seen_at > op->g->o.deletions_kept_ms / 2)
 		return refresh_listing(op, now, e);
 	return refresh_updates(op, now, e);
 }

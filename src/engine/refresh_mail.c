@@ -127,7 +127,7 @@ refresh_mail(struct op *op, msec_t now, struct err *e)
 		if (rc != RC_OK)
 			return rc;
 	}
-	if (!f->init || now - f->listed_at > o->mail_flags_ms)
+	if (!f->init || long_ago(f->listed_at, now, o->mail_flags_ms))
 		return refresh_all(op, &x, now, e);
 	fresh = x.next > f->uidnext ? x.next - f->uidnext : 0;
 	if (fresh == 0 && x.total == f->total && x.unread == f->unread && o->mail_window == 0)
