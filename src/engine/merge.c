@@ -26,12 +26,13 @@ merge_begin(struct op *op, struct merge *m, size_t expected, struct err *e)
 	return m->put != NULL && m->at != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory while merging");
 }
 
-/* Notes that R has to be saved; a row merged twice is saved once. */
+/* Notes that R has to be saved; a row merged twice is saved once.  Who merges from its content stashes that afterwards. */
 static enum rc
 merge_note(struct merge *m, struct row *r, struct err *e)
 {
 	size_t at;
 
+	stash_forget(m->op, r->id); /* else an answer could name the new row and carry the content of before */
 	if (imap_get(m->at, r->id, &at)) {
 		m->put[at] = r;
 		return RC_OK;
@@ -309,26 +310,22 @@ op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expe
 	enum rc rc = RC_OK;
 
 	n = set_broken_aside(op, o, n);
+	rc = merge_begin(op, &m, n, e);
+	if (rc == RC_OK)
+		rc = rows_by_id(op, expect, n_expect, &rows, &at, e);
+	if (n > 1)
+		qsort(o, n, sizeof(struct object *), object_by_lm);
 	for (size_t k = 0; k < n; k++) {
+		struct sighting s;
+
+		if (rc == RC_OK)
+			rc = op_sight(op, o[k], &s, e);
+		if (rc == RC_OK)
+			rc = merge_sighting(&m, imap_get(at, o[k]->id, &i) ? rows[i] : NULL, &s, NULL, e);
 		if (rc == RC_OK && stash_put(op, o[k]) == RC_OK)
 			continue;
 		object_drop(o[k]);
-		rc = err_set(e, RC_NOMEM, "out of memory for objects");
-	}
-	if (rc == RC_OK)
-		rc = merge_begin(op, &m, n, e);
-	if (rc == RC_OK)
-		rc = rows_by_id(op, expect, n_expect, &rows, &at, e);
-	if (rc != RC_OK)
-		return rc;
-	if (n > 1)
-		qsort(o, n, sizeof(struct object *), object_by_lm);
-	for (size_t k = 0; k < n && rc == RC_OK; k++) {
-		struct sighting s;
-
-		rc = op_sight(op, o[k], &s, e);
-		if (rc == RC_OK)
-			rc = merge_sighting(&m, imap_get(at, o[k]->id, &i) ? rows[i] : NULL, &s, NULL, e);
+		rc = rc != RC_OK ? rc : err_set(e, RC_NOMEM, "out of memory for objects");
 	}
 	for (size_t k = 0; k < n_expect && rc == RC_OK; k++) {
 		if (stash_get(op, expect[k]) != NULL || !imap_get(at, expect[k], &i))
