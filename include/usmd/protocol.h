@@ -89,6 +89,7 @@ struct usmjson_options {
 	unsigned default_limit, max_limit; /* objects a page [50, 1000] */
 	unsigned min_heartbeat_s, max_heartbeat_s; /* [10, 3540] */
 	size_t max_ping_folders; /* [1000] */
+	msec_t retry_spread_ms;  /* when the server stops, streams are told to come back within this time [10,000] */
 	bool cookie_secure;      /* set Secure on the session cookie */
 };
 /** usmjson_new - the usm-json protocol on ENGINE (borrowed, outlives it); OPTIONS are copied.  RC_NOMEM.  Threads: any. */
