@@ -337,7 +337,7 @@ TSAN_UNIT := util hub httpd backend
 TSAN_INT  := $(filter test_cache test_store test_backend test_daemon test_story test_engine%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
 TSAN_BINS := $(patsubst %,$(B)/tests/unit_%,$(filter $(TSAN_UNIT),$(UNIT_MODULES))) $(patsubst %,$(B)/tests/int_%,$(TSAN_INT))
 
-.PHONY: asan tsan tsan-run cov
+.PHONY: asan tsan tsan-run cov stress-push
 asan: ## all programs and tests with the address and undefined behaviour sanitizers
 	+$(Q)$(ASAN_MAKE) all
 	+$(Q)$(SAN_ENV) $(ASAN_MAKE) check
@@ -345,6 +345,11 @@ tsan: ## the tests of what has threads, with the thread sanitizer
 	+$(Q)$(SAN_ENV) $(TSAN_MAKE) tsan-run
 tsan-run: $(TSAN_BINS)
 	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $^
+# CK_RUN_CASE picks the stress alone; how often what happened is its last line
+STRESS_ENV := CK_RUN_CASE=stress STEPS=$(or $(STEPS),1000000)
+stress-push: ## a million changes race with clients that wait, come and go: plain, then with the thread sanitizer; SEED= repeats
+	+$(Q)$(MAKE) --no-print-directory $(B)/tests/unit_hub && $(STRESS_ENV) $(B)/tests/unit_hub
+	+$(Q)$(TSAN_MAKE) $(B)/tsan/tests/unit_hub && $(SAN_ENV) $(STRESS_ENV) $(B)/tsan/tests/unit_hub
 cov: ## lines covered by the tests, per module; fails when sync or protocol fall below 80 %
 	$(Q)find $(B)/cov -name '*.gcda' -exec rm -f {} + 2>/dev/null || :
 	+$(Q)$(COV_MAKE) check

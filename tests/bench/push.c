@@ -37,6 +37,7 @@ struct push {
 	struct link metrics;
 	struct user *users;     /* N_ACTIVE with one device each, then USERS of the crowd */
 	size_t n_active, n, seconds, idle_s;
+	double bare, bare_wake_s; /* of libmicrohttpd alone: octets each; seconds */
 	struct crowd crowd;     /* connection i < n_active is that of user i */
 };
 
@@ -187,7 +188,7 @@ static void
 park_all(struct push *p)
 {
 	size_t clones = p->n - p->n_active, before, sessions;
-	double slab, bare = 0, bare_wake = 0, t0;
+	double slab, t0;
 	struct series s = { .n = 0 };
 
 	clone_devices(p, clones);
@@ -212,8 +213,7 @@ park_all(struct push *p)
 	printf("%zu clients wait, parked at %.0f a second\n", p->n, (double)p->n / (wall() - t0));
 	series_add(&s, (double)(resident_of(p->b->usmd) - before) / (double)p->n / 1024);
 	slab = (slab_bytes() - slab) / (double)p->n / 1024;
-	bare_crowd(p->n, &bare, &bare_wake);
-	bench_row("parked ping: resident memory of usmd", "KiB", &s, "bare libmicrohttpd", "KiB", bare / 1024, series_median(&s), 6, true);
+	bench_row("parked ping: resident memory of usmd", "KiB", &s, "bare libmicrohttpd", "KiB", p->bare / 1024, series_median(&s), 6, true);
 	s.n = 0;
 	series_add(&s, (double)(before - sessions) / (double)clones / 1024);
 	bench_row("  session of a device, waiting or not", "KiB", &s, "", "", 0, 0, 0, true);
@@ -221,7 +221,7 @@ park_all(struct push *p)
 	series_add(&s, slab);
 	bench_row("  kernel memory, both ends of a unix socket", "KiB", &s, "", "", 0, 0, 0, true);
 	s.n = 0;
-	series_add(&s, bare_wake);
+	series_add(&s, p->bare_wake_s);
 	bench_row("  bare libmicrohttpd: all resumed and answered", "s", &s, "", "", 0, 0, 0, true);
 }
 
@@ -362,6 +362,7 @@ bench_push(struct bench *b)
 	if (p.users == NULL || p.keys == NULL || p.redis == NULL || p.redis->err != 0)
 		die("no memory, or no Redis");
 	link_open(&p.metrics, bench_need("BENCH_ADMIN"), NULL, NULL);
+	bare_crowd(p.n, &p.bare, &p.bare_wake_s);
 	crowd_open(&p.crowd, p.n);
 	for (size_t i = 0; i < p.n_active + USERS; i++)
 		user_new(&p, &p.users[i], i);
