@@ -21,6 +21,7 @@
 
 #define USERS 40        /* who share the crowd */
 #define PER_SECOND 100
+#define REQUESTS 1000
 #define BATCH 400       /* requests on their way at once; queue_length is larger */
 #define TOKEN_LEN 43
 
@@ -38,6 +39,7 @@ struct push {
 	struct user *users;     /* N_ACTIVE with one device each, then USERS of the crowd */
 	size_t n_active, n, seconds, idle_s;
 	double bare, bare_wake_s; /* of libmicrohttpd alone: octets each; seconds */
+	double request_us;      /* CPU of a short request while nobody waits */
 	struct crowd crowd;     /* connection i < n_active is that of user i */
 };
 
@@ -184,6 +186,24 @@ slab_bytes(void)
 	return (double)kib * 1024;
 }
 
+/* What one short request costs usmd: libmicrohttpd walks the parked connections of a thread whenever it resumes one. */
+static double
+request_cpu(struct push *p)
+{
+	struct link l;
+	double cpu;
+
+	link_open(&l, p->b->socket, NULL, NULL);
+	for (unsigned i = 0; i < 20; i++)
+		link_call(&l, "POST", "http://localhost/usm-json/serverInfo", "{}");
+	cpu = cpu_of(p->b->usmd);
+	for (unsigned i = 0; i < REQUESTS; i++)
+		link_call(&l, "POST", "http://localhost/usm-json/serverInfo", "{}");
+	cpu = cpu_of(p->b->usmd) - cpu;
+	link_close(&l);
+	return cpu / REQUESTS * 1e6;
+}
+
 static void
 park_all(struct push *p)
 {
@@ -192,6 +212,7 @@ park_all(struct push *p)
 	struct series s = { .n = 0 };
 
 	clone_devices(p, clones);
+	p->request_us = request_cpu(p);
 	sessions = resident_of(p->b->usmd);
 	open_sessions(p, clones);
 	before = resident_of(p->b->usmd);
@@ -234,6 +255,9 @@ idle(struct push *p)
 	(void)sleep((unsigned)p->idle_s);
 	series_add(&s, (cpu_of(p->b->usmd) - cpu) / (wall() - t0) * 100);
 	bench_row("  idle: CPU of one core", "%", &s, "", "", 0, series_median(&s), 2, true);
+	s.n = 0;
+	series_add(&s, request_cpu(p));
+	bench_row("  a short request beside them: CPU", "us", &s, "without them", "us", p->request_us, series_median(&s) / p->request_us, 0, true);
 }
 
 /* ---- events ---- */
