@@ -21,7 +21,7 @@
 
 #define USERS 40        /* who share the crowd */
 #define PER_SECOND 100
-#define REQUESTS 1000
+#define REQUESTS 500
 #define BATCH 400       /* requests on their way at once; queue_length is larger */
 #define TOKEN_LEN 43
 
@@ -39,7 +39,7 @@ struct push {
 	struct user *users;     /* N_ACTIVE with one device each, then USERS of the crowd */
 	size_t n_active, n, seconds, idle_s;
 	double bare, bare_wake_s; /* of libmicrohttpd alone: octets each; seconds */
-	double request_us;      /* CPU of a short request while nobody waits */
+	struct series request_us; /* CPU of a short request while nobody waits */
 	struct crowd crowd;     /* connection i < n_active is that of user i */
 };
 
@@ -187,21 +187,20 @@ slab_bytes(void)
 }
 
 /* What one short request costs usmd: libmicrohttpd walks the parked connections of a thread whenever it resumes one. */
-static double
-request_cpu(struct push *p)
+static void
+request_cpu(struct push *p, struct series *us)
 {
 	struct link l;
-	double cpu;
 
 	link_open(&l, p->b->socket, NULL, NULL);
-	for (unsigned i = 0; i < 20; i++)
-		link_call(&l, "POST", "http://localhost/usm-json/serverInfo", "{}");
-	cpu = cpu_of(p->b->usmd);
-	for (unsigned i = 0; i < REQUESTS; i++)
-		link_call(&l, "POST", "http://localhost/usm-json/serverInfo", "{}");
-	cpu = cpu_of(p->b->usmd) - cpu;
+	for (size_t run = 0; run < p->b->runs; run++) {
+		double cpu = cpu_of(p->b->usmd);
+
+		for (unsigned i = 0; i < REQUESTS; i++)
+			link_call(&l, "POST", "http://localhost/usm-json/serverInfo", "{}");
+		series_add(us, (cpu_of(p->b->usmd) - cpu) / REQUESTS * 1e6);
+	}
 	link_close(&l);
-	return cpu / REQUESTS * 1e6;
 }
 
 static void
@@ -212,7 +211,7 @@ park_all(struct push *p)
 	struct series s = { .n = 0 };
 
 	clone_devices(p, clones);
-	p->request_us = request_cpu(p);
+	request_cpu(p, &p->request_us);
 	sessions = resident_of(p->b->usmd);
 	open_sessions(p, clones);
 	before = resident_of(p->b->usmd);
@@ -256,8 +255,9 @@ idle(struct push *p)
 	series_add(&s, (cpu_of(p->b->usmd) - cpu) / (wall() - t0) * 100);
 	bench_row("  idle: CPU of one core", "%", &s, "", "", 0, series_median(&s), 2, true);
 	s.n = 0;
-	series_add(&s, request_cpu(p));
-	bench_row("  a short request beside them: CPU", "us", &s, "without them", "us", p->request_us, series_median(&s) / p->request_us, 0, true);
+	request_cpu(p, &s);
+	bench_row("  a short request beside them: CPU", "us", &s, "without them", "us", series_median(&p->request_us),
+	    series_median(&s) / series_median(&p->request_us), 0, true);
 }
 
 /* ---- events ---- */
@@ -294,11 +294,12 @@ static void
 events(struct push *p)
 {
 	double *sent = calloc(p->n_active, sizeof(*sent)), *latency = calloc(p->n_active, sizeof(*latency)), t0, cpu;
+	double *hop = calloc(p->n_active, sizeof(*hop)); /* to Redis and back: what this machine's other work does to one step of the way */
 	size_t got = 0;
 	struct series s = { .n = 0 };
 	double figure = p->n > 20000 ? 50 : 20;
 
-	if (sent == NULL || latency == NULL)
+	if (sent == NULL || latency == NULL || hop == NULL)
 		die("no memory");
 	for (size_t i = 0; i < p->n_active; i++)
 		ox_fill(&p->b->ox, p->users[i].login, p->users[i].ox_folder, 1); /* what the events will be about: OX is not measured */
@@ -308,6 +309,7 @@ events(struct push *p)
 		got += take_answers(p, t0 + (double)i / PER_SECOND, sent, latency);
 		sent[i] = wall();
 		event(p, &p->users[i]);
+		hop[i] = wall() - sent[i];
 	}
 	for (double until = wall() + 20; got < p->n_active && wall() < until;)
 		got += take_answers(p, wall() + 0.05, sent, latency);
@@ -315,16 +317,19 @@ events(struct push *p)
 		die("%zu of %zu events were not answered", p->n_active - got, p->n_active);
 	cpu = (cpu_of(p->b->usmd) - cpu) / (double)p->n_active;
 	qsort(latency, p->n_active, sizeof(*latency), by_value);
+	qsort(hop, p->n_active, sizeof(*hop), by_value);
 	series_add(&s, latency[p->n_active * 99 / 100] * 1000);
-	bench_row("event to answered ping at 100 a second: p99", "ms", &s, "", "", 0, series_median(&s), figure, true);
+	bench_row("event to answered ping at 100 a second: p99", "ms", &s, "PUBLISH alone: p99", "ms", hop[p->n_active * 99 / 100] * 1000, series_median(&s),
+	    figure, true);
 	s.n = 0;
 	series_add(&s, latency[p->n_active / 2] * 1000);
-	bench_row("  p50", "ms", &s, "", "", 0, 0, 0, true);
+	bench_row("  p50", "ms", &s, "PUBLISH alone: p50", "ms", hop[p->n_active / 2] * 1000, 0, 0, true);
 	s.n = 0;
 	series_add(&s, cpu * 1000);
 	bench_row("  CPU of usmd for each, with its look at OX", "ms", &s, "", "", 0, 0, 0, true);
 	free(sent);
 	free(latency);
+	free(hop);
 }
 
 /* One change in each folder of the crowd: everybody who is left has to be answered. */
