@@ -52,9 +52,9 @@ metric(struct push *p, const char *name)
 	link_call(&p->metrics, "GET", "http://localhost/metrics", NULL);
 	(void)snprintf(line, sizeof(line), "\n%s ", name);
 	at = strstr(p->metrics.text, line);
-	if (at == NULL)
-		die("usmd has no metric %s", name);
-	return strtod(at + strlen(line), NULL);
+	if (at != NULL)
+		return strtod(at + strlen(line), NULL);
+	die("usmd has no metric %s", name);
 }
 
 static void
@@ -368,10 +368,12 @@ keys_of(const char *file)
 	unsigned char key[KEY_BYTES];
 	char text[2 * KEY_BYTES + 1] = "";
 	FILE *f = fopen(file, "r");
+	bool ok = f != NULL && fgets(text, sizeof(text), f) != NULL && hex_decode(text, key, sizeof(key));
 
-	if (f == NULL || fgets(text, sizeof(text), f) == NULL || !hex_decode(text, key, sizeof(key)))
+	if (f != NULL)
+		(void)fclose(f);
+	if (!ok)
 		die("no key in %s", file);
-	(void)fclose(f);
 	return model_keys_new(key);
 }
 
