@@ -104,7 +104,7 @@ user_new(struct push *p, struct user *u, size_t i)
 static void
 find_topics(struct push *p)
 {
-	int64_t context = (int64_t)bench_number(p->b, "SELECT min(context_id) FROM usmd.account");
+	int64_t context = (int64_t)pg_number(p->b, "SELECT min(context_id) FROM usmd.account");
 
 	for (size_t i = 0; i < p->n_active + USERS; i++) {
 		char id[24];
@@ -132,7 +132,7 @@ clone_devices(struct push *p, size_t clones)
 	    "INSERT INTO cursor (seq, k, lo, device, folder, more, syncid, body)"
 	    " SELECT c.seq, c.k, c.lo, n.id, c.folder, c.more, c.syncid, c.body FROM clone n JOIN cursor c ON c.device = n.of;"
 	    "ANALYZE device; ANALYZE session; ANALYZE cursor", p->n_active, clones - 1, USERS, TOKEN_LEN);
-	bench_sql(p->b, sql);
+	pg_do(p->b, sql);
 }
 
 static void
