@@ -308,6 +308,10 @@ MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum con
 void mail_req(struct ox_req *r, const char *action, bool write);
 /** mail_body_ref - the body of a request about one mail: an array of its folder and ID. */
 void mail_body_ref(struct ox_req *r, const char *folder, const char *id);
+/** mail_past_cache - append to the ids of a request `list` what keeps OX from answering out of its cache. */
+void mail_past_cache(struct buf *b, const char *folder);
+/** mail_list_body - the body of a request `list` of one mail, as it is in the mail store now. */
+void mail_list_body(struct ox_req *r, const char *folder, const char *id);
 /* mail.c: the mail's part of ox_update, ox_delete, ox_move */
 /** mail_write_keywords - append what turns the keywords that the mail ID has into WANTED to the body B; nothing where they are the same. */
 MUST_CHECK enum rc mail_write_keywords(struct ox_session *s, const char *folder, const char *id, const json_t *wanted, struct buf *b, struct err *e);

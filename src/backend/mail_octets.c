@@ -203,7 +203,7 @@ ox_mail_head(struct ox_session *s, struct arena *a, const char *folder, int64_t 
 	memset(out, 0, sizeof(*out));
 	mail_req(&r, "list", false);
 	head_columns(&r);
-	mail_body_ref(&r, folder, text);
+	mail_list_body(&r, folder, text);
 	rc = ox_call(s, &r, &ans, e);
 	ox_req_fini(&r);
 	if (rc == RC_OK && !head_of(json_array_get(ans.data, 0), &here, out)) /* vanished mails are left out, or null */
