@@ -101,6 +101,7 @@ struct rows_want;
 struct ox_req {
 	const char *module, *action; /* action NULL = none in the query */
 	const struct content_type *t;/* names the fields in OX's complaints; NULL = none */
+	const struct object *written;/* what a complaint may name by a value of it; NULL = nothing */
 	bool write;
 	bool multipart;
 	struct buf query;            /* "&name=value..." */
@@ -137,6 +138,8 @@ MUST_CHECK enum rc ox_exchange(struct backend *b, struct http *h, const struct o
 enum rc ox_classify(const char *code, int category, bool write);
 /** ox_blame - into E, filled before: the field of T that the error envelope ENV complains about, as path too, and the lengths. */
 void ox_blame(const struct content_type *t, const json_t *env, struct err *e);
+/** ox_blame_value - the same where ENV names a value of the object O that was written, and no field. */
+void ox_blame_value(const struct object *o, const json_t *env, struct err *e);
 
 /* ---- rows.c ---- */
 
