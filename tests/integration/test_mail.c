@@ -250,6 +250,27 @@ words_answered(struct dev *d, const char *uuid, json_t *words)
 	json_decref(words);
 }
 
+/* Mails that people have are stored whatever OX thinks of their form; text that is none is not. */
+START_TEST(damaged_mails_are_kept)
+{
+	static const char cut[] = "Subject: Cut\r\nFrom: a@example.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"b\"\r\n\r\nno part at all\r\n";
+	static const char odd[] = "Subject: No from\r\n\r\nx\r\n";
+	struct dev d;
+	char uuid[40], id[24] = "";
+	json_t *data;
+
+	berta(&d, "damaged", NULL);
+	import(&d, "cut", base64(cut), 0, uuid);
+	import(&d, "odd", base64(odd), 0, uuid);
+	ck_assert_uint_eq(at_ox("berta", INBOX, "Cut", id), 1);
+	ck_assert_uint_eq(at_ox("berta", INBOX, "No from", id), 1);
+	data = update(&d, request(&d, one(json_pack("{s:s,s:o}", "clientId", "text", "raw", base64("hello\r\nworld\r\n"))), NULL, NULL));
+	ck_assert_str_eq(str(result(data, 0), "status"), "error");
+	ck_assert_str_eq(str(json_object_get(json_object_get(result(data, 0), "error"), "details"), "path"), "created[0].raw");
+	json_decref(data);
+}
+END_TEST
+
 /* OX's `list` shows keywords as `all` found them (its cache): neither the answer to a write nor what is to be set may come from there. */
 START_TEST(keywords_answered)
 {
@@ -957,6 +978,7 @@ main(void)
 	tcase_add_loop_test(t, flags_of_two_sides, 0, 3);
 	tcase_add_test(t, keywords_both_ways);
 	tcase_add_test(t, keywords_answered);
+	tcase_add_test(t, damaged_mails_are_kept);
 	tcase_add_test(t, label_and_flag);
 	tcase_add_test(t, label_after_a_lost_answer);
 	tcase_add_test(t, deleted_mails_are_not_there);
