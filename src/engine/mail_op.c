@@ -182,6 +182,8 @@ has_header(const char *raw, size_t n)
 			return false;
 		while (k < n && raw[k] > 32 && raw[k] < 127 && raw[k] != ':')
 			k++;
+		for (; k > i && k < n && (raw[k] == ' ' || raw[k] == '\t'); k++) /* RFC 5322 section 4.5.8 */
+			;
 		if (k > i && k < n && raw[k] == ':')
 			return true;
 		if (end == NULL)
