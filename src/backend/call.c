@@ -187,6 +187,7 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 	size_t n = h->answer.len;
 	json_error_t je;
 	bool nomem;
+	enum rc rc;
 
 	if (r->raw != NULL && strncasecmp(h->type, "application/json", 16) != 0 && strncasecmp(h->type, "text/", 5) != 0) {
 		buf_add(r->raw, p, n);
@@ -208,7 +209,10 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 		a->data = a->root;
 		return RC_OK;
 	}
-	return ox_envelope(a->root, r->t, r->write, &a->data, &a->ts, e);
+	rc = ox_envelope(a->root, r->t, r->write, &a->data, &a->ts, e);
+	if (rc == RC_PROTO && r->written != NULL)
+		ox_blame_value(r->written, a->root, e);
+	return rc;
 }
 
 enum rc
