@@ -215,6 +215,7 @@ enum rc op_fetch(struct op *op, const int64_t *ids, const char *const *oxids, si
 enum rc op_ensure_known(struct op *op, struct row **rows, size_t n, struct err *e);
 enum rc op_kill(struct op *op, int64_t id, struct err *e);
 enum rc op_row(struct op *op, int64_t id, struct row **row, struct err *e);
+enum rc op_live(struct op *op, size_t *live, struct err *e); /* objects in the folder, as the index has them now */
 
 /* stash.c */
 enum rc stash_put(struct op *op, struct object *o);

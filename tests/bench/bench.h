@@ -4,6 +4,7 @@
 #define BENCH_BENCH_H
 
 #include <curl/curl.h>
+#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include "usmd/model.h"
 
 #define MAX_RUNS 15
+#define PAGE 1000 /* objects in one answer */
 
 /** One measured quantity over several runs. */
 struct series {
@@ -30,6 +32,7 @@ _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 double cpu_of(pid_t pid);
 double cpu_of_children(pid_t parent); /* sum over its living children: PostgreSQL's connections */
 double wall(void);
+size_t resident_of(pid_t pid); /* octets */
 
 /** One kept-alive connection; the last answer stays in TEXT. */
 struct link {
@@ -57,7 +60,8 @@ void ox_login_as(struct ox *o, const char *user);
 void ox_close(struct ox *o);
 /** A fresh user with COUNT contacts from an import a minute ago, and one more of now.  Returns its contacts folder. */
 int64_t ox_user_with_contacts(struct ox *o, const char *login, size_t count);
-void ox_fill_mail(struct ox *o, const char *login, size_t count);
+/** COUNT mails into the inbox, numbered from FIRST on. */
+void ox_fill_mail(struct ox *o, const char *login, size_t count, size_t first);
 void ox_touch(struct ox *o, const char *login, int64_t folder, int64_t id, unsigned round);
 void ox_advance(struct ox *o, int64_t ms);
 /** Requests that OX has had so far. */
@@ -70,12 +74,18 @@ size_t ox_fetch_all(struct ox *o, int64_t folder);
 void ox_updates_once(struct ox *o, int64_t folder, int64_t since, bool parse);
 int64_t ox_timestamp(struct ox *o, int64_t folder); /* newest last_modified */
 
+/** A fresh user without anything; returns its contacts folder.  ox_fill: COUNT contacts more. */
+int64_t ox_user(struct ox *o, const char *login);
+void ox_fill(struct ox *o, const char *login, int64_t folder, size_t count);
+
 /* ---- a sync client of usmd that only counts ---- */
 
 struct device {
 	struct link link;
-	char contacts[40], inbox[40], syncid[40];
+	char contacts[40], inbox[40], syncid[40], token[100];
 	unsigned long request;
+	char (*uuids)[40]; /* of what device_fill brought; free() them */
+	size_t n_uuids;
 };
 void device_login(struct device *d, const char *unix_path, const char *user, const char *name);
 void device_close(struct device *d);
@@ -83,6 +93,34 @@ void device_close(struct device *d);
 size_t device_fill(struct device *d, const char *folder, unsigned page);
 /** syncUpdate without own changes until there is no more; returns the number of objects. */
 size_t device_sync(struct device *d, const char *folder);
+/** syncUpdate with CHANGES, members of the request such as "created":[...]; each of the COUNT must be carried out. */
+void device_send(struct device *d, const char *folder, const char *changes, size_t count);
+/** The uuids in the results of the last device_send, into OUT. */
+void device_result_uuids(const struct device *d, char (*out)[40], size_t count);
+
+/* ---- what is measured, and PostgreSQL asked as its administrator ---- */
+
+struct bench {
+	const char *socket;  /* of usmd */
+	const char *redis;
+	pid_t usmd, pg;
+	PGconn *db;
+	struct ox ox;
+	bool quick;
+	size_t runs, fill, large, mails, rounds;
+};
+
+void pg_open(struct bench *b, const char *conninfo);
+void pg_close(struct bench *b);
+double pg_number(struct bench *b, const char *sql);
+void pg_do(struct bench *b, const char *sql);
+/** Transactions that wrote anything, so far. */
+double pg_writes(struct bench *b);
+/** Rows that usmd's connections have read, from tables and from indexes, so far; closes these connections. */
+double pg_rows_read(struct bench *b);
+
+/** The table "work grows with the changes only". */
+void bench_growth(struct bench *b);
 
 /* ---- peers ---- */
 
@@ -90,5 +128,29 @@ size_t device_sync(struct device *d, const char *folder);
 double hello_cpu(size_t requests);
 /** One GET of a cached cursor: CPU seconds of the client and wall seconds of the round trip. */
 void redis_get(const char *path, size_t rounds, double *cpu, double *trip);
+
+/* ---- many connections that wait for an answer (unix sockets) ---- */
+
+struct crowd {
+	int *fd;
+	size_t n, cap;
+	int epoll;
+};
+/** How many of the WANTED connections the limit of open files allows to this process, and to usmd, which it was started with. */
+size_t crowd_limit(size_t wanted);
+void crowd_open(struct crowd *c, size_t n);
+void crowd_join(struct crowd *c, const char *socket_path, const char *request);
+size_t crowd_answers(struct crowd *c, int ms, size_t *who, double *at, size_t max);
+void crowd_leave(struct crowd *c);
+/** The same N at a libmicrohttpd server that only suspends them: resident octets each, seconds until all were resumed and answered. */
+void bare_crowd(size_t n, double *bytes_each, double *wake_all_s);
+
+/* ---- bench.c, for the parts in files of their own ---- */
+
+const char *bench_need(const char *name);
+/** A line of the table.  RATIO of medians; FIGURE 0 = for information.  LESS: the ratio must not pass it, else it must reach it. */
+void bench_row(const char *what, const char *unit, const struct series *s, const char *peer, const char *peer_unit, double peer_value, double ratio,
+    double figure, bool less);
+void bench_push(struct bench *b);
 
 #endif
