@@ -102,6 +102,15 @@ config_filter(const struct engine_session *s, const struct folder_ref *ref, enum
 }
 
 bool
+settled_gains(struct engine *g, const struct store_folder *f, msec_t since)
+{
+	(void)g;
+	(void)f;
+	(void)since;
+	return false;
+}
+
+bool
 uuid_is_zero(const struct uuid *u)
 {
 	static const struct uuid zero;

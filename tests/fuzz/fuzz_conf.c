@@ -57,7 +57,12 @@ dump_says_the_same(const struct conf *c)
 
 	buf_init(&b, 0);
 	conf_dump(c, &b);
-	must(!b.failed && conf_parse("f", b.p, b.len, &again, &e) == RC_OK, "the dump is refused");
+	must(!b.failed, "no memory for a dump");
+	if (conf_parse("f", b.p, b.len, &again, &e) != RC_OK) {
+		must(strstr(b.p, "***") != NULL, "the dump is refused"); /* an address that hides a password is none any more */
+		buf_fini(&b);
+		return;
+	}
 	for (size_t i = 0; i < n; i++)
 		must(s[i].name == NULL || equal(&s[i], c, again) ||
 		    (conf_is_text(s[i].kind) && strstr(*(const char *const *)conf_member(&s[i], again), "***") != NULL), "a setting is another one after a dump");

@@ -62,7 +62,7 @@ start(void)
 {
 	struct httpd_options o = {
 		.listen = path, .listen_mode = 0600, .trusted_proxies = "unix, 192.0.2.0/24", .event_threads = 1, .workers = 1, .queue_length = 100,
-		.max_body = MAX_BODY, .max_body_total = 100000, .connection_memory = CONNECTION_MEMORY, .max_connections = 100, .client_timeout_s = 30,
+		.max_body = MAX_BODY, .max_body_total = 100000, .connection_memory = CONNECTION_MEMORY, .max_connections = 100, .client_timeout_s = 2,
 	};
 	struct protocol p = { .base = "/u", .handle = handle };
 	struct err e;
