@@ -247,6 +247,7 @@ fuzz: ## run every fuzz harness for FUZZ_SECONDS (60) with clang's sanitizers
 INT_LIBS_test_store := store sync model util
 INT_LIBS_test_sql   := store sync model util
 INT_LIBS_test_cache := cache model util
+INT_LIBS_test_notify := store sync model util
 INT_LIBS_test_backend      := backend model util
 INT_RUN_test_backend       := $(B)/oxsim
 INT_LIBS_test_calendar_modules := backend model util

@@ -29,7 +29,7 @@ void
 op_wake(struct op *op, uint64_t topic)
 {
 	(void)hub_wake(op->g->hub, topic);
-	cache_publish(op->g->cache, topic);
+	store_notify(op->g->store, topic, cache_publish(op->g->cache, topic));
 }
 
 /* ---- what has to be asked of OX ---- */

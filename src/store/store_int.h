@@ -96,7 +96,11 @@ struct store {
 	pthread_cond_t freed;          /* a connection was given back */
 	pthread_cond_t unlocked;       /* a folder lock was given back */
 	struct store_conn *conn;       /* o.pool of them */
+	struct notify *notify;         /* NULL = nobody listens */
 };
+
+/** notify_stop - ends the thread of store_listen, if there is one. */
+void notify_stop(struct store *s);
 
 /** pg_exec - run statement I of table T; *RES (NULL: not wanted) is the caller's to PQclear, NULL on failure. */
 MUST_CHECK enum rc pg_exec(struct store_conn *c, enum stmt_table t, unsigned i, struct pg_params *p, PGresult **res, struct err *e);
