@@ -257,7 +257,8 @@ plan_side_effects(struct work *w, struct err *e)
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
 		w->intent.at = now_ms();
-		w->intent.f = work_sent(w, &in_create, &w->intent.nf);
+		if (p->kind == PLAN_CREATE) /* what an attempt that the database forgot has carried is not known: its values may be other ones */
+			w->intent.f = work_sent(w, &in_create, &w->intent.nf);
 		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
 			w->mail_op = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
 			if (w->ch.again) /* sent before, and forgotten here since: it may lie anywhere in the folder */

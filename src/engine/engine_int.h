@@ -311,7 +311,7 @@ enum rc quick_forget_device(struct engine_session *s, struct store_conn *c, stru
 bool quick_fresh(struct op *op);
 msec_t quick_alive(struct op *op);
 
-/* watch.c */
+/* watch.c, poll.c */
 void watch_stop(struct engine *g);
 void op_wake(struct op *op, uint64_t topic);
 
