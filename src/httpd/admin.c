@@ -20,6 +20,17 @@ json_string(struct buf *b, const char *s)
 	buf_addc(b, '"');
 }
 
+void
+request_health(struct hreq *r)
+{
+	bool leaving = atomic_load(&r->h->draining);
+	struct reply rep = { .status = leaving ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, .content_type = "application/json" };
+
+	rep.body = mem_dup_str(leaving ? "{\"status\":\"draining\"}\n" : "{\"status\":\"ready\"}\n");
+	rep.body_len = rep.body != NULL ? strlen(rep.body) : 0;
+	request_set_reply(r, &rep);
+}
+
 /* Degraded is still 200: the service answers, only slower (say, without its cache). */
 static unsigned
 health(struct httpd *h, struct buf *b)
@@ -108,7 +119,7 @@ admin_handler(void *cls, struct MHD_Connection *conn, const char *url, const cha
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
 		status = MHD_HTTP_METHOD_NOT_ALLOWED;
 		buf_adds(&b, "{\"error\":\"only GET\"}\n");
-	} else if (strcmp(url, "/health") == 0) {
+	} else if (strcmp(url, HEALTH_PATH) == 0) {
 		status = health(h, &b);
 	} else if (strcmp(url, "/metrics") == 0) {
 		type = "text/plain; version=0.0.4; charset=utf-8";

@@ -12,6 +12,7 @@
 #include "usmd/httpd.h"
 
 #define CLIENT_IP_SIZE INET6_ADDRSTRLEN
+#define HEALTH_PATH "/health"
 
 /* A bound, listening socket. */
 struct listener {
@@ -124,6 +125,8 @@ void request_done(struct hreq *r);
 void *worker_main(void *arg);
 
 /* admin.c */
+/* request_health - for a balancer in front: does this node want requests?  Asks nobody, so that an event thread may call it. */
+void request_health(struct hreq *r);
 MUST_CHECK bool admin_start(struct httpd *h);
 
 #endif
