@@ -8,7 +8,7 @@
 static struct apache proxy;
 static struct node n[2]; /* on a unix socket, and on TCP */
 
-static const char *const settings[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", "drain_time = 5s", "login_attempts = 0", NULL };
+static const char *const settings[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", "login_attempts = 1000", "ox_timeout = 5s", "ox_write_max_time = 8s", NULL };
 
 static void
 up(unsigned nodes, const char *extra)
@@ -124,16 +124,14 @@ END_TEST
 START_TEST(a_post_is_sent_once)
 {
 	json_t *created = json_pack("[{s:s,s:s}]", "clientId", "once", "last_name", "Once"), *body, *data;
-	struct waiting x = { 0 };
 	char text[4096] = "", auth[128], *s;
 	const char *headers[] = { "Content-Type: application/json", auth, NULL };
-	unsigned victim;
+	int victim = 0;
 	struct dev d;
 	pid_t killer;
 	long status;
 
 	login(&d, "berta", "laptop");
-	(void)x;
 	open_folder(&d, str(d.defaults, "contact"));
 	body = request(&d, created, NULL, NULL);
 	s = json_dumps(body, JSON_COMPACT);
@@ -149,8 +147,8 @@ START_TEST(a_post_is_sent_once)
 				}
 	}
 	status = raw("/usm-json/syncUpdate", headers, s, text, sizeof(text));
-	(void)waitpid(killer, (int *)&victim, 0);
-	victim = (unsigned)WEXITSTATUS((int)victim);
+	(void)waitpid(killer, &victim, 0);
+	victim = WEXITSTATUS(victim);
 	ck_assert_msg(status == 502, "%ld %s", status, text);
 	ck_assert_int_eq(node_end(&n[victim], SIGKILL), 128 + SIGKILL);
 	ck_assert_uint_eq(logged(&n[1 - victim], "path=/usm-json/syncUpdate", "", ""), 0);
