@@ -124,6 +124,19 @@ MUST_CHECK enum rc store_session_delete(struct store_conn *c, const unsigned cha
  */
 MUST_CHECK enum rc store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *e);
 
+/* ---- networks of clients through which waits die (usmd.path) ---- */
+struct store_path {
+	char net[64];            /* 192.0.2.0/24 */
+	unsigned cut_s, safe_s, seen;
+	msec_t since, last;
+};
+/** store_paths_get - all of them, 10,000 at most, in A. */
+MUST_CHECK enum rc store_paths_get(struct store_conn *c, struct arena *a, struct store_path **out, size_t *n, struct err *e);
+/** store_path_put - made or replaced. */
+MUST_CHECK enum rc store_path_put(struct store_conn *c, const struct store_path *x, struct err *e);
+/** store_path_drop - RC_OK also when it was not there. */
+MUST_CHECK enum rc store_path_drop(struct store_conn *c, const char *net, struct err *e);
+
 /* ---- folder indexes ---- */
 struct store_folder {
 	int64_t id;          /* number of the index; 0 = not there */

@@ -191,6 +191,8 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.mail_flags_ms = c->mail_flags_interval,
 		.cursor_children = (unsigned)c->cursors_kept,
 		.poll_ms = c->ping_poll_interval,
+		.path_floor_s = (unsigned)((c->heartbeat_min + 999) / 1000),
+		.path_memory_ms = c->path_memory,
 		.max_mail_bytes = (size_t)c->max_mail,
 		.max_body_bytes = (size_t)c->max_mail_body,
 		.max_attachment_bytes = (size_t)c->max_attachment,
