@@ -134,6 +134,9 @@ $(B)/bench: $(BENCH_OBJ) $(call lib,model) $(call lib,util)
 .PHONY: bench bench-run
 bench: ## usmd against the limits of this machine; BENCH_QUICK=1 for smaller folders
 	$(call with_deps,bench-run)
+.PHONY: bench-push
+bench-push: ## 50,000 waiting clients (PUSH=n): memory, idle CPU, event to answer; open files must be allowed
+	BENCH_PUSH=$(or $(PUSH),50000) $(MAKE) --no-print-directory bench
 bench-run: $(B)/usmd $(B)/usmctl $(B)/oxsim $(B)/bench
 	@sh tests/harness/with-servers sh tests/bench/run $(B)
 
@@ -258,6 +261,7 @@ INT_RUN_test_oxsim_replay  := $(B)/oxsim
 PROGRAMS := $(addprefix $(B)/,usmd usmctl usmsync oxsim)
 INT_RUN_test_daemon        := $(PROGRAMS)
 INT_RUN_test_guards        := $(PROGRAMS)
+INT_RUN_test_push          := $(PROGRAMS)
 INT_RUN_test_rights        := $(PROGRAMS)
 INT_RUN_test_folders       := $(PROGRAMS)
 INT_RUN_test_client_rights := $(PROGRAMS)

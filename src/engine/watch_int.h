@@ -11,6 +11,11 @@ struct engine_watch {
 	struct engine_session *s;
 	msec_t due;                       /* next poll, under engine.lock */
 	bool looked;                      /* what comes now is a look after a wake-up */
+	enum watch_kind kind;
+	uint64_t claim, ticket;           /* of the hub: a device has one wait of a kind */
+	bool told;                        /* the states of the entries are what the client was told */
+	uint64_t *replay;                 /* what the client was told before, until the first look; owned */
+	size_t n_replay;
 	size_t n;
 	uint64_t *tags;
 	struct ping_entry entries[];

@@ -20,16 +20,6 @@
 #define PAGE 1000
 #define CHANGES 10
 
-struct bench {
-	const char *socket;  /* of usmd */
-	const char *redis;
-	pid_t usmd, pg;
-	PGconn *db;
-	struct ox ox;
-	bool quick;
-	size_t runs, fill, large, mails, rounds;
-};
-
 void
 die(const char *fmt, ...)
 {
@@ -52,9 +42,8 @@ head(struct bench *b)
 	printf("%-50s %12s  %-21s %-26s %12s %7s %7s  %s\n", "what", "median", "least .. most", "against", "", "ratio", "figure", "reached");
 }
 
-/* RATIO of medians; FIGURE 0 = for information.  LESS: the ratio must not pass it, else it must reach it. */
-static void
-row(const char *what, const char *unit, const struct series *s, const char *peer, const char *peer_unit, double peer_value, double ratio, double figure, bool less)
+void
+bench_row(const char *what, const char *unit, const struct series *s, const char *peer, const char *peer_unit, double peer_value, double ratio, double figure, bool less)
 {
 	char m[40], r[40], p[40] = "", q[20] = "", f[20] = "";
 
@@ -83,8 +72,8 @@ paired(const struct series *a, const struct series *b)
 
 /* ---- PostgreSQL, asked as its administrator ---- */
 
-static double
-pg_number(struct bench *b, const char *sql)
+double
+bench_number(struct bench *b, const char *sql)
 {
 	PGresult *r = PQexec(b->db, sql);
 	double v;
@@ -96,8 +85,8 @@ pg_number(struct bench *b, const char *sql)
 	return v;
 }
 
-static void
-pg_do(struct bench *b, const char *sql)
+void
+bench_sql(struct bench *b, const char *sql)
 {
 	PGresult *r = PQexec(b->db, sql);
 
@@ -110,7 +99,7 @@ pg_do(struct bench *b, const char *sql)
 static double
 pg_writes(struct bench *b)
 {
-	return pg_number(b, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
+	return bench_number(b, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
 }
 
 /* ---- 1: nothing changed, index known fresh ---- */
@@ -146,10 +135,10 @@ bench_fresh(struct bench *b)
 	}
 	ox = ox_requests(&b->ox) - ox;
 	pg = pg_writes(b) - pg;
-	row("libmicrohttpd, a constant answer: CPU", "us", &hello, "", "", 0, 0, 0, true);
-	row("Redis GET: CPU of its client", "us", &redis, "round trip, wall", "us", series_median(&trip), 0, 0, true);
-	row("sync without changes, known fresh: CPU", "us", &s, "hello CPU + Redis GET CPU", "us", series_median(&cpu_sum), paired(&s, &cpu_sum), 3, true);
-	row("  the same against the round trip's wall time", "us", &s, "hello CPU + Redis GET wall", "us", series_median(&wall_sum), paired(&s, &wall_sum), 0, true);
+	bench_row("libmicrohttpd, a constant answer: CPU", "us", &hello, "", "", 0, 0, 0, true);
+	bench_row("Redis GET: CPU of its client", "us", &redis, "round trip, wall", "us", series_median(&trip), 0, 0, true);
+	bench_row("sync without changes, known fresh: CPU", "us", &s, "hello CPU + Redis GET CPU", "us", series_median(&cpu_sum), paired(&s, &cpu_sum), 3, true);
+	bench_row("  the same against the round trip's wall time", "us", &s, "hello CPU + Redis GET wall", "us", series_median(&wall_sum), paired(&s, &wall_sum), 0, true);
 	printf("  in these %zu syncs: %lld OX requests, %.0f writing transactions in PostgreSQL%s\n", requests * b->runs, (long long)ox, pg,
 	    ox == 0 && pg <= 0 ? "" : "   NOT REACHED: both must be 0");
 	device_close(&d);
@@ -185,8 +174,8 @@ bench_asking(struct bench *b)
 			series_add(parse != 0 ? &parsed : &bare, (cpu_of(0) - c0) / (double)requests * 1e6);
 		}
 	}
-	row("sync without changes, asking OX: CPU", "us", &s, "bare OX request: CPU", "us", series_median(&bare), paired(&s, &bare), 1.3, true);
-	row("  the same against request and jansson", "us", &s, "bare, parsed: CPU", "us", series_median(&parsed), paired(&s, &parsed), 0, true);
+	bench_row("sync without changes, asking OX: CPU", "us", &s, "bare OX request: CPU", "us", series_median(&bare), paired(&s, &bare), 1.3, true);
+	bench_row("  the same against request and jansson", "us", &s, "bare, parsed: CPU", "us", series_median(&parsed), paired(&s, &parsed), 0, true);
 	device_close(&d);
 }
 
@@ -248,9 +237,9 @@ bench_changes(struct bench *b)
 		sized_round(b, &large, i, i >= 2);
 	}
 	(void)snprintf(what, sizeof(what), "10 changes in %zu objects: CPU of usmd", b->large);
-	row(what, "us", &large.cpu, "in 100: CPU of usmd", "us", series_median(&small.cpu), paired(&large.cpu, &small.cpu), 1.2, true);
-	row("  octets to the client", "", &large.bytes, "in 100", "", series_median(&small.bytes), paired(&large.bytes, &small.bytes), 1.2, true);
-	row("  CPU of PostgreSQL", "us", &large.pg, "in 100", "us", series_median(&small.pg), paired(&large.pg, &small.pg), 0, true);
+	bench_row(what, "us", &large.cpu, "in 100: CPU of usmd", "us", series_median(&small.cpu), paired(&large.cpu, &small.cpu), 1.2, true);
+	bench_row("  octets to the client", "", &large.bytes, "in 100", "", series_median(&small.bytes), paired(&large.bytes, &small.bytes), 1.2, true);
+	bench_row("  CPU of PostgreSQL", "us", &large.pg, "in 100", "us", series_median(&small.pg), paired(&large.pg, &small.pg), 0, true);
 	device_close(&small.d);
 	device_close(&large.d);
 	free(small.ids);
@@ -289,7 +278,7 @@ bench_fill(struct bench *b)
 		series_add(&secs, wall() - w0);
 		series_add(&per_core, (double)n / cpu.v[run]);
 		device_close(&d);
-		pg_do(b, "VACUUM usmd.pim_row"); /* as autovacuum would have by the time the next account comes */
+		bench_sql(b, "VACUUM usmd.pim_row"); /* as autovacuum would have by the time the next account comes */
 		if (run > 0) /* a second device: another page size over an index that is there */
 			continue;
 		device_login(&d, b->socket, name, "fill50");
@@ -301,10 +290,10 @@ bench_fill(struct bench *b)
 	}
 	speed = paired(&bare, &secs);
 	(void)snprintf(what, sizeof(what), "first fill of %zu contacts, page %d: wall", b->fill, PAGE);
-	row(what, "s", &secs, "only fetch and parse: speed", "s", series_median(&bare), speed, 0.7, false);
-	row("  CPU of usmd", "s", &cpu, "only fetch and parse", "s", series_median(&bare_cpu), paired(&bare_cpu, &cpu), 0, false);
-	row("  objects a second and core", "", &per_core, "figure", "", 10000, series_median(&per_core) / 10000, 1, false);
-	row("  the same by 50, second device", "", &small, "figure", "", 10000, series_median(&small) / 10000, 0, false);
+	bench_row(what, "s", &secs, "only fetch and parse: speed", "s", series_median(&bare), speed, 0.7, false);
+	bench_row("  CPU of usmd", "s", &cpu, "only fetch and parse", "s", series_median(&bare_cpu), paired(&bare_cpu, &cpu), 0, false);
+	bench_row("  objects a second and core", "", &per_core, "figure", "", 10000, series_median(&per_core) / 10000, 1, false);
+	bench_row("  the same by 50, second device", "", &small, "figure", "", 10000, series_median(&small) / 10000, 0, false);
 }
 
 /* ---- 5: state ---- */
@@ -314,8 +303,8 @@ state_row(struct bench *b, const char *what, const char *sql, double figure)
 {
 	struct series s = { .n = 0 };
 
-	series_add(&s, pg_number(b, sql));
-	row(what, "bytes", &s, figure > 0 ? "figure" : "", "", figure, figure > 0 ? s.v[0] / figure : 0, figure > 0 ? 1 : 0, true);
+	series_add(&s, bench_number(b, sql));
+	bench_row(what, "bytes", &s, figure > 0 ? "figure" : "", "", figure, figure > 0 ? s.v[0] / figure : 0, figure > 0 ? 1 : 0, true);
 }
 
 static void
@@ -330,19 +319,19 @@ bench_state(struct bench *b)
 	if (device_fill(&d, d.inbox, PAGE) < b->mails)
 		die("the first fill of the inbox is not complete");
 	device_close(&d);
-	pg_do(b, "VACUUM ANALYZE");
+	bench_sql(b, "VACUUM ANALYZE");
 	state_row(b, "state: bytes a contact, indexes included", "SELECT (pg_total_relation_size('usmd.pim_row')::float8 / count(*))::text FROM usmd.pim_row", 250);
 	state_row(b, "  bytes a mail", "SELECT ((pg_total_relation_size('usmd.mail_row') + pg_total_relation_size('usmd.mail_span'))::float8 / count(*))::text FROM usmd.mail_row", 100);
 	state_row(b, "  bytes a device and folder, cursors and log",
 	    "SELECT (sum(pg_column_size(c.*) + 24 + 24)::float8 / count(DISTINCT (device, folder)))::text FROM usmd.cursor c", 1024);
-	pg_do(b, "VACUUM FULL");
+	bench_sql(b, "VACUUM FULL");
 	state_row(b, "  bytes a contact after VACUUM FULL", "SELECT (pg_total_relation_size('usmd.pim_row')::float8 / count(*))::text FROM usmd.pim_row", 0);
 }
 
 /* ---- start ---- */
 
-static const char *
-need(const char *name)
+const char *
+bench_need(const char *name)
 {
 	const char *v = getenv(name);
 
@@ -358,12 +347,12 @@ main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(struct bench *b);
-	} parts[] = { { "head", head }, { "fill", bench_fill }, { "state", bench_state }, { "asking", bench_asking }, { "changes", bench_changes }, { "fresh", bench_fresh } };
+	} parts[] = { { "head", head }, { "fill", bench_fill }, { "state", bench_state }, { "asking", bench_asking }, { "changes", bench_changes }, { "fresh", bench_fresh }, { "push", bench_push } };
 
-	b.socket = need("BENCH_SOCKET");
-	b.redis = need("BENCH_REDIS");
-	b.usmd = (pid_t)strtol(need("BENCH_USMD_PID"), NULL, 10);
-	b.pg = (pid_t)strtol(need("BENCH_PG_PID"), NULL, 10);
+	b.socket = bench_need("BENCH_SOCKET");
+	b.redis = bench_need("BENCH_REDIS");
+	b.usmd = (pid_t)strtol(bench_need("BENCH_USMD_PID"), NULL, 10);
+	b.pg = (pid_t)strtol(bench_need("BENCH_PG_PID"), NULL, 10);
 	b.quick = getenv("BENCH_QUICK") != NULL;
 	if (b.quick) {
 		b.runs = 5;
@@ -372,12 +361,12 @@ main(int argc, char **argv)
 		b.rounds = 7;
 	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	b.db = PQconnectdb(need("USMD_TEST_PG"));
+	b.db = PQconnectdb(bench_need("USMD_TEST_PG"));
 	if (PQstatus(b.db) != CONNECTION_OK)
 		die("%s", PQerrorMessage(b.db));
-	pg_do(&b, "ALTER SYSTEM SET autovacuum = off"); /* it would count as a writer, and tidies at its own time */
-	pg_do(&b, "SELECT pg_reload_conf()");
-	ox_open(&b.ox, need("OX_BASE"));
+	bench_sql(&b, "ALTER SYSTEM SET autovacuum = off"); /* it would count as a writer, and tidies at its own time */
+	bench_sql(&b, "SELECT pg_reload_conf()");
+	ox_open(&b.ox, bench_need("OX_BASE"));
 	for (int i = 1; i < argc; i++) {
 		size_t k = 0;
 
