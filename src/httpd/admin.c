@@ -23,7 +23,7 @@ json_string(struct buf *b, const char *s)
 void
 request_health(struct hreq *r)
 {
-	bool leaving = atomic_load(&r->h->draining);
+	bool leaving = atomic_load(&r->h->leaving);
 	struct reply rep = { .status = leaving ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, .content_type = "application/json" };
 
 	rep.body = mem_dup_str(leaving ? "{\"status\":\"draining\"}\n" : "{\"status\":\"ready\"}\n");
@@ -35,20 +35,20 @@ request_health(struct hreq *r)
 static unsigned
 health(struct httpd *h, struct buf *b)
 {
-	static const char *const names[] = { "ready", "degraded", "not ready" };
+	static const char *const names[] = { "ready", "degraded", "not ready", "draining" };
 	enum httpd_health state = HTTPD_READY;
 	char why[256] = "";
 
-	if (atomic_load(&h->draining)) {
-		state = HTTPD_NOT_READY;
-		memcpy(why, "shutting down", sizeof("shutting down"));
+	if (atomic_load(&h->leaving)) {
+		state = HTTPD_LEAVING;
+		memcpy(why, "going to stop", sizeof("going to stop"));
 	} else if (h->o.health != NULL) {
 		state = h->o.health(h->o.admin_arg, why, sizeof(why));
 	}
 	buf_addf(b, "{\"status\":\"%s\",\"version\":\"" USMD_VERSION "\",\"reason\":", names[state]);
 	json_string(b, why);
 	buf_adds(b, "}\n");
-	return state == HTTPD_NOT_READY ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
+	return state >= HTTPD_NOT_READY ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
 }
 
 static void

@@ -91,6 +91,7 @@ struct httpd {
 	atomic_uint_fast64_t next_id;
 	atomic_size_t body_total;
 	atomic_bool draining;
+	atomic_bool leaving;         /* httpd_leave: as draining, but all is served */
 	atomic_uint_fast64_t latency[LATENCY_BOUNDS + 1], latency_us; /* wake-up to answer */
 	int reaper_fd, reaper_stop;  /* epoll set; what ends its thread */
 	pthread_t reaper;

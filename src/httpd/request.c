@@ -81,7 +81,7 @@ request_headers(struct hreq *r, const struct reply *rep)
 	}
 	if (rep->status == MHD_HTTP_UNAUTHORIZED)
 		header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-	if (atomic_load(&r->h->draining))
+	if (atomic_load(&r->h->leaving))
 		header(r, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 

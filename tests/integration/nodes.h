@@ -111,7 +111,7 @@ first_node(void)
 	(void)snprintf(n.dir, sizeof(n.dir), "%s", w.dir);
 	(void)snprintf(n.server, sizeof(n.server), "%s", w.server);
 	(void)snprintf(sock, sizeof(sock), "%.180s", w.server + 5);
-	(void)snprintf(n.proxy, sizeof(n.proxy), "unix:%.150s|http://usmd1", sock);
+	(void)snprintf(n.proxy, sizeof(n.proxy), "unix:%.150s|http://localhost", sock);
 	(void)snprintf(n.admin, sizeof(n.admin), "%.150s/admin.sock", w.dir);
 	open_to_all(sock);
 	return n;

@@ -6,9 +6,9 @@
 #include "harness/apache.h"
 
 static struct apache proxy;
-static struct node n[2]; /* on a unix socket, and on TCP */
+static struct node n[2]; /* alone on its unix socket, two on TCP */
 
-static const char *const settings[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", "login_attempts = 1000", "ox_timeout = 5s", "ox_write_max_time = 8s", NULL };
+static const char *const settings[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", "login_attempts = 1000", "ox_timeout = 5s", "ox_write_max_time = 8s", "drain_time = 6s", NULL };
 
 static void
 up(unsigned nodes, const char *extra)
@@ -16,9 +16,12 @@ up(unsigned nodes, const char *extra)
 	const char *at[2];
 
 	world_begin(&w, NULL, settings);
-	n[0] = first_node();
-	if (nodes > 1)
-		node_start(&n[1]);
+	if (nodes == 1)
+		n[0] = first_node();
+	else
+		world_usmd_kill(&w);
+	for (unsigned i = 0; i < nodes && nodes > 1; i++)
+		node_start(&n[i]);
 	for (unsigned i = 0; i < nodes; i++)
 		at[i] = n[i].proxy;
 	apache_start(&proxy, w.dir, at, nodes, extra);
@@ -35,14 +38,15 @@ up_one(void)
 static void
 up_two(void)
 {
-	up(2, "Timeout 2\nServerLimit 4\nThreadsPerChild 100\nMaxRequestWorkers 400");
+	up(2, "Timeout 2\nServerLimit 4\nThreadLimit 100\nThreadsPerChild 100\nMaxRequestWorkers 400\nLogLevel proxy_hcheck:info");
 }
 
 static void
 down(void)
 {
 	apache_stop(&proxy);
-	(void)node_end(&n[1], SIGTERM);
+	for (unsigned i = 0; i < 2; i++)
+		(void)node_end(&n[i], SIGKILL); /* ended as they should in a_node_is_drained */
 	world_down();
 }
 
@@ -174,6 +178,109 @@ START_TEST(a_post_is_sent_once)
 }
 END_TEST
 
+/* How often did Apache's checks put the node aside? */
+static unsigned
+disabled(const char *address)
+{
+	const char *name = strchr(address, '|') != NULL ? strchr(address, '|') + 1 : address;
+	char path[200], line[1024];
+	unsigned count = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/error.log", proxy.dir);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		count += strstr(line, "Health check DISABLING") != NULL && strstr(line, name) != NULL;
+	(void)fclose(f);
+	return count;
+}
+
+/* One dies between two requests: Apache finds nobody there and asks the other one. */
+START_TEST(a_dead_node_is_passed_over)
+{
+	json_t *body;
+	struct dev d;
+
+	login(&d, "berta", "laptop");
+	(void)node_end(&n[0], SIGKILL);
+	body = json_object();
+	for (unsigned i = 0; i < 50; i++)
+		json_decref(good(&d, "syncInit", body));
+	json_decref(body);
+}
+END_TEST
+
+#define CROWD 200
+
+static struct dev crowd[CROWD];
+static struct waiting waits[CROWD];
+static atomic_bool crowd_stop;
+
+/* A client of the crowd: waits for ever, and must never see an error. */
+static void *
+one_of_the_crowd(void *arg)
+{
+	struct waiting *x = arg;
+
+	while (!atomic_load(&crowd_stop)) {
+		ping_once(x);
+		if (x->status != 200)
+			break;
+	}
+	return NULL;
+}
+
+START_TEST(a_node_is_drained)
+{
+	char text[4096], name[20];
+	long left;
+	int64_t t;
+	unsigned failed = 0;
+
+	for (unsigned i = 0; i < CROWD; i++) {
+		(void)snprintf(name, sizeof(name), "crowd%u", i);
+		login(&crowd[i], "berta", name);
+		open_folder(&crowd[i], str(crowd[i].defaults, "contact"));
+		waits[i] = (struct waiting){ .server = proxy.url, .d = &crowd[i], .heartbeat_s = 60 };
+		ck_assert_int_eq(pthread_create(&waits[i].thread, NULL, one_of_the_crowd, &waits[i]), 0);
+	}
+	for (int i = 0; i < 3000 && node_metric(&n[0], "usmd_waiters") + node_metric(&n[1], "usmd_waiters") < CROWD; i++)
+		sleep_ms(10);
+	left = node_metric(&n[0], "usmd_waiters");
+	ck_assert_int_gt(left, CROWD / 4); /* both have their share */
+	ck_assert_int_gt(CROWD - left, CROWD / 4);
+	(void)printf("%ld wait at the node that stops, %ld at the other one\n", left, CROWD - left);
+	t = now_mono_us();
+	(void)kill(n[0].pid, SIGTERM);
+	for (int i = 0; i < 3000 && node_metric(&n[1], "usmd_waiters") < CROWD; i++)
+		sleep_ms(10);
+	/* it says so, and still answers */
+	if (now_mono_us() - t < 4000000)
+		ck_assert_int_eq(node_ask(&n[0], "/health", text, sizeof(text)), 503);
+	ck_assert_int_eq(node_end(&n[0], 0), 0);
+	(void)printf("all at the other one, and the first one ended after %.1f s\n", (double)(now_mono_us() - t) / 1e6);
+	(void)fflush(stdout);
+	/* the checks of the balancer have seen it go, and never thought so of the other one */
+	ck_assert_uint_eq(disabled(n[0].proxy), 1);
+	ck_assert_uint_eq(disabled(n[1].proxy), 0);
+	/* nobody saw an error, and they hear what happens now */
+	for (unsigned i = 0; i < CROWD; i++)
+		if (waits[i].status != 200 && waits[i].status != 0) {
+			(void)printf("%ld %s\n", waits[i].status, waits[i].text);
+			failed++;
+		}
+	ck_assert_uint_eq(failed, 0);
+	atomic_store(&crowd_stop, true);
+	json_decref(ox_as("berta", "contacts", "new", json_object(), json_pack("{s:i,s:s}", "folder_id", 42, "last_name", "New")));
+	open_folder(&crowd[0], crowd[0].folder); /* its look finds it, so that all are woken */
+	for (unsigned i = 0; i < CROWD; i++) {
+		wait_end(&waits[i]);
+		ck_assert(waits[i].changed);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -192,6 +299,8 @@ main(void)
 	tcase_add_checked_fixture(two, up_two, down);
 	tcase_set_timeout(two, 120);
 	tcase_add_test(two, a_post_is_sent_once);
+	tcase_add_test(two, a_dead_node_is_passed_over);
+	tcase_add_test(two, a_node_is_drained);
 	suite_add_tcase(s, two);
 	return harness_main(s);
 }
