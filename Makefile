@@ -132,11 +132,11 @@ $(B)/bench: $(BENCH_OBJ) $(call lib,model) $(call lib,util)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_bench) $(call libs_of,model util)) -lm
 	@echo "  built $@"
 .PHONY: bench bench-run
-bench: ## usmd against the limits of this machine; BENCH_QUICK=1 for smaller folders
+bench: ## usmd against the limits of this machine, and what grows with the folder; BENCH_QUICK=1 for smaller folders, BENCH_PARTS="growth" for a part
 	$(call with_deps,bench-run)
 .PHONY: bench-push
 bench-push: ## 50,000 waiting clients (PUSH=n): memory, idle CPU, event to answer; open files must be allowed
-	BENCH_PUSH=$(or $(PUSH),50000) $(MAKE) --no-print-directory bench
+	+BENCH_PARTS=push BENCH_PUSH=$(or $(PUSH),50000) $(MAKE) --no-print-directory bench
 bench-run: $(B)/usmd $(B)/usmctl $(B)/oxsim $(B)/bench
 	@sh tests/harness/with-servers sh tests/bench/run $(B)
 
@@ -271,15 +271,17 @@ INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_time          := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_corpus        := $(PROGRAMS)
 INT_RUN_test_photos        := $(PROGRAMS)
+INT_RUN_test_patterns      := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_conflicts     := $(PROGRAMS)
 INT_RUN_test_reconcile     := $(B)/usmd $(B)/usmctl $(B)/oxsim
+INT_RUN_test_promises      := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_RUN_test_nodes         := $(PROGRAMS)
 INT_RUN_test_proxy         := $(PROGRAMS)
-INT_RUN_test_unsettled     := $(PROGRAMS)
+INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))
@@ -340,7 +342,7 @@ TSAN_UNIT := util hub httpd backend
 TSAN_INT  := $(filter test_cache test_store test_backend test_daemon test_story test_engine%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
 TSAN_BINS := $(patsubst %,$(B)/tests/unit_%,$(filter $(TSAN_UNIT),$(UNIT_MODULES))) $(patsubst %,$(B)/tests/int_%,$(TSAN_INT))
 
-.PHONY: asan tsan tsan-run cov
+.PHONY: asan tsan tsan-run cov stress-push
 asan: ## all programs and tests with the address and undefined behaviour sanitizers
 	+$(Q)$(ASAN_MAKE) all
 	+$(Q)$(SAN_ENV) $(ASAN_MAKE) check
@@ -348,6 +350,11 @@ tsan: ## the tests of what has threads, with the thread sanitizer
 	+$(Q)$(SAN_ENV) $(TSAN_MAKE) tsan-run
 tsan-run: $(TSAN_BINS)
 	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $^
+# CK_RUN_CASE picks the stress alone; how often what happened is its last line
+STRESS_ENV := CK_RUN_CASE=stress STEPS=$(or $(STEPS),1000000)
+stress-push: ## a million changes race with clients that wait, come and go: plain, then with the thread sanitizer; SEED= repeats
+	+$(Q)$(MAKE) --no-print-directory $(B)/tests/unit_hub && $(STRESS_ENV) $(B)/tests/unit_hub
+	+$(Q)$(TSAN_MAKE) $(B)/tsan/tests/unit_hub && $(SAN_ENV) $(STRESS_ENV) $(B)/tsan/tests/unit_hub
 cov: ## lines covered by the tests, per module; fails when sync or protocol fall below 80 %
 	$(Q)find $(B)/cov -name '*.gcda' -exec rm -f {} + 2>/dev/null || :
 	+$(Q)$(COV_MAKE) check
@@ -355,11 +362,12 @@ cov: ## lines covered by the tests, per module; fails when sync or protocol fall
 
 # --- lint: only what needs no other tool than the compiler's; a broken rule names file and line ----
 .PHONY: lint-fast
-lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and that these checks can fail
+lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, tests named in manual pages, and that these checks can fail
 	$(Q)tests/lint/selftest
 	$(Q)tests/lint/check-layers
 	$(Q)tests/lint/check-banned
 	$(Q)tests/lint/check-functions
+	$(Q)tests/lint/check-promises
 	$(Q)tests/lint/check-pure $(call lib,sync)
 
 .PHONY: lint

@@ -91,6 +91,12 @@ MUST_CHECK enum rc store_txn(struct store_conn *c, store_fn fn, void *arg, struc
  * Workers of this process wait inside the process.  A connection may hold 4; who takes two takes the smaller number first.
  */
 MUST_CHECK enum rc store_lock(struct store_conn *c, int64_t folder, struct err *e);
+/**
+ * store_clock - the time of PostgreSQL's clock in ms, which all nodes share: for what one node notes and another compares (how long ago something was
+ * sent to OX).  As told with the last folder lock or connection, carried on by a clock that nobody sets: a jump of this machine's time does not matter.
+ * Threads: any; after the first lease.
+ */
+msec_t store_clock(const struct store *s);
 /** store_unlock - does nothing where C does not hold it (any more). */
 void store_unlock(struct store_conn *c, int64_t folder);
 
@@ -149,6 +155,7 @@ struct store_folder {
 	msec_t ox_ts;        /* stored OX timestamp: never moves back, never from a write's echo */
 	msec_t seen_at;      /* when `updates` or a listing last was asked and SAVED (coarse: an unchanged refresh writes nothing) */
 	msec_t listed_at;    /* last complete listing */
+	int64_t live;        /* rows that are no tombstones; -1 = not known: store_rows_count tells */
 	/* mail only */
 	uint64_t validity, uidnext;
 	int64_t total, unread;
@@ -181,7 +188,7 @@ MUST_CHECK enum rc store_rows_by_client_id(struct store_conn *c, struct arena *a
  * whose fence is what keeps two writers from adding the same mail.  10,000 new rows take about 50 ms.
  */
 MUST_CHECK enum rc store_rows_put(struct store_conn *c, const struct store_folder *f, struct row *const *rows, size_t n, struct err *e);
-/** store_rows_count - number of live rows; reads the whole index: not for every sync. */
+/** store_rows_count - number of live rows, where f->live does not tell; reads the whole index. */
 MUST_CHECK enum rc store_rows_count(struct store_conn *c, const struct store_folder *f, size_t *live, struct err *e);
 
 /* ---- cursors ---- */

@@ -149,6 +149,8 @@ MUST_CHECK bool base64_decode(struct buf *b, const char *s, size_t n);
 /** now_ms - wall clock in UTC ms. now_mono_us - monotonic microseconds for durations. Threads: any. */
 msec_t now_ms(void);
 int64_t now_mono_us(void);
+/** steady_ms - monotonic ms for times that never leave the process: setting the clock does not move it.  Threads: any. */
+msec_t steady_ms(void);
 /** clock_override - tests only: FN replaces the wall clock (NULL restores). Call before threads start. */
 void clock_override(msec_t (*fn)(void));
 /** random_bytes - from the kernel; aborts when the kernel has none (never seen after boot). */

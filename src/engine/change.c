@@ -115,7 +115,7 @@ plan(struct work *w, bool moved_checked, struct err *e)
 	struct sync_plan_in in = {
 		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &intent : NULL,
 		.cursor_seq = op->cur.seq, .policy = op->req->policy, .delete_policy = op->req->delete_policy,
-		.now = now_ms(), .late_max = op->g->o.late_max_ms, .started = op->g->started, .moved_checked = moved_checked,
+		.now = store_clock(op->g->store), .late_max = op->g->o.late_max_ms, .started = op->g->started, .moved_checked = moved_checked,
 		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
 	};
 	struct write_entry *mine;
@@ -256,11 +256,11 @@ plan_side_effects(struct work *w, struct err *e)
 	if (p->intent_new) {
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
-		w->intent.at = now_ms();
+		w->intent.at = store_clock(op->g->store);
 		if (p->kind == PLAN_CREATE) /* what an attempt that the database forgot has carried is not known: its values may be other ones */
 			w->intent.f = work_sent(w, &in_create, &w->intent.nf);
 		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
-			w->mail_op = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
+			w->mail_op = mail_op_begin(op->g, &here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
 			if (w->ch.again) /* sent before, and forgotten here since: it may lie anywhere in the folder */
 				w->mail_op.mail = 0;
 			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_PENDING, e);
@@ -372,7 +372,7 @@ attempt(struct work *w, bool *again, struct err *e)
 		rc = work_record_lost(w, &w->p.lose, e);
 		break;
 	case PLAN_CREATE:
-		if (now_ms() - w->intent.at > INTENT_GOOD_MS) {
+		if (store_clock(w->op->g->store) - w->intent.at > INTENT_GOOD_MS) {
 			w->res->status = ST_RETRY;
 			return RC_OK;
 		}
@@ -481,6 +481,19 @@ change_octets(struct work *w, struct err *e)
 	return mail_octets(op, seed, &w->octets, &w->octets_len, &w->raw, &w->message_id, e);
 }
 
+/* Something of a change was written, and the rest of it not: the client cannot know what, and may give all of it up. */
+static enum rc
+show_written(const struct work *w)
+{
+	struct op *op = w->op;
+	size_t at;
+
+	if (w->row == NULL || op->touched_at == NULL || !imap_get(op->touched_at, w->row->id, &at) ||
+	    (op->forced != NULL && imap_get(op->forced, w->row->id, &at)))
+		return RC_OK;
+	return forced_add(op, w->row->id, SYNC_PUT);
+}
+
 static enum rc
 one_change(struct op *op, size_t i, struct err *e)
 {
@@ -555,12 +568,13 @@ refused:
 		cc->object->how = NULL;
 	w.res->conflicts = w.how.conflicts;
 	if (rc == RC_OK)
-		return RC_OK;
+		return w.res->status == ST_RETRY ? show_written(&w) : RC_OK;
 	if (!error_of_change(rc, e))
 		return rc;
 	w.res->failed = true;
 	w.res->err = *e;
-	return refused_right(&w, e);
+	rc = refused_right(&w, e);
+	return rc == RC_OK ? show_written(&w) : rc;
 }
 
 enum rc

@@ -133,7 +133,7 @@ watch_append_locked(struct engine_watch *w)
 {
 	struct engine *g = w->g;
 
-	w->due = now_ms() + g->o.poll_ms;
+	w->due = steady_ms() + g->o.poll_ms;
 	w->next = NULL;
 	w->prev = g->watches_tail;
 	if (w->prev != NULL)
@@ -253,7 +253,7 @@ poll_main(void *arg)
 {
 	struct engine *g = arg;
 	struct polled *seen = mem_alloc(POLLED_SLOTS * sizeof(*seen));
-	msec_t care_due = now_ms() + CARE_MS / 5, undo_due = now_ms() + UNDO_MS;
+	msec_t care_due = steady_ms() + CARE_MS / 5, undo_due = steady_ms() + UNDO_MS;
 
 	(void)pthread_mutex_lock(&g->lock);
 	while (!g->stop && seen != NULL) {
@@ -261,7 +261,7 @@ poll_main(void *arg)
 		struct engine_session *s = NULL;
 		struct ping_entry *entries;
 		uint64_t *topic;
-		msec_t now = now_ms();
+		msec_t now = steady_ms();
 		bool left;
 		size_t n;
 
@@ -276,10 +276,10 @@ poll_main(void *arg)
 			(void)pthread_mutex_unlock(&g->lock);
 			engine_undo(g, &left);
 			(void)pthread_mutex_lock(&g->lock);
-			undo_due = now_ms() + (left ? 0 : UNDO_MS);
+			undo_due = steady_ms() + (left ? 0 : UNDO_MS);
 			/* polling has its turn in between */
 			if (left && w != NULL && g->o.poll_ms > 0 && w->due <= now)
-				undo_due = now_ms() + 1;
+				undo_due = steady_ms() + 1;
 			continue;
 		}
 		if (w == NULL || g->o.poll_ms <= 0 || w->due > now) {

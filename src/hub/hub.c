@@ -83,15 +83,15 @@ link_remove(struct hub *h, struct link *l)
 {
 	struct topic_part *p = topic_part_of(h, l->topic);
 
-	if (l->pprev == NULL) /* only the owner inserts and removes */
+	if (l->w == NULL) /* never inserted; of the rest of it neighbours write, under the lock */
 		return;
 	(void)pthread_mutex_lock(&p->lock);
 	*l->pprev = l->next;
 	if (l->next != NULL)
 		l->next->pprev = l->pprev;
 	p->links--;
+	l->w = NULL;
 	(void)pthread_mutex_unlock(&p->lock);
-	l->pprev = NULL;
 }
 
 /* ---- ending waiters ---- */

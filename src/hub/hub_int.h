@@ -22,9 +22,9 @@
 
 /* One topic of one waiter; member of a bucket's list. */
 struct link {
-	struct link *next, **pprev; /* pprev NULL = not in the table (any more) */
+	struct link *next, **pprev;
 	uint64_t topic;
-	struct hub_waiter *w;
+	struct hub_waiter *w;       /* NULL = not in the table (any more) */
 };
 
 struct hub_waiter {
@@ -41,7 +41,7 @@ struct hub_waiter {
 	uint32_t gen;               /* hub's gen at the last look: another one now = a wake-all came */
 	unsigned char noted;        /* enum hub_end: what came while not parked; HUB_PARKED = nothing */
 	bool wake_due;              /* the deadline is that of a wake-up */
-	struct link links[];        /* [L_ID], [L_CLAIM], then the topics; one without pprev is not in the table */
+	struct link links[];        /* [L_ID], [L_CLAIM], then the topics; one without w is not in the table */
 };
 enum { L_ID, L_CLAIM, L_TOPICS };
 

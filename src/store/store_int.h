@@ -12,7 +12,7 @@
 
 #include "usmd/store.h"
 
-#define STORE_SCHEMA 6           /* highest number in sql/: the schema that this code needs */
+#define STORE_SCHEMA 7           /* highest number in sql/: the schema that this code needs */
 #define STORE_LOCK_FOLDER 0x75736d /* classid of folder advisory locks; the second key is the folder */
 #define STORE_LOCK_PATCH INT64_C(0x75736d0001) /* advisory lock of migrators */
 
@@ -97,6 +97,7 @@ struct store {
 	pthread_cond_t unlocked;       /* a folder lock was given back */
 	struct store_conn *conn;       /* o.pool of them */
 	struct notify *notify;         /* NULL = nobody listens */
+	_Atomic int64_t clock_ms;      /* PostgreSQL's clock less the time since this machine's boot */
 };
 
 /** notify_stop - ends the thread of store_listen, if there is one. */

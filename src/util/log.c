@@ -34,6 +34,12 @@ now_mono_us(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+msec_t
+steady_ms(void)
+{
+	return clock_fn != NULL ? clock_fn() : now_mono_us() / 1000;
+}
+
 void
 clock_override(msec_t (*fn)(void))
 {

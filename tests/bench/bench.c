@@ -10,14 +10,12 @@
  */
 #include "bench/bench.h"
 
-#include <libpq-fe.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PAGE 1000
 #define CHANGES 10
 
 void
@@ -68,38 +66,6 @@ paired(const struct series *a, const struct series *b)
 	for (size_t i = 0; i < a->n && i < b->n; i++)
 		series_add(&q, a->v[i] / b->v[i]);
 	return series_median(&q);
-}
-
-/* ---- PostgreSQL, asked as its administrator ---- */
-
-double
-bench_number(struct bench *b, const char *sql)
-{
-	PGresult *r = PQexec(b->db, sql);
-	double v;
-
-	if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1)
-		die("%s", PQerrorMessage(b->db));
-	v = strtod(PQgetvalue(r, 0, 0), NULL);
-	PQclear(r);
-	return v;
-}
-
-void
-bench_sql(struct bench *b, const char *sql)
-{
-	PGresult *r = PQexec(b->db, sql);
-
-	if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
-		die("%s", PQerrorMessage(b->db));
-	PQclear(r);
-}
-
-/* Transactions that wrote anything take a number; readers do not.  (The server's own statistics come seconds late.) */
-static double
-pg_writes(struct bench *b)
-{
-	return bench_number(b, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
 }
 
 /* ---- 1: nothing changed, index known fresh ---- */
@@ -278,7 +244,7 @@ bench_fill(struct bench *b)
 		series_add(&secs, wall() - w0);
 		series_add(&per_core, (double)n / cpu.v[run]);
 		device_close(&d);
-		bench_sql(b, "VACUUM usmd.pim_row"); /* as autovacuum would have by the time the next account comes */
+		pg_do(b, "VACUUM usmd.pim_row"); /* as autovacuum would have by the time the next account comes */
 		if (run > 0) /* a second device: another page size over an index that is there */
 			continue;
 		device_login(&d, b->socket, name, "fill50");
@@ -303,7 +269,7 @@ state_row(struct bench *b, const char *what, const char *sql, double figure)
 {
 	struct series s = { .n = 0 };
 
-	series_add(&s, bench_number(b, sql));
+	series_add(&s, pg_number(b, sql));
 	bench_row(what, "bytes", &s, figure > 0 ? "figure" : "", "", figure, figure > 0 ? s.v[0] / figure : 0, figure > 0 ? 1 : 0, true);
 }
 
@@ -312,19 +278,19 @@ bench_state(struct bench *b)
 {
 	struct device d;
 
-	ox_fill_mail(&b->ox, "fill0", b->mails);
+	ox_fill_mail(&b->ox, "fill0", b->mails, 0);
 	device_login(&d, b->socket, "fill0", "mail");
 	if (d.inbox[0] == '\0')
 		die("the login names no inbox");
 	if (device_fill(&d, d.inbox, PAGE) < b->mails)
 		die("the first fill of the inbox is not complete");
 	device_close(&d);
-	bench_sql(b, "VACUUM ANALYZE");
+	pg_do(b, "VACUUM ANALYZE");
 	state_row(b, "state: bytes a contact, indexes included", "SELECT (pg_total_relation_size('usmd.pim_row')::float8 / count(*))::text FROM usmd.pim_row", 250);
 	state_row(b, "  bytes a mail", "SELECT ((pg_total_relation_size('usmd.mail_row') + pg_total_relation_size('usmd.mail_span'))::float8 / count(*))::text FROM usmd.mail_row", 100);
 	state_row(b, "  bytes a device and folder, cursors and log",
 	    "SELECT (sum(pg_column_size(c.*) + 24 + 24)::float8 / count(DISTINCT (device, folder)))::text FROM usmd.cursor c", 1024);
-	bench_sql(b, "VACUUM FULL");
+	pg_do(b, "VACUUM FULL");
 	state_row(b, "  bytes a contact after VACUUM FULL", "SELECT (pg_total_relation_size('usmd.pim_row')::float8 / count(*))::text FROM usmd.pim_row", 0);
 }
 
@@ -347,7 +313,9 @@ main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(struct bench *b);
-	} parts[] = { { "head", head }, { "fill", bench_fill }, { "state", bench_state }, { "asking", bench_asking }, { "changes", bench_changes }, { "fresh", bench_fresh }, { "push", bench_push } };
+	} parts[] = { { "head", head }, { "fill", bench_fill }, { "state", bench_state }, { "asking", bench_asking }, { "changes", bench_changes },
+		{ "growth", bench_growth },
+		{ "fresh", bench_fresh }, { "push", bench_push } };
 
 	b.socket = bench_need("BENCH_SOCKET");
 	b.redis = bench_need("BENCH_REDIS");
@@ -361,11 +329,7 @@ main(int argc, char **argv)
 		b.rounds = 7;
 	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	b.db = PQconnectdb(bench_need("USMD_TEST_PG"));
-	if (PQstatus(b.db) != CONNECTION_OK)
-		die("%s", PQerrorMessage(b.db));
-	bench_sql(&b, "ALTER SYSTEM SET autovacuum = off"); /* it would count as a writer, and tidies at its own time */
-	bench_sql(&b, "SELECT pg_reload_conf()");
+	pg_open(&b, bench_need("USMD_TEST_PG"));
 	ox_open(&b.ox, bench_need("OX_BASE"));
 	for (int i = 1; i < argc; i++) {
 		size_t k = 0;
@@ -377,7 +341,7 @@ main(int argc, char **argv)
 		parts[k].run(&b);
 	}
 	ox_close(&b.ox);
-	PQfinish(b.db);
+	pg_close(&b);
 	curl_global_cleanup();
 	return 0;
 }

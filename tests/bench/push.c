@@ -21,6 +21,7 @@
 
 #define USERS 40        /* who share the crowd */
 #define PER_SECOND 100
+#define REQUESTS 500
 #define BATCH 400       /* requests on their way at once; queue_length is larger */
 #define TOKEN_LEN 43
 
@@ -37,6 +38,8 @@ struct push {
 	struct link metrics;
 	struct user *users;     /* N_ACTIVE with one device each, then USERS of the crowd */
 	size_t n_active, n, seconds, idle_s;
+	double bare, bare_wake_s; /* of libmicrohttpd alone: octets each; seconds */
+	struct series request_us; /* CPU of a short request while nobody waits */
 	struct crowd crowd;     /* connection i < n_active is that of user i */
 };
 
@@ -49,9 +52,9 @@ metric(struct push *p, const char *name)
 	link_call(&p->metrics, "GET", "http://localhost/metrics", NULL);
 	(void)snprintf(line, sizeof(line), "\n%s ", name);
 	at = strstr(p->metrics.text, line);
-	if (at == NULL)
-		die("usmd has no metric %s", name);
-	return strtod(at + strlen(line), NULL);
+	if (at != NULL)
+		return strtod(at + strlen(line), NULL);
+	die("usmd has no metric %s", name);
 }
 
 static void
@@ -101,7 +104,7 @@ user_new(struct push *p, struct user *u, size_t i)
 static void
 find_topics(struct push *p)
 {
-	int64_t context = (int64_t)bench_number(p->b, "SELECT min(context_id) FROM usmd.account");
+	int64_t context = (int64_t)pg_number(p->b, "SELECT min(context_id) FROM usmd.account");
 
 	for (size_t i = 0; i < p->n_active + USERS; i++) {
 		char id[24];
@@ -129,7 +132,7 @@ clone_devices(struct push *p, size_t clones)
 	    "INSERT INTO cursor (seq, k, lo, device, folder, more, syncid, body)"
 	    " SELECT c.seq, c.k, c.lo, n.id, c.folder, c.more, c.syncid, c.body FROM clone n JOIN cursor c ON c.device = n.of;"
 	    "ANALYZE device; ANALYZE session; ANALYZE cursor", p->n_active, clones - 1, USERS, TOKEN_LEN);
-	bench_sql(p->b, sql);
+	pg_do(p->b, sql);
 }
 
 static void
@@ -183,14 +186,32 @@ slab_bytes(void)
 	return (double)kib * 1024;
 }
 
+/* What one short request costs usmd: libmicrohttpd walks the parked connections of a thread whenever it resumes one. */
+static void
+request_cpu(struct push *p, struct series *us)
+{
+	struct link l;
+
+	link_open(&l, p->b->socket, NULL, NULL);
+	for (size_t run = 0; run < p->b->runs; run++) {
+		double cpu = cpu_of(p->b->usmd);
+
+		for (unsigned i = 0; i < REQUESTS; i++)
+			link_call(&l, "POST", "http://localhost/usm-json/serverInfo", "{}");
+		series_add(us, (cpu_of(p->b->usmd) - cpu) / REQUESTS * 1e6);
+	}
+	link_close(&l);
+}
+
 static void
 park_all(struct push *p)
 {
 	size_t clones = p->n - p->n_active, before, sessions;
-	double slab, bare = 0, bare_wake = 0, t0;
+	double slab, t0;
 	struct series s = { .n = 0 };
 
 	clone_devices(p, clones);
+	request_cpu(p, &p->request_us);
 	sessions = resident_of(p->b->usmd);
 	open_sessions(p, clones);
 	before = resident_of(p->b->usmd);
@@ -212,8 +233,7 @@ park_all(struct push *p)
 	printf("%zu clients wait, parked at %.0f a second\n", p->n, (double)p->n / (wall() - t0));
 	series_add(&s, (double)(resident_of(p->b->usmd) - before) / (double)p->n / 1024);
 	slab = (slab_bytes() - slab) / (double)p->n / 1024;
-	bare_crowd(p->n, &bare, &bare_wake);
-	bench_row("parked ping: resident memory of usmd", "KiB", &s, "bare libmicrohttpd", "KiB", bare / 1024, series_median(&s), 6, true);
+	bench_row("parked ping: resident memory of usmd", "KiB", &s, "bare libmicrohttpd", "KiB", p->bare / 1024, series_median(&s), 6, true);
 	s.n = 0;
 	series_add(&s, (double)(before - sessions) / (double)clones / 1024);
 	bench_row("  session of a device, waiting or not", "KiB", &s, "", "", 0, 0, 0, true);
@@ -221,7 +241,7 @@ park_all(struct push *p)
 	series_add(&s, slab);
 	bench_row("  kernel memory, both ends of a unix socket", "KiB", &s, "", "", 0, 0, 0, true);
 	s.n = 0;
-	series_add(&s, bare_wake);
+	series_add(&s, p->bare_wake_s);
 	bench_row("  bare libmicrohttpd: all resumed and answered", "s", &s, "", "", 0, 0, 0, true);
 }
 
@@ -234,6 +254,10 @@ idle(struct push *p)
 	(void)sleep((unsigned)p->idle_s);
 	series_add(&s, (cpu_of(p->b->usmd) - cpu) / (wall() - t0) * 100);
 	bench_row("  idle: CPU of one core", "%", &s, "", "", 0, series_median(&s), 2, true);
+	s.n = 0;
+	request_cpu(p, &s);
+	bench_row("  a short request beside them: CPU", "us", &s, "without them", "us", series_median(&p->request_us),
+	    series_median(&s) / series_median(&p->request_us), 0, true);
 }
 
 /* ---- events ---- */
@@ -270,11 +294,12 @@ static void
 events(struct push *p)
 {
 	double *sent = calloc(p->n_active, sizeof(*sent)), *latency = calloc(p->n_active, sizeof(*latency)), t0, cpu;
+	double *hop = calloc(p->n_active, sizeof(*hop)); /* to Redis and back: what this machine's other work does to one step of the way */
 	size_t got = 0;
 	struct series s = { .n = 0 };
 	double figure = p->n > 20000 ? 50 : 20;
 
-	if (sent == NULL || latency == NULL)
+	if (sent == NULL || latency == NULL || hop == NULL)
 		die("no memory");
 	for (size_t i = 0; i < p->n_active; i++)
 		ox_fill(&p->b->ox, p->users[i].login, p->users[i].ox_folder, 1); /* what the events will be about: OX is not measured */
@@ -284,6 +309,7 @@ events(struct push *p)
 		got += take_answers(p, t0 + (double)i / PER_SECOND, sent, latency);
 		sent[i] = wall();
 		event(p, &p->users[i]);
+		hop[i] = wall() - sent[i];
 	}
 	for (double until = wall() + 20; got < p->n_active && wall() < until;)
 		got += take_answers(p, wall() + 0.05, sent, latency);
@@ -291,16 +317,19 @@ events(struct push *p)
 		die("%zu of %zu events were not answered", p->n_active - got, p->n_active);
 	cpu = (cpu_of(p->b->usmd) - cpu) / (double)p->n_active;
 	qsort(latency, p->n_active, sizeof(*latency), by_value);
+	qsort(hop, p->n_active, sizeof(*hop), by_value);
 	series_add(&s, latency[p->n_active * 99 / 100] * 1000);
-	bench_row("event to answered ping at 100 a second: p99", "ms", &s, "", "", 0, series_median(&s), figure, true);
+	bench_row("event to answered ping at 100 a second: p99", "ms", &s, "PUBLISH alone: p99", "ms", hop[p->n_active * 99 / 100] * 1000, series_median(&s),
+	    figure, true);
 	s.n = 0;
 	series_add(&s, latency[p->n_active / 2] * 1000);
-	bench_row("  p50", "ms", &s, "", "", 0, 0, 0, true);
+	bench_row("  p50", "ms", &s, "PUBLISH alone: p50", "ms", hop[p->n_active / 2] * 1000, 0, 0, true);
 	s.n = 0;
 	series_add(&s, cpu * 1000);
 	bench_row("  CPU of usmd for each, with its look at OX", "ms", &s, "", "", 0, 0, 0, true);
 	free(sent);
 	free(latency);
+	free(hop);
 }
 
 /* One change in each folder of the crowd: everybody who is left has to be answered. */
@@ -339,10 +368,12 @@ keys_of(const char *file)
 	unsigned char key[KEY_BYTES];
 	char text[2 * KEY_BYTES + 1] = "";
 	FILE *f = fopen(file, "r");
+	bool ok = f != NULL && fgets(text, sizeof(text), f) != NULL && hex_decode(text, key, sizeof(key));
 
-	if (f == NULL || fgets(text, sizeof(text), f) == NULL || !hex_decode(text, key, sizeof(key)))
+	if (f != NULL)
+		(void)fclose(f);
+	if (!ok)
 		die("no key in %s", file);
-	(void)fclose(f);
 	return model_keys_new(key);
 }
 
@@ -362,6 +393,7 @@ bench_push(struct bench *b)
 	if (p.users == NULL || p.keys == NULL || p.redis == NULL || p.redis->err != 0)
 		die("no memory, or no Redis");
 	link_open(&p.metrics, bench_need("BENCH_ADMIN"), NULL, NULL);
+	bare_crowd(p.n, &p.bare, &p.bare_wake_s);
 	crowd_open(&p.crowd, p.n);
 	for (size_t i = 0; i < p.n_active + USERS; i++)
 		user_new(&p, &p.users[i], i);

@@ -12,7 +12,7 @@ const struct sim_world sim_worlds[] = {
 	{ "moves", { .users = 1, .devs = 3, .nodes = 1, FAULTS, .moves = true } },
 	{ "windows", { .users = 1, .devs = 2, .nodes = 2, FAULTS, .windows = true } },
 	{ "mail", { .users = 1, .devs = 2, .nodes = 1, FAULTS, .mail = true, .moves = true, .validity = true } },
-	{ "folders", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .folders = true, .mail = true, .shares = true } },
+	{ "folders", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .folders = true, .moves = true, .mail = true, .shares = true } },
 	{ "losses", { .users = 1, .devs = 2, .nodes = 2, FAULTS, .dbloss = true, .rollback = true, .backup = true, .locklost = true, .redisloss = true } },
 	{ "astray", { .users = 1, .devs = 2, .nodes = 1, FAULTS, .dbloss = true, .moves = true } },
 	{ "poison", { .users = 2, .devs = 3, .nodes = 1, FAULTS, .poison = true, .error_policy = true, .copies = true } },

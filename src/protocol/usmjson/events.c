@@ -133,11 +133,11 @@ cmd_events(struct call *c)
 	size_t n;
 	enum rc rc = ping_begin(c, WATCH_EVENTS, &p, &w);
 
-	if (rc == RC_OK && read_position(c->arena, c->req->last_event_id, &states, &n))
+	if (p != NULL && read_position(c->arena, c->req->last_event_id, &states, &n))
 		rc = engine_watch_replay(p->watch, states, n, &c->err);
 	if (rc == RC_OK && w == NULL)
 		end_stream(c, "this device has begun a newer stream", 0);
-	else if (rc == RC_OK)
+	else if (rc == RC_OK && p != NULL)
 		rc = look(c, &p, &w, true, false);
 	hub_waiter_free(w);
 	ping_park_free(p);

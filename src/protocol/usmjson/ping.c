@@ -202,7 +202,7 @@ cmd_ping(struct call *c)
 	struct parked *p;
 	enum rc rc = ping_begin(c, WATCH_PING, &p, &w);
 
-	if (rc == RC_OK)
+	if (p != NULL)
 		rc = look(c, &p, &w);
 	hub_waiter_free(w);
 	ping_park_free(p);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "test_hub.h"
+
 /* What callbacks saw; awaited on a condition, never by sleeping. */
 struct seen {
 	pthread_mutex_t lock;
@@ -560,6 +562,7 @@ main(void)
 	tcase_add_test(tc, many_waiters);
 	tcase_add_test(tc, stress);
 	suite_add_tcase(s, tc);
+	suite_add_tcase(s, case_stress());
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -17,4 +17,4 @@ COMMENT ON COLUMN usmd.path.seen IS 'Waits that ended so.';
 COMMENT ON COLUMN usmd.path.since IS 'When it was learnt (ms).';
 COMMENT ON COLUMN usmd.path.last IS 'When a wait ended so for the last time (ms).';
 
-SELECT usmd.patch_register(6, 'path');
+SELECT usmd.patch_register(7, 'path');
