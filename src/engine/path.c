@@ -143,15 +143,16 @@ forget(struct path *x)
 	x->cut_s = x->safe_s = x->seen = 0;
 }
 
-/* A wait of S seconds has died. */
-static void
+/* A wait of S seconds has died: is there another limit now? */
+static bool
 died(const struct paths *p, struct path *x, unsigned s, msec_t now)
 {
 	unsigned n = 0, least = s, safe;
+	bool lower;
 	char net[64];
 
 	if (s <= p->o.floor_s)
-		return;
+		return false;
 	x->cuts[x->next_cut].s = s;
 	x->cuts[x->next_cut].at = now;
 	x->next_cut = (x->next_cut + 1) % CUTS;
@@ -161,10 +162,11 @@ died(const struct paths *p, struct path *x, unsigned s, msec_t now)
 			least = x->cuts[i].s < least ? x->cuts[i].s : least;
 		}
 	if (n < AGREE)
-		return;
+		return false;
 	safe = least - (least / 10 > 2 ? least / 10 : 2);
 	safe = safe > p->o.floor_s ? safe : p->o.floor_s;
-	if (x->safe_s == 0 || safe < x->safe_s) {
+	lower = x->safe_s == 0 || safe < x->safe_s;
+	if (lower) {
 		net_format(x->net, net, sizeof(net));
 		log_info("path", "net=%s cut_s=%u safe_s=%u text=waits of these clients end early, so they are answered before", net, least, safe);
 		x->since = now;
@@ -175,6 +177,7 @@ died(const struct paths *p, struct path *x, unsigned s, msec_t now)
 	x->seen = x->seen == 0 ? n : x->seen + 1;
 	x->last = now;
 	x->changed = true;
+	return lower;
 }
 
 /* A wait of S seconds came through: nothing ends all of them before that. */
@@ -207,7 +210,7 @@ paths_begin(struct paths *p, const char *client_ip, int64_t device, unsigned wan
 		if (ago <= CONFIRM_MS)
 			survived(x, x->answered[i].s);
 		else if (ago <= LOST_MS)
-			died(p, x, x->answered[i].s, now);
+			(void)died(p, x, x->answered[i].s, now);
 	}
 	if (x->safe_s != 0 && now - x->last >= p->o.memory_ms)
 		forget(x);
@@ -217,14 +220,15 @@ paths_begin(struct paths *p, const char *client_ip, int64_t device, unsigned wan
 	return wanted_s;
 }
 
-void
+bool
 paths_end(struct paths *p, const char *client_ip, int64_t device, unsigned waited_s, enum wait_end how, msec_t now)
 {
 	unsigned char net[16];
 	struct path *x;
+	bool lower = false;
 
 	if (p->o.memory_ms == 0 || !net_of(client_ip, net))
-		return;
+		return false;
 	(void)pthread_mutex_lock(&p->lock);
 	x = path_of_locked(p, net, now);
 	if (how == WAIT_ANSWERED) {
@@ -233,9 +237,10 @@ paths_end(struct paths *p, const char *client_ip, int64_t device, unsigned waite
 		x->answered[x->next_answered].at = now;
 		x->next_answered = (x->next_answered + 1) % ANSWERED;
 	} else {
-		died(p, x, waited_s, now);
+		lower = died(p, x, waited_s, now);
 	}
 	(void)pthread_mutex_unlock(&p->lock);
+	return lower;
 }
 
 /* ---- what is kept ---- */

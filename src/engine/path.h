@@ -26,8 +26,8 @@ void paths_free(struct paths *p);
 
 /** paths_begin - DEVICE begins to wait: for how long at most, WANTED_S or less.  Also what tells that it had its last answer. */
 unsigned paths_begin(struct paths *p, const char *client_ip, int64_t device, unsigned wanted_s, msec_t now);
-/** paths_end - its wait has ended after WAITED_S. */
-void paths_end(struct paths *p, const char *client_ip, int64_t device, unsigned waited_s, enum wait_end how, msec_t now);
+/** paths_end - its wait has ended after WAITED_S.  True: a limit is new, or another one: worth keeping at once. */
+bool paths_end(struct paths *p, const char *client_ip, int64_t device, unsigned waited_s, enum wait_end how, msec_t now);
 
 /** paths_changed - up to MAX of what was learnt and forgotten (safe_s 0) since the last call; their number. */
 size_t paths_changed(struct paths *p, struct store_path *out, size_t max, msec_t now);

@@ -14,7 +14,14 @@ engine_wait_begins(struct engine_session *s, const char *client_ip, unsigned wan
 void
 engine_wait_ended(struct engine_watch *w, const char *client_ip, unsigned waited_s, enum wait_end how)
 {
-	paths_end(w->g->paths, client_ip, w->s->n->device_id, waited_s, how, now_ms());
+	struct store_conn *c = NULL;
+	struct err e;
+
+	if (!paths_end(w->g->paths, client_ip, w->s->n->device_id, waited_s, how, now_ms()))
+		return;
+	if (store_lease(w->g->store, &c, &e) == RC_OK)
+		paths_care(w->g, c);
+	store_release(c);
 }
 
 void

@@ -94,6 +94,15 @@ logged(const struct node *x, const char *a, const char *b, const char *c)
 	return count;
 }
 
+/* The log is written when libmicrohttpd has noticed. */
+static void
+await_logged(const struct node *x, const char *a, const char *b, unsigned want)
+{
+	for (int i = 0; i < 1000 && logged(x, a, b, "") < want; i++)
+		sleep_ms(10);
+	ck_assert_uint_ge(logged(x, a, b, ""), want);
+}
+
 START_TEST(one_node)
 {
 	static const char *const forged[] = { "Content-Type: application/json", "X-Forwarded-For: 192.0.2.66", NULL };
@@ -121,6 +130,57 @@ START_TEST(one_node)
 	wait_end(&x);
 	ck_assert_int_ge(x.ended_us - t, 4500000);
 	ck_assert(!x.changed);
+}
+END_TEST
+
+/* Somebody has forgotten the time-out in front: Apache gives up after 3 seconds. */
+static void
+up_cut(void)
+{
+	char rule[400];
+
+	world_begin(&w, NULL, settings);
+	n[0] = first_node();
+	(void)snprintf(rule, sizeof(rule), "ProxyPass \"/usm-json\" \"unix:%s/usmd.sock|http://cut/usm-json\" timeout=3", w.dir);
+	apache_start(&proxy, w.dir, (const char *const[]){ n[0].proxy }, 1, rule);
+	(void)snprintf(w.server, sizeof(w.server), "%s", proxy.url);
+}
+
+START_TEST(what_cuts_is_learnt)
+{
+	char prog[160], conf[160], log[160], text[4096] = "";
+	char *argv[] = { prog, "proxies", "--config", conf, NULL };
+	struct waiting x;
+	struct dev d;
+	int64_t t;
+	FILE *f;
+
+	login(&d, "berta", "laptop");
+	open_folder(&d, str(d.defaults, "contact"));
+	for (int i = 0; i < 4; i++) {
+		wait_begin(&x, proxy.url, &d, 20);
+		(void)pthread_join(x.thread, NULL);
+		ck_assert_msg(x.status == 502 || x.status == 504, "%ld %s", x.status, x.text);
+		await_logged(&n[0], "path=/usm-json/ping", "lost=1", (unsigned)i + 1);
+	}
+	/* from now on clients there are answered before */
+	for (int i = 0; i < 2; i++) {
+		t = now_mono_us();
+		wait_begin(&x, proxy.url, &d, 20);
+		wait_end(&x);
+		ck_assert_int_lt(x.ended_us - t, 3000000);
+		ck_assert_int_ge(x.ended_us - t, 900000);
+	}
+	(void)snprintf(prog, sizeof(prog), "%s/usmctl", w.build);
+	(void)snprintf(conf, sizeof(conf), "%s/usmd.conf", w.dir);
+	(void)snprintf(log, sizeof(log), "%s/proxies.log", w.dir);
+	ck_assert_int_eq(run_wait(argv, log), 0);
+	f = fopen(log, "r");
+	ck_assert_ptr_nonnull(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	(void)fclose(f);
+	ck_assert_msg(strstr(text, "\n127.0.0.0/24 ") != NULL, "%s", text);
+	(void)printf("%s", text);
 }
 END_TEST
 
@@ -285,7 +345,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("proxy");
-	TCase *one = tcase_create("one node"), *two = tcase_create("two nodes");
+	TCase *one = tcase_create("one node"), *two = tcase_create("two nodes"), *cut = tcase_create("cut");
 
 	(void)harness_env("USMD_TEST_DIR");
 	if (!apache_is_there()) {
@@ -296,6 +356,10 @@ main(void)
 	tcase_set_timeout(one, 60);
 	tcase_add_test(one, one_node);
 	suite_add_tcase(s, one);
+	tcase_add_checked_fixture(cut, up_cut, down);
+	tcase_set_timeout(cut, 60);
+	tcase_add_test(cut, what_cuts_is_learnt);
+	suite_add_tcase(s, cut);
 	tcase_add_checked_fixture(two, up_two, down);
 	tcase_set_timeout(two, 120);
 	tcase_add_test(two, a_post_is_sent_once);

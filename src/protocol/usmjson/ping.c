@@ -188,7 +188,7 @@ void
 ping_note_end(const struct parked *p, const struct request *req)
 {
 	msec_t left_ms = p->deadline_ms - now_ms();
-	unsigned left_s = left_ms > 0 ? (unsigned)(left_ms / 1000) : 0;
+	unsigned left_s = left_ms > 0 ? (unsigned)((left_ms + 999) / 1000) : 0;
 
 	if (req->shutting_down || left_s > p->heartbeat_s)
 		return; /* neither the way nor the client ended it */

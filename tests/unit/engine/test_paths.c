@@ -33,7 +33,7 @@ wait(const char *ip, int64_t device, unsigned wanted_s, unsigned dies_at_s, enum
 	unsigned granted = paths_begin(p, ip, device, wanted_s, now), waited = dies_at_s < granted ? dies_at_s : granted;
 
 	now += (msec_t)waited * 1000;
-	paths_end(p, ip, device, waited, waited < granted ? how : WAIT_ANSWERED, now);
+	(void)paths_end(p, ip, device, waited, waited < granted ? how : WAIT_ANSWERED, now);
 	return granted;
 }
 
@@ -57,7 +57,7 @@ START_TEST(networks_of_both_kinds)
 	ck_assert_uint_eq(paths_begin(p, "2001:db8:1:ffff::1", 2, 1800, now), 540);
 	ck_assert_uint_eq(paths_begin(p, "2001:db8:2::1", 2, 1800, now), 1800);
 	ck_assert_uint_eq(paths_begin(p, "no address", 2, 1800, now), 1800);
-	paths_end(p, "no address", 2, 600, WAIT_CUT, now);
+	(void)paths_end(p, "no address", 2, 600, WAIT_CUT, now);
 }
 END_TEST
 
@@ -90,7 +90,7 @@ START_TEST(a_wait_that_comes_through_contradicts)
 		(void)wait("192.0.2.7", 1, 1800, 300, WAIT_CUT);
 	ck_assert_uint_eq(paths_begin(p, "192.0.2.7", 1, 1800, now), 270);
 	/* an older wait, begun before the limit, comes through: it was none */
-	paths_end(p, "192.0.2.8", 2, 1800, WAIT_ANSWERED, now);
+	(void)paths_end(p, "192.0.2.8", 2, 1800, WAIT_ANSWERED, now);
 	ck_assert_uint_eq(paths_begin(p, "192.0.2.8", 2, 1800, now + 1000), 1800);
 }
 END_TEST
@@ -157,7 +157,7 @@ START_TEST(nodes_share_it)
 	ck_assert_uint_eq(paths_begin(other, "192.0.2.99", 9, 1800, now), 270);
 	ck_assert_uint_eq(paths_changed(other, x + 1, 3, now), 0);
 	/* forgotten there: to be dropped, and with the next look forgotten here */
-	paths_end(other, "192.0.2.99", 9, 1800, WAIT_ANSWERED, now);
+	(void)paths_end(other, "192.0.2.99", 9, 1800, WAIT_ANSWERED, now);
 	(void)paths_begin(other, "192.0.2.99", 9, 1800, now + 1);
 	ck_assert_uint_eq(paths_changed(other, x, 4, now), 1);
 	ck_assert_uint_eq(x[0].safe_s, 0);

@@ -144,7 +144,7 @@ START_TEST(ends_are_noted)
 		check_data(&next, "{\"changed\":[],\"heartbeat\":600}}");
 		ck_assert_int_eq(fake.ends, cases[i].told);
 		if (cases[i].told > 0) {
-			ck_assert_uint_eq(fake.waited_s, 251);
+			ck_assert_uint_eq(fake.waited_s, 250);
 			ck_assert_int_eq(fake.end, cases[i].end);
 		}
 	}
