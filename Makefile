@@ -272,6 +272,7 @@ fuzz-run:
 INT_LIBS_test_store := store sync model util
 INT_LIBS_test_sql   := store sync model util
 INT_LIBS_test_cache := cache model util
+INT_LIBS_test_notify := store sync model util
 INT_LIBS_test_backend      := backend model util
 INT_RUN_test_backend       := $(B)/oxsim
 INT_LIBS_test_calendar_modules := backend model util
@@ -300,6 +301,8 @@ INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
+INT_RUN_test_nodes         := $(PROGRAMS)
+INT_RUN_test_proxy         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))

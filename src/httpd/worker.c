@@ -266,7 +266,8 @@ run_request(struct hreq *r)
 
 	if (r->parked_before) {
 		req.deadline_passed = r->end == HUB_DEADLINE;
-		req.shutting_down = r->end == HUB_SHUTDOWN || draining;
+		req.shutting_down = r->end == HUB_SHUTDOWN || draining || (r->end == HUB_DEADLINE && atomic_load(&r->h->leaving));
+		req.gone = r->end == HUB_GONE;
 		req.finish = req.shutting_down || r->end == HUB_REPLACED || r->end == HUB_GONE;
 	}
 	hub_waiter_free(r->waiter);

@@ -576,8 +576,66 @@ START_TEST(health_and_metrics)
 	atomic_store(&health_now, HTTPD_READY);
 	admin_get("GET /health", &a);
 	ck_assert_int_eq(a.status, 503);
-	ck_assert_ptr_nonnull(strstr(a.body, "shutting down"));
+	ck_assert_ptr_nonnull(strstr(a.body, "\"draining\""));
 	(void)close(fd);
+	server_stop(&s);
+}
+END_TEST
+
+#define LEAVERS 100
+#define SPAN_MS 1000
+
+/* Going to stop: the balancer hears it, those who wait go one after the other, everything else is as ever. */
+START_TEST(leaving)
+{
+	int fd[LEAVERS], late;
+	unsigned ended = 0, halfway = 0;
+	struct answer a;
+	int64_t t;
+
+	server_start(&s);
+	client_once(httpd_port(s.h), "/health", "", "", &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str_eq(a.body, "{\"status\":\"ready\"}\n");
+	for (unsigned i = 0; i < LEAVERS; i++) {
+		fd[i] = client_connect(httpd_port(s.h));
+		client_post(fd[i], "/t/park", "", i == 0 ? "9 600000" : "7 600000");
+	}
+	await_that(hub_count(s.hub) == LEAVERS);
+	t = now_mono_us();
+	httpd_leave(s.h, SPAN_MS);
+	client_once(httpd_port(s.h), "/health", "", "", &a);
+	ck_assert_int_eq(a.status, 503);
+	ck_assert_str_eq(a.body, "{\"status\":\"draining\"}\n");
+	client_once(httpd_port(s.h), "/t/echo", "", "still", &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_ptr_nonnull(strstr(a.head, "Connection: close"));
+	/* who comes only now waits shortly */
+	late = client_connect(httpd_port(s.h));
+	client_post(late, "/t/park", "", "7 600000");
+	/* a change is told as ever, unless its turn came before */
+	(void)hub_wake(s.hub, 9);
+	ck_assert(client_read(fd[0], &a));
+	ck_assert_int_eq(a.status, 200);
+	while (ended < LEAVERS - 1) {
+		ended = LEAVERS - (unsigned)hub_count(s.hub);
+		if (halfway == 0 && now_mono_us() - t > SPAN_MS * 1000 / 2)
+			halfway = ended;
+	}
+	/* evenly, as chance has it: half of them by half of the time */
+	ck_assert_uint_gt(halfway, LEAVERS / 5);
+	ck_assert_uint_lt(halfway, LEAVERS * 4 / 5);
+	for (unsigned i = 1; i < LEAVERS; i++) {
+		ck_assert(client_read(fd[i], &a));
+		ck_assert_int_eq(a.status, 200);
+		ck_assert_str_eq(a.body, "shutdown");
+		ck_assert_ptr_nonnull(strstr(a.head, "Connection: close"));
+	}
+	ck_assert(client_read(late, &a));
+	ck_assert_str_eq(a.body, "shutdown");
+	for (unsigned i = 0; i < LEAVERS; i++)
+		(void)close(fd[i]);
+	(void)close(late);
 	server_stop(&s);
 }
 END_TEST
@@ -614,6 +672,7 @@ main(void)
 	tcase_add_test(tc, wrong_addresses);
 	tcase_add_test(tc, forwarded_for);
 	tcase_add_test(tc, health_and_metrics);
+	tcase_add_test(tc, leaving);
 	suite_add_tcase(suite, tc);
 	suite_add_tcase(suite, case_stream());
 	sr = srunner_create(suite);
