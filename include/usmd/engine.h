@@ -33,6 +33,7 @@ struct engine_options {
 	msec_t session_lifetime_ms, password_lifetime_ms;
 	msec_t fresh_ms;              /* an index this young is not asked of OX again (0 = always ask) */
 	msec_t overlap_ms;            /* `updates` are asked for this much before the stored timestamp */
+	size_t reread_max;            /* objects within the overlap that each look may read again; with more of them it is ended (settled.c) */
 	msec_t listing_interval_ms;   /* complete listing at least this often */
 	msec_t deletions_kept_ms;     /* OX forgets deletions after this: an older index is listed anew */
 	msec_t late_max_ms;           /* OX's maximal request time: an unanswered create may run this long */

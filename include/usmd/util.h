@@ -153,6 +153,8 @@ int64_t now_mono_us(void);
 msec_t steady_ms(void);
 /** clock_override - tests only: FN replaces the wall clock (NULL restores). Call before threads start. */
 void clock_override(msec_t (*fn)(void));
+/** clock_override_mono - tests only: FN replaces the monotonic clock, as above. */
+void clock_override_mono(int64_t (*fn)(void));
 /** random_bytes - from the kernel; aborts when the kernel has none (never seen after boot). */
 void random_bytes(void *p, size_t n);
 /** random_override - tests only: FN gives the bytes instead (NULL restores). Call before threads start. */

@@ -177,6 +177,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.password_lifetime_ms = c->password_lifetime,
 		.fresh_ms = c->fresh_for,
 		.overlap_ms = c->refresh_overlap,
+		.reread_max = 16, /* costs OX less than the two long looks that end it */
 		.listing_interval_ms = c->full_listing_interval,
 		.deletions_kept_ms = c->ox_deletions_kept,
 		.late_max_ms = c->ox_write_max_time,

@@ -64,6 +64,16 @@ struct stuck {
 	unsigned n;
 };
 
+/** Up to which of OX's stamps nothing that is not known can become visible any more (settled.c). */
+struct settled {
+	int64_t folder;          /* store_folder.id */
+	uint64_t epoch, cn;      /* of the index when it agreed with OX last */
+	msec_t upto;             /* 0 = no stamp yet */
+	msec_t next;             /* becomes upto with a look that is long enough after next_us, 0 = none */
+	int64_t next_us;
+};
+
+#define SETTLED_SLOTS 2048
 #define FLOOD_SLOTS 4096
 #define STUCK_SLOTS 4096
 
@@ -89,6 +99,7 @@ struct engine {
 	struct throttle throttle[THROTTLE_SLOTS];
 	struct flood flood[FLOOD_SLOTS];
 	struct stuck stuck[STUCK_SLOTS];
+	struct settled settled[SETTLED_SLOTS];
 	unsigned slowed;                     /* requests that are being slowed down */
 	struct engine_watch *watches, *watches_tail; /* queue of the watches that the poller looks after */
 	pthread_cond_t poll_wake;
@@ -244,6 +255,11 @@ enum rc guard_begin(struct op *op, struct err *e);
 enum rc guard_end(struct op *op, struct err *e);
 /** guard_holds - is change CC one of the deletions that do not pass?  Then its result is set. */
 bool guard_holds(struct op *op, const struct client_change *cc, struct answer_result *res, enum rc *rc, struct err *e);
+
+/* settled.c */
+msec_t settled_since(struct engine *g, const struct store_folder *f);
+void settled_note(struct engine *g, const struct store_folder *f, int64_t asked_us, msec_t newest, size_t n);
+bool settled_gains(struct engine *g, const struct store_folder *f, msec_t since);
 
 /* flood.c */
 enum rc flood_check(struct engine *g, int64_t device, struct err *e);

@@ -47,6 +47,17 @@ updates_differ(struct op *op, const struct target *t, const struct ox_updates_re
 	return differ;
 }
 
+static void
+note_agreed(struct op *op, const struct store_folder *f, const struct ox_updates_req *r, int64_t asked_us)
+{
+	msec_t newest = f->ox_ts;
+
+	for (size_t i = 0; r->rc == RC_OK && i < r->n; i++)
+		newest = r->objects[i]->lm > newest ? r->objects[i]->lm : newest;
+	if (r->rc == RC_OK)
+		settled_note(op->g, f, asked_us, newest, r->n + r->n_deleted);
+}
+
 static enum rc
 refresh_locked(struct op *op, struct target *t, const struct folder_ref *ref, struct err *e)
 {
@@ -83,6 +94,7 @@ watch_look(struct op *op, const struct ping_entry *entries, struct target *targe
 	struct ox_updates_req *req = arena_array(op->a, struct ox_updates_req, n + 1);
 	size_t *of = arena_array(op->a, size_t, n + 1), k = 0;
 	bool *dirty = arena_array(op->a, bool, n + 1);
+	int64_t asked_us = now_mono_us();
 	enum rc rc = RC_OK;
 
 	if (req == NULL || of == NULL || dirty == NULL)
@@ -101,12 +113,13 @@ watch_look(struct op *op, const struct ping_entry *entries, struct target *targe
 		}
 		of[k] = i;
 		req[k++] = (struct ox_updates_req){ .ct = targets[i].ct, .folder = targets[i].oxid,
-			.since = f->ox_ts > op->g->o.overlap_ms ? f->ox_ts - op->g->o.overlap_ms : 0 };
+			.since = settled_since(op->g, f) };
 	}
 	if (k > 0)
 		rc = ox_updates_many(op->s->ox, op->a, req, k, e);
 	for (size_t i = 0; i < k && rc == RC_OK; i++)
-		dirty[of[i]] = updates_differ(op, &targets[of[i]], &req[i]);
+		if (!(dirty[of[i]] = updates_differ(op, &targets[of[i]], &req[i])))
+			note_agreed(op, &targets[of[i]].f, &req[i], asked_us);
 	for (size_t i = 0; i < k; i++)
 		object_drop_all(req[i].objects, req[i].n);
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {

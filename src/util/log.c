@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 static msec_t (*clock_fn)(void);
+static int64_t (*mono_fn)(void);
 static atomic_int level_now = LOG_LVL_INFO;
 static bool with_prefix;
 static _Thread_local struct log_ctx ctx_of_thread;
@@ -30,6 +31,8 @@ now_mono_us(void)
 {
 	struct timespec ts;
 
+	if (mono_fn != NULL)
+		return mono_fn();
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
@@ -44,6 +47,12 @@ void
 clock_override(msec_t (*fn)(void))
 {
 	clock_fn = fn;
+}
+
+void
+clock_override_mono(int64_t (*fn)(void))
+{
+	mono_fn = fn;
 }
 
 void

@@ -3,9 +3,7 @@
  * The engine in the simulated world of tests/sim: the same histories every time, so that a failure means the change at hand; `make sim`
  * plays new ones.  Among the seeds are those that once found something.
  */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "test_engine.h"
 
 #include "unit/engine/paths.h"
 #include "sim/sim.h"
@@ -44,6 +42,7 @@ main(void)
 	log_setup(LOG_LVL_ERROR, false);
 	tcase_set_timeout(t, 600);
 	tcase_add_loop_test(t, history, 0, (int)sim_n_worlds);
+	suite_add_tcase(s, settled_case());
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, paths_tests());
 	srunner_run_all(r, CK_NORMAL);
