@@ -416,6 +416,7 @@ INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(BINDIR)/usmctl:755 $(B)
              packaging/systemd/usmd.sysusers:$(PREFIX)/lib/sysusers.d/usmd.conf:644 \
              packaging/systemd/usmd.tmpfiles:$(PREFIX)/lib/tmpfiles.d/usmd.conf:644 \
              packaging/apache/usmd.conf:$(DATADIR)/apache/usmd.conf:644 \
+             packaging/apache/usmd-mpm.conf:$(DATADIR)/apache/usmd-mpm.conf:644 \
              $(foreach f,README.md ARCHITECTURE.md NEWS,$(f):$(DOCDIR)/$(f):644)
 
 .PHONY: install uninstall
