@@ -202,6 +202,8 @@ struct waiting {
 	const char *server;  /* borrowed: a node's, or Apache's url */
 	const struct dev *d; /* borrowed */
 	unsigned heartbeat_s;
+	const char *command; /* NULL = ping */
+	const char *until;   /* it ends when the answer has this in it; NULL = with the answer */
 	pthread_t thread;
 	long status;         /* of the last answer; 0 = none came */
 	bool changed;        /* it named a folder */
@@ -217,7 +219,7 @@ waiting_on_body(char *p, size_t size, size_t n, void *arg)
 
 	memcpy(x->text + at, p, take);
 	x->text[at + take] = '\0';
-	return size * n;
+	return x->until != NULL && strstr(x->text, x->until) != NULL ? 0 : size * n;
 }
 
 /* One ping from its begin to its answer. */
@@ -231,7 +233,7 @@ ping_once(struct waiting *x)
 
 	(void)snprintf(auth, sizeof(auth), "Authorization: Bearer %s", x->d->token);
 	h = curl_slist_append(h, auth);
-	(void)snprintf(url, sizeof(url), "%s/usm-json/ping", local ? "http://localhost" : x->server);
+	(void)snprintf(url, sizeof(url), "%s/usm-json/%s", local ? "http://localhost" : x->server, x->command != NULL ? x->command : "ping");
 	if (x->d->folder[0] != '\0')
 		(void)snprintf(body, sizeof(body), "{\"heartbeat\":%u,\"folders\":[{\"folder\":\"%s\",\"syncid\":\"%s\"}]}", x->heartbeat_s, x->d->folder, x->d->syncid);
 	else
@@ -247,7 +249,7 @@ ping_once(struct waiting *x)
 	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
 	x->text[0] = '\0';
 	x->status = 0;
-	if (curl_easy_perform(c) == CURLE_OK)
+	if (curl_easy_perform(c) == CURLE_OK || x->until != NULL)
 		(void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &x->status);
 	x->ended_us = now_mono_us();
 	x->changed = strstr(x->text, "\"changed\":[{") != NULL;

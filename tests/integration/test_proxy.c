@@ -109,7 +109,7 @@ START_TEST(one_node)
 	static const char *const gzip[] = { "Content-Type: application/json", "Accept-Encoding: gzip", NULL };
 	char text[4096] = "";
 	struct waiting x;
-	struct dev d;
+	struct dev d, other;
 	int64_t t;
 
 	ck_assert_int_eq(raw("/usm-json/serverInfo", forged, "{}", text, sizeof(text)), 200);
@@ -122,9 +122,23 @@ START_TEST(one_node)
 	ck_assert_int_eq(raw("/metrics", NULL, NULL, text, sizeof(text)), 404);
 	ck_assert_int_eq(raw("/usm-json/../health", NULL, NULL, text, sizeof(text)), 404);
 
-	/* a wait is longer than Apache's Timeout */
+	/* an event goes through at once */
 	login(&d, "berta", "laptop");
 	open_folder(&d, str(d.defaults, "contact"));
+	x = (struct waiting){ .server = proxy.url, .d = &d, .heartbeat_s = 20, .command = "events", .until = "event: changed" };
+	ck_assert_int_eq(pthread_create(&x.thread, NULL, waiting_main, &x), 0);
+	node_await(&n[0], "usmd_waiters", 1);
+	login(&other, "berta", "other");
+	open_folder(&other, str(other.defaults, "contact"));
+	json_decref(update(&other, request(&other, json_pack("[{s:s,s:s}]", "clientId", "c", "last_name", "Event"), NULL, NULL)));
+	t = now_mono_us();
+	wait_end(&x);
+	ck_assert_ptr_nonnull(strstr(x.text, "event: changed"));
+	(void)printf("an event came through Apache %.1f ms after the answer to its change\n", (double)(x.ended_us - t) / 1000);
+	ck_assert_int_lt(x.ended_us - t, 2000000);
+
+	/* a wait is longer than Apache's Timeout */
+	(void)pull(&d);
 	t = now_mono_us();
 	wait_begin(&x, proxy.url, &d, 5);
 	wait_end(&x);
