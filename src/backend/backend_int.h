@@ -184,6 +184,8 @@ bool rows_scan(const char *text, size_t n, struct rows_want *w, msec_t *ts);
 MUST_CHECK enum rc rows_call(struct ox_session *s, struct ox_req *r, struct rows_want *w, msec_t *ts, struct err *e);
 /** json_id - an id that is a number or its digits; false for anything else. */
 bool json_id(const json_t *v, int64_t *id);
+/** json_made_id - the id of what OX says that it has made: 1 or more. */
+bool json_made_id(const json_t *v, int64_t *id);
 /** id_text - OXID, or ID as text into TMP. */
 const char *id_text(int64_t id, const char *oxid, char tmp[24]);
 

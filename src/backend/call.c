@@ -78,7 +78,7 @@ complaint(const json_t *env, const struct content_type *t, bool write, struct er
 		code = "";
 	learn_columns(env, code);
 	rc = ox_classify(code, category, write);
-	(void)err_set(e, rc, "%s", text != NULL && text[0] != '\0' ? text : code);
+	(void)err_set(e, rc, "%s", text != NULL && text[0] != '\0' ? text : code[0] != '\0' ? code : "OX answered with an error that it does not name");
 	if (rc == RC_PROTO || rc == RC_LIMIT)
 		ox_blame(t, env, e);
 	if (e != NULL) {

@@ -58,7 +58,7 @@ ox_mail_import(struct ox_session *s, const char *folder, const void *raw, size_t
 	r.file_len = n;
 	rc = ox_call(s, &r, &a, e);
 	ox_req_fini(&r);
-	if (rc == RC_OK && !json_id(json_object_get(json_array_get(a.data, 0), "id"), id))
+	if (rc == RC_OK && !json_made_id(json_object_get(json_array_get(a.data, 0), "id"), id))
 		rc = err_set(e, RC_TIMEOUT, "OX stored a mail without naming it");
 	/* QUIRK(OX, all): where it looks all the same, a multipart that does not hold its own boundary is an I/O error, and would be for ever */
 	if (rc == RC_UPSTREAM && e != NULL && strcmp(e->code, "MSG-0008") == 0)

@@ -181,7 +181,7 @@ send_create(struct ox_session *s, struct ox_req *r, const struct object *o, int6
 	rc = ox_call(s, r, &a, e);
 	if (rc == RC_OK)
 		rc = ox_check_conflicts(a.data, o, e);
-	if (rc == RC_OK && !json_id(json_object_get(a.data, "id"), id))
+	if (rc == RC_OK && !json_made_id(json_object_get(a.data, "id"), id))
 		rc = err_set(e, RC_TIMEOUT, "OX created an object without naming it");
 	*lm = rc == RC_OK ? a.ts : 0;
 	ox_answer_fini(&a);

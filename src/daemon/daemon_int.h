@@ -35,6 +35,8 @@ enum httpd_health wire_health(void *arg, char *why, size_t size);
 int run_undo(int argc, char **argv);
 int run_duplicates(int argc, char **argv);
 int run_held(int argc, char **argv);
+/* proxies.c: usmctl proxies, likewise */
+int run_proxies(int argc, char **argv);
 
 /* print_err - "PROGRAM: where: what" to stderr. */
 void print_err(const char *program, const struct err *e);

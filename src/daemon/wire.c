@@ -87,7 +87,34 @@ on_gap(void *arg)
 {
 	struct wire *w = arg;
 
-	log_info("wake-all", "text=the connection to the other nodes was interrupted waiters=%zu", hub_wake_all(w->hub));
+	size_t n = hub_wake_all(w->hub);
+
+	if (n > 0)
+		log_info("wake-all", "text=events of other nodes may have been missed waiters=%zu", n);
+}
+
+/* Redis carries the events, or PostgreSQL has to. */
+static void
+on_link(void *arg, bool up)
+{
+	struct wire *w = arg;
+
+	/* up, then the wake-all: what was published before it is seen by the look, what comes after is heard */
+	store_notify_need(w->store, !up);
+	if (up)
+		on_gap(w);
+}
+
+static enum rc
+listen_to_nodes(struct wire *w, const struct conf *c, struct err *e)
+{
+	const struct cache_ear by_redis = { .on_topic = on_topic, .on_link = on_link, .arg = w };
+	const struct store_ear by_pg = { .on_topic = on_topic, .on_gap = on_gap, .arg = w, .retry_ms = (unsigned)c->redis_retry };
+	enum rc rc = store_listen(w->store, &by_pg, e);
+
+	if (c->redis_url[0] == '\0')
+		store_notify_need(w->store, true);
+	return rc == RC_OK ? cache_subscribe(w->cache, &by_redis, e) : rc;
 }
 
 static enum rc
@@ -104,9 +131,7 @@ open_cache(struct wire *w, const struct conf *c, struct err *e)
 	w->cache = cache_new(&o);
 	if (w->cache == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
-	if (c->redis_url[0] == '\0')
-		return RC_OK;
-	return cache_subscribe(w->cache, on_topic, on_gap, w, e);
+	return listen_to_nodes(w, c, e);
 }
 
 /* "inbox full, mail headers": a kind that is not named gets everything. */
@@ -167,6 +192,8 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.mail_flags_ms = c->mail_flags_interval,
 		.cursor_children = (unsigned)c->cursors_kept,
 		.poll_ms = c->ping_poll_interval,
+		.path_floor_s = (unsigned)((c->heartbeat_min + 999) / 1000),
+		.path_memory_ms = c->path_memory,
 		.max_mail_bytes = (size_t)c->max_mail,
 		.max_body_bytes = (size_t)c->max_mail_body,
 		.max_attachment_bytes = (size_t)c->max_attachment,

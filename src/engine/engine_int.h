@@ -91,6 +91,7 @@ struct engine {
 	struct hub *hub;
 	struct principals *principals;       /* names of users and groups */
 	struct resync *resync;               /* who loads large folders; has a lock of its own */
+	struct paths *paths;                 /* where waits die; has a lock of its own */
 
 	pthread_mutex_t lock;                /* everything below */
 	struct node_session *session[SESSION_BUCKETS];
@@ -333,5 +334,8 @@ msec_t quick_alive(struct op *op);
 /* watch.c, poll.c */
 void watch_stop(struct engine *g);
 void op_wake(struct op *op, uint64_t topic);
+
+/** paths_care - saves what was learnt of paths, and takes over what other nodes have. */
+void paths_care(struct engine *g, struct store_conn *c);
 
 #endif

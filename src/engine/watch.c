@@ -9,7 +9,7 @@ void
 op_wake(struct op *op, uint64_t topic)
 {
 	(void)hub_wake(op->g->hub, topic);
-	cache_publish(op->g->cache, topic);
+	store_notify(op->g->store, topic, cache_publish(op->g->cache, topic));
 }
 
 /* A folder that goes while somebody waits for it is a change (KNOWN), one that never was is a mistake. */

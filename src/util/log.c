@@ -147,6 +147,7 @@ static const struct {
 	[M_PG_STATEMENTS] = { "usmd_pg_statements_total", "PostgreSQL statements executed" },
 	[M_PG_RETRIES] = { "usmd_pg_retries_total", "transactions repeated after a serialization failure" },
 	[M_PG_RECONNECTS] = { "usmd_pg_reconnects_total", "PostgreSQL connections opened again" },
+	[M_NOTIFIED] = { "usmd_pg_notifies_total", "notifications sent to other nodes through PostgreSQL, because Redis does not reach them" },
 	[M_CACHE_HITS] = { "usmd_cache_hits_total", "cache look-ups answered" },
 	[M_CACHE_MISSES] = { "usmd_cache_misses_total", "cache look-ups without a value" },
 	[M_CACHE_ERRORS] = { "usmd_cache_errors_total", "cache operations that failed" },

@@ -901,6 +901,7 @@ main(void)
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, case_scan());
 	suite_add_tcase(s, case_chronos());
+	suite_add_tcase(s, case_count());
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 20);
 	tcase_add_test(t, login_and_cookies);

@@ -5,6 +5,7 @@
  */
 #include "test_engine.h"
 
+#include "unit/engine/paths.h"
 #include "sim/sim.h"
 
 static const uint64_t seeds[] = { 10, 163, 310, 671, 746, 846, 938, 1206, 2031, 3094, 17011, 26319, 38483 };
@@ -43,6 +44,7 @@ main(void)
 	tcase_add_loop_test(t, history, 0, (int)sim_n_worlds);
 	suite_add_tcase(s, settled_case());
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, paths_tests());
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
