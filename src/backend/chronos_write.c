@@ -281,6 +281,7 @@ update_on(struct ox_session *s, struct arena *a, const char *folder, const char 
 {
 	const json_t *days = fmask_has(fields, cf(CF_delete_exceptions)) ? o->v[cf(CF_delete_exceptions)] : NULL;
 	struct fmask m = complete(o, fields);
+	struct ox_answer now = { 0 };
 	struct ox_req r;
 	bool any;
 	enum rc rc = RC_OK;
@@ -301,8 +302,15 @@ update_on(struct ox_session *s, struct arena *a, const char *folder, const char 
 	if (rc != RC_OK || days == NULL)
 		return rc;
 	lm = any ? *new_lm : lm;
-	rc = chronos_delete_days(s, a, folder, id, days, base, any, &lm, e);
+	if (any) { /* the days may be of the series as it is now: OX names them by its new hour, and has moved those that were deleted */
+		rc = chronos_event(s, folder, id, &now, e);
+		if (rc != RC_OK)
+			rc = e->rc = RC_TIMEOUT;
+	}
+	if (rc == RC_OK)
+		rc = chronos_delete_days(s, a, folder, id, days, any ? now.data : base, any, &lm, e);
 	*new_lm = lm;
+	ox_answer_fini(&now);
 	return rc;
 }
 

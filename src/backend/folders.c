@@ -33,6 +33,26 @@ folder_req(struct ox_req *r, const char *action, msec_t lm)
 	ox_param(r, "timezone", "UTC");
 }
 
+/* A name that is taken, said for who chose it; TITLE NULL = the folder keeps its name and goes elsewhere.  OX of old had a code of its own for mail folders. */
+static enum rc
+taken(enum rc rc, const char *title, struct err *e)
+{
+	char code[sizeof(e->code)];
+	int category;
+
+	if (rc == RC_OK || e == NULL || (strcmp(e->code, "FLD-1014") != 0 && strcmp(e->code, "MSG-0063") != 0))
+		return rc;
+	memcpy(code, e->code, sizeof(code));
+	category = e->category;
+	if (title != NULL)
+		rc = err_set_path(e, rc, "title", "there is a folder \"%s\" already, choose another name", title);
+	else
+		rc = err_set_path(e, rc, "parent", "there is a folder of this name already, rename one of them first");
+	memcpy(e->code, code, sizeof(code));
+	e->category = category;
+	return rc;
+}
+
 enum rc
 ox_folder_create(struct ox_session *s, struct arena *a, const char *parent, enum content module, const char *title, char **oxid, msec_t *lm, struct err *e)
 {
@@ -49,7 +69,7 @@ ox_folder_create(struct ox_session *s, struct arena *a, const char *parent, enum
 	buf_addf(&r.body, ",\"module\":\"%s\"", model_content(module)->ox_module);
 	/* QUIRK(OX, 8.19): a mail folder is not subscribed to unless its creator says so, and allVisible leaves it out then */
 	buf_adds(&r.body, module == CT_MAIL ? ",\"subscribed\":true}}" : "}}");
-	rc = ox_call(s, &r, &ans, e);
+	rc = taken(ox_call(s, &r, &ans, e), title, e);
 	ox_req_fini(&r);
 	if (rc == RC_OK)
 		rc = answered_id(a, &ans, oxid, e);
@@ -73,6 +93,7 @@ ox_folder_update(struct ox_session *s, struct arena *a, const char *oxid, const 
 {
 	struct ox_answer ans;
 	struct fmask m = *fields;
+	unsigned title = (unsigned)model_field(model_content(CT_FOLDER), "title");
 	struct ox_req r;
 	enum rc rc;
 
@@ -90,7 +111,7 @@ ox_folder_update(struct ox_session *s, struct arena *a, const char *oxid, const 
 	buf_adds(&r.body, "{\"folder\":{");
 	(void)object_text(&r.body, o, &m, FF_READONLY | FF_ONCE, true);
 	buf_adds(&r.body, "}}");
-	rc = ox_call(s, &r, &ans, e);
+	rc = taken(ox_call(s, &r, &ans, e), fmask_has(&m, title) ? object_get_str(o, title) : NULL, e);
 	ox_req_fini(&r);
 	if (rc == RC_OK)
 		rc = answered_id(a, &ans, new_oxid, e);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define DAY_MS (24 * 3600 * 1000)
+
 /* Day of the occurrence that O replaces, -1 = none. */
 static json_int_t
 day_of(const json_t *o)
@@ -90,9 +92,72 @@ add_new(struct client *c, const struct cfolder *f, struct objlist *l, const stru
 	return rc;
 }
 
-/* The file has no override for the exception O any more. */
+static json_int_t
+start_day(const json_t *object)
+{
+	json_int_t t = json_integer_value(json_object_get(object, "start_date"));
+
+	return t - (t % DAY_MS + DAY_MS) % DAY_MS;
+}
+
+static const json_t *
+override_at(const json_t *overrides, json_int_t day)
+{
+	const json_t *says;
+	size_t k;
+
+	json_array_foreach (overrides, k, says)
+		if (day_of(says) == day)
+			return says;
+	return NULL;
+}
+
+/* Where a file may have an exception: where it had it, where the server has it now, where it comes to lie when the file moves its series. */
+enum spot { SPOT_FILE, SPOT_SERVER, SPOT_MOVED, SPOTS };
+
+static json_int_t
+spot_day(const struct cobject *master, const struct cobject *o, enum spot p)
+{
+	json_int_t seen = day_of(o->cur), was = day_of(o->shadow);
+
+	if (p == SPOT_FILE && seen >= 0)
+		return seen;
+	if (p == SPOT_SERVER || was < 0)
+		return day_of(o->base);
+	return p == SPOT_MOVED && json_object_size(master->shadow) != 0 ? was + start_day(master->cur) - start_day(master->shadow) : was;
+}
+
+/*
+ * The server moves the days of exceptions with those of their series, and so do some programs that edit files: others leave them.
+ * Which days a file means is told by where most of its overrides are.
+ */
+static enum spot
+file_spot(const struct objlist *l, const struct cobject *master, const json_t *overrides)
+{
+	size_t found[SPOTS] = { 0 };
+	enum spot best = SPOT_FILE;
+
+	for (size_t i = series_next(l, master, 0); i < l->n; i = series_next(l, master, i + 1))
+		for (enum spot p = 0; p < SPOTS; p++)
+			found[p] += override_at(overrides, spot_day(master, l->v[i], p)) != NULL;
+	for (enum spot p = 0; p < SPOTS; p++)
+		best = found[p] > found[best] ? p : best;
+	return best;
+}
+
+/* SAYS is of an exception that has just gone from the server, in a file that is not written again yet. */
+static bool
+is_of_the_past(const struct objlist *l, const struct cobject *master, const json_t *says)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i]->folder < 0 && l->v[i]->series == master->id && day_of(l->v[i]->shadow) >= 0 && json_equal(l->v[i]->shadow, says))
+			return true;
+	return false;
+}
+
+/* The file has no override for the exception O any more, which was or would be at DAY. */
 static enum rc
-override_gone(struct client *c, const struct cfolder *f, struct cobject *master, struct cobject *o, struct err *e)
+override_gone(struct client *c, const struct cfolder *f, struct cobject *master, struct cobject *o, json_int_t day, struct err *e)
 {
 	if (o->uuid[0] != '\0' && json_object_size(o->shadow) == 0)
 		return RC_OK; /* it has just come and was not in the file yet */
@@ -104,7 +169,7 @@ override_gone(struct client *c, const struct cfolder *f, struct cobject *master,
 	}
 	if (json_integer_value(json_object_get(master->cur, "recurrence_type")) == 0)
 		return RC_OK; /* no series any more: the server drops what belonged to it */
-	if (lists_day(master->cur, "delete_exceptions", day_of(o->base))) {
+	if (lists_day(master->cur, "delete_exceptions", day)) {
 		o->gone = true;
 		return state_object_save(c, o, e);
 	}
@@ -119,32 +184,35 @@ override_gone(struct client *c, const struct cfolder *f, struct cobject *master,
 enum rc
 series_take(struct client *c, const struct cfolder *f, struct objlist *l, struct cobject *master, const json_t *overrides, struct err *e)
 {
-	size_t known = l->n;
-	enum rc rc = RC_OK;
-	json_t *says;
-	size_t k;
+	enum spot spot = file_spot(l, master, overrides);
+	json_t *new = json_array(), *says;
+	size_t known = l->n, k;
+	enum rc rc = new != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
 
+	json_array_foreach ((json_t *)(uintptr_t)overrides, k, says)
+		(void)json_array_append(new, says);
 	for (size_t i = series_next(l, master, 0); i < known && rc == RC_OK; i = series_next(l, master, i + 1)) {
 		struct cobject *o = l->v[i];
-		const json_t *found = NULL;
+		json_int_t day = spot_day(master, o, spot);
 
-		json_array_foreach (overrides, k, says)
-			if (day_of(says) == day_of(o->base))
-				found = says;
-		if (found == NULL) {
-			rc = override_gone(c, f, master, o, e);
+		for (k = 0; k < json_array_size(new) && day_of(json_array_get(new, k)) != day; k++)
+			;
+		if (k == json_array_size(new)) {
+			rc = override_gone(c, f, master, o, day, e);
 			continue;
 		}
 		json_decref(o->cur);
-		o->cur = json_incref((json_t *)found);
+		o->cur = json_incref(json_array_get(new, k));
+		(void)json_array_remove(new, k);
 		o->gone = false;
 	}
-	json_array_foreach (rc == RC_OK ? overrides : NULL, k, says) {
-		if (series_at(l, master, says) == NULL)
+	json_array_foreach (rc == RC_OK ? new : NULL, k, says) {
+		if (override_at(overrides, day_of(says)) == says && !is_of_the_past(l, master, says)) /* a day that is said twice counts once */
 			rc = add_new(c, f, l, master, says, e);
 		if (rc != RC_OK)
 			break;
 	}
+	json_decref(new);
 	return rc;
 }
 

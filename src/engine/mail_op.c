@@ -140,19 +140,31 @@ mail_op_find(struct op *op, const struct mail_place *p, const struct mail_op *o,
 
 /* ---- the octets ---- */
 
+/* Length of the field NAME with its colon at the begin of LINE, 0 = another one; blanks between them are of old mails (RFC 5322 section 4.5). */
+static size_t
+field_is(const char *line, size_t l, const char *name)
+{
+	size_t k = strlen(name);
+
+	if (l <= k || strncasecmp(line, name, k) != 0)
+		return 0;
+	while (k < l && (line[k] == ' ' || line[k] == '\t'))
+		k++;
+	return k < l && line[k] == ':' ? k + 1 : 0;
+}
+
 static const char *
 header_value(const char *raw, size_t n, const char *name, size_t *len)
 {
-	size_t nl = strlen(name);
 
 	for (size_t i = 0; i < n;) {
 		const char *line = raw + i;
 		const char *end = memchr(line, '\n', n - i);
-		size_t l = end != NULL ? (size_t)(end - line) + 1 : n - i;
+		size_t l = end != NULL ? (size_t)(end - line) + 1 : n - i, nl = field_is(line, l, name);
 
 		if (l == 1 || (l == 2 && line[0] == '\r'))
 			return NULL; /* end of the header */
-		if (l > nl && strncasecmp(line, name, nl) == 0) {
+		if (nl != 0) {
 			size_t next = i + l;
 
 			while (next < n && (raw[next] == ' ' || raw[next] == '\t')) { /* folded */
@@ -182,7 +194,7 @@ has_header(const char *raw, size_t n)
 			return false;
 		while (k < n && raw[k] > 32 && raw[k] < 127 && raw[k] != ':')
 			k++;
-		for (; k > i && k < n && (raw[k] == ' ' || raw[k] == '\t'); k++) /* RFC 5322 section 4.5.8 */
+		for (; k > i && k < n && (raw[k] == ' ' || raw[k] == '\t'); k++) /* RFC 5322 section 4.5 */
 			;
 		if (k > i && k < n && raw[k] == ':')
 			return true;
@@ -209,7 +221,7 @@ mail_octets(struct op *op, const char *seed, const void **raw, size_t *n, struct
 	}
 	if (!has_header(*raw, *n))
 		return err_set_path(e, RC_PROTO, "raw", "These octets are no mail: they begin with no header (RFC 5322)");
-	v = header_value(*raw, *n, "message-id:", &len);
+	v = header_value(*raw, *n, "message-id", &len);
 	open = v != NULL ? memchr(v, '<', len) : NULL;
 	if (open != NULL)
 		close = memchr(open, '>', len - (size_t)(open - v));

@@ -318,6 +318,9 @@ START_TEST(exceptions_follow_their_series)
 		o = with(with(o, "start_date", json_integer(start + f->hours * HOUR)), "end_date", json_integer(start + (f->hours + 1) * HOUR));
 	if (f->days != 0)
 		(void)json_object_set_new(o, "days", json_integer(f->days));
+	if (f->hours != 0) /* and one more of its new days is deleted by the same change */
+		o = with(o, "delete_exceptions",
+		    json_pack("[I,I]", (json_int_t)(monday + f->deleted * DAY), (json_int_t)(monday + (f->deleted - 7) * DAY)));
 	if (f->interval != 1)
 		(void)json_object_set_new(o, "interval", json_integer(f->interval));
 	if (f->occurrences != 6)
@@ -326,7 +329,7 @@ START_TEST(exceptions_follow_their_series)
 	exception_is(&a, first, f, monday, f->first); /* the same answer says so */
 	exception_is(&a, second, f, monday, f->second);
 	ck_assert_uint_eq(json_array_size(json_object_get(have(&a, series), "change_exceptions")), (f->first >= 0 ? 1U : 0U) + (f->second >= 0 ? 1U : 0U));
-	ck_assert_uint_eq(json_array_size(json_object_get(have(&a, series), "delete_exceptions")), f->deleted >= 0 ? 1 : 0);
+	ck_assert_uint_eq(json_array_size(json_object_get(have(&a, series), "delete_exceptions")), f->hours != 0 ? 2 : f->deleted >= 0 ? 1 : 0);
 	ck_assert(f->deleted < 0 || has_day(have(&a, series), "delete_exceptions", monday + f->deleted * DAY));
 	(void)pull(&b);
 	exception_is(&b, first, f, monday, f->first);

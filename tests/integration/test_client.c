@@ -330,6 +330,42 @@ START_TEST(series_in_one_file)
 }
 END_TEST
 
+/* A file's series is changed under its exceptions of the 13th and 20th, and the deleted 27th: what becomes of them OX decides. */
+static const struct edit {
+	const char *sed;
+	size_t changed, deleted; /* as OX has them then */
+	const char *vevents, *words;
+} edits[] = {
+	{ "s/^DTSTART:20271206T08/DTSTART:20271206T09/; s/^DTEND:20271206T09/DTEND:20271206T10/", 2, 1, "3", "RECURRENCE-ID.*20271213T090000Z" },
+	{ "s/^\\(DT[A-Z]*:\\)20271206/\\120271207/; s/BYDAY=MO/BYDAY=TU/", 2, 1, "3", "RECURRENCE-ID.*20271214T080000Z" },
+	{ "s/^\\(DT[A-Z]*:\\)20271206/\\120271207/; s/BYDAY=MO/BYDAY=TU/; s/^\\(RECURRENCE-ID:202712\\)13/\\114/; s/^\\(RECURRENCE-ID:202712\\)20/\\121/; "
+	    "s/^\\(EXDATE:202712\\)27/\\128/", 2, 1, "3", "RECURRENCE-ID.*20271221T080000Z" },
+	{ "s/INTERVAL=1;/INTERVAL=2;/", 1, 0, "2", "RECURRENCE-ID.*20271220T080000Z" },
+	{ "s/COUNT=6/COUNT=2/", 1, 0, "2", "RECURRENCE-ID.*20271213T080000Z" },
+};
+
+START_TEST(series_changed_under_its_exceptions)
+{
+	const struct edit *x = &edits[_i];
+	size_t changed = 0, deleted = 0;
+	char cmd[600];
+
+	ck_assert_int_eq(usmsync("ser"), 0);
+	shell(ICS(SERIES OVERRIDE("w-1", "13", "10", "First") OVERRIDE("w-1", "20", "11", "Other")) " >ser/Calendar/mine.ics");
+	both_have("3", "SUMMARY:Other");
+	(void)snprintf(cmd, sizeof(cmd), "sed -i '%s' ser/Calendar/mine.ics", x->sed);
+	shell(cmd);
+	both_have(x->vevents, x->words);
+	ck_assert_uint_eq(events_at_ox("First", &changed, &deleted) + events_at_ox("Other", &changed, &deleted), x->changed);
+	ck_assert_uint_eq(changed, x->changed);
+	ck_assert_uint_eq(deleted, x->deleted);
+	shell("rm ser2/Calendar/*.ics");
+	ck_assert_int_eq(usmsync("ser2"), 0);
+	ck_assert_int_eq(usmsync("ser"), 0);
+	ck_assert_uint_eq(events_at_ox("Weekly", &changed, &deleted), 0);
+}
+END_TEST
+
 /* Answers get lost at every step, and nothing is doubled. */
 START_TEST(series_with_lost_answers)
 {
@@ -634,6 +670,7 @@ main(void)
 	tcase_add_test(t, change_stays_until_answered);
 	tcase_add_test(t, folder_switched_off);
 	tcase_add_test(t, series_in_one_file);
+	tcase_add_loop_test(t, series_changed_under_its_exceptions, 0, ARRAY_LEN(edits));
 	tcase_add_test(t, series_with_lost_answers);
 	tcase_add_test(t, sends_files);
 	tcase_add_test(t, edits_drafts);

@@ -216,7 +216,8 @@ START_TEST(life_of_a_folder)
 	static const char *const modules[] = { "contacts", "calendar", "tasks", "mail" };
 	const char *module = modules[_i];
 	struct dev d, other;
-	char a[40], b[40], sub[40];
+	char a[40], b[40], sub[40], twin[40];
+	const char *text;
 	json_t *data, *req;
 	size_t n;
 
@@ -245,7 +246,11 @@ START_TEST(life_of_a_folder)
 	if (strcmp(module, "mail") != 0)
 		(void)refused(&d, request(&d, one(json_pack("{s:s,s:s,s:s}", "clientId", "odd", "title", "One", "module", strcmp(module, "tasks") == 0 ? "contacts" : "tasks")), NULL, NULL),
 		    NULL, "bad-request", "created[0].title");
-	(void)refused(&d, request(&d, NULL, folder_change(b, "title", json_string("One")), NULL), b, "bad-request", "modified[0]");
+	text = refused(&d, request(&d, NULL, folder_change(b, "title", json_string("One")), NULL), b, "bad-request", "modified[0].title");
+	ck_assert_msg(strstr(text, "\"One\"") != NULL && strstr(text, "choose another name") != NULL, "%s", text);
+	make(&d, "twin", "Two", module, a, twin);
+	text = refused(&d, request(&d, NULL, folder_change(b, "parent", json_string(a)), NULL), b, "bad-request", "modified[0].parent");
+	ck_assert_msg(strstr(text, "rename one of them") != NULL, "%s", text);
 	/* rename, move below the other, and out again; a mail folder's uuid changes with its path */
 	data = update(&d, request(&d, NULL, folder_change(b, "title", json_string("Zwei")), NULL));
 	ck_assert_str_eq(str(result(data, 0), "status"), "ok");

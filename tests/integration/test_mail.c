@@ -255,6 +255,8 @@ START_TEST(damaged_mails_are_kept)
 {
 	static const char cut[] = "Subject: Cut\r\nFrom: a@example.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"b\"\r\n\r\nno part at all\r\n";
 	static const char odd[] = "Subject: No from\r\n\r\nx\r\n";
+	/* a blank before the colon was usual once (RFC 5322 section 4.5): it is a header, and its Message-ID is the mail's */
+	static const char blank[] = "Message-ID : <blank@example.com>\r\nSubject \t: Blank\r\n\r\nx\r\n";
 	struct dev d;
 	char uuid[40], id[24] = "";
 	json_t *data;
@@ -264,6 +266,12 @@ START_TEST(damaged_mails_are_kept)
 	import(&d, "odd", base64(odd), 0, uuid);
 	ck_assert_uint_eq(at_ox("berta", INBOX, "Cut", id), 1);
 	ck_assert_uint_eq(at_ox("berta", INBOX, "No from", id), 1);
+	import(&d, "blank", base64(blank), 0, uuid);
+	ck_assert_uint_eq(at_ox("berta", INBOX, "Blank", id), 1);
+	data = ox_as("berta", "mail", "get", json_pack("{s:s,s:s,s:s}", "folder", INBOX, "id", id, "src", "1"), NULL);
+	ck_assert_msg(strstr(json_string_value(data), "<blank@example.com>") != NULL && strstr(json_string_value(data), "usmd.invalid") == NULL, "%s",
+	    json_string_value(data));
+	json_decref(data);
 	data = update(&d, request(&d, one(json_pack("{s:s,s:o}", "clientId", "text", "raw", base64("hello\r\nworld\r\n"))), NULL, NULL));
 	ck_assert_str_eq(str(result(data, 0), "status"), "error");
 	ck_assert_str_eq(str(json_object_get(json_object_get(result(data, 0), "error"), "details"), "path"), "created[0].raw");

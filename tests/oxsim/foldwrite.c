@@ -521,7 +521,7 @@ mail_folder_new(struct req *r, const struct fref *parent, const json_t *o)
 		return;
 	path = parent->k == FK_MAILROOT ? xstrdup(t) : xprintf("%s/%s", parent->mb->path, t);
 	if (mbox_get(r->u, path) != NULL) {
-		fail(r, "MSG-0063", json_pack("[s,s]", t, path));
+		fail(r, "FLD-1014", json_pack("[s,s,s]", t, parent->k == FK_MAILROOT ? "E-Mail" : parent->mb->path, "0"));
 	} else {
 		mbox_add(r->u, path, 0)->unsub = !json_is_true(json_object_get(o, "subscribed"));
 		r->u->mailrev++;
@@ -580,7 +580,7 @@ mail_folder_update(struct req *r, const struct fref *x, const json_t *o)
 	path = *parent ? xprintf("%s/%s", parent, title) : xstrdup(title);
 	old = xstrdup(x->mb->path);
 	if (strcmp(path, old) != 0 && mbox_get(r->u, path) != NULL) {
-		fail(r, "MSG-0063", json_pack("[s,s]", title, path));
+		fail(r, "FLD-1014", json_pack("[s,s,s]", title, *parent ? parent : "E-Mail", "0"));
 	} else {
 		mail_repath(r->u, old, path);
 		r->u->mailrev++;
