@@ -362,7 +362,7 @@ TSAN_MAKE := $(MAKE) --no-print-directory B=$(B)/tsan SAN=-fsanitize=thread $(SA
 COV_MAKE  := $(MAKE) --no-print-directory B=$(B)/cov OPT=-O1 EXTRA_CFLAGS='--coverage -fprofile-update=atomic $(SAN_WARN)' EXTRA_LDFLAGS=--coverage
 # what has threads
 TSAN_UNIT := util hub httpd backend
-TSAN_INT  := $(filter test_cache test_store test_backend test_daemon test_story test_engine%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
+TSAN_INT  := $(filter test_cache test_notify test_store test_backend test_daemon test_story test_engine%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
 TSAN_BINS := $(patsubst %,$(B)/tests/unit_%,$(filter $(TSAN_UNIT),$(UNIT_MODULES))) $(patsubst %,$(B)/tests/int_%,$(TSAN_INT))
 
 .PHONY: asan tsan tsan-run cov stress-push
