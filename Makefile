@@ -20,12 +20,13 @@ CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(WARN) $(OPT)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -pthread $(SAN) $(EXTRA_LDFLAGS) $(LDFLAGS)
 
 # --- modules, each one archive; libraries that only this module may use ----
-MODULES := util model conf sync store cache backend hub engine protocol httpd pim client daemon
+MODULES := util model conf sync store cache backend hub push engine protocol httpd pim client daemon
 PKG_util     := libcrypto
 PKG_model    := jansson
 PKG_store    := libpq
 PKG_cache    := hiredis
 PKG_backend  := libcurl jansson libical
+PKG_push     := jansson
 PKG_engine   := jansson
 PKG_protocol := jansson
 PKG_httpd    := libmicrohttpd
@@ -44,12 +45,13 @@ DEPS_store    := sync model util
 DEPS_cache    := model util
 DEPS_backend  := model util
 DEPS_hub      := util
+DEPS_push     := model util
 DEPS_pim      := model util
 DEPS_engine   := store cache backend hub sync model util
 DEPS_protocol := engine store cache backend hub sync model util
 DEPS_httpd    := hub util
 DEPS_client   := pim model util
-DEPS_daemon   := httpd protocol engine store cache backend hub conf sync model util
+DEPS_daemon   := httpd protocol engine store cache backend hub push conf sync model util
 
 pkgc = $(if $(strip $(1)),$(shell pkg-config --cflags $(1) 2>/dev/null))
 pkgl = $(if $(strip $(1)),$(shell pkg-config --libs $(1) 2>/dev/null))
@@ -211,6 +213,7 @@ FUZZ_DEPS_usmjson := protocol model util
 FUZZ_DEPS_pim := pim model util
 FUZZ_DEPS_oxjson := backend model util
 FUZZ_DEPS_oxevent := backend model util
+FUZZ_DEPS_push := push model util
 FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
 $(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)
