@@ -165,6 +165,8 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		.max_connections = (unsigned)c->max_connections,
 		.client_timeout_s = (unsigned)((c->client_timeout + 999) / 1000),
 		.health = wire_health,
+		.gauges = wire_gauges,
+		.page = wire_page,
 	};
 	struct hub *hub = hub_new((size_t)c->max_waiters);
 	const struct protocol *protocols;
@@ -182,6 +184,9 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	rc = httpd_new(&o, protocols, n, hub, &httpd, e);
 	if (rc == RC_OK)
 		rc = httpd_start(httpd, e);
+	if (rc != RC_OK)
+		goto out;
+	rc = wire_listen(wire, c, e);
 	if (rc != RC_OK)
 		goto out;
 	log_info("ready", "version=" USMD_VERSION " listen=%s workers=%" PRId64, c->listen, c->workers);

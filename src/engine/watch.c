@@ -5,11 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Who waits at other nodes. */
+void
+wake_others(struct engine *g, uint64_t topic)
+{
+	cache_publish(g->cache, topic);
+}
+
 void
 op_wake(struct op *op, uint64_t topic)
 {
 	(void)hub_wake(op->g->hub, topic);
-	cache_publish(op->g->cache, topic);
+	wake_others(op->g, topic);
+	poll_note(op->g, topic, SOURCE_OWN);
 }
 
 /* A folder that goes while somebody waits for it is a change (KNOWN), one that never was is a mistake. */
@@ -88,7 +96,10 @@ engine_watch_new(struct engine_session *s, const struct ping_entry *entries, siz
 	rc = engine_watch_resubscribe(w, waiter, e);
 	if (rc != RC_OK)
 		goto out;
-	watch_link(w);
+	if (!watch_link(w)) {
+		rc = err_set(e, RC_NOMEM, "out of memory for a ping");
+		goto out;
+	}
 	*out = w;
 	w = NULL;
 out:
@@ -107,9 +118,7 @@ engine_watch_free(struct engine_watch *w)
 {
 	if (w == NULL)
 		return;
-	(void)pthread_mutex_lock(&w->g->lock);
-	watch_unlink_locked(w);
-	(void)pthread_mutex_unlock(&w->g->lock);
+	watch_unlink(w);
 	engine_session_close(w->s);
 	mem_free(w->tags);
 	mem_free(w);
@@ -164,13 +173,14 @@ engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry
 	*entries = w->entries;
 	*n = w->n;
 	*n_changed = 0;
+	session_renew(w->s);
 	rc = targets != NULL ? op_begin(&op, w->s, a, e) : err_set(e, RC_NOMEM, "out of memory for a ping");
 	if (rc == RC_OK)
 		rc = watch_open_targets(&op, w->entries, w->n, true, targets, e);
 	if (rc == RC_OK && w->looked) /* woken by an index that others brought up to date: OX need not be asked */
 		rc = count_changed(&op, w, targets, n_changed, e);
 	if (rc == RC_OK && refresh && *n_changed == 0) {
-		rc = watch_look(&op, w->entries, targets, w->n, w->looked, e);
+		rc = watch_look(&op, w->entries, targets, w->n, w->looked, NULL, e);
 		w->looked = true;
 	}
 	if (rc == RC_OK && *n_changed == 0)
