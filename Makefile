@@ -33,7 +33,7 @@ PKG_httpd    := libmicrohttpd
 PKG_pim      := libical gmime-3.0 jansson
 PKG_client   := libcurl jansson sqlite3
 PKG_daemon   := libsystemd
-PKG_oxsim    := libmicrohttpd jansson gmime-3.0 libical
+PKG_oxsim    := libmicrohttpd jansson gmime-3.0 libical libcurl
 PKG_bench    := libmicrohttpd jansson libpq libcurl hiredis
 PKG_tests    := check jansson libpq libcurl hiredis libcrypto
 # link order: dependants first (also the allowed arrows, see tests/lint/layers.txt)
@@ -276,6 +276,7 @@ INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_RUN_test_unsettled     := $(PROGRAMS)
+INT_RUN_test_sources       := $(PROGRAMS)
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))

@@ -315,7 +315,9 @@ bool quick_fresh(struct op *op);
 msec_t quick_alive(struct op *op);
 
 /* watch.c */
+/** op_wake - the operation has written to OX, or found something new: who waits looks.  wake_found - something new was found by asking. */
 void op_wake(struct op *op, uint64_t topic);
+void wake_found(struct engine *g, uint64_t topic);
 void wake_others(struct engine *g, uint64_t topic);
 
 /* poll.c */

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TOGETHER_MS 250  /* further events of a folder wait for so long after a look */
+#define TOGETHER_MS 250  /* further events of a folder wait for so long after a look that one has caused */
 #define ECHO_MS 3000     /* OX tells its writers, too: what comes so soon after a write of this node ... */
 #define ECHO_LOOK_MS 2000/* ... is looked into once, so long after it */
 #define COMPLAIN_MS (INT64_C(10) * 60 * 1000)
@@ -35,7 +35,7 @@ tell_locked(struct poll *p, struct waited_folder *f, enum push_source by, int64_
 	f->told = true;
 	f->again = false;
 	f->by = push_event[by];
-	f->look_at = f->polled + TOGETHER_MS > now ? f->polled + TOGETHER_MS : now;
+	f->look_at = f->answered != 0 && f->answered + TOGETHER_MS > now ? f->answered + TOGETHER_MS : now;
 	if (f->own != 0 && now - f->own < ECHO_MS && f->own + ECHO_LOOK_MS > f->look_at)
 		f->look_at = f->own + ECHO_LOOK_MS;
 	waited_plan_locked(p, f->w);

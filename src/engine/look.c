@@ -64,7 +64,7 @@ refresh_locked(struct op *op, struct target *t, const struct folder_ref *ref, bo
 	*changed = rc == RC_OK && op->t.f.cn != cn;
 	if (*changed) {
 		quick_forget(op);
-		op_wake(op, op->t.topic);
+		wake_found(op->g, op->t.topic);
 	}
 	store_unlock(op->c, t->f.id);
 	op->locked = false;
@@ -104,7 +104,7 @@ read_dirty(struct op *op, const struct ping_entry *en, struct target *t, struct 
 
 	if (rc == RC_NOTFOUND) {
 		t->f.id = 0;
-		op_wake(op, topic);
+		wake_found(op->g, topic);
 		rc = RC_OK;
 	}
 	if (l != NULL && rc == RC_OK) {

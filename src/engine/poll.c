@@ -178,7 +178,7 @@ job_run(struct engine *g, struct job *j)
 		j->rc = watch_open_targets(&op, j->entries, j->n, true, targets, &e);
 	for (size_t i = 0; i < j->n && j->rc == RC_OK; i++)
 		if (targets[i].f.id == 0)
-			op_wake(&op, j->topic[i]); /* the folder is gone */
+			wake_found(g, j->topic[i]); /* the folder is gone */
 	if (j->rc == RC_OK)
 		j->rc = watch_look(&op, j->entries, targets, j->n, true, j->looks, &e);
 	op_end(&op);
@@ -220,6 +220,8 @@ folder_done_locked(struct poll *p, struct waited_folder *f, const struct job *j,
 	int64_t before = f->polled;
 
 	f->polled = now;
+	if (j->told[i])
+		f->answered = now;
 	if (j->rc != RC_OK) {
 		if (j->told[i] && !f->told) {
 			f->told = true;

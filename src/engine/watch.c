@@ -13,11 +13,18 @@ wake_others(struct engine *g, uint64_t topic)
 }
 
 void
+wake_found(struct engine *g, uint64_t topic)
+{
+	(void)hub_wake(g->hub, topic);
+	wake_others(g, topic);
+}
+
+void
 op_wake(struct op *op, uint64_t topic)
 {
-	(void)hub_wake(op->g->hub, topic);
-	wake_others(op->g, topic);
-	poll_note(op->g, topic, SOURCE_OWN);
+	wake_found(op->g, topic);
+	if (op->req == NULL || op->req->n_changes > 0)
+		poll_note(op->g, topic, SOURCE_OWN); /* OX will tell us of it as well */
 }
 
 /* A folder that goes while somebody waits for it is a change (KNOWN), one that never was is a mistake. */

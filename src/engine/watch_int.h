@@ -44,6 +44,7 @@ struct waited_folder {
 	enum event_source by;             /* who told */
 	int64_t look_at;                  /* told: not before */
 	int64_t polled, flags_at;         /* last look of any kind; mail: when flags are compared next */
+	int64_t answered;                 /* last look because something was told */
 	int64_t own;                      /* last write of a client of this node */
 	int64_t heard[PUSH_SOURCES];
 	unsigned suspects;                /* bits of sources */
