@@ -226,7 +226,7 @@ struct sync_plan_out {
 	bool force_del, force_put;     /* the answer must hold a delete / whole put of this row */
 	bool drop_have;                /* the row is gone: forget it in the cursor */
 	bool touched;                  /* answer this row in full against what was sent, although nothing is written */
-	bool intent_new;               /* create the intent row (PENDING, at = now; at = now also for `again` waits) */
+	bool intent_new;               /* create the intent row (PENDING, at = now; fields only with PLAN_CREATE: an `again` that waits has none) */
 	enum intent_state intent_state;/* state to write when INTENT_SET */
 	bool intent_set, intent_unsure;
 };

@@ -257,7 +257,8 @@ plan_side_effects(struct work *w, struct err *e)
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
 		w->intent.at = now_ms();
-		w->intent.f = work_sent(w, &in_create, &w->intent.nf);
+		if (p->kind == PLAN_CREATE) /* what an attempt that the database forgot has carried is not known: its values may be other ones */
+			w->intent.f = work_sent(w, &in_create, &w->intent.nf);
 		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
 			w->mail_op = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
 			if (w->ch.again) /* sent before, and forgotten here since: it may lie anywhere in the folder */
@@ -480,6 +481,19 @@ change_octets(struct work *w, struct err *e)
 	return mail_octets(op, seed, &w->octets, &w->octets_len, &w->raw, &w->message_id, e);
 }
 
+/* Something of a change was written, and the rest of it not: the client cannot know what, and may give all of it up. */
+static enum rc
+show_written(const struct work *w)
+{
+	struct op *op = w->op;
+	size_t at;
+
+	if (w->row == NULL || op->touched_at == NULL || !imap_get(op->touched_at, w->row->id, &at) ||
+	    (op->forced != NULL && imap_get(op->forced, w->row->id, &at)))
+		return RC_OK;
+	return forced_add(op, w->row->id, SYNC_PUT);
+}
+
 static enum rc
 one_change(struct op *op, size_t i, struct err *e)
 {
@@ -554,12 +568,13 @@ refused:
 		cc->object->how = NULL;
 	w.res->conflicts = w.how.conflicts;
 	if (rc == RC_OK)
-		return RC_OK;
+		return w.res->status == ST_RETRY ? show_written(&w) : RC_OK;
 	if (!error_of_change(rc, e))
 		return rc;
 	w.res->failed = true;
 	w.res->err = *e;
-	return refused_right(&w, e);
+	rc = refused_right(&w, e);
+	return rc == RC_OK ? show_written(&w) : rc;
 }
 
 enum rc

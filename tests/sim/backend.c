@@ -65,6 +65,11 @@ write_ox(const struct oxop *op, struct oxres *r, struct err *e)
 		tell(s, "OX does not answer a write");
 		return err_set(e, RC_TIMEOUT, "OX did not answer");
 	}
+	if (s->v.faults && !s->reliable && (op->kind == OX_UPDATE || op->kind == OX_MOVE) && chance(s, op->kind == OX_MOVE ? 100 : 15)) {
+		s->fig->refused++;
+		rc = way_back(e);
+		return rc != RC_OK ? rc : err_set(e, RC_PROTO, "OX does not take this change"); /* a rule of its own; nothing is written */
+	}
 	ox_exec(s, op, r);
 	rc = way_back(e);
 	if (rc != RC_OK)

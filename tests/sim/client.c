@@ -161,6 +161,8 @@ edit_move(struct sim *s, struct client *c, struct local *l)
 	l->moving = true;
 	l->move_to = c->folder[to].uuid;
 	tell(s, "%s: moves %s from %s to %s", c->name, l->cid, folder_name(s, c, l->folder), folder_name(s, c, to));
+	if (c->folder[l->folder].ct != CT_MAIL && chance(s, 300)) /* two writes in OX: the second may fail behind the first */
+		edit_field(s, c, l);
 }
 
 void

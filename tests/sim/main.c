@@ -92,11 +92,12 @@ print_figures(const struct figures *f, double seconds)
 	    (double)f->steps / (seconds > 0 ? seconds : 1), (unsigned long long)f->requests, (unsigned long long)f->answers);
 	printf("faults: %llu crashes, %llu answers lost, %llu requests again, %llu OX timeouts, %llu OX errors, %llu executed late, %llu database errors, "
 	    "%llu databases lost, %llu set back, %llu devices restored, %llu locks lost, %llu Redis lost, %llu rights changed, %llu folders changed, %llu moved, "
-	    "%llu that cannot be shown, %llu mail folders made anew\n",
+	    "%llu that cannot be shown, %llu mail folders made anew, %llu changes refused\n",
 	    (unsigned long long)f->crashes, (unsigned long long)f->lost, (unsigned long long)f->dups, (unsigned long long)f->timeouts, (unsigned long long)f->errors,
 	    (unsigned long long)f->late, (unsigned long long)f->db_faults, (unsigned long long)f->db_losses, (unsigned long long)f->rollbacks,
 	    (unsigned long long)f->restores, (unsigned long long)f->lock_losses, (unsigned long long)f->cache_losses, (unsigned long long)f->shares,
-	    (unsigned long long)f->folder_ops, (unsigned long long)f->moves, (unsigned long long)f->poisons, (unsigned long long)f->validity);
+	    (unsigned long long)f->folder_ops, (unsigned long long)f->moves, (unsigned long long)f->poisons, (unsigned long long)f->validity,
+	    (unsigned long long)f->refused);
 	printf("%llu first fills, %llu reconciles, %llu conflict records\n", (unsigned long long)f->inits, (unsigned long long)f->reconciles, (unsigned long long)f->records);
 }
 

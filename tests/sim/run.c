@@ -377,6 +377,7 @@ disaster(struct sim *s)
 	struct client *c = &s->cl[rnd(s, s->v.devs)];
 	struct task *t = s->n_task > 0 ? s->task[rnd(s, s->n_task)] : NULL;
 
+	s->down = false; /* the last one is over */
 	switch (rnd(s, 10)) {
 	case 0:
 		if (s->v.windows)
@@ -436,7 +437,7 @@ disaster(struct sim *s)
 		}
 		break;
 	case 7:
-		s->down = s->v.faults && chance(s, 300);
+		s->down = s->v.faults;
 		break;
 	case 8:
 		ox_folder_person(s);
@@ -456,8 +457,9 @@ random_event(struct sim *s)
 	struct client *c = &s->cl[rnd(s, s->v.devs)];
 	int64_t x = rnd(s, 1000);
 
-	if (x < 620 && s->n_task > 0) {
-		task_step(s, s->task[rnd(s, s->n_task)]);
+	if (x < 620 && s->n_task > 0) { /* requests are long: with one step each time, most of what is typed would wait for the end of the history */
+		for (int64_t n = rnd(s, 12); n >= 0 && s->n_task > 0; n--)
+			task_step(s, s->task[rnd(s, s->n_task)]);
 	} else if (x < 680) {
 		ox_person(s);
 	} else if (x < 755) {

@@ -215,7 +215,7 @@ struct sim {
 /* Counted over all histories. */
 struct figures {
 	uint64_t histories, steps, requests, answers, crashes, lost, timeouts, late, dups, records, reconciles, inits, errors, db_faults, db_losses,
-	    rollbacks, restores, lock_losses, cache_losses, shares, folder_ops, moves, poisons, validity;
+	    rollbacks, restores, lock_losses, cache_losses, shares, folder_ops, moves, poisons, validity, refused;
 };
 
 extern struct sim *the_sim; /* the only one: the fakes are called through C interfaces that carry no world */
