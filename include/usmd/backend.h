@@ -82,6 +82,8 @@ struct ox_session *ox_session_ref(struct ox_session *s);
 void ox_session_unref(struct ox_session *s);
 /** ox_session_end - log out of OX now; later calls fail with RC_DENIED. */
 void ox_session_end(struct ox_session *s);
+/** ox_session_check - RC_DENIED when S is over for good as far as is known: ended, or OX refuses its password.  No request.  Threads: any. */
+MUST_CHECK enum rc ox_session_check(struct ox_session *s, struct err *e);
 /** backend_requests - HTTP requests that the calling thread has made so far: for who has a budget. */
 uint64_t backend_requests(void);
 /**

@@ -513,8 +513,10 @@ struct engine_event {
  * Threads: any.   Blocking: never; no request to OX or the database.
  */
 void engine_event(struct engine *g, const struct engine_event *ev);
-/** engine_heard - another node says that TOPIC changed: notes it and wakes who waits here. */
+/** engine_heard - another node says that TOPIC changed: who waits here compares with his index, and OX is asked for him. */
 void engine_heard(struct engine *g, uint64_t topic);
+/** engine_missed - other nodes may not have been heard for a while: likewise for everything that is waited for, within the budget. */
+void engine_missed(struct engine *g);
 /** engine_sources_metrics - what is known of the sources, in Prometheus text format. */
 void engine_sources_metrics(struct engine *g, struct buf *out);
 /**

@@ -106,7 +106,11 @@ on_gap(void *arg)
 {
 	struct wire *w = arg;
 
-	log_info("wake-all", "text=the connection to the other nodes was interrupted waiters=%zu", hub_wake_all(w->hub));
+	log_info("wake-all", "text=the connection to the other nodes was interrupted waiters=%zu", hub_count(w->hub));
+	(void)pthread_mutex_lock(&w->ear_lock);
+	if (w->ear != NULL)
+		engine_missed(w->ear);
+	(void)pthread_mutex_unlock(&w->ear_lock);
 }
 
 static enum rc

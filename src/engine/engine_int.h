@@ -326,6 +326,6 @@ void poll_stop(struct engine *g);  /* ends its threads */
 void poll_free(struct engine *g);
 void poll_sweep(struct engine *g);
 /* event.c */
-void poll_note(struct engine *g, uint64_t topic, enum event_source source);
+void engine_wrote(struct op *op, uint64_t topic);
 
 #endif

@@ -19,24 +19,32 @@
 #define COMPLAIN_MS (INT64_C(10) * 60 * 1000)
 
 static const char *const push_names[PUSH_SOURCES] = { [BY_UDP] = "udp", [BY_HOOK] = "webhook" };
-static const enum event_source push_event[PUSH_SOURCES] = { [BY_UDP] = SOURCE_UDP, [BY_HOOK] = SOURCE_WEBHOOK };
 static const char *const source_names[SOURCE_COUNT] = { [SOURCE_OWN] = "own", [SOURCE_NODE] = "node", [SOURCE_UDP] = "udp",
 	[SOURCE_WEBHOOK] = "webhook", [SOURCE_POLL] = "poll" };
 
 /* ---- being told ---- */
 
-static void
-tell_locked(struct poll *p, struct waited_folder *f, enum push_source by, int64_t now)
+static enum push_source
+push_of(enum event_source source)
 {
-	f->heard[by] = now;
-	f->w->last[push_event[by]] = now_ms();
+	return source == SOURCE_UDP ? BY_UDP : BY_HOOK;
+}
+
+static void
+tell_locked(struct poll *p, struct waited_folder *f, enum event_source source, int64_t now)
+{
+	bool push = source == SOURCE_UDP || source == SOURCE_WEBHOOK;
+
+	if (push)
+		f->heard[push_of(source)] = now;
+	f->w->last[source] = now_ms();
 	if (f->watches == 0 || f->told)
 		return;
 	f->told = true;
 	f->again = false;
-	f->by = push_event[by];
+	f->by = source;
 	f->look_at = f->answered != 0 && f->answered + TOGETHER_MS > now ? f->answered + TOGETHER_MS : now;
-	if (f->own != 0 && now - f->own < ECHO_MS && f->own + ECHO_LOOK_MS > f->look_at)
+	if (push && f->own != 0 && now - f->own < ECHO_MS && f->own + ECHO_LOOK_MS > f->look_at)
 		f->look_at = f->own + ECHO_LOOK_MS;
 	waited_plan_locked(p, f->w);
 }
@@ -53,14 +61,14 @@ topic_of_user(const struct engine *g, const struct engine_event *ev, const struc
 }
 
 static void
-tell_users_locked(struct engine *g, const struct engine_event *ev, enum push_source by, int64_t now)
+tell_users_locked(struct engine *g, const struct engine_event *ev, int64_t now)
 {
 	for (size_t i = 0; i < ev->n_users; i++) {
 		struct waited *w = waited_find_locked(g->poll, ev->context, ev->users[i]);
 		struct waited_folder *f = w != NULL ? waited_folder_locked(w, topic_of_user(g, ev, w)) : NULL;
 
 		if (f != NULL)
-			tell_locked(g->poll, f, by, now);
+			tell_locked(g->poll, f, ev->source, now);
 	}
 }
 
@@ -81,7 +89,6 @@ void
 engine_event(struct engine *g, const struct engine_event *ev)
 {
 	const struct account a = { .context = ev->context };
-	enum push_source by = ev->source == SOURCE_UDP ? BY_UDP : BY_HOOK;
 	struct poll *p = g->poll;
 	uint64_t topic = 0;
 	int64_t now = mono_ms();
@@ -94,43 +101,84 @@ engine_event(struct engine *g, const struct engine_event *ev)
 	p->events[ev->source]++;
 	p->last[ev->source] = now_ms();
 	if (ev->ct == CT_CALENDAR)
-		p->heard_calendar[by][(uint64_t)ev->context % HEARD_SLOTS] = now;
+		p->heard_calendar[push_of(ev->source)][(uint64_t)ev->context % HEARD_SLOTS] = now;
 	if (topic == 0)
-		tell_users_locked(g, ev, by, now);
+		tell_users_locked(g, ev, now);
 	else
 		for (struct waited_folder *f = waited_by_topic_locked(p, topic); f != NULL; f = f->chain)
 			if (f->topic == topic)
-				tell_locked(p, f, by, now);
+				tell_locked(p, f, ev->source, now);
 	(void)pthread_mutex_unlock(&p->lock);
 	if (ev->source == SOURCE_WEBHOOK && ev->folder != NULL && ev->ct != CT_FOLDER)
 		tell_nodes(g, ev);
 }
 
+/*
+ * What a client wrote is in its account's index, and who waits there sees it by that.  Other readers of a shared folder have an index of their
+ * own, so OX is asked for them; and OX's own push will tell of it, too.
+ */
 void
-poll_note(struct engine *g, uint64_t topic, enum event_source source)
+engine_wrote(struct op *op, uint64_t topic)
 {
-	struct poll *p = g->poll;
+	const struct account *a = op->s->n->account;
+	bool wrote = op->req == NULL || op->req->n_changes > 0;
+	struct poll *p = op->g->poll;
 	int64_t now = mono_ms();
 
 	if (p == NULL)
 		return;
 	(void)pthread_mutex_lock(&p->lock);
-	p->events[source]++;
-	p->last[source] = now_ms();
-	for (struct waited_folder *f = waited_by_topic_locked(p, topic); f != NULL; f = f->chain)
-		if (f->topic == topic) {
-			f->w->last[source] = p->last[source];
-			if (source == SOURCE_OWN)
-				f->own = now;
-		}
+	if (wrote) {
+		p->events[SOURCE_OWN]++;
+		p->last[SOURCE_OWN] = now_ms();
+	}
+	for (struct waited_folder *f = waited_by_topic_locked(p, topic); f != NULL; f = f->chain) {
+		if (f->topic != topic)
+			continue;
+		if (wrote)
+			f->own = now;
+		if (f->w->context != a->context || f->w->user != a->user)
+			tell_locked(p, f, SOURCE_OWN, now);
+		else if (wrote)
+			f->w->last[SOURCE_OWN] = now_ms();
+	}
 	(void)pthread_mutex_unlock(&p->lock);
 }
 
 void
 engine_heard(struct engine *g, uint64_t topic)
 {
-	poll_note(g, topic, SOURCE_NODE);
-	(void)hub_wake(g->hub, topic);
+	struct poll *p = g->poll;
+	int64_t now = mono_ms();
+
+	(void)hub_wake(g->hub, topic); /* of the account that wrote: its index says it already */
+	if (p == NULL)
+		return;
+	(void)pthread_mutex_lock(&p->lock);
+	p->events[SOURCE_NODE]++;
+	p->last[SOURCE_NODE] = now_ms();
+	for (struct waited_folder *f = waited_by_topic_locked(p, topic); f != NULL; f = f->chain)
+		if (f->topic == topic)
+			tell_locked(p, f, SOURCE_NODE, now);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+void
+engine_missed(struct engine *g)
+{
+	struct poll *p = g->poll;
+
+	(void)hub_wake_all(g->hub);
+	if (p == NULL)
+		return;
+	(void)pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < ACCOUNT_SLOTS; i++)
+		for (struct waited *w = p->account[i]; w != NULL; w = w->chain) {
+			for (struct waited_folder *f = w->folders; f != NULL; f = f->next)
+				f->polled = 0;
+			waited_plan_locked(p, w);
+		}
+	(void)pthread_mutex_unlock(&p->lock);
 }
 
 /* ---- what a source is worth ---- */
@@ -198,10 +246,10 @@ source_found_locked(struct poll *p, struct waited_folder *f, const struct look *
 
 	if (!l->changed || f->ct >= CT_COUNT)
 		return;
-	if (told) {
-		prove_locked(p, f->w, f->by == SOURCE_UDP ? BY_UDP : BY_HOOK, f->ct);
+	if (told && (f->by == SOURCE_UDP || f->by == SOURCE_WEBHOOK))
+		prove_locked(p, f->w, push_of(f->by), f->ct);
+	if (told)
 		return;
-	}
 	p->events[SOURCE_POLL]++;
 	p->last[SOURCE_POLL] = f->w->last[SOURCE_POLL] = now_ms();
 	f->suspects = 0;

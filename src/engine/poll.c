@@ -13,7 +13,8 @@
 #define AGAIN_MS 2000   /* OX may tell of a change before it can be read */
 #define RETRY_MS 5000   /* what was told and could not be looked into */
 #define TOLD_TURNS 4    /* of so many looks one is a poll, when both wait */
-#define FLAGS_EVERY 4   /* flags of mails are compared at each fourth poll */
+#define FLAGS_EVERY 4   /* in units of ping_poll_interval: flags of the INBOX are compared so often */
+#define FLAGS_RARELY 20 /* those of other folders */
 #define HOOK_RETRY_MS (INT64_C(60) * 60 * 1000)
 
 /** One look, taken out of the lock. */
@@ -23,8 +24,7 @@ struct job {
 	size_t n;
 	struct ping_entry *entries;
 	struct look *looks;
-	uint64_t *topic;        /* the N looked at, then all others that are waited for */
-	size_t n_topics;
+	uint64_t *topic;
 	bool *told;
 	bool polls;             /* some of it was due, not told */
 	bool subscribe;
@@ -74,10 +74,10 @@ next_locked(struct poll *p, int64_t now, int *heap, int64_t *until)
 static bool
 is_due(const struct poll *p, const struct waited_folder *f, int64_t now)
 {
-	int64_t pace = waited_pace(p, f);
+	int64_t pace = waited_pace(p, f), due = waited_due(p, f);
 
 	/* what would be due soon goes along: one request is made anyway */
-	return pace != NEVER && f->polled + pace <= now + pace / 4;
+	return due != NEVER && (due <= now || f->polled + pace <= now + pace / 4);
 }
 
 static void
@@ -98,7 +98,7 @@ job_take(struct job *j, struct poll *p, struct waited_folder *f, bool told, int6
 	j->told[j->n] = told;
 	if (f->flags_at <= now) {
 		j->looks[j->n].flags = true;
-		f->flags_at = now + p->g->o.poll_ms * FLAGS_EVERY;
+		f->flags_at = now + p->g->o.poll_ms * (f->topic == f->w->inbox_topic ? FLAGS_EVERY : FLAGS_RARELY);
 	}
 	j->n++;
 	j->polls = j->polls || !told;
@@ -116,7 +116,7 @@ job_make_locked(struct poll *p, struct waited *w, struct job *j, int64_t now)
 	j->w = w;
 	for (const struct waited_folder *f = w->folders; f != NULL; f = f->next) {
 		n++;
-		due = due || (f->watches > 0 && waited_pace(p, f) != NEVER && f->polled + waited_pace(p, f) <= now);
+		due = due || (f->watches > 0 && waited_due(p, f) <= now);
 	}
 	j->s = w->watches != NULL ? session_dup(w->watches->s) : NULL;
 	j->entries = mem_alloc(n * sizeof(*j->entries) + 1);
@@ -130,15 +130,6 @@ job_make_locked(struct poll *p, struct waited *w, struct job *j, int64_t now)
 
 		if (f->watches > 0 && (told || (due && is_due(p, f, now))))
 			job_take(j, p, f, told, now);
-	}
-	j->n_topics = j->n;
-	for (struct waited_folder *f = w->folders; f != NULL; f = f->next) {
-		size_t i = 0;
-
-		while (i < j->n && j->topic[i] != f->topic)
-			i++;
-		if (i == j->n && f->watches > 0)
-			j->topic[j->n_topics++] = f->topic;
 	}
 	j->subscribe = p->g->o.webhook[0] != '\0' && w->subscribe_at <= now;
 	return j->n > 0;
@@ -193,8 +184,8 @@ job_run(struct engine *g, struct job *j)
 		log_debug("poll", "failed=%s %s", rc_name(j->rc), e.text);
 	}
 	/* the session is over and nothing opens a new one: everybody who waits with it finds that out for himself, and is told to log in again */
-	for (size_t i = 0; i < j->n_topics && j->rc == RC_DENIED; i++)
-		(void)hub_wake(g->hub, j->topic[i]);
+	if (j->rc == RC_DENIED)
+		(void)hub_wake(g->hub, account_topic(g, j->w->context, j->w->user));
 }
 
 /* ---- what follows from it ---- */

@@ -109,6 +109,16 @@ waited_pace(const struct poll *p, const struct waited_folder *f)
 	return f->w->interval < most ? f->w->interval : most;
 }
 
+int64_t
+waited_due(const struct poll *p, const struct waited_folder *f)
+{
+	int64_t pace = waited_pace(p, f);
+
+	if (pace == NEVER)
+		return NEVER;
+	return f->ct == CT_MAIL && f->flags_at < f->polled + pace ? f->flags_at : f->polled + pace;
+}
+
 void
 waited_plan_locked(struct poll *p, struct waited *w)
 {
@@ -117,7 +127,7 @@ waited_plan_locked(struct poll *p, struct waited *w)
 	if (w->busy)
 		return; /* its thread does it, afterwards */
 	for (const struct waited_folder *f = w->folders; f != NULL; f = f->next) {
-		int64_t pace = waited_pace(p, f), due = pace == NEVER ? NEVER : f->polled + pace;
+		int64_t due = waited_due(p, f);
 
 		if (f->watches == 0)
 			continue;
@@ -173,16 +183,14 @@ account_make_locked(struct poll *p, const struct engine_session *s)
 {
 	const struct account *a = s->n->account;
 	const char *inbox = ox_session_user(s->ox)->inbox;
-	size_t n = 0, slot = account_slot(a->context, a->user);
+	size_t slot = account_slot(a->context, a->user);
 	struct waited *w = waited_find_locked(p, a->context, a->user);
 
 	if (w != NULL)
 		return w;
-	for (size_t i = 0; i < ACCOUNT_SLOTS; i++) /* rare: an account comes once in half an hour */
-		for (const struct waited *x = p->account[i]; x != NULL; x = x->chain)
-			n++;
-	if (!heap_room(&p->heap[HEAP_POLL], n + 1) || !heap_room(&p->heap[HEAP_TOLD], n + 1) || (w = mem_alloc(sizeof(*w))) == NULL)
+	if (!heap_room(&p->heap[HEAP_POLL], p->n_known + 1) || !heap_room(&p->heap[HEAP_TOLD], p->n_known + 1) || (w = mem_alloc(sizeof(*w))) == NULL)
 		return NULL;
+	p->n_known++;
 	w->context = a->context;
 	w->user = a->user;
 	w->hier_topic = a->hier_tag;
@@ -194,7 +202,7 @@ account_make_locked(struct poll *p, const struct engine_session *s)
 }
 
 static bool
-folder_add_locked(struct poll *p, struct waited *w, uint64_t topic, const struct folder_ref *ref)
+folder_add_locked(struct poll *p, struct waited *w, const struct target *t, const struct folder_ref *ref, uint64_t topic)
 {
 	struct waited_folder *f = waited_folder_locked(w, topic), **slot = &p->folder[topic % FOLDER_SLOTS];
 
@@ -204,7 +212,7 @@ folder_add_locked(struct poll *p, struct waited *w, uint64_t topic, const struct
 			return false;
 		f->w = w;
 		f->topic = topic;
-		f->ct = CT_COUNT;
+		f->flags_at = mono_ms() + p->g->o.poll_ms;
 		f->chain = *slot;
 		*slot = f;
 		f->next = w->folders;
@@ -213,8 +221,7 @@ folder_add_locked(struct poll *p, struct waited *w, uint64_t topic, const struct
 	f->folder = *ref;
 	f->watches++;
 	f->polled = mono_ms(); /* a client that begins to wait looks for itself */
-	if (f->flags_at == 0)
-		f->flags_at = f->polled + p->g->o.poll_ms;
+	f->ct = t->f.id != 0 ? t->ct : CT_COUNT;
 	return true;
 }
 
@@ -228,7 +235,7 @@ folder_release_locked(struct waited *w, uint64_t topic)
 }
 
 bool
-watch_link(struct engine_watch *x)
+watch_link(struct engine_watch *x, const struct target *targets)
 {
 	struct poll *p = x->g->poll;
 	struct waited *w;
@@ -238,7 +245,7 @@ watch_link(struct engine_watch *x)
 		return true; /* an engine without threads: whoever drives it looks */
 	(void)pthread_mutex_lock(&p->lock);
 	w = account_make_locked(p, x->s);
-	while (w != NULL && done < x->n && folder_add_locked(p, w, x->tags[done], &x->entries[done].folder))
+	while (w != NULL && done < x->n && folder_add_locked(p, w, &targets[done], &x->entries[done].folder, x->tags[done]))
 		done++;
 	if (done < x->n || w == NULL) {
 		while (done > 0)
@@ -323,6 +330,7 @@ sweep_locked(struct poll *p, int64_t before)
 			}
 			*at = w->chain;
 			heap_drop_locked(p, w);
+			p->n_known--;
 			mem_free(w);
 		}
 }

@@ -25,9 +25,9 @@ struct engine_watch {
 	struct engine *g;
 	struct engine_session *s;
 	struct waited *w;                 /* NULL: not linked */
-	bool looked;                      /* what comes now is a look after a wake-up */
+	bool looked;                      /* OX was asked for it; from then on the poller does it */
 	size_t n;
-	uint64_t *tags;
+	uint64_t *tags;                   /* n of the folders, and the account's */
 	struct ping_entry entries[];
 };
 
@@ -86,7 +86,7 @@ struct poll {
 	struct waited *account[ACCOUNT_SLOTS];
 	struct waited_folder *folder[FOLDER_SLOTS];
 	struct heap heap[HEAPS];
-	size_t n_accounts;                /* that somebody waits for */
+	size_t n_accounts, n_known;       /* that somebody waits for; these and those remembered */
 	double tokens;                    /* of the budget; what a look needed beyond one is a debt */
 	int64_t tokens_at;
 	unsigned turn;                    /* told ones go first, but not always */
@@ -105,11 +105,13 @@ mono_ms(void)
 }
 
 /* watch.c */
+/** account_topic - wakes whoever waits for anything of this account, and nobody else. */
+uint64_t account_topic(const struct engine *g, int64_t context, int64_t user);
 enum rc watch_open_targets(struct op *op, const struct ping_entry *entries, size_t n, bool known, struct target *targets, struct err *e);
 
 /* waited.c */
-/** watch_link - W is waited for from now on; false = out of memory. */
-bool watch_link(struct engine_watch *w);
+/** watch_link - W, for TARGETS, is waited for from now on; false = out of memory. */
+bool watch_link(struct engine_watch *w, const struct target *targets);
 void watch_unlink(struct engine_watch *w);
 struct waited *waited_find_locked(const struct poll *p, int64_t context, int64_t user);
 struct waited_folder *waited_folder_locked(const struct waited *w, uint64_t topic);
@@ -120,6 +122,8 @@ void waited_plan_locked(struct poll *p, struct waited *w);
 void heap_drop_locked(struct poll *p, struct waited *w);
 /** waited_pace - how often F is polled now, in ms. */
 int64_t waited_pace(const struct poll *p, const struct waited_folder *f);
+/** waited_due - when F is to be looked at although nobody tells; NEVER. */
+int64_t waited_due(const struct poll *p, const struct waited_folder *f);
 
 /** What a look at one entry is to find out, and has found. */
 struct look {

@@ -29,7 +29,7 @@ control(const char *path, const char *body)
 	json_t *j;
 
 	world_control(&w, path, body, text, sizeof(text));
-	j = json_loads(text, 0, NULL);
+	j = json_loadb(text, strlen(text), JSON_REJECT_DUPLICATES, NULL);
 	ck_assert_ptr_nonnull(j);
 	return j;
 }
@@ -172,7 +172,7 @@ wait_main(void *arg)
 	buf_init(&out, 1 << 20);
 	http("http://localhost/usm-json/ping", x->d->token, text, &out, &x->status);
 	x->ended_us = now_mono_us();
-	root = json_loadb(out.p, out.len, 0, NULL);
+	root = json_loadb(out.p, out.len, JSON_REJECT_DUPLICATES, NULL);
 	x->changed = json_array_size(json_object_get(json_object_get(root, "data"), "changed"));
 	(void)snprintf(x->code, sizeof(x->code), "%s", str(json_object_get(root, "error"), "code"));
 	json_decref(root);
@@ -670,6 +670,60 @@ START_TEST(by_polling)
 }
 END_TEST
 
+/* Flags change no counter: they are compared now and then. */
+START_TEST(flags_by_polling)
+{
+	struct wait x;
+	struct dev d;
+	int64_t t0;
+
+	new_mail("default0/INBOX");
+	with("ping_poll_interval = 300ms\nping_poll_max = 300ms\n");
+	open_default(&d, "anton", "flags", "mail");
+	wait_start(&x, &d, 20);
+	t0 = now_mono_us();
+	json_decref(ox_as("anton", "mail", "update", json_pack("{s:s,s:s}", "folder", "default0/INBOX", "id", "1"), json_pack("{s:i}", "set_flags", 8)));
+	told(&x, t0, "polling each 0.3 s, a flag");
+}
+END_TEST
+
+/* A client's write in a folder that is shared: the owner's client and that of the other user, without any help of OX. */
+START_TEST(own_write_in_a_shared_folder)
+{
+	static const char perms[] = "{\"folder\":{\"permissions\":[{\"entity\":3,\"bits\":403710016,\"group\":false},{\"entity\":4,\"bits\":4227332,\"group\":false}]}}";
+	struct dev writer, same, other, tree;
+	struct wait x, y;
+	int64_t t0;
+	char uuid[40];
+	const char *title;
+	json_t *v;
+
+	with(NO_POLLS);
+	json_decref(ox_as("anton", "folders", "update", json_pack("{s:s,s:s}", "id", "33", "timestamp", "9007199254740992"), json_loadb(perms, sizeof(perms) - 1, JSON_REJECT_DUPLICATES, NULL)));
+	login(&tree, "berta", "tree");
+	open_folder(&tree, NULL);
+	uuid[0] = '\0';
+	json_object_foreach(tree.have, title, v)
+		if (strstr(str(v, "displayName"), "Anton") != NULL)
+			(void)snprintf(uuid, sizeof(uuid), "%s", title);
+	if (uuid[0] == '\0') {
+		char *all = json_dumps(tree.have, JSON_COMPACT);
+
+		ck_abort_msg("the shared folder is not seen: %s", all);
+	}
+	login(&other, "berta", "other");
+	open_folder(&other, uuid);
+	open_default(&writer, "anton", "writer", "task");
+	open_default(&same, "anton", "same", "task");
+	wait_start(&x, &same, 20);
+	wait_start(&y, &other, 20);
+	t0 = now_mono_us();
+	json_decref(update(&writer, request(&writer, one(json_pack("{s:s,s:s}", "clientId", "c1", "title", "Shared")), NULL, NULL)));
+	told(&x, t0, "own write, the same account");
+	told(&y, t0, "own write, another reader");
+}
+END_TEST
+
 static json_int_t
 requests(void)
 {
@@ -848,6 +902,8 @@ main(void)
 	tcase_add_test(t, by_udp);
 	tcase_add_test(t, by_webhook);
 	tcase_add_test(t, by_polling);
+	tcase_add_test(t, flags_by_polling);
+	tcase_add_test(t, own_write_in_a_shared_folder);
 	tcase_add_test(t, bursts);
 	tcase_add_test(t, strangers);
 	tcase_add_test(t, forged_posts);
