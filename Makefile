@@ -134,7 +134,7 @@ $(B)/bench: $(BENCH_OBJ) $(call lib,model) $(call lib,util)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkgl,$(PKG_bench) $(call libs_of,model util)) -lm
 	@echo "  built $@"
 .PHONY: bench bench-run
-bench: ## usmd against the limits of this machine; BENCH_QUICK=1 for smaller folders
+bench: ## usmd against the limits of this machine, and what grows with the folder; BENCH_QUICK=1 for smaller folders, BENCH_PARTS="growth" for a part
 	$(call with_deps,bench-run)
 bench-run: $(B)/usmd $(B)/usmctl $(B)/oxsim $(B)/bench
 	@sh tests/harness/with-servers sh tests/bench/run $(B)
@@ -269,8 +269,10 @@ INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_time          := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_corpus        := $(PROGRAMS)
 INT_RUN_test_photos        := $(PROGRAMS)
+INT_RUN_test_patterns      := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_conflicts     := $(PROGRAMS)
 INT_RUN_test_reconcile     := $(B)/usmd $(B)/usmctl $(B)/oxsim
+INT_RUN_test_promises      := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
@@ -352,11 +354,12 @@ cov: ## lines covered by the tests, per module; fails when sync or protocol fall
 
 # --- lint: only what needs no other tool than the compiler's; a broken rule names file and line ----
 .PHONY: lint-fast
-lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, and that these checks can fail
+lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, tests named in manual pages, and that these checks can fail
 	$(Q)tests/lint/selftest
 	$(Q)tests/lint/check-layers
 	$(Q)tests/lint/check-banned
 	$(Q)tests/lint/check-functions
+	$(Q)tests/lint/check-promises
 	$(Q)tests/lint/check-pure $(call lib,sync)
 
 .PHONY: lint

@@ -296,10 +296,12 @@ MUST_CHECK enum rc ox_mail_examine(struct ox_session *s, const char *folder, str
 /**
  * ox_mail_newest - the mails with the MAX highest uids, descending, with flags, label, date; known, as of ox_listing.
  * Fewer than MAX: these are all that there are.  More only of a mail store whose ids are no numbers: all, then.
- * Cost: one request (20 ms) in a folder of fewer than MAX mails; else the uids of the whole folder as well (OX needs 50 ms for 10,000), since OX
- * does not sort by uid.
+ * TOP: the MAX highest uids, descending, when the caller knows them; those that are not there any more are left out.
+ * Cost: one request (20 ms), mostly no more, with TOP or in a folder of fewer than MAX mails; else the uids of the whole folder as well (OX needs
+ * 50 ms for 10,000), since OX does not sort by uid.
  */
-MUST_CHECK enum rc ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *keys, const char *folder, size_t max, struct sighting **out, size_t *n, struct err *e);
+MUST_CHECK enum rc ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *keys, const char *folder, size_t max, const int64_t *top,
+    struct sighting **out, size_t *n, struct err *e);
 /** ox_mail_raw - the octets of a mail (never marks it seen); OUT owned by the caller, at most its max. */
 MUST_CHECK enum rc ox_mail_raw(struct ox_session *s, const char *folder, int64_t id, const char *oxid, struct buf *out, struct err *e);
 /** ox_mail_import - store RAW (8-bit safe) in FOLDER with FLAGS (OX bits); *id its new id. */

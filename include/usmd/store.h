@@ -110,6 +110,7 @@ struct store_folder {
 	msec_t ox_ts;        /* stored OX timestamp: never moves back, never from a write's echo */
 	msec_t seen_at;      /* when `updates` or a listing last was asked and SAVED (coarse: an unchanged refresh writes nothing) */
 	msec_t listed_at;    /* last complete listing */
+	int64_t live;        /* rows that are no tombstones; -1 = not known: store_rows_count tells */
 	/* mail only */
 	uint64_t validity, uidnext;
 	int64_t total, unread;
@@ -142,7 +143,7 @@ MUST_CHECK enum rc store_rows_by_client_id(struct store_conn *c, struct arena *a
  * whose fence is what keeps two writers from adding the same mail.  10,000 new rows take about 50 ms.
  */
 MUST_CHECK enum rc store_rows_put(struct store_conn *c, const struct store_folder *f, struct row *const *rows, size_t n, struct err *e);
-/** store_rows_count - number of live rows; reads the whole index: not for every sync. */
+/** store_rows_count - number of live rows, where f->live does not tell; reads the whole index. */
 MUST_CHECK enum rc store_rows_count(struct store_conn *c, const struct store_folder *f, size_t *live, struct err *e);
 
 /* ---- cursors ---- */

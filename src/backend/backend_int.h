@@ -275,6 +275,10 @@ void write_params(struct ox_req *r, enum content ct);
 size_t write_fields(struct buf *b, const struct object *o, const struct fmask *fields, bool create, size_t written);
 /** write_how - the members that say how O is to be written, behind WRITTEN others. */
 void write_how(struct buf *b, const struct object *o, size_t written);
+/** pattern_end - takes out of M the end of O's series that the CHANGED one replaces: until and occurrences exclude each other. */
+void pattern_end(const struct object *o, const struct fmask *changed, struct fmask *m);
+/** pattern_members - takes out of M what a legacy module refuses of O's recurrence pattern (pattern.c). */
+void pattern_members(const struct object *o, struct fmask *m);
 void mask_drop(struct fmask *m, enum content ct, const char *name);
 /** send_create - sends R, which creates O; *ID and *LM of OX's answer. */
 MUST_CHECK enum rc send_create(struct ox_session *s, struct ox_req *r, const struct object *o, int64_t *id, msec_t *lm, struct err *e);

@@ -198,6 +198,11 @@ write_rule(struct body *w)
 	};
 	struct buf text;
 
+	/* an end that is set replaces the other one, of which nothing is said */
+	if (touched(w, CF_until) && r.has_until && !touched(w, CF_occurrences))
+		r.occurrences = 0;
+	else if (touched(w, CF_occurrences) && r.occurrences > 0 && !touched(w, CF_until))
+		r.has_until = false;
 	if (r.type < 1 || r.type > 4) {
 		if (old != NULL)
 			member_text(w, "rrule", NULL);

@@ -270,6 +270,7 @@ complete(const struct object *o, const struct fmask *fields)
 	for (unsigned i = 0; i < model_content(CT_CALENDAR)->n_fields; i++)
 		if (fmask_has(&together, i) && o->v[i] != NULL)
 			fmask_set(&m, i);
+	pattern_end(o, fields, &m);
 	drop(&m, CF_delete_exceptions);
 	return m;
 }

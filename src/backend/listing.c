@@ -303,18 +303,22 @@ mail_rest(struct ox_session *s, struct listing *l, const char *folder, const int
 
 /*
  * The mails with the MAX highest uids.  QUIRK(OX, 8.19): `all` sorts by date, size, ... but not by uid, and a mail with an old date may have the
- * newest uid (it was imported or moved).  So where there are more than MAX, all uids are asked for (5 us a mail), and of the highest ones those
- * that the window by date did not hold; mostly these are none.
+ * newest uid (it was imported or moved).  So where there are more than MAX, all uids are asked for (5 us a mail) unless the caller knows the
+ * highest ones (KNOWN), and of these those that the window by date did not hold; mostly these are none.
  */
 static enum rc
-newest_by_uid(struct ox_session *s, struct listing *l, const char *folder, size_t max, struct err *e)
+newest_by_uid(struct ox_session *s, struct listing *l, const char *folder, size_t max, const int64_t *known, struct err *e)
 {
-	int64_t *ids;
-	size_t n, top, kept = 0, x;
+	int64_t *all = NULL;
+	const int64_t *ids = known;
+	size_t n = max, top, kept = 0, x;
 	struct sighting *out;
-	enum rc rc;
+	enum rc rc = RC_OK;
 
-	rc = mail_ids(s, l->a, folder, &ids, &n, e);
+	if (known == NULL) {
+		rc = mail_ids(s, l->a, folder, &all, &n, e);
+		ids = all;
+	}
 	if (rc != RC_OK)
 		return rc;
 	if (ids == NULL) { /* a mail store with other ids: everything, which says more than was asked for */
@@ -338,7 +342,8 @@ newest_by_uid(struct ox_session *s, struct listing *l, const char *folder, size_
 }
 
 enum rc
-ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *keys, const char *folder, size_t max, struct sighting **out, size_t *n, struct err *e)
+ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *keys, const char *folder, size_t max, const int64_t *top,
+    struct sighting **out, size_t *n, struct err *e)
 {
 	struct listing l;
 	enum rc rc;
@@ -353,7 +358,7 @@ ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *k
 	l.seen = imap_new(a, max);
 	rc = l.seen != NULL ? mail_window(s, &l, folder, max, e) : err_set(e, RC_NOMEM, "out of memory");
 	if (rc == RC_OK && l.n >= max)
-		rc = newest_by_uid(s, &l, folder, max, e);
+		rc = newest_by_uid(s, &l, folder, max, top, e);
 	object_drop(l.scratch);
 	if (rc != RC_OK)
 		return rc;

@@ -207,6 +207,7 @@ classic_create(struct ox_session *s, const char *folder, const struct object *o,
 	if (uid != NULL)
 		mask_drop(&m, o->ct, "uid");
 	mask_drop(&m, o->ct, "delete_exceptions"); /* a series has none before it is there: an update brings them */
+	pattern_members(o, &m);
 	ox_req_init(&r, t->ox_module, "new");
 	write_params(&r, o->ct);
 	buf_adds(&r.body, "{\"folder_id\":");
@@ -292,6 +293,8 @@ classic_update(struct ox_session *s, const char *folder, const char *id, const s
 	int i;
 
 	complete_groups(o, &m);
+	pattern_end(o, fields, &m);
+	pattern_members(o, &m);
 	i = field_no(o->ct, "delete_exceptions");
 	if (i >= 0 && fmask_has(&m, (unsigned)i)) {
 		days = o->v[i];

@@ -1,28 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What is agreed about attachments, in the state database: which file is which attachment, and when the server was asked last. */
-#include "client/client_int.h"
-
-static enum rc
-db_err(struct client *c, struct err *e)
-{
-	return err_set(e, RC_INTERNAL, "the state database %s/%s/state.db: %s", c->o.dir, STATE_DIR, sqlite3_errmsg(c->db));
-}
+#include "client/state_int.h"
 
 static enum rc
 prepare(struct client *c, const char *sql, int64_t first, sqlite3_stmt **st, struct err *e)
 {
-	if (sqlite3_prepare_v2(c->db, sql, -1, st, NULL) != SQLITE_OK)
-		return db_err(c, e);
-	(void)sqlite3_bind_int64(*st, 1, first);
-	return RC_OK;
-}
+	enum rc rc = state_prepare(c, sql, st, e);
 
-static enum rc
-finish(struct client *c, sqlite3_stmt *st, struct err *e)
-{
-	enum rc rc = sqlite3_step(st) == SQLITE_DONE ? RC_OK : db_err(c, e);
-
-	(void)sqlite3_finalize(st);
+	if (rc == RC_OK)
+		(void)sqlite3_bind_int64(*st, 1, first);
 	return rc;
 }
 
@@ -82,7 +68,7 @@ attach_row_put(struct client *c, int64_t object, struct cattach *a, struct err *
 	(void)sqlite3_bind_text(st, 5, a->hash, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(st, 6, a->size);
 	(void)sqlite3_bind_int64(st, 7, a->mtime_ns);
-	rc = finish(c, st, e);
+	rc = state_finish(c, st, e);
 	if (rc == RC_OK && a->id == 0)
 		a->id = sqlite3_last_insert_rowid(c->db);
 	return rc;
@@ -94,7 +80,7 @@ attach_row_drop(struct client *c, int64_t id, struct err *e)
 	sqlite3_stmt *st;
 	enum rc rc = prepare(c, "DELETE FROM attachment WHERE id = ?", id, &st, e);
 
-	return rc == RC_OK ? finish(c, st, e) : rc;
+	return rc == RC_OK ? state_finish(c, st, e) : rc;
 }
 
 enum rc
@@ -125,7 +111,7 @@ attach_listed_put(struct client *c, int64_t object, const char *version, const c
 		return rc;
 	(void)sqlite3_bind_text(st, 2, version, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_text(st, 3, dir, -1, SQLITE_STATIC);
-	return finish(c, st, e);
+	return state_finish(c, st, e);
 }
 
 enum rc
@@ -138,7 +124,7 @@ attach_void(struct client *c, int64_t object, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(sql) && rc == RC_OK; i++) {
 		rc = prepare(c, sql[i], object, &st, e);
 		if (rc == RC_OK)
-			rc = finish(c, st, e);
+			rc = state_finish(c, st, e);
 	}
 	return rc;
 }

@@ -2,7 +2,7 @@
 /*
  * usmsync, the reference connector client: keeps a directory in step with an account through usm-json.  Shares nothing with the
  * daemon but util, the field tables of model, and pim.  The client's side of the sync rules (usm-json(7), "Rules for clients") is in
- * scan.c (what changed here), request.c (what is sent) and apply.c (what an answer does).
+ * changes.c and scan.c (what changed here), request.c (what is sent), apply.c and results.c (what an answer does).
  */
 #ifndef USMD_CLIENT_INT_H
 #define USMD_CLIENT_INT_H
@@ -44,6 +44,8 @@ struct client {
 	struct net *net;
 	struct totals t;
 	bool progress;        /* stderr is a terminal */
+	json_t *config;       /* of this device, as getConfig gives it; NULL = not asked for yet */
+	char inbox[UUID_TEXT];
 	json_t *skip;         /* object ids (text) that the server refused in this run: not sent again before the next */
 };
 
@@ -110,7 +112,7 @@ MUST_CHECK enum rc net_mail(struct net *n, const char *folder, const char *uuid,
 /** net_watch - while a call waits, ASK is called every second; true ends the wait with RC_BUSY. */
 void net_watch(struct net *n, bool (*ask)(void *arg), void *arg);
 
-/* state.c */
+/* state.c, state_objects.c, todo.c */
 MUST_CHECK enum rc state_open(struct client *c, struct err *e);
 void state_close(struct client *c);
 MUST_CHECK enum rc state_begin(struct client *c, struct err *e);
@@ -167,7 +169,7 @@ char *mail_name(const char *name, int64_t flags, const char *ext);
 #define MAIL_DRAFT 4
 #define MAIL_FLAGS_KEPT (1 | 4 | 8 | 32 | 256) /* answered, draft, flagged, seen, forwarded (ox-http-api.md 7.2) */
 
-/* scan.c */
+/* changes.c, scan.c */
 /** object_dirty - fields that differ between file (cur) and shadow: object field -> value or null; new reference. */
 json_t *object_dirty(enum content ct, const struct cobject *o);
 /** object_reread - the file that says O again, if it changed since it was last looked at: sets cur of all that it says. */
@@ -276,8 +278,9 @@ MUST_CHECK enum rc conflicts_command(struct client *c, struct err *e);
 /* modes.c */
 bool mode_valid(const char *option);
 bool folder_is_off(const struct client *c, const struct cfolder *f);
-bool folder_is_headers(const struct client *c, const struct cfolder *f); /* by --mode; without it mails come whole */
+bool folder_is_headers(const struct client *c, const struct cfolder *f);
 unsigned folder_rank(const struct client *c, const struct cfolder *f);
+/** modes_tell - tells the server the modes of the options, and learns what it gives of each folder. */
 MUST_CHECK enum rc modes_tell(struct client *c, const struct cfolder *f, size_t n, struct err *e);
 
 /* run.c */

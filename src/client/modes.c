@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * How much of each folder this device gets (--mode FOLDER=MODE) and which folders go first (--first FOLDER).  The server keeps the modes;
- * they are told to it when they differ from what was told last.
+ * How much of each folder this device gets (--mode FOLDER=MODE) and which folders go first (--first FOLDER).  The server keeps the modes, and has one
+ * for each kind of folder that nobody named: those of the options are told to it when they differ from what was told last, and what counts is its answer.
  */
 #include "client/client_int.h"
 
@@ -28,20 +28,30 @@ mode_valid(const char *option)
 	return eq != NULL && eq != option && (strcmp(eq, "=full") == 0 || strcmp(eq, "=headers") == 0 || strcmp(eq, "=off") == 0);
 }
 
+/* What the server gives of F: "off" by its type, or the mode of the folder itself, or that of its kind; "full" while it was not asked. */
+static const char *
+folder_mode(const struct client *c, const struct cfolder *f)
+{
+	const char *type = model_content(f->ct)->name, *mode = json_string_value(json_object_get(json_object_get(c->config, "folders"), f->uuid));
+	const char *kind = f->ct == CT_MAIL && c->inbox[0] != '\0' && strcmp(f->uuid, c->inbox) == 0 ? "inbox" : type;
+
+	if (json_is_false(json_object_get(json_object_get(c->config, "types"), type)))
+		return "off";
+	if (mode == NULL)
+		mode = json_string_value(json_object_get(json_object_get(c->config, "modes"), kind));
+	return mode != NULL ? mode : "full";
+}
+
 bool
 folder_is_off(const struct client *c, const struct cfolder *f)
 {
-	const char *m = mode_of(c, f->path);
-
-	return m != NULL && strcmp(m, "off") == 0;
+	return strcmp(folder_mode(c, f), "off") == 0;
 }
 
 bool
 folder_is_headers(const struct client *c, const struct cfolder *f)
 {
-	const char *m = mode_of(c, f->path);
-
-	return m != NULL && strcmp(m, "headers") == 0;
+	return strcmp(folder_mode(c, f), "headers") == 0;
 }
 
 /* Place of F among the folders that go first, or their number. */
@@ -65,7 +75,15 @@ unknown_folders(struct client *c, const struct cfolder *f, size_t n)
 		while (k < n && (strncmp(f[k].path, c->o.modes[i], len) != 0 || f[k].path[len] != '\0'))
 			k++;
 		if (k == n)
-			complain(c, "--mode %s: there is no such folder", c->o.modes[i]);
+			complain(c, "--mode %s: there is no such folder; usmsync folders lists them", c->o.modes[i]);
+	}
+	for (unsigned i = 0; i < c->o.n_first; i++) {
+		size_t k = 0;
+
+		while (k < n && strcmp(f[k].path, c->o.first[i]) != 0)
+			k++;
+		if (k == n)
+			complain(c, "--first %s: there is no such folder; usmsync folders lists them", c->o.first[i]);
 	}
 }
 
@@ -74,23 +92,26 @@ enum rc
 modes_tell(struct client *c, const struct cfolder *f, size_t n, struct err *e)
 {
 	char *before = state_get(c, "modes"), *text = NULL;
-	json_t *old = before != NULL ? json_loads(before, JSON_REJECT_DUPLICATES, NULL) : NULL, *now = json_object(), *folders, *data = NULL, *v;
+	json_t *old = before != NULL ? json_loads(before, JSON_REJECT_DUPLICATES, NULL) : NULL, *now = json_object(), *ask = json_object(), *folders, *v;
 	const char *uuid;
-	enum rc rc = RC_OK;
+	enum rc rc;
 
 	unknown_folders(c, f, n);
 	for (size_t i = 0; i < n; i++)
 		if (f[i].id != 0 && f[i].uuid[0] != '\0' && mode_of(c, f[i].path) != NULL)
 			(void)json_object_set_new(now, f[i].uuid, json_string(mode_of(c, f[i].path)));
-	if (old == NULL ? json_object_size(now) == 0 : json_equal(old, now))
+	json_decref(c->config);
+	c->config = NULL;
+	if (old == NULL ? json_object_size(now) == 0 : json_equal(old, now)) {
+		rc = net_call(c->net, "getConfig", ask, 60, &c->config, e);
 		goto out;
+	}
 	folders = json_copy(now);
 	json_object_foreach(old, uuid, v)
 		if (json_object_get(now, uuid) == NULL)
 			(void)json_object_set_new(folders, uuid, json_null());
-	v = json_pack("{s:o}", "folders", folders);
-	rc = net_call(c->net, "setConfig", v, 60, &data, e);
-	json_decref(v);
+	(void)json_object_set_new(ask, "folders", folders);
+	rc = net_call(c->net, "setConfig", ask, 60, &c->config, e);
 	text = json_dumps(now, JSON_COMPACT | JSON_SORT_KEYS);
 	if (rc == RC_OK)
 		rc = state_set(c, "modes", text != NULL ? text : "{}", e);
@@ -99,6 +120,6 @@ out:
 	mem_free(before);
 	json_decref(old);
 	json_decref(now);
-	json_decref(data);
+	json_decref(ask);
 	return rc;
 }

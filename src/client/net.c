@@ -14,6 +14,7 @@ struct net {
 	CURL *curl;
 	struct curl_slist *headers;
 	char *base;
+	const char *server; /* as the person named it */
 	bool (*ask)(void *arg);
 	void *ask_arg;
 	int64_t asked_at;
@@ -53,6 +54,7 @@ net_open(const struct options *o, struct net **out, struct err *e)
 		mem_free(n);
 		return err_set(e, RC_NOMEM, "libcurl could not be started");
 	}
+	n->server = o->server;
 	if (strncmp(o->server, "unix:", 5) == 0) { /* a usmd on this machine, without a proxy in front */
 		(void)curl_easy_setopt(n->curl, CURLOPT_UNIX_SOCKET_PATH, o->server + 5);
 		n->base = path_join("http://localhost/usm-json", "");
@@ -153,7 +155,7 @@ post(struct net *n, const char *command, const json_t *body, unsigned timeout_s,
 	else if (cc == CURLE_GOT_NOTHING || cc == CURLE_RECV_ERROR || cc == CURLE_SEND_ERROR || cc == CURLE_PARTIAL_FILE)
 		rc = err_set(e, RC_TIMEOUT, "the connection to the server broke; its answer is lost");
 	else if (cc != CURLE_OK)
-		rc = err_set(e, RC_UPSTREAM, "%s: %s", n->base, curl_easy_strerror(cc));
+		rc = err_set(e, RC_UPSTREAM, "%s: %s", n->server, curl_easy_strerror(cc));
 	if (rc != RC_OK)
 		goto out;
 	(void)curl_easy_getinfo(n->curl, CURLINFO_RESPONSE_CODE, status);
@@ -209,7 +211,8 @@ net_call(struct net *n, const char *command, const json_t *body, unsigned timeou
 		goto out;
 	root = b.p != NULL ? json_loadb(b.p, b.len, JSON_REJECT_DUPLICATES, &je) : NULL;
 	if (root == NULL || json_integer_value(json_object_get(root, "status")) != 1) {
-		rc = root == NULL && status < 400 ? err_set(e, RC_UPSTREAM, "%s is no usm-json server (HTTP %ld)", n->base, status) : error_of(root, status, e);
+		rc = root == NULL && (status < 400 || status == 404 || status == 405) ?
+		    err_set(e, RC_UPSTREAM, "%s is no usm-json server (HTTP %ld); is --server right?", n->server, status) : error_of(root, status, e);
 		goto out;
 	}
 	*data = json_incref(json_object_get(root, "data"));

@@ -33,12 +33,19 @@ fetch(struct client *c, const struct cfolder *f, const struct cobject *o, json_t
 	buf_init(&text, (size_t)128 * 1024 * 1024);
 	rc = net_octets(c->net, "getPhoto", body, &octets, e);
 	c->t.requests++;
+	if (rc == RC_LIMIT || (rc == RC_PROTO && strcmp(e->code, "limit") == 0)) { /* this picture's own fault: the contact goes on without it */
+		complain(c, "%s/%s: its picture is not here: %s", f->path, o->file, e->text);
+		*out = json_null();
+		rc = RC_OK;
+		goto out;
+	}
 	if (rc == RC_OK)
 		base64_encode(&text, octets.p != NULL ? octets.p : "", octets.len);
 	if (rc == RC_OK || rc == RC_NOTFOUND) {
 		*out = rc == RC_OK && text.p != NULL ? json_stringn(text.p, text.len) : json_null();
 		rc = *out != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory for a picture");
 	}
+out:
 	json_decref(body);
 	buf_fini(&octets);
 	buf_fini(&text);

@@ -188,10 +188,27 @@ refused_before(struct client *c, const struct cfolder *f, const struct objlist *
 	return true;
 }
 
+/*
+ * Is a mail of F stored for which nobody has answered yet?  It may have come as somebody's mail meanwhile (twin.c), and who sees two of it removes one: so
+ * no deletion is sent before the answer tells which files are one mail.
+ */
+static bool
+may_have_twin(struct client *c, const struct cfolder *f, const struct objlist *l)
+{
+	for (size_t i = 0; i < l->n && f->ct == CT_MAIL; i++) {
+		const struct cobject *o = l->v[i];
+
+		if (o->folder >= 0 && o->uuid[0] == '\0' && o->doubt && !o->gone && !object_skipped(c, o->id) && !refused_before(c, f, l, o))
+			return true;
+	}
+	return false;
+}
+
 static enum rc
 add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, json_t *body, bool *sends, struct err *e)
 {
 	json_t *created = json_array(), *modified = json_array(), *deleted = json_array();
+	bool wait = may_have_twin(c, f, l);
 	struct cobject **o = l->v;
 	size_t count = 0, raw = 0;
 	enum rc rc = RC_OK;
@@ -199,7 +216,7 @@ add_changes(struct client *c, const struct cfolder *f, const struct objlist *l, 
 	for (size_t i = 0; i < l->n && count < PAGE_CHANGES && raw < MAX_RAW_BYTES && rc == RC_OK; i++) {
 		json_t *fields;
 
-		if (o[i]->folder < 0 || object_skipped(c, o[i]->id) || series_waits(l, o[i]))
+		if (o[i]->folder < 0 || object_skipped(c, o[i]->id) || series_waits(l, o[i]) || (wait && o[i]->gone && o[i]->uuid[0] != '\0'))
 			continue;
 		json_decref(o[i]->asked);
 		o[i]->asked = NULL;

@@ -118,7 +118,9 @@ send_files(struct client *c, struct err *e)
 
 		rc = send_one(c, file, e);
 		if (rc == RC_PROTO || rc == RC_NOTFOUND || rc == RC_LIMIT || rc == RC_FORBIDDEN) { /* this mail's own fault: the others go on */
-			complain(c, "%s: %s", file, e->text);
+			bool named = strncmp(e->text, file, strlen(file)) == 0; /* what cannot be read names its file */
+
+			complain(c, "%s%s%s", named ? "" : file, named ? "" : ": ", e->text);
 			rc = RC_OK;
 		}
 	}

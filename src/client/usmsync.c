@@ -100,7 +100,58 @@ usage(FILE *out)
 	    "  --json                folders, rights and conflicts: as JSON\n"
 	    "  --version, --help\n"
 	    "\n"
-	    "Exit status: 0 in step, 1 some objects were refused (each is named), 2 wrong usage, 3 server not reached, 4 login refused.\n", out);
+	    "Exit status: 0 in step, 1 some objects were refused (each is named), 2 wrong usage, 3 server not reached, 4 login refused,\n"
+	    "5 the server does not know yet what became of a change: the next run asks again.\n", out);
+}
+
+/* A wrong word is named alone: below it the whole usage would hide it. */
+static int
+misused(const char *fmt, ...) PRINTF_LIKE(1, 2);
+static int
+misused(const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fputs("usmsync: ", stderr);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fputs("\nusmsync --help lists options and commands.\n", stderr);
+	return EXIT_USAGE;
+}
+
+static bool
+server_valid(const char *url)
+{
+	return strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0 || strncmp(url, "unix:/", 6) == 0;
+}
+
+/* As usm-json(7), login, has it: another one would be kept in the directory and refused in each run. */
+static bool
+device_valid(const char *name)
+{
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return n >= 1 && n <= 64 && name[n] == '\0';
+}
+
+/* The options together, after each was read. */
+static int
+check_options(const struct options *o)
+{
+	if (o->n_command > 0 && !command_known(o->command[0]))
+		return misused("there is no command \"%s\"", o->command[0]);
+	if (o->server == NULL || o->user == NULL || o->dir == NULL)
+		return misused("%s is missing", o->server == NULL ? "--server" : o->user == NULL ? "--user" : "--dir");
+	if (!server_valid(o->server))
+		return misused("--server takes https://..., http://... or unix:/path, not \"%s\"", o->server);
+	if (o->device != NULL && !device_valid(o->device))
+		return misused("--device takes 1 to 64 characters of A-Z a-z 0-9 . _ -, not \"%s\"", o->device);
+	if (strcmp(o->policy, "server") != 0 && strcmp(o->policy, "client") != 0 && strcmp(o->policy, "error") != 0)
+		return misused("--policy is server, client or error, not \"%s\"", o->policy);
+	if (o->deletions != NULL && strcmp(o->deletions, "yes") != 0 && strcmp(o->deletions, "no") != 0)
+		return misused("--deletions is yes or no, not \"%s\"", o->deletions);
+	return 0;
 }
 
 static int
@@ -134,29 +185,23 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'q': o->quiet = true; break;
 		case 'j': o->json = true; break;
 		case 'm':
-			if (!mode_valid(optarg) || o->n_modes == MAX_CHOICES) {
-				(void)fprintf(stderr, "usmsync: --mode takes FOLDER=full, FOLDER=headers or FOLDER=off, at most %d times, not \"%s\"\n", MAX_CHOICES, optarg);
-				return EXIT_USAGE;
-			}
+			if (!mode_valid(optarg) || o->n_modes == MAX_CHOICES)
+				return misused("--mode takes FOLDER=full, FOLDER=headers or FOLDER=off, at most %d times, not \"%s\"", MAX_CHOICES, optarg);
 			o->modes[o->n_modes++] = optarg;
 			break;
 		case 'f':
-			if (o->n_first == MAX_CHOICES) {
-				(void)fprintf(stderr, "usmsync: --first may be given %d times\n", MAX_CHOICES);
-				return EXIT_USAGE;
-			}
+			if (o->n_first == MAX_CHOICES)
+				return misused("--first may be given %d times", MAX_CHOICES);
 			o->first[o->n_first++] = optarg;
 			break;
 		case 'l':
-			if (!parse_i64(optarg, 1, 1000, &v)) {
-				(void)fprintf(stderr, "usmsync: --limit takes a number from 1 to 1000, not \"%s\"\n", optarg);
-				return EXIT_USAGE;
-			}
+			if (!parse_i64(optarg, 1, 1000, &v))
+				return misused("--limit takes a number from 1 to 1000, not \"%s\"", optarg);
 			o->limit = (unsigned)v;
 			break;
 		case 'x':
 			if (!parse_i64(optarg, 0, 1000000, &v))
-				return EXIT_USAGE;
+				return misused("--drop-answers takes a number from 0 to 1000000, not \"%s\"", optarg);
 			o->drop_answers = (unsigned)v;
 			break;
 		case 'V':
@@ -165,32 +210,14 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'h':
 			usage(stdout);
 			return -1;
-		default:
-			usage(stderr);
+		default: /* getopt has named it */
+			(void)fputs("usmsync --help lists options and commands.\n", stderr);
 			return EXIT_USAGE;
 		}
 	}
 	o->command = argv + optind;
 	o->n_command = argc - optind;
-	if (o->n_command > 0 && !command_known(o->command[0])) {
-		(void)fprintf(stderr, "usmsync: there is no command \"%s\"\n\n", o->command[0]);
-		usage(stderr);
-		return EXIT_USAGE;
-	}
-	if (o->server == NULL || o->user == NULL || o->dir == NULL) {
-		(void)fputs("usmsync: --server, --user and --dir are needed\n\n", stderr);
-		usage(stderr);
-		return EXIT_USAGE;
-	}
-	if (strcmp(o->policy, "server") != 0 && strcmp(o->policy, "client") != 0 && strcmp(o->policy, "error") != 0) {
-		(void)fprintf(stderr, "usmsync: --policy is server, client or error, not \"%s\"\n", o->policy);
-		return EXIT_USAGE;
-	}
-	if (o->deletions != NULL && strcmp(o->deletions, "yes") != 0 && strcmp(o->deletions, "no") != 0) {
-		(void)fprintf(stderr, "usmsync: --deletions is yes or no, not \"%s\"\n", o->deletions);
-		return EXIT_USAGE;
-	}
-	return 0;
+	return check_options(o);
 }
 
 /* The first line of IN into OUT, without its end. */
@@ -254,9 +281,9 @@ password_get(const struct options *o, char *out, size_t size)
 	return false;
 }
 
-/* The directory belongs to one account at one server: another one would delete what it does not know. */
+/* The directory belongs to one account at one server: another one would delete what it does not know.  ALLOWED: it has logged in, and is noted. */
 static enum rc
-check_account(struct client *c, struct err *e)
+check_account(struct client *c, bool allowed, struct err *e)
 {
 	char *known = state_get(c, "account");
 	struct buf now;
@@ -265,7 +292,7 @@ check_account(struct client *c, struct err *e)
 	buf_init(&now, 4096);
 	buf_addf(&now, "%s %s", c->o.user, c->o.server);
 	if (known == NULL)
-		rc = state_set(c, "account", now.p, e);
+		rc = allowed ? state_set(c, "account", now.p, e) : RC_OK;
 	else if (strncmp(known, now.p, strlen(c->o.user) + 1) != 0)
 		rc = err_set(e, RC_PROTO, "%s belongs to the account %s; use another directory for %s", c->o.dir, known, c->o.user);
 	mem_free(known);
@@ -309,6 +336,8 @@ login(struct client *c, char *password, struct err *e)
 		rc = err_set(e, RC_UPSTREAM, "the server's login gave no token");
 	if (rc == RC_OK)
 		net_token(c->net, token);
+	if (json_is_string(json_object_get(json_object_get(data, "defaultFolders"), "inbox")))
+		(void)snprintf(c->inbox, sizeof(c->inbox), "%s", json_string_value(json_object_get(json_object_get(data, "defaultFolders"), "inbox")));
 	json_decref(data);
 	return rc;
 }
@@ -343,15 +372,16 @@ run(struct client *c, char *password)
 {
 	struct err e = { 0 };
 	char *device = NULL;
+	bool in;
 	enum rc rc;
 
 	rc = dir_make(c, "", &e);
 	if (rc == RC_OK && mkdir(c->o.dir, 0700) != 0 && errno != EEXIST)
-		rc = err_set(&e, RC_PROTO, "%s: %s", c->o.dir, strerror(errno));
+		rc = err_set(&e, RC_PROTO, "the directory %s cannot be made: %s", c->o.dir, strerror(errno));
 	if (rc == RC_OK)
 		rc = state_open(c, &e);
 	if (rc == RC_OK)
-		rc = check_account(c, &e);
+		rc = check_account(c, false, &e);
 	if (rc == RC_OK && (device = device_name(c, &e)) == NULL)
 		rc = RC_INTERNAL;
 	c->o.device = device;
@@ -362,6 +392,9 @@ run(struct client *c, char *password)
 	if (rc == RC_OK)
 		rc = login(c, password, &e);
 	secret_wipe(password, strlen(password));
+	in = rc == RC_OK;
+	if (rc == RC_OK)
+		rc = check_account(c, true, &e);
 	if (rc == RC_OK) {
 		rc = c->o.n_command > 0 ? command_run(c, &e) : c->o.watch ? run_watch(c, &e) : run_once(c, &e);
 		if (rc != RC_UPSTREAM && !client_stop)
@@ -369,7 +402,7 @@ run(struct client *c, char *password)
 	}
 	if (rc != RC_OK)
 		(void)fprintf(stderr, "usmsync: %s\n", e.text);
-	if (c->o.n_command == 0)
+	if (c->o.n_command == 0 && in)
 		say(c, "%zu objects received, %zu sent, %zu removed here, %zu conflicts, %zu problems, %zu left for the next run, %zu requests", c->t.down,
 		    c->t.up, c->t.removed, c->t.conflicts, c->t.refused, c->t.put_off, c->t.requests);
 	net_close(c->net);
@@ -398,5 +431,6 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	status = run(&c, password);
 	json_decref(c.skip);
+	json_decref(c.config);
 	return status;
 }

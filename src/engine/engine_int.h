@@ -218,10 +218,13 @@ enum rc op_fetch(struct op *op, const int64_t *ids, const char *const *oxids, si
 enum rc op_ensure_known(struct op *op, struct row **rows, size_t n, struct err *e);
 enum rc op_kill(struct op *op, int64_t id, struct err *e);
 enum rc op_row(struct op *op, int64_t id, struct row **row, struct err *e);
+enum rc op_live(struct op *op, size_t *live, struct err *e); /* objects in the folder, as the index has them now */
 
 /* stash.c */
 enum rc stash_put(struct op *op, struct object *o);
 struct object *stash_get(const struct op *op, int64_t id);
+/** stash_forget - the content at hand is older than what is known now: who needs it reads it again. */
+void stash_forget(struct op *op, int64_t id);
 void stash_drop(struct op *op);
 enum rc touched_add(struct op *op, int64_t id, const struct change *ch);
 enum rc forced_add(struct op *op, int64_t id, enum sync_kind kind);

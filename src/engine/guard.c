@@ -50,7 +50,7 @@ too_many(struct op *op, const int64_t *ids, size_t *n, int64_t recent, size_t *t
 		return RC_OK;
 	rc = count_alive(op, ids, *n, n, e);
 	if (rc == RC_OK)
-		rc = store_rows_count(op->c, &op->t.f, total, e);
+		rc = op_live(op, total, e);
 	sum = recent + (int64_t)*n;
 	*hold = rc == RC_OK && *n > 0 && sum >= (int64_t)o->guard_delete_min &&
 	    sum * 100 > (int64_t)o->guard_delete_share * ((int64_t)*total + recent);

@@ -26,12 +26,14 @@ merge_begin(struct op *op, struct merge *m, size_t expected, struct err *e)
 	return m->put != NULL && m->at != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory while merging");
 }
 
-/* Notes that R has to be saved; a row merged twice is saved once. */
+/* Notes that R, until now OLD (NULL: nothing), has to be saved; a row merged twice is saved once.  Who merges from its content stashes that afterwards. */
 static enum rc
-merge_note(struct merge *m, struct row *r, struct err *e)
+merge_note(struct merge *m, const struct row *old, struct row *r, struct err *e)
 {
 	size_t at;
 
+	stash_forget(m->op, r->id); /* else an answer could name the new row and carry the content of before */
+	m->born += !r->dead - (old != NULL && !old->dead);
 	if (imap_get(m->at, r->id, &at)) {
 		m->put[at] = r;
 		return RC_OK;
@@ -82,7 +84,7 @@ merge_sighting(struct merge *m, const struct row *old, const struct sighting *s,
 	}
 	if (now != NULL)
 		*now = r;
-	return touched ? merge_note(m, r, e) : RC_OK;
+	return touched ? merge_note(m, old, r, e) : RC_OK;
 }
 
 enum rc
@@ -96,7 +98,7 @@ merge_kill(struct merge *m, const struct row *old, struct err *e)
 	r = arena_memdup(m->op->a, old, sizeof(*r));
 	if (r == NULL)
 		return err_set(e, RC_NOMEM, "out of memory while merging");
-	return sync_kill(&m->head, r) ? merge_note(m, r, e) : RC_OK;
+	return sync_kill(&m->head, r) ? merge_note(m, old, r, e) : RC_OK;
 }
 
 /* What OX could not show: no version is known of it, so the next listing finds it changed and it is told then. */
@@ -112,7 +114,7 @@ merge_unknown(struct merge *m, const struct row *old, struct err *e)
 		return err_set(e, RC_NOMEM, "out of memory while merging");
 	r->known = false;
 	r->lm = 0;
-	return merge_note(m, r, e);
+	return merge_note(m, old, r, e);
 }
 
 static enum rc
@@ -123,6 +125,8 @@ merge_save(struct store_conn *c, void *arg, struct err *e)
 	enum rc rc = RC_OK;
 
 	f.cn = m->head.cn;
+	if (f.live >= 0)
+		f.live += m->born;
 	for (size_t i = 0; i < m->n && rc == RC_OK; i += PUT_CHUNK)
 		rc = store_rows_put(c, &f, m->put + i, m->n - i < PUT_CHUNK ? m->n - i : PUT_CHUNK, e);
 	if (rc == RC_OK)
@@ -154,6 +158,13 @@ merge_end(struct merge *m, struct err *e)
 }
 
 /* ---- helpers on rows ---- */
+
+enum rc
+op_live(struct op *op, size_t *live, struct err *e)
+{
+	*live = op->t.f.live >= 0 ? (size_t)op->t.f.live : 0;
+	return op->t.f.live >= 0 ? RC_OK : store_rows_count(op->c, &op->t.f, live, e);
+}
 
 enum rc
 op_row(struct op *op, int64_t id, struct row **row, struct err *e)
@@ -309,26 +320,22 @@ op_merge_objects(struct op *op, struct object **o, size_t n, const int64_t *expe
 	enum rc rc = RC_OK;
 
 	n = set_broken_aside(op, o, n);
+	rc = merge_begin(op, &m, n, e);
+	if (rc == RC_OK)
+		rc = rows_by_id(op, expect, n_expect, &rows, &at, e);
+	if (n > 1)
+		qsort(o, n, sizeof(struct object *), object_by_lm);
 	for (size_t k = 0; k < n; k++) {
+		struct sighting s;
+
+		if (rc == RC_OK)
+			rc = op_sight(op, o[k], &s, e);
+		if (rc == RC_OK)
+			rc = merge_sighting(&m, imap_get(at, o[k]->id, &i) ? rows[i] : NULL, &s, NULL, e);
 		if (rc == RC_OK && stash_put(op, o[k]) == RC_OK)
 			continue;
 		object_drop(o[k]);
-		rc = err_set(e, RC_NOMEM, "out of memory for objects");
-	}
-	if (rc == RC_OK)
-		rc = merge_begin(op, &m, n, e);
-	if (rc == RC_OK)
-		rc = rows_by_id(op, expect, n_expect, &rows, &at, e);
-	if (rc != RC_OK)
-		return rc;
-	if (n > 1)
-		qsort(o, n, sizeof(struct object *), object_by_lm);
-	for (size_t k = 0; k < n && rc == RC_OK; k++) {
-		struct sighting s;
-
-		rc = op_sight(op, o[k], &s, e);
-		if (rc == RC_OK)
-			rc = merge_sighting(&m, imap_get(at, o[k]->id, &i) ? rows[i] : NULL, &s, NULL, e);
+		rc = rc != RC_OK ? rc : err_set(e, RC_NOMEM, "out of memory for objects");
 	}
 	for (size_t k = 0; k < n_expect && rc == RC_OK; k++) {
 		if (stash_get(op, expect[k]) != NULL || !imap_get(at, expect[k], &i))

@@ -66,6 +66,6 @@ notice_of_fill(struct op *op, const struct cursor *before, const struct cursor *
 
 	if (max == 0 || after->view.filled || after->view.n_filled < max || before->view.n_filled >= max)
 		return RC_OK;
-	rc = store_rows_count(op->c, &op->t.f, &live, e);
+	rc = op_live(op, &live, e);
 	return rc == RC_OK && live > max ? notice_add(op, NOTICE_OBJECTS, NULL, (int64_t)live, (int64_t)max, e) : rc;
 }

@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-/* The picture of the contact ID as base64 text, a new reference; NULL = it has none (any more). */
+/*
+ * The picture of the contact ID as base64 text, a new reference; NULL = it has none (any more), or one above max_attachment, which no device can have
+ * sent or shall get: it is another one than theirs, it is in no record, and it does not keep a device from setting one that fits.
+ */
 static enum rc
 photo_fetch(struct op *op, const char *folder, int64_t id, json_t **out, struct err *e)
 {
@@ -23,7 +26,7 @@ photo_fetch(struct op *op, const char *folder, int64_t id, json_t **out, struct 
 		base64_encode(&text, octets.p, octets.len);
 		*out = text.failed ? NULL : json_stringn_nocheck(text.p, text.len);
 		rc = *out != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory for a picture");
-	} else if (rc == RC_NOTFOUND) {
+	} else if (rc == RC_NOTFOUND || rc == RC_LIMIT) {
 		rc = RC_OK;
 	}
 	buf_fini(&octets);

@@ -90,7 +90,7 @@ ox_says_same(struct engine_session *s, const struct quick_cursor *c, const struc
 	msec_t age = now_ms() - f->asked_at;
 	struct ox_digest d = { .set = f->has_digest != 0 };
 
-	if (!d.set || age < 0 || age >= ASK_MS || f->oxid[sizeof(f->oxid) - 1] != '\0')
+	if (!d.set || age < 0 || age >= ASK_MS || age >= s->g->o.listing_interval_ms || f->oxid[sizeof(f->oxid) - 1] != '\0')
 		return false;
 	memcpy(d.b, f->digest, sizeof(d.b));
 	return ox_updates_same(s->ox, (enum content)c->ct, f->oxid, f->since, &d);

@@ -76,6 +76,9 @@ merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e)
 
 	if (rc != RC_OK)
 		return rc;
+	m->f.live = 0; /* all rows are at hand: they are counted, whatever was noted before */
+	for (size_t k = 0; k < n_rows; k++)
+		m->f.live += !rows[k]->dead;
 	stale = arena_array(op->a, struct sighting, n + 1);
 	stale_row = arena_array(op->a, const struct row *, n + 1);
 	if (stale == NULL || stale_row == NULL)

@@ -9,6 +9,7 @@ struct merge {
 	struct op *op;
 	struct store_folder f;   /* as it will be saved (cn aside) */
 	struct index_head head;
+	int64_t born;            /* how many more live rows there are than before */
 	bool head_changed;       /* save the folder even when no row changed */
 	struct row **put;        /* rows to save */
 	size_t n, cap;

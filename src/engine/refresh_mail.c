@@ -55,6 +55,35 @@ refresh_all(struct op *op, const struct ox_examine *x, msec_t now, struct err *e
 	return merge_end(&m, e);
 }
 
+/*
+ * The MAX highest uids, newest first; *IDS NULL: not known.  They are when the counts prove that nothing went: TOTAL is what the index has and one
+ * mail for each uid given out since.  ROWS are the newest of the index, MAX of them if there are so many.
+ */
+static enum rc
+known_newest(struct op *op, const struct ox_examine *x, struct row *const *rows, size_t n_rows, size_t live, size_t max, int64_t **ids, struct err *e)
+{
+	int64_t from = (int64_t)op->t.f.uidnext, next = (int64_t)x->next;
+	size_t fresh = 0, n = 0;
+
+	*ids = NULL;
+	if (from <= 0 || next < from)
+		return RC_OK;
+	while (fresh < n_rows && rows[fresh]->id >= from)
+		fresh++;
+	if ((int64_t)(live - fresh) + (next - from) != x->total || (n_rows > 0 && rows[0]->id >= next))
+		return RC_OK;
+	*ids = arena_array(op->a, int64_t, max + 1);
+	if (*ids == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for a mail folder");
+	for (int64_t id = next - 1; id >= from && n < max; id--)
+		(*ids)[n++] = id;
+	for (size_t k = fresh; k < n_rows && rows[k]->id > 0 && n < max; k++)
+		(*ids)[n++] = rows[k]->id;
+	if (n < max)
+		*ids = NULL; /* a small folder: OX lists it in one request */
+	return RC_OK;
+}
+
 /* New uids and the flags of the newest MAX mails; *explained = false when mails must have gone elsewhere than in this window. */
 static enum rc
 refresh_newest(struct op *op, const struct ox_examine *x, size_t max, msec_t now, bool *explained, struct err *e)
@@ -63,11 +92,17 @@ refresh_newest(struct op *op, const struct ox_examine *x, size_t max, msec_t now
 	struct row **rows, **top;
 	struct imap *at, *seen;
 	struct merge m;
-	size_t n, n_top = 0, live, i, added = 0, killed = 0;
-	int64_t *ids, lowest = INT64_MAX;
-	enum rc rc = ox_mail_newest(op->s->ox, op->a, op->g->keys, op->t.oxid, max, &s, &n, e);
+	size_t n, n_top = 0, live, i;
+	int64_t *ids, *known = NULL, lowest = INT64_MAX;
+	enum rc rc = op_live(op, &live, e);
 
 	*explained = false;
+	if (rc == RC_OK)
+		rc = store_rows_below(op->c, op->a, &op->t.f, true, 0, 0, max + 1, &top, &n_top, e);
+	if (rc == RC_OK)
+		rc = known_newest(op, x, top, n_top, live, max, &known, e);
+	if (rc == RC_OK)
+		rc = ox_mail_newest(op->s->ox, op->a, op->g->keys, op->t.oxid, max, known, &s, &n, e);
 	if (rc != RC_OK)
 		return rc;
 	ids = arena_array(op->a, int64_t, n + 1);
@@ -81,26 +116,15 @@ refresh_newest(struct op *op, const struct ox_examine *x, size_t max, msec_t now
 	}
 	if (rc == RC_OK)
 		rc = rows_by_id(op, ids, n, &rows, &at, e);
-	for (size_t k = 0; k < n && rc == RC_OK; k++) {
-		const struct row *old = imap_get(at, s[k].id, &i) ? rows[i] : NULL;
-
-		added += old == NULL || old->dead;
-		rc = merge_sighting(&m, old, &s[k], NULL, e);
-	}
+	for (size_t k = 0; k < n && rc == RC_OK; k++)
+		rc = merge_sighting(&m, imap_get(at, s[k].id, &i) ? rows[i] : NULL, &s[k], NULL, e);
 	/* rows above the window's lower edge that OX did not list are gone; below it nothing is known */
-	if (rc == RC_OK)
-		rc = store_rows_below(op->c, op->a, &op->t.f, true, 0, 0, max + 1, &top, &n_top, e);
-	for (size_t k = 0; k < n_top && rc == RC_OK; k++) {
-		if ((n == max && top[k]->id < lowest) || imap_get(seen, top[k]->id, &i))
-			continue;
-		killed++;
-		rc = merge_kill(&m, top[k], e);
-	}
-	if (rc == RC_OK)
-		rc = store_rows_count(op->c, &op->t.f, &live, e);
+	for (size_t k = 0; k < n_top && rc == RC_OK && known == NULL; k++) /* known: what is missing went after the counts, which tell it next time */
+		if ((n != max || top[k]->id >= lowest) && !imap_get(seen, top[k]->id, &i))
+			rc = merge_kill(&m, top[k], e);
 	if (rc != RC_OK)
 		return rc;
-	*explained = (int64_t)(live + added - killed) == x->total;
+	*explained = (int64_t)live + m.born == x->total;
 	if (x->next != m.f.uidnext || x->total != m.f.total || x->unread != m.f.unread)
 		note_state(&m, x, now);
 	return merge_end(&m, e);

@@ -167,7 +167,7 @@ resync_admit(struct op *op, bool refreshed, struct err *e)
 	if (op->g->resync->n == 0 || op->resync_place || !is_resync(op) || take(op, true))
 		return RC_OK;
 	if (live < o->resync_large && (refreshed || op->t.f.init))
-		rc = store_rows_count(op->c, &op->t.f, &live, e);
+		rc = op_live(op, &live, e);
 	if (rc != RC_OK || live < o->resync_large || take(op, false))
 		return rc;
 	return put_off(op, e);

@@ -72,6 +72,17 @@ stash_get(const struct op *op, int64_t id)
 }
 
 void
+stash_forget(struct op *op, int64_t id)
+{
+	size_t at;
+
+	if (op->stash.by_id != NULL && imap_get(op->stash.by_id, id, &at) && op->stash.o[at] != NULL) {
+		object_drop(op->stash.o[at]);
+		op->stash.o[at] = NULL;
+	}
+}
+
+void
 stash_drop(struct op *op)
 {
 	object_drop_all(op->stash.o, op->stash.n);

@@ -273,18 +273,6 @@ record_overwritten(struct work *w, bool *again, struct err *e)
 	return rc;
 }
 
-static void
-stash_forget(struct op *op, int64_t id)
-{
-	size_t at;
-
-	/* the content at hand is older than the write: the answer reads it back */
-	if (op->stash.by_id != NULL && imap_get(op->stash.by_id, id, &at) && op->stash.o[at] != NULL) {
-		object_drop(op->stash.o[at]);
-		op->stash.o[at] = NULL;
-	}
-}
-
 static enum rc
 update_send(struct work *w, msec_t *lm, struct err *e)
 {

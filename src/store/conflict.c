@@ -136,7 +136,7 @@ store_conflict_get(struct store_conn *c, struct arena *a, int64_t account, int64
 	pg_i64(&p, now);
 	rc = pg_exec(c, TBL_CONFLICT, S_GET, &p, &r, e);
 	if (rc == RC_OK && PQntuples(r) == 0)
-		rc = err_set_path(e, RC_NOTFOUND, "id", "there is no conflict %lld (any more)", (long long)id);
+		rc = err_set_path(e, RC_NOTFOUND, "id", "%lld names no conflict (any more)", (long long)id);
 	if (rc == RC_OK && load(a, r, 0, account, out) != RC_OK)
 		rc = err_set(e, RC_NOMEM, "out of memory");
 	PQclear(r);

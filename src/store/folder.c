@@ -12,17 +12,17 @@ enum { S_OPEN, S_ADD, S_SAVE, S_RESET, S_CLEAR, S_DROP, S_RELIST };
 
 static const struct pg_stmt stmts[] = {
 	[S_OPEN] = { "store_folder_open",
-	    "SELECT id, epoch, cn, fence, init, ox_ts, seen_at, listed_at, validity, uidnext, total, unread, oxid"
+	    "SELECT id, epoch, cn, fence, init, ox_ts, seen_at, listed_at, validity, uidnext, total, unread, oxid, live"
 	    " FROM folder WHERE account = $1::int8 AND ct = $2::int2 AND oxid = $3::text", 3 },
 	[S_ADD] = { "store_folder_open_add",
 	    "INSERT INTO folder (account, ct, oxid, epoch) VALUES ($1::int8, $2::int2, $3::text, $4::int8) ON CONFLICT DO NOTHING", 4 },
 	[S_SAVE] = { "store_folder_save",
 	    "UPDATE folder SET fence = fence + 1, cn = $3::int8, init = $4::bool, ox_ts = $5::int8, seen_at = $6::int8,"
-	    " listed_at = $7::int8, validity = $8::int8, uidnext = $9::int8, total = $10::int8, unread = $11::int8"
-	    " WHERE id = $1::int4 AND fence = $2::int8", 11 },
+	    " listed_at = $7::int8, validity = $8::int8, uidnext = $9::int8, total = $10::int8, unread = $11::int8,"
+	    " live = $12::int4 WHERE id = $1::int4 AND fence = $2::int8", 12 },
 	[S_RESET] = { "store_folder_reset",
 	    "UPDATE folder SET fence = fence + 1, epoch = $3::int8, cn = 0, init = false, ox_ts = 0, seen_at = 0, listed_at = 0,"
-	    " validity = 0, uidnext = 0, total = 0, unread = 0, mark_cn = 0, mark_at = 0"
+	    " validity = 0, uidnext = 0, total = 0, unread = 0, live = 0, mark_cn = 0, mark_at = 0"
 	    " WHERE id = $1::int4 AND fence = $2::int8", 3 },
 	[S_CLEAR] = { "store_folder_reset_rows", "WITH " CLEAR " SELECT", 1 },
 	[S_DROP] = { "store_folder_drop",
@@ -55,7 +55,7 @@ folder_get(struct store_conn *c, struct arena *a, int64_t account, enum content 
 		.fence = (uint64_t)pg_get_i64(r, 0, 3), .init = pg_get_bool(r, 0, 4), .ox_ts = pg_get_i64(r, 0, 5),
 		.seen_at = pg_get_i64(r, 0, 6), .listed_at = pg_get_i64(r, 0, 7),
 		.validity = (uint64_t)pg_get_i64(r, 0, 8), .uidnext = (uint64_t)pg_get_i64(r, 0, 9),
-		.total = pg_get_i64(r, 0, 10), .unread = pg_get_i64(r, 0, 11),
+		.total = pg_get_i64(r, 0, 10), .unread = pg_get_i64(r, 0, 11), .live = pg_get_i32(r, 0, 13),
 	};
 	if (out->oxid == NULL)
 		rc = err_set(e, RC_NOMEM, "out of memory");
@@ -111,6 +111,7 @@ store_folder_save(struct store_conn *c, struct store_folder *f, struct err *e)
 	pg_u64(&p, f->uidnext);
 	pg_i64(&p, f->total);
 	pg_i64(&p, f->unread);
+	pg_i32(&p, (int32_t)f->live);
 	return fenced(c, f, S_SAVE, &p, e);
 }
 

@@ -12,7 +12,7 @@
 
 #include "usmd/store.h"
 
-#define STORE_SCHEMA 5           /* highest number in sql/: the schema that this code needs */
+#define STORE_SCHEMA 6           /* highest number in sql/: the schema that this code needs */
 #define STORE_LOCK_FOLDER 0x75736d /* classid of folder advisory locks; the second key is the folder */
 #define STORE_LOCK_PATCH INT64_C(0x75736d0001) /* advisory lock of migrators */
 

@@ -10,25 +10,13 @@
  */
 #include "bench/bench.h"
 
-#include <libpq-fe.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PAGE 1000
 #define CHANGES 10
-
-struct bench {
-	const char *socket;  /* of usmd */
-	const char *redis;
-	pid_t usmd, pg;
-	PGconn *db;
-	struct ox ox;
-	bool quick;
-	size_t runs, fill, large, mails, rounds;
-};
 
 void
 die(const char *fmt, ...)
@@ -79,38 +67,6 @@ paired(const struct series *a, const struct series *b)
 	for (size_t i = 0; i < a->n && i < b->n; i++)
 		series_add(&q, a->v[i] / b->v[i]);
 	return series_median(&q);
-}
-
-/* ---- PostgreSQL, asked as its administrator ---- */
-
-static double
-pg_number(struct bench *b, const char *sql)
-{
-	PGresult *r = PQexec(b->db, sql);
-	double v;
-
-	if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1)
-		die("%s", PQerrorMessage(b->db));
-	v = strtod(PQgetvalue(r, 0, 0), NULL);
-	PQclear(r);
-	return v;
-}
-
-static void
-pg_do(struct bench *b, const char *sql)
-{
-	PGresult *r = PQexec(b->db, sql);
-
-	if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
-		die("%s", PQerrorMessage(b->db));
-	PQclear(r);
-}
-
-/* Transactions that wrote anything take a number; readers do not.  (The server's own statistics come seconds late.) */
-static double
-pg_writes(struct bench *b)
-{
-	return pg_number(b, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
 }
 
 /* ---- 1: nothing changed, index known fresh ---- */
@@ -323,7 +279,7 @@ bench_state(struct bench *b)
 {
 	struct device d;
 
-	ox_fill_mail(&b->ox, "fill0", b->mails);
+	ox_fill_mail(&b->ox, "fill0", b->mails, 0);
 	device_login(&d, b->socket, "fill0", "mail");
 	if (d.inbox[0] == '\0')
 		die("the login names no inbox");
@@ -358,7 +314,8 @@ main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(struct bench *b);
-	} parts[] = { { "head", head }, { "fill", bench_fill }, { "state", bench_state }, { "asking", bench_asking }, { "changes", bench_changes }, { "fresh", bench_fresh } };
+	} parts[] = { { "head", head }, { "fill", bench_fill }, { "state", bench_state }, { "asking", bench_asking }, { "changes", bench_changes },
+		{ "growth", bench_growth }, { "fresh", bench_fresh } };
 
 	b.socket = need("BENCH_SOCKET");
 	b.redis = need("BENCH_REDIS");
@@ -372,11 +329,7 @@ main(int argc, char **argv)
 		b.rounds = 7;
 	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	b.db = PQconnectdb(need("USMD_TEST_PG"));
-	if (PQstatus(b.db) != CONNECTION_OK)
-		die("%s", PQerrorMessage(b.db));
-	pg_do(&b, "ALTER SYSTEM SET autovacuum = off"); /* it would count as a writer, and tidies at its own time */
-	pg_do(&b, "SELECT pg_reload_conf()");
+	pg_open(&b, need("USMD_TEST_PG"));
 	ox_open(&b.ox, need("OX_BASE"));
 	for (int i = 1; i < argc; i++) {
 		size_t k = 0;
@@ -388,7 +341,7 @@ main(int argc, char **argv)
 		parts[k].run(&b);
 	}
 	ox_close(&b.ox);
-	PQfinish(b.db);
+	pg_close(&b);
 	curl_global_cleanup();
 	return 0;
 }

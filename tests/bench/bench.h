@@ -4,6 +4,7 @@
 #define BENCH_BENCH_H
 
 #include <curl/curl.h>
+#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include "usmd/model.h"
 
 #define MAX_RUNS 15
+#define PAGE 1000 /* objects in one answer */
 
 /** One measured quantity over several runs. */
 struct series {
@@ -57,7 +59,8 @@ void ox_login_as(struct ox *o, const char *user);
 void ox_close(struct ox *o);
 /** A fresh user with COUNT contacts from an import a minute ago, and one more of now.  Returns its contacts folder. */
 int64_t ox_user_with_contacts(struct ox *o, const char *login, size_t count);
-void ox_fill_mail(struct ox *o, const char *login, size_t count);
+/** COUNT mails into the inbox, numbered from FIRST on. */
+void ox_fill_mail(struct ox *o, const char *login, size_t count, size_t first);
 void ox_touch(struct ox *o, const char *login, int64_t folder, int64_t id, unsigned round);
 void ox_advance(struct ox *o, int64_t ms);
 /** Requests that OX has had so far. */
@@ -76,6 +79,8 @@ struct device {
 	struct link link;
 	char contacts[40], inbox[40], syncid[40];
 	unsigned long request;
+	char (*uuids)[40]; /* of what device_fill brought; free() them */
+	size_t n_uuids;
 };
 void device_login(struct device *d, const char *unix_path, const char *user, const char *name);
 void device_close(struct device *d);
@@ -83,6 +88,34 @@ void device_close(struct device *d);
 size_t device_fill(struct device *d, const char *folder, unsigned page);
 /** syncUpdate without own changes until there is no more; returns the number of objects. */
 size_t device_sync(struct device *d, const char *folder);
+/** syncUpdate with CHANGES, members of the request such as "created":[...]; each of the COUNT must be carried out. */
+void device_send(struct device *d, const char *folder, const char *changes, size_t count);
+/** The uuids in the results of the last device_send, into OUT. */
+void device_result_uuids(const struct device *d, char (*out)[40], size_t count);
+
+/* ---- what is measured, and PostgreSQL asked as its administrator ---- */
+
+struct bench {
+	const char *socket;  /* of usmd */
+	const char *redis;
+	pid_t usmd, pg;
+	PGconn *db;
+	struct ox ox;
+	bool quick;
+	size_t runs, fill, large, mails, rounds;
+};
+
+void pg_open(struct bench *b, const char *conninfo);
+void pg_close(struct bench *b);
+double pg_number(struct bench *b, const char *sql);
+void pg_do(struct bench *b, const char *sql);
+/** Transactions that wrote anything, so far. */
+double pg_writes(struct bench *b);
+/** Rows that usmd's connections have read, from tables and from indexes, so far; closes these connections. */
+double pg_rows_read(struct bench *b);
+
+/** The table "work grows with the changes only". */
+void bench_growth(struct bench *b);
 
 /* ---- peers ---- */
 

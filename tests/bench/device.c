@@ -39,6 +39,32 @@ count(const struct link *l)
 	return n;
 }
 
+/* The uuids of objects behind AT, at most MAX into OUT; how many. */
+static size_t
+uuids_from(const char *at, char (*out)[40], size_t max)
+{
+	static const char key[] = "\"uuid\":\"";
+	size_t n = 0;
+
+	for (; n < max && (at = strstr(at, key)) != NULL; n++) {
+		at += sizeof(key) - 1;
+		(void)snprintf(out[n], sizeof(out[n]), "%.*s", (int)strcspn(at, "\""), at);
+	}
+	return n;
+}
+
+static void
+keep_uuids(struct device *d)
+{
+	size_t more = count(&d->link);
+	char (*p)[40] = realloc(d->uuids, (d->n_uuids + more + 1) * sizeof(*p));
+
+	if (p == NULL)
+		die("out of memory");
+	d->uuids = p;
+	d->n_uuids += uuids_from(d->link.text, p + d->n_uuids, more);
+}
+
 static bool
 more(const struct link *l)
 {
@@ -67,10 +93,11 @@ void
 device_close(struct device *d)
 {
 	link_close(&d->link);
+	free(d->uuids);
 }
 
 static size_t
-rest(struct device *d, const char *folder, unsigned page)
+rest(struct device *d, const char *folder, unsigned page, bool keep)
 {
 	char body[300];
 	size_t n = 0;
@@ -79,6 +106,8 @@ rest(struct device *d, const char *folder, unsigned page)
 		(void)snprintf(body, sizeof(body), "{\"folder\":\"%s\",\"syncid\":\"%s\",\"limit\":%u}", folder, d->syncid, page);
 		link_call(&d->link, "POST", URL "syncUpdate", body);
 		n += count(&d->link);
+		if (keep)
+			keep_uuids(d);
 		if (!text_member(&d->link, "syncid", d->syncid, sizeof(d->syncid)))
 			die("syncUpdate answered %.300s", d->link.text);
 	} while (more(&d->link));
@@ -96,11 +125,41 @@ device_fill(struct device *d, const char *folder, unsigned page)
 	if (!text_member(&d->link, "syncid", d->syncid, sizeof(d->syncid)))
 		die("syncInit answered %.300s", d->link.text);
 	n = count(&d->link) - 1; /* syncInit names the type of the folder as well */
-	return more(&d->link) ? n + rest(d, folder, page) : n;
+	d->n_uuids = 0;
+	keep_uuids(d);
+	return more(&d->link) ? n + rest(d, folder, page, true) : n;
 }
 
 size_t
 device_sync(struct device *d, const char *folder)
 {
-	return rest(d, folder, 1000);
+	return rest(d, folder, PAGE, false);
+}
+
+void
+device_send(struct device *d, const char *folder, const char *changes, size_t n)
+{
+	static const char *const fine[] = { "\"status\":\"ok\"", "\"status\":\"gone\"" }; /* the latter of what was deleted */
+	size_t size = strlen(changes) + 300, done = 0;
+	char *body = malloc(size);
+
+	if (body == NULL)
+		die("out of memory");
+	(void)snprintf(body, size, "{\"folder\":\"%s\",\"syncid\":\"%s\",\"limit\":%d,\"request\":%lu,%s}", folder, d->syncid, PAGE, ++d->request, changes);
+	link_call(&d->link, "POST", URL "syncUpdate", body);
+	free(body);
+	for (size_t i = 0; i < 2; i++)
+		for (const char *p = d->link.text; (p = strstr(p, fine[i])) != NULL; p++)
+			done++;
+	if (done != n || !text_member(&d->link, "syncid", d->syncid, sizeof(d->syncid)))
+		die("%zu of %zu changes were carried out: %.300s", done, n, d->link.text);
+}
+
+void
+device_result_uuids(const struct device *d, char (*out)[40], size_t n)
+{
+	const char *results = strstr(d->link.text, "\"results\":[");
+
+	if (results == NULL || uuids_from(results, out, n) != n)
+		die("the results name less than %zu objects: %.300s", n, d->link.text);
 }

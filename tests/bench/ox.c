@@ -112,11 +112,11 @@ ox_user_with_contacts(struct ox *o, const char *login, size_t count)
 }
 
 void
-ox_fill_mail(struct ox *o, const char *login, size_t count)
+ox_fill_mail(struct ox *o, const char *login, size_t count, size_t first)
 {
 	char body[300];
 
-	(void)snprintf(body, sizeof(body), "{\"user\":\"%s\",\"folder\":\"default0/INBOX\",\"count\":%zu}", login, count);
+	(void)snprintf(body, sizeof(body), "{\"user\":\"%s\",\"folder\":\"default0/INBOX\",\"count\":%zu,\"first\":%zu}", login, count, first);
 	control(o, "fill", body);
 }
 

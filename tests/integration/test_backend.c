@@ -353,7 +353,7 @@ START_TEST(mail_from_import_to_delete)
 	o = obj(CT_MAIL, "{\"flags\":40,\"color_label\":3}", &m);
 	OK(ox_update(ses, inbox, id, NULL, o, &m, 0, &lm, &e));
 	object_drop(o);
-	OK(ox_mail_newest(ses, mem, keys, inbox, 1, &all, &n, &e));
+	OK(ox_mail_newest(ses, mem, keys, inbox, 1, NULL, &all, &n, &e));
 	ck_assert(n == 1 && all[0].id == id && all[0].known && all[0].nf == 3 && all[0].t0 > 0); /* color, flagged, seen */
 	OK(ox_move(ses, CT_MAIL, inbox, id, NULL, ox_session_user(ses)->drafts, 0, &moved, &lm, &e));
 	OK(ox_delete(ses, CT_MAIL, ox_session_user(ses)->drafts, moved, NULL, 0, false, &e));

@@ -17,12 +17,21 @@
 static struct world w;
 static char log_file[160];
 static const char *const settings[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", NULL };
+static const char *const server_modes[] = { "calendar_past = 0", "mail_past = 0", "default_modes = inbox headers, task off", NULL };
 
 static void
 world_up(void)
 {
 	world_begin(&w, NULL, settings);
 	world_control(&w, "fill", "{\"user\":\"berta\",\"folder\":42,\"count\":5}", NULL, 0);
+	(void)snprintf(log_file, sizeof(log_file), "%s/client.log", w.dir);
+	(void)setenv("USMSYNC_PASSWORD", "secret", 1);
+}
+
+static void
+world_up_modes(void)
+{
+	world_begin(&w, NULL, server_modes);
 	(void)snprintf(log_file, sizeof(log_file), "%s/client.log", w.dir);
 	(void)setenv("USMSYNC_PASSWORD", "secret", 1);
 }
@@ -532,6 +541,45 @@ START_TEST(stubs_of_mails)
 }
 END_TEST
 
+/* What was misspelt once leaves nothing behind: the next run, spelt right, is as if there had been none. */
+START_TEST(misspelt)
+{
+	ck_assert_int_eq(usmsync_with("typo", "--device=my phone"), 2);
+	shell("tail -n 3 client.log | grep -q -e '--device takes' && test ! -e typo");
+	ck_assert_int_eq(usmsync_with("typo", "--user=nobody"), 4);
+	shell("! tail -n 1 client.log | grep -q 'objects received'");
+	ck_assert_int_eq(usmsync_with("typo", "--server=unix:/nowhere/usmd.sock"), 3);
+	shell("tail -n 1 client.log | grep -q 'unix:/nowhere/usmd.sock'");
+	ck_assert_int_eq(usmsync_with("typo", "--server=localhost"), 2);
+	ck_assert_int_eq(usmsync_with("typo", "--first=Kontakte"), 1);
+	ck_assert_int_eq(usmsync("typo"), 0);
+}
+END_TEST
+
+/* What the server gives of a kind of folder counts without an option: stubs in the Inbox, whole mails elsewhere, nothing of the tasks. */
+START_TEST(modes_of_the_server)
+{
+	world_control(&w, "as", "{\"user\":\"berta\",\"module\":\"tasks\",\"action\":\"new\",\"data\":{\"folder_id\":43,\"title\":\"Off\"}}", NULL, 0);
+	ck_assert_int_eq(usmsync("server"), 0);
+	shell("printf 'From: a@example.com\\r\\nSubject: Mode\\r\\nMessage-ID: <mode@example.com>\\r\\n\\r\\nwords\\r\\n' | tee server/E-Mail/Inbox/Mode.eml >server/E-Mail/Sent/Mode.eml");
+	ck_assert_int_eq(usmsync("server"), 0);
+	ck_assert_uint_eq(mails("berta", "INBOX", "Mode"), 1);
+	ck_assert_int_eq(usmsync("server-2"), 0);
+	shell("cd server-2/E-Mail && test -e Inbox/Mode.stub && test ! -e Inbox/Mode.eml && test -e Sent/Mode.eml && test \"$(ls ../Tasks | wc -l)\" = 0");
+	/* what is made in a folder that is off stays here, and is no problem */
+	shell(ICS("BEGIN:VTODO\\r\\nUID:off-1\\r\\nSUMMARY:Mine\\r\\nEND:VTODO\\r\\n") " >server-2/Tasks/mine.ics");
+	ck_assert_int_eq(usmsync("server-2"), 0);
+	shell("tail -n 1 client.log | grep -q ' 0 sent'");
+	/* an option goes before it, and without the option it counts again */
+	ck_assert_int_eq(usmsync_with("server-2", "--mode=E-Mail/Inbox=full"), 0);
+	shell("cd server-2/E-Mail/Inbox && test -e Mode.eml && test ! -e Mode.stub");
+	ck_assert_int_eq(usmsync_with("server-2", "--mode=Tasks=full"), 0);
+	shell("test \"$(ls server-2/Tasks | wc -l)\" = 2");
+	ck_assert_int_eq(usmsync("server-3"), 0);
+	shell("test -e server-3/E-Mail/Inbox/Mode.stub");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -554,6 +602,12 @@ main(void)
 	tcase_add_test(t, edits_drafts);
 	tcase_add_test(t, attachments);
 	tcase_add_test(t, stubs_of_mails);
+	tcase_add_test(t, misspelt);
+	suite_add_tcase(suite, t);
+	t = tcase_create("modes");
+	tcase_add_unchecked_fixture(t, world_up_modes, world_down);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, modes_of_the_server);
 	suite_add_tcase(suite, t);
 	return harness_main(suite);
 }

@@ -405,6 +405,103 @@ START_TEST(costs_nothing)
 }
 END_TEST
 
+/* ---- the limit ---- */
+
+#define LIMIT 65536
+static const char *const tight[] = { "ox_timeout = 2s", "max_attachment = 64K", NULL };
+
+static void
+world_up_tight(void)
+{
+	world_begin(&w, NULL, tight);
+}
+
+/* Status of getPhoto; *LEN: of the octets, or of the error that names the limit. */
+static long
+photo_status(const struct dev *d, const char *uuid, size_t *len)
+{
+	json_t *b = json_pack("{s:s,s:s}", "folder", d->folder, "uuid", uuid);
+	char *s = json_dumps(b, 0);
+	struct buf out;
+	long status;
+
+	buf_init(&out, 1 << 20);
+	http("http://localhost/usm-json/getPhoto", d->token, s, &out, &status);
+	*len = out.len;
+	if (status != 200) {
+		ck_assert_ptr_null(schema_check("getPhoto", out.p, out.len));
+		ck_assert_ptr_nonnull(strstr(out.p, "65536"));
+	}
+	free(s);
+	json_decref(b);
+	buf_fini(&out);
+	return status;
+}
+
+/* usmsync goes on without a picture that the server does not give, and says so. */
+static void
+synchronise(int want)
+{
+	char prog[160], dir[160], log[160], check[700];
+	char *argv[] = { prog, "--server", w.server, "--user", "berta", "--dir", dir, "--device", "usmsync", NULL };
+	char *sh[] = { "sh", "-c", check, NULL };
+
+	(void)setenv("USMSYNC_PASSWORD", "secret", 1);
+	(void)snprintf(prog, sizeof(prog), "%s/usmsync", w.build);
+	(void)snprintf(dir, sizeof(dir), "%s/A", w.dir);
+	(void)snprintf(log, sizeof(log), "%s/usmsync.log", w.dir);
+	ck_assert_int_eq(run_wait(argv, log), want);
+	(void)snprintf(check, sizeof(check), "cd %s/Contacts && test \"$(grep -l '^N:Limit' *.vcf | wc -l)\" = 1 && test \"$(grep -c '^PHOTO' \"$(grep -l '^N:Limit' *.vcf)\")\" = %d", dir, want == 0);
+	ck_assert_int_eq(run_wait(sh, log), 0);
+	(void)snprintf(check, sizeof(check), "test %d = 0 || grep -q 'its picture is not here: .*65536' %s", want, log);
+	ck_assert_int_eq(run_wait(sh, log), 0);
+}
+
+/* A picture of max_attachment octets goes both ways; one octet more is refused, with the limit in the answer, and changes nothing. */
+START_TEST(at_the_limit)
+{
+	char *fits = picture("fits", LIMIT - 12), *over = picture("over", LIMIT - 11), uuid[40];
+	struct dev d;
+	json_t *data, *x;
+	size_t len;
+
+	berta(&d, "limit");
+	make(&d, "Limit", fits, uuid);
+	ck_assert_int_eq(photo_status(&d, uuid, &len), 200);
+	ck_assert_uint_eq(len, LIMIT);
+	data = update(&d, request(&d, one(json_pack("{s:s,s:s,s:s}", "clientId", "too-large", "last_name", "Over", "image1", over)), one(change(uuid, over)), NULL));
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_str_eq(str(result(data, i), "status"), "error");
+		x = json_object_get(result(data, i), "error");
+		ck_assert_str_eq(str(x, "code"), "limit");
+		ck_assert_str_eq(str(json_object_get(x, "details"), "path"), i == 0 ? "created[0].image1" : "modified[0].image1");
+		ck_assert_ptr_nonnull(strstr(str(x, "message"), "65536"));
+	}
+	json_decref(data);
+	ck_assert_uint_eq(ox_rows("berta", "contacts", BERTA_CONTACTS, "1,502", "Over", NULL, 0), 0);
+	ck_assert_int_eq(photo_status(&d, uuid, &len), 200);
+	ck_assert_uint_eq(len, LIMIT);
+	/* OX may hold larger ones: the contact comes, its picture does not */
+	ox_photo_edit("Limit", over);
+	data = update(&d, request(&d, NULL, NULL, NULL));
+	ck_assert(foreign_picture(data, uuid));
+	json_decref(data);
+	ck_assert_int_eq(photo_status(&d, uuid, &len), 400);
+	data = update(&d, request(&d, NULL, one(json_pack("{s:s,s:s}", "uuid", uuid, "nickname", "Kim")), NULL));
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	json_decref(data);
+	synchronise(1);
+	data = update(&d, request(&d, NULL, one(change(uuid, fits)), NULL));
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	json_decref(data);
+	ck_assert_int_eq(photo_status(&d, uuid, &len), 200);
+	ck_assert_uint_eq(len, LIMIT);
+	synchronise(0);
+	free(fits);
+	free(over);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -423,6 +520,11 @@ main(void)
 	tcase_add_test(t, unanswered_then_deleted);
 	tcase_add_test(t, create_unanswered);
 	tcase_add_test(t, costs_nothing);
+	suite_add_tcase(suite, t);
+	t = tcase_create("limit");
+	tcase_add_unchecked_fixture(t, world_up_tight, world_down);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, at_the_limit);
 	suite_add_tcase(suite, t);
 	return harness_main(suite);
 }

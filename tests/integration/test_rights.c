@@ -19,6 +19,15 @@
 static const char *const settings[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "ox_write_max_time = 3s", "ox_timeout = 3s",
 	"ping_poll_interval = 1s", "heartbeat_min = 1s", NULL };
 
+/* listings as often as sync requests, nearly */
+static const char *const listed[] = { "fresh_for = 0s", "full_listing_interval = 1s", NULL };
+
+static void
+world_up_listed(void)
+{
+	world_begin(&w, NULL, listed);
+}
+
 static void
 world_up(void)
 {
@@ -441,7 +450,7 @@ START_TEST(what_becomes_private_is_gone)
 	json_t *b, *data, *params;
 
 	if (strcmp(t->module, "calendar") != 0)
-		return; /* OX hides private contacts and tasks without telling when one becomes private: they go with the next complete listing */
+		return; /* OX hides private contacts and tasks without telling when one becomes private: private_by_listing */
 	(void)snprintf(title, sizeof(title), "%s closed later", t->name);
 	(void)snprintf(shown, sizeof(shown), "Anton Anders - %s", title);
 	share(t, title, id);
@@ -476,6 +485,43 @@ START_TEST(what_becomes_private_is_gone)
 	ck_assert_uint_eq(json_array_size(json_object_get(data, "changed")), 0);
 	json_decref(data);
 	json_decref(b);
+}
+END_TEST
+
+/*
+ * `updates` says nothing of a contact or task that became private (OX 8.19): it is deleted from the readers' clients by the first sync after
+ * full_listing_interval, here a second; its new content is never sent.
+ */
+START_TEST(private_by_listing)
+{
+	const struct type *t = &types[_i == 0 ? 0 : 2];
+	struct dev d;
+	char id[24], obj[24] = "", title[60], shown[100];
+	json_t *data;
+	int left = 100;
+
+	(void)snprintf(title, sizeof(title), "%s hidden later", t->name);
+	(void)snprintf(shown, sizeof(shown), "Anton Anders - %s", title);
+	share(t, title, id);
+	ox_make(t, OWNER, id, "open first", false);
+	ox_make(t, OWNER, id, "stays", false);
+	permit(id, READER_ID, false, 4227330);
+	login(&d, READER, t->name);
+	ck_assert_ptr_nonnull(shared_folder(&d, shown));
+	open_folder(&d, str(find(&d, "displayName", shown, NULL), "uuid"));
+	ck_assert_uint_eq(json_object_size(d.have), 2);
+	ck_assert_uint_eq(ox_rows(OWNER, t->module, id, t->columns, "open first", obj, sizeof(obj)), 1);
+	json_decref(ox_as(OWNER, t->module, "update", json_pack("{s:s,s:s,s:s}", "folder", id, "id", obj, "timestamp", NOW),
+	    json_pack("{s:b,s:s,s:s}", "private_flag", 1, t->title, SECRET, "note", "closed")));
+	while (json_object_size(d.have) == 2) {
+		ck_assert_int_gt(left--, 0);
+		sleep_ms(50);
+		data = update(&d, request(&d, NULL, NULL, NULL));
+		no_leak(data, NULL);
+		json_decref(data);
+	}
+	ck_assert_uint_eq(json_object_size(d.have), 1);
+	(void)uuid_of(&d, t, "stays");
 }
 END_TEST
 
@@ -527,6 +573,12 @@ main(void)
 	tcase_add_loop_test(t, rights_given_and_taken, 0, (int)ARRAY_LEN(types));
 	tcase_add_loop_test(t, what_becomes_private_is_gone, 0, (int)ARRAY_LEN(types));
 	tcase_add_test(t, mail_acl);
+	suite_add_tcase(s, t);
+	t = tcase_create("listed");
+	tcase_set_timeout(t, 60);
+	tcase_add_unchecked_fixture(t, world_up_listed, world_down);
+	tcase_add_checked_fixture(t, NULL, forget_devices);
+	tcase_add_loop_test(t, private_by_listing, 0, 2);
 	suite_add_tcase(s, t);
 	return harness_main(s);
 }

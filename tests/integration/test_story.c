@@ -19,10 +19,10 @@
 #include "harness/proc.h"
 
 static unsigned seed;
-static const char *const no_windows[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "ox_write_max_time = 3s", "ox_timeout = 3s", NULL };
+static const char *const no_windows[] = { "default_modes = mail full", "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "ox_write_max_time = 3s", "ox_timeout = 3s", NULL };
 
 /* usmd lives for a second and a half at most: what is in doubt must have a chance to be settled meanwhile */
-static const char *const hasty[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "ox_write_max_time = 1s", "ox_timeout = 1s", NULL };
+static const char *const hasty[] = { "default_modes = mail full", "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "ox_write_max_time = 1s", "ox_timeout = 1s", NULL };
 
 static pid_t
 story_start(struct world *w, const char *retry, const char *options)

@@ -259,6 +259,95 @@ START_TEST(draft_in_doubt)
 }
 END_TEST
 
+/*
+ * A draft whose storing was never answered has come as somebody's mail, so a person has it twice.  What he does with the two files until the answer
+ * comes: the one that came is edited; both are; it is marked; it is removed; its edit is with the server, and then the own one is edited, or it is removed.
+ */
+enum { EDITED, BOTH, MARKED, REMOVED, EDITED_THEN_BOTH, EDITED_THEN_REMOVED, WITH_A_TWIN };
+
+static const char *const done_with_twin[] = {
+	[EDITED] = "sed -i 's/first/second/' twin*.eml",
+	[BOTH] = "sed -i 's/first/second/' twin*.eml && sed -i 's/first/third/' own,DS.eml",
+	[MARKED] = "mv twin*.eml \"$(ls twin*.eml | sed s/,.*//),DFS.eml\"",
+	[REMOVED] = "rm twin*.eml",
+	[EDITED_THEN_BOTH] = "sed -i 's/first/second/' twin*.eml",
+	[EDITED_THEN_REMOVED] = "sed -i 's/first/second/' twin*.eml",
+};
+static const char *const done_later[] = {
+	[EDITED_THEN_BOTH] = "sed -i 's/first/third/' own,DS.eml",
+	[EDITED_THEN_REMOVED] = "rm twin*.eml",
+	[WITH_A_TWIN] = NULL,
+};
+static const char *const left_of_twin[] = {
+	[EDITED] = "test \"$(ls | wc -l)\" = 1 && grep -q 'second words' *.eml",
+	[BOTH] = "test \"$(ls | wc -l)\" = 2 && grep -q 'second words' *.eml && grep -q 'third words' *.eml",
+	[MARKED] = "test \"$(ls | wc -l)\" = 1 && ls | grep -q ',DFS.eml' && grep -q 'first words' *.eml",
+	[REMOVED] = "test \"$(ls | wc -l)\" = 1 && grep -q 'first words' *.eml",
+	[EDITED_THEN_BOTH] = "test \"$(ls | wc -l)\" = 2 && grep -q 'second words' *.eml && grep -q 'third words' *.eml",
+	[EDITED_THEN_REMOVED] = "test \"$(ls | wc -l)\" = 1 && grep -q 'first words' *.eml",
+};
+
+START_TEST(draft_twice)
+{
+	char cmd[600], one[16], two[16];
+
+	(void)snprintf(one, sizeof(one), "one%d", _i);
+	(void)snprintf(two, sizeof(two), "two%d", _i);
+	ck_assert_int_eq(usmsync(one, NULL), 0);
+	(void)snprintf(cmd, sizeof(cmd), "printf 'From: berta@example.com\\r\\nSubject: twin%d\\r\\nMessage-ID: <twin%d@example.com>\\r\\n\\r\\nfirst words\\r\\n' >%s/E-Mail/Drafts/own,DS.eml", _i, _i, one);
+	shell(cmd);
+	fault("mail", "import", "\"drop_after\":true");
+	ck_assert_int_eq(usmsync(one, NULL), UNSETTLED);
+	(void)snprintf(cmd, sizeof(cmd), "cd %s/E-Mail/Drafts && test -f own,DS.eml && test -f twin*.eml && %s", one, done_with_twin[_i]);
+	shell(cmd);
+	if (done_later[_i] != NULL) {
+		ck_assert_int_eq(usmsync(one, NULL), UNSETTLED);
+		(void)snprintf(cmd, sizeof(cmd), "cd %s/E-Mail/Drafts && %s", one, done_later[_i]);
+		shell(cmd);
+	}
+	settle(one);
+	settle(two);
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(cmd, sizeof(cmd), "cd %s/E-Mail/Drafts && %s", i == 0 ? one : two, left_of_twin[_i]);
+		shell(cmd);
+	}
+	(void)snprintf(cmd, sizeof(cmd), "rm %s/E-Mail/Drafts/*.eml", one);
+	shell(cmd);
+	settle(one);
+}
+END_TEST
+
+/* A contact, an appointment or a task comes with its clientId, so there is never a second file of it; what is edited meanwhile is a change. */
+static const struct {
+	const char *module, *dir, *text;
+} kinds[] = {
+	{ "contacts", "Contacts", CONTACT("Alone") },
+	{ "calendar", "Calendar", ICS("BEGIN:VEVENT\\r\\nUID:alone-1\\r\\nDTSTART:20271206T080000Z\\r\\nDTEND:20271206T090000Z\\r\\nSUMMARY:Alone\\r\\nEND:VEVENT\\r\\n") },
+	{ "tasks", "Tasks", ICS("BEGIN:VTODO\\r\\nUID:alone-2\\r\\nSUMMARY:Alone\\r\\nEND:VTODO\\r\\n") },
+};
+
+START_TEST(created_is_one_file)
+{
+	char cmd[700];
+
+	settle("alone");
+	(void)snprintf(cmd, sizeof(cmd), "ls alone/%s | wc -l >alone.n; %s >alone/%s/x", kinds[_i].dir, kinds[_i].text, kinds[_i].dir);
+	shell(cmd);
+	(void)snprintf(cmd, sizeof(cmd), "cd alone/%s && mv x x.%s", kinds[_i].dir, _i == 0 ? "vcf" : "ics");
+	shell(cmd);
+	fault(kinds[_i].module, "new", "\"drop_after\":true");
+	(void)usmsync("alone", NULL);
+	(void)snprintf(cmd, sizeof(cmd), "cd alone/%s && test \"$(ls | wc -l)\" -eq $(($(cat ../../alone.n) + 1)) && sed -i 's/Alone/Edited/' x.*", kinds[_i].dir);
+	shell(cmd);
+	settle("alone");
+	settle("alone2");
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(cmd, sizeof(cmd), "cd alone%s/%s && test \"$(grep -l Edited * | wc -l)\" = 1 && ! grep -q Alone *", i == 0 ? "" : "2", kinds[_i].dir);
+		shell(cmd);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -279,6 +368,8 @@ main(void)
 	tcase_add_loop_test(t, edited_attachment, 0, (int)(sizeof(interrupted) / sizeof(interrupted[0])));
 	tcase_add_test(t, refused_exception);
 	tcase_add_loop_test(t, draft_in_doubt, 0, 2);
+	tcase_add_loop_test(t, created_is_one_file, 0, (int)(sizeof(kinds) / sizeof(kinds[0])));
+	tcase_add_loop_test(t, draft_twice, 0, WITH_A_TWIN);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

@@ -28,6 +28,8 @@ bool cal_occ_find(const struct obj *o, int pos, int64_t rdate, struct occ *out);
 bool cal_day_in(const int64_t *v, int n, int64_t day);
 void cal_day_add(int64_t **v, int *n, int64_t day);
 void cal_day_del(int64_t *v, int *n, int64_t day);
+/* the recurrence pattern of a legacy request, which is completed; false with the error set */
+bool cal_pattern(struct req *r, json_t *fields, bool create);
 bool cal_veiled(const struct req *r, const struct obj *o);
 bool cal_readable(const struct req *r, const struct ent *e);
 

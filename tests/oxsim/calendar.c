@@ -555,7 +555,7 @@ cal_insert(struct req *r, struct folder *f, json_t *fields)
 	o->m = M_CALENDAR;
 	o->created_by = o->modified_by = r->u->id;
 	/* conflicts are data, not an error: NULL without an error then */
-	if (!cal_apply(r, o, f, fields, true) || cal_conflicts(r, o, soft)) {
+	if (!cal_pattern(r, fields, true) || !cal_apply(r, o, f, fields, true) || cal_conflicts(r, o, soft)) {
 		obj_free(o);
 		return NULL;
 	}

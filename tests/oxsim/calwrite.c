@@ -353,7 +353,7 @@ cal_update(struct req *r)
 		if (dest != f && !cal_may_move(r, e, dest))
 			return;
 	}
-	stamp = cal_change(r, e->o, f, body, NULL);
+	stamp = cal_pattern(r, body, false) ? cal_change(r, e->o, f, body, NULL) : 0;
 	if (stamp == 0)
 		return;
 	if (dest != NULL && dest != f) {

@@ -155,6 +155,8 @@ task_apply(struct req *r, struct obj *o, const struct folder *f, json_t *fields,
 	int i;
 
 	fields_once();
+	if (!task_pattern(r, fields))
+		return false;
 	/* full_time decides how the times are read */
 	if ((v = json_object_get(fields, "full_time")) != NULL &&
 	    !field_set(r, &MI_TASKS, &errs, o, F_FULL, v, fields))

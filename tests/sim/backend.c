@@ -677,14 +677,23 @@ uid_descending(const void *x, const void *y)
 }
 
 enum rc
-ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *keys, const char *folder, size_t max, struct sighting **out, size_t *n, struct err *e)
+ox_mail_newest(struct ox_session *s, struct arena *a, const struct model_keys *keys, const char *folder, size_t max, const int64_t *top,
+    struct sighting **out, size_t *n, struct err *e)
 {
 	enum rc rc = ox_listing(s, a, keys, CT_MAIL, folder, out, n, e);
+	size_t kept = 0;
 
 	if (rc == RC_OK && *n > 1)
 		qsort(*out, *n, sizeof(**out), uid_descending);
-	if (*n > max)
-		*n = max;
+	if (*n < max)
+		return rc;
+	for (size_t i = 0, k = 0; i < *n && (top == NULL ? kept < max : k < max); i++) {
+		while (top != NULL && k < max && top[k] > (*out)[i].id)
+			k++;
+		if (top == NULL || (k < max && top[k] == (*out)[i].id))
+			(*out)[kept++] = (*out)[i];
+	}
+	*n = kept;
 	return rc;
 }
 

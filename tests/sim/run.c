@@ -366,6 +366,9 @@ restore_device(struct sim *s, struct client *c)
 	c->n = n;
 	c->attempt = attempt;
 	c->busy = c->window_told = false;
+	/* a mail that the backup holds unsent, and a database that does not know either that it was sent since: made again (limit, ARCHITECTURE.md) */
+	for (int i = 0; i < c->n_obj && (s->v.dbloss || s->v.rollback); i++)
+		c->obj[i].doubt |= c->obj[i].used && c->obj[i].is_new && c->folder[c->obj[i].folder].ct == CT_MAIL;
 	s->backup[c->dev].is = false;
 	s->fig->restores++;
 	tell(s, "%s: is restored from its backup", c->name);

@@ -428,12 +428,17 @@ store_folder_save(struct store_conn *c, struct store_folder *f, struct err *e)
 {
 	enum rc rc = store_step(c, e);
 	size_t i = folder_at(f->id);
+	int64_t live = 0;
 	struct rec *r;
 
 	if (rc != RC_OK)
 		return rc;
 	if (i == tab_of(T_FOLDER)->n || tab_of(T_FOLDER)->v[i]->u.folder.fence != f->fence)
 		return err_set(e, RC_CONFLICT, "somebody else was faster");
+	for (size_t k = 0; k < tab_of(T_ROW)->n; k++)
+		live += tab_of(T_ROW)->v[k]->a == f->id && !tab_of(T_ROW)->v[k]->flag;
+	if (live != f->live)
+		sim_fail(the_sim, "index %lld says that it has %lld objects, and has %lld", (long long)f->id, (long long)f->live, (long long)live);
 	f->fence++;
 	r = rec_edit(DB, T_FOLDER, i);
 	r->u.folder = *f;
@@ -459,7 +464,7 @@ store_folder_reset(struct store_conn *c, struct store_folder *f, uint64_t epoch,
 	f->epoch = epoch;
 	f->cn = 0;
 	f->init = false;
-	f->ox_ts = f->listed_at = 0;
+	f->ox_ts = f->listed_at = f->live = 0;
 	drop_of(T_ROW, f->id);
 	return store_folder_save(c, f, e);
 }

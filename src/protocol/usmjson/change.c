@@ -228,12 +228,26 @@ change_complete(struct rd *r, const struct client_change *ch, enum content ct)
 	return RC_OK;
 }
 
+/* Bytes of field I, and how many it may have: a picture is a file, and counts as it is without its base64. */
+static size_t
+value_length(const struct rd *r, const struct content_type *t, unsigned i, const json_t *v, size_t *max)
+{
+	const char *s = json_string_value(v);
+	size_t n = json_string_length(v);
+
+	*max = r->c->u->o.max_string_bytes;
+	if (t->fields[i].type != FT_BINARY || n < 4)
+		return n;
+	*max = r->c->u->o.max_attachment_bytes;
+	return n / 4 * 3 - (s[n - 1] == '=') - (s[n - 2] == '='); /* object_read has seen that it is base64 */
+}
+
 /* the members that are fields, by the table of fields */
 static enum rc
 read_fields(struct rd *r, const struct content_type *t, const json_t *j, struct client_change *ch)
 {
 	const char *envelope[CH_COUNT + 1] = { NULL };
-	size_t max = r->c->u->o.max_string_bytes, n;
+	size_t max, n;
 	char label[40];
 	enum rc rc;
 
@@ -241,7 +255,7 @@ read_fields(struct rd *r, const struct content_type *t, const json_t *j, struct 
 		envelope[i] = members[i].name;
 	rc = object_read(r->c->arena, t->ct, j, "", envelope, ch->op == OP_CREATE, &ch->object, &ch->fields, &r->c->err);
 	for (unsigned i = 0; rc == RC_OK && i < t->n_fields; i++) {
-		if (ch->object->v[i] == NULL || (n = json_string_length(ch->object->v[i])) <= max)
+		if (ch->object->v[i] == NULL || (n = value_length(r, t, i, ch->object->v[i], &max)) <= max)
 			continue;
 		(void)rd_enter(r, t->fields[i].name);
 		model_field_label(t, i, label, sizeof(label));

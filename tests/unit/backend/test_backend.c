@@ -714,12 +714,19 @@ START_TEST(newest_means_highest_uids)
 
 	begin(NULL, 0);
 	responder_rule(window_rule);
-	RC(RC_OK, ox_mail_newest(ses, mem, k, "f", 3, &s, &n, &e));
+	RC(RC_OK, ox_mail_newest(ses, mem, k, "f", 3, NULL, &s, &n, &e));
 	ck_assert_uint_eq(n, 3);
 	ck_assert(s[0].id == 9 && s[0].nf == 2 && s[1].id == 7 && s[2].id == 6 && s[2].t0 == 6000);
-	RC(RC_OK, ox_mail_newest(ses, mem, k, "f", 20, &s, &n, &e)); /* all there are, in one request */
+	RC(RC_OK, ox_mail_newest(ses, mem, k, "f", 20, NULL, &s, &n, &e)); /* all there are, in one request */
 	ck_assert(n == 9 && s[0].id == 9 && s[8].id == 1);
 	ck_assert_uint_eq(responder_count(), 2 + 3 + 1);
+	/* which ones they are is known: nobody asks for all uids, and the one that the window by date does not hold is fetched */
+	RC(RC_OK, ox_mail_newest(ses, mem, k, "f", 3, (const int64_t[]){ 9, 7, 6 }, &s, &n, &e));
+	ck_assert(n == 3 && s[0].id == 9 && s[0].nf == 2 && s[1].id == 7 && s[2].id == 6);
+	ck_assert_uint_eq(responder_count(), 2 + 3 + 1 + 2);
+	RC(RC_OK, ox_mail_newest(ses, mem, k, "f", 3, (const int64_t[]){ 8, 7, 6 }, &s, &n, &e)); /* all in the window */
+	ck_assert(n == 3 && s[0].id == 8 && s[2].id == 6);
+	ck_assert_uint_eq(responder_count(), 2 + 3 + 1 + 2 + 1);
 	model_keys_free(k);
 }
 END_TEST
