@@ -136,6 +136,9 @@ $(B)/bench: $(BENCH_OBJ) $(call lib,model) $(call lib,util)
 .PHONY: bench bench-run
 bench: ## usmd against the limits of this machine, and what grows with the folder; BENCH_QUICK=1 for smaller folders, BENCH_PARTS="growth" for a part
 	$(call with_deps,bench-run)
+.PHONY: bench-push
+bench-push: ## 50,000 waiting clients (PUSH=n): memory, idle CPU, event to answer; open files must be allowed
+	+BENCH_PARTS=push BENCH_PUSH=$(or $(PUSH),50000) $(MAKE) --no-print-directory bench
 bench-run: $(B)/usmd $(B)/usmctl $(B)/oxsim $(B)/bench
 	@sh tests/harness/with-servers sh tests/bench/run $(B)
 
@@ -260,6 +263,7 @@ INT_RUN_test_oxsim_replay  := $(B)/oxsim
 PROGRAMS := $(addprefix $(B)/,usmd usmctl usmsync oxsim)
 INT_RUN_test_daemon        := $(PROGRAMS)
 INT_RUN_test_guards        := $(PROGRAMS)
+INT_RUN_test_push          := $(PROGRAMS)
 INT_RUN_test_rights        := $(PROGRAMS)
 INT_RUN_test_folders       := $(PROGRAMS)
 INT_RUN_test_client_rights := $(PROGRAMS)
@@ -277,7 +281,7 @@ INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
-INT_RUN_test_unsettled     := $(PROGRAMS)
+INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
 INT_RUN_test_sources       := $(PROGRAMS)
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
@@ -339,7 +343,7 @@ TSAN_UNIT := util hub httpd backend
 TSAN_INT  := $(filter test_cache test_store test_backend test_daemon test_story test_engine%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
 TSAN_BINS := $(patsubst %,$(B)/tests/unit_%,$(filter $(TSAN_UNIT),$(UNIT_MODULES))) $(patsubst %,$(B)/tests/int_%,$(TSAN_INT))
 
-.PHONY: asan tsan tsan-run cov
+.PHONY: asan tsan tsan-run cov stress-push
 asan: ## all programs and tests with the address and undefined behaviour sanitizers
 	+$(Q)$(ASAN_MAKE) all
 	+$(Q)$(SAN_ENV) $(ASAN_MAKE) check
@@ -347,6 +351,11 @@ tsan: ## the tests of what has threads, with the thread sanitizer
 	+$(Q)$(SAN_ENV) $(TSAN_MAKE) tsan-run
 tsan-run: $(TSAN_BINS)
 	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $^
+# CK_RUN_CASE picks the stress alone; how often what happened is its last line
+STRESS_ENV := CK_RUN_CASE=stress STEPS=$(or $(STEPS),1000000)
+stress-push: ## a million changes race with clients that wait, come and go: plain, then with the thread sanitizer; SEED= repeats
+	+$(Q)$(MAKE) --no-print-directory $(B)/tests/unit_hub && $(STRESS_ENV) $(B)/tests/unit_hub
+	+$(Q)$(TSAN_MAKE) $(B)/tsan/tests/unit_hub && $(SAN_ENV) $(STRESS_ENV) $(B)/tsan/tests/unit_hub
 cov: ## lines covered by the tests, per module; fails when sync or protocol fall below 80 %
 	$(Q)find $(B)/cov -name '*.gcda' -exec rm -f {} + 2>/dev/null || :
 	+$(Q)$(COV_MAKE) check

@@ -531,21 +531,38 @@ struct ping_entry {
 	struct folder_ref folder;
 	struct syncid syncid;
 	bool changed;  /* answer: something newer than the syncid, or the syncid is unknown (sync and see) */
+	uint64_t state; /* answer, WATCH_EVENTS: what CHANGED speaks of, WATCH_STATE_BITS of a keyed hash; equal = nothing has changed since */
 };
-/** What a parked ping keeps: account, entries, poll registration. */
+#define WATCH_STATE_BITS 48
+
+enum watch_kind {
+	WATCH_PING,   /* waits once: changed against the syncid */
+	WATCH_EVENTS  /* goes on: changed since it was told last, unless the device's newest syncid says so already */
+};
+/** What a parked ping or event stream keeps: account, entries, poll registration. */
 struct engine_watch;
 /**
  * engine_watch_new - remembers ENTRIES (copied), registers them for polling and subscribes *WAITER to their topics (order:
- * subscribe, then engine_watch_check, then park).  RC_NOTFOUND names a folder that never was one of this user in e->path ("folders[2]");
- * one that is gone counts as changed.
+ * subscribe, then engine_watch_check, then park).  A wait of the same kind and device on this node that is older ends.
+ * RC_NOTFOUND names a folder that never was one of this user in e->path ("folders[2]"); one that is gone counts as changed.
+ * @waiter  as engine_watch_resubscribe
  */
-MUST_CHECK enum rc engine_watch_new(struct engine_session *s, const struct ping_entry *entries, size_t n, struct engine_watch **out, struct hub_waiter **waiter, struct err *e);
+MUST_CHECK enum rc engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct ping_entry *entries, size_t n,
+    struct engine_watch **out, struct hub_waiter **waiter, struct err *e);
+/**
+ * engine_watch_replay - W, of kind WATCH_EVENTS and not checked yet, goes on where an earlier one stopped: its client was told the N
+ * STATES (copied), whatever its syncids say.
+ */
+MUST_CHECK enum rc engine_watch_replay(struct engine_watch *w, const uint64_t *states, size_t n, struct err *e);
 /**
  * engine_watch_check - sets changed in the copy of the entries; *ENTRIES borrowed from W.
  * @refresh  true: where nothing has changed yet OX is asked, unless it just was; false: the indexes are compared as they are
  */
 MUST_CHECK enum rc engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry **entries, size_t *n, size_t *n_changed, struct err *e);
-/** engine_watch_resubscribe - a new *WAITER, for a look after a wake-up; before engine_watch_check. */
+/**
+ * engine_watch_resubscribe - a new *WAITER, for a look after a wake-up; before engine_watch_check.
+ * *WAITER NULL: the device has begun a newer wait; this one has to end.
+ */
 MUST_CHECK enum rc engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e);
 void engine_watch_free(struct engine_watch *w);
 

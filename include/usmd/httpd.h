@@ -6,7 +6,8 @@
  *
  * One request: an event thread collects its body, suspends the connection and queues the request; a worker calls
  * protocol->handle, which may block; the reply is put into the request and the connection resumed; the event
- * thread sends it.  A parked request is a suspended connection and a hub entry: no thread, no body, no worker.
+ * thread sends it.  A parked request is a suspended connection and a hub entry: no thread, no body, no worker; one whose client
+ * hangs up ends at once.  An answer may go on: pieces of it alternate with parking.
  */
 #ifndef USMD_HTTPD_H
 #define USMD_HTTPD_H
@@ -31,6 +32,8 @@ struct httpd_options {
 	size_t connection_memory;   /* bytes for the headers of one connection, request and answer */
 	unsigned max_connections;   /* of all event threads together, parked ones included */
 	unsigned client_timeout_s;  /* a client that sends or takes nothing for so long is dropped (not while parked) */
+	unsigned keepalive_s;       /* a client on TCP that is silent for so long is asked whether it is still there; 0 = never */
+	msec_t wake_interval_ms;    /* a parked request that was woken looks again at most so often */
 	/* health - what /health tells; WHY gets a sentence.  NULL = always ready.  Runs on the admin thread, may block. */
 	enum httpd_health (*health)(void *arg, char *why, size_t why_size);
 	/* gauges - append further lines in Prometheus text format.  NULL = none. */

@@ -17,6 +17,7 @@ struct request {
 	const char *user_agent; /* "" when absent */
 	const char *language;   /* Accept-Language or "" */
 	const char *content_type; /* "" when absent */
+	const char *last_event_id; /* Last-Event-ID or "" */
 	const char *client_ip;  /* of the client; X-Forwarded-For only from configured proxies */
 	const char *body;       /* BODY_LEN bytes and a NUL; freed by httpd before the request is parked ("" then) */
 	size_t body_len;
@@ -25,7 +26,9 @@ struct request {
 	void *connection;       /* for HEADER */
 	void *parked;           /* the park_state of this request's earlier reply, else NULL; borrowed, see reply */
 	bool deadline_passed;   /* parked only: the heartbeat ended */
-	bool shutting_down;     /* parked only: answer "nothing new" now */
+	bool shutting_down;     /* parked only: the server stops */
+	bool finish;            /* parked only: answer "nothing new" now, without a look: the server stops, the client has hung up
+	                         * or has begun a newer wait */
 };
 
 struct hub_waiter;
@@ -44,6 +47,10 @@ struct reply {
 	 * freed by httpd before that.  A request may park again, with a new waiter, and the same or another PARK_STATE. */
 	struct hub_waiter *waiter;
 	msec_t deadline_ms;
+	/* An answer that does not end: STREAM set, STATUS, content type and BODY (may be NULL) are sent now, and then WAITER is parked;
+	 * each reply to that request has STREAM set too, and its BODY is the next piece, if any.  Without a WAITER the answer ends
+	 * after BODY.  While a piece is being sent, wake-ups are noted and not more: a slow client gets the next piece later. */
+	bool stream;
 	void *park_state;         /* small; httpd's from here on: it alone calls park_free, after a handle that did not
 	                           * return it again.  handle only reads request.parked and never frees it. */
 };
@@ -85,6 +92,7 @@ struct usmjson_options {
 	unsigned default_limit, max_limit; /* objects a page [50, 1000] */
 	unsigned min_heartbeat_s, max_heartbeat_s; /* [10, 3540] */
 	size_t max_ping_folders; /* [1000] */
+	msec_t retry_spread_ms;  /* when the server stops, streams are told to come back within this time [10,000] */
 	bool cookie_secure;      /* set Secure on the session cookie */
 };
 /** usmjson_new - the usm-json protocol on ENGINE (borrowed, outlives it); OPTIONS are copied.  RC_NOMEM.  Threads: any. */

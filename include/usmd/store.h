@@ -65,6 +65,12 @@ MUST_CHECK enum rc store_txn(struct store_conn *c, store_fn fn, void *arg, struc
  * Workers of this process wait inside the process.  A connection may hold 4; who takes two takes the smaller number first.
  */
 MUST_CHECK enum rc store_lock(struct store_conn *c, int64_t folder, struct err *e);
+/**
+ * store_clock - the time of PostgreSQL's clock in ms, which all nodes share: for what one node notes and another compares (how long ago something was
+ * sent to OX).  As told with the last folder lock or connection, carried on by a clock that nobody sets: a jump of this machine's time does not matter.
+ * Threads: any; after the first lease.
+ */
+msec_t store_clock(const struct store *s);
 /** store_unlock - does nothing where C does not hold it (any more). */
 void store_unlock(struct store_conn *c, int64_t folder);
 

@@ -149,6 +149,8 @@ MUST_CHECK bool base64_decode(struct buf *b, const char *s, size_t n);
 /** now_ms - wall clock in UTC ms. now_mono_us - monotonic microseconds for durations. Threads: any. */
 msec_t now_ms(void);
 int64_t now_mono_us(void);
+/** steady_ms - monotonic ms for times that never leave the process: setting the clock does not move it.  Threads: any. */
+msec_t steady_ms(void);
 /** clock_override - tests only: FN replaces the wall clock (NULL restores). Call before threads start. */
 void clock_override(msec_t (*fn)(void));
 /** random_bytes - from the kernel; aborts when the kernel has none (never seen after boot). */
@@ -208,7 +210,7 @@ enum metric {
 	M_CACHE_HITS, M_CACHE_MISSES, M_CACHE_ERRORS,
 	M_RESYNC_FIRST, M_RESYNC_AGAIN, M_RESYNC_OLD_SYNCID, M_RESYNC_NO_STATE, M_RESYNC_NEW_INDEX, M_RECONCILES, M_RECONCILE_OBJECTS, M_RESYNC_DEFERRED,
 	M_RESYNC_RUNNING,
-	M_OBJECTS_OUT, M_OBJECTS_IN, M_CONFLICTS, M_WAKEUPS, M_WAITERS, M_SESSIONS,
+	M_OBJECTS_OUT, M_OBJECTS_IN, M_CONFLICTS, M_WAKEUPS, M_WAITERS, M_WAITS_GONE, M_WAITS_REPLACED, M_STREAMS, M_SESSIONS,
 	M_UDP_PACKETS, M_UDP_STRANGERS, M_UDP_MALFORMED, M_UDP_REGISTRATIONS,
 	M_HOOK_TAKEN, M_HOOK_UNSIGNED, M_HOOK_STALE, M_HOOK_REPLAYED, M_HOOK_MALFORMED, M_HOOK_FULL,
 	M_POLLS, M_POLL_ERRORS, M_POLL_DEFERRED,

@@ -202,8 +202,8 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 	a->root = model_json_load(p, n, JSON_ALLOW_NUL, &je, &nomem);
 	if (nomem && !r->write) /* of a write it is an answer that was not understood, as any other: its outcome is unknown */
 		return err_set(e, RC_NOMEM, "out of memory for an answer of OX");
-	if (a->root == NULL)
-		return nonsense(r->write, h->status, "text that is no valid JSON", e);
+	if (a->root == NULL) /* the beginning of OX's own text, or a page of something between */
+		return nonsense(r->write, h->status, n > 0 && (*p == '{' || *p == '[') ? "text that is no valid JSON" : "text that is no JSON", e);
 	if (json_is_array(a->root)) { /* multiple */
 		a->data = a->root;
 		return RC_OK;

@@ -80,7 +80,7 @@ struct cobject {
 	bool doubt;               /* sent, not answered */
 	bool gone;                /* deleted here, not answered */
 	int64_t size, mtime_ns;
-	char hash[65];            /* SHA-256 of the file as last written or read */
+	char hash[65];            /* SHA-256 of the file as agreed: a file that says something else is read again */
 	/* not stored */
 	json_t *cur;              /* what the file says now; NULL = as shadow */
 	json_t *asked;            /* cur as it was when the request was built */
@@ -134,7 +134,10 @@ MUST_CHECK enum rc objlist_add(struct objlist *l, struct cobject *o, struct err 
 void objlist_free(struct objlist *l);
 MUST_CHECK enum rc state_object_save(struct client *c, struct cobject *o, struct err *e); /* id 0 = insert */
 MUST_CHECK enum rc state_object_drop(struct client *c, int64_t id, struct err *e);
-/** state_todo - a file operation that belongs to this transaction and is carried out after it: TEXT NULL = remove the file. */
+/**
+ * state_todo - a file operation that belongs to this transaction and is carried out after it: TEXT NULL = remove the file.  The object is saved with
+ * the hash of what is agreed; TEXT may say more (what was changed here).
+ */
 MUST_CHECK enum rc state_todo(struct client *c, int64_t object, const char *path, const void *text, size_t n, const char *expect_hash, struct err *e);
 /** state_todo_run - carries out what committed transactions left to do (also those of an interrupted run). */
 MUST_CHECK enum rc state_todo_run(struct client *c, struct err *e);

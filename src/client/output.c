@@ -57,7 +57,10 @@ free_name(const struct apply *a, const struct cobject *self, const char *title, 
 	return NULL;
 }
 
-/* The file after this answer: the server's object with what is still dirty here laid over it. */
+/*
+ * The file after this answer: the server's object with what is still dirty here laid over it.  The hash that stays is that of the text without it,
+ * so that the next look at the file finds what is dirty again.
+ */
 enum rc
 write_later(struct apply *a, struct cobject *o, const json_t *dirty, struct err *e)
 {
@@ -66,7 +69,7 @@ write_later(struct apply *a, struct cobject *o, const json_t *dirty, struct err 
 	char *text = NULL, *plain = NULL, *path = NULL;
 	size_t n = 0, n_plain = 0;
 	const char *name;
-	char hash[65];
+	char expect[65];
 	enum rc rc;
 
 	json_object_foreach((json_t *)dirty, name, v) {
@@ -96,17 +99,16 @@ write_later(struct apply *a, struct cobject *o, const json_t *dirty, struct err 
 	json_decref(o->cur);
 	o->cur = json_incref(says);
 	series_agreed(a->l, o, shadows, over_says);
+	(void)snprintf(expect, sizeof(expect), "%s", file_as_seen(o));
+	file_hash(plain, n_plain, o->hash);
 	path = object_path(a, o);
 	rc = path != NULL ? state_object_save(a->c, o, e) : err_set(e, RC_NOMEM, "out of memory");
 	for (size_t i = series_next(a->l, o, 0); i < a->l->n && rc == RC_OK; i = series_next(a->l, o, i + 1))
 		rc = state_object_save(a->c, a->l->v[i], e);
-	file_hash(text, n, hash);
 	if (rc == RC_OK)
-		rc = state_todo(a->c, o->id, path, text, n, file_as_seen(o), e); /* also notes that the file is as agreed */
-	if (rc == RC_OK) {
-		(void)snprintf(o->hash, sizeof(o->hash), "%s", hash);
+		rc = state_todo(a->c, o->id, path, text, n, expect, e);
+	if (rc == RC_OK)
 		o->seen[0] = '\0';
-	}
 out:
 	json_decref(merged);
 	json_decref(shadow);
@@ -185,13 +187,13 @@ write_mail(struct apply *a, struct cobject *o, const json_t *dirty, bool fetch, 
 	name = NULL;
 	json_decref(o->cur);
 	o->cur = NULL;
-	if (rc == RC_OK)
-		rc = state_object_save(a->c, o, e);
 	if (rc == RC_OK && fetch) {
 		path = object_path(a, o);
 		rc = path != NULL ? state_todo(a->c, o->id, path, raw.p != NULL ? raw.p : "", raw.len, o->hash, e) : err_set(e, RC_NOMEM, "out of memory");
 		file_hash(raw.p != NULL ? raw.p : "", raw.len, o->hash);
 	}
+	if (rc == RC_OK)
+		rc = state_object_save(a->c, o, e);
 out:
 	buf_fini(&raw);
 	mem_free(name);

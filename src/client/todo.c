@@ -22,21 +22,24 @@ state_todo(struct client *c, int64_t object, const char *path, const void *text,
 	return state_finish(c, st, e);
 }
 
-/* Notes what the file is now; BLIND: it was edited by a person since the answer came, so every difference is a blind change (F8). */
+/*
+ * Notes what the file is now: nothing has to read it again when it says what was agreed (the object's hash).  EDITED by a person since the answer
+ * came: every difference is a blind change (F8).
+ */
 static enum rc
 todo_note(struct client *c, int64_t object, const char *path, const char *hash, bool edited, struct err *e)
 {
 	int64_t size = 0, mtime = 0;
 	sqlite3_stmt *st;
-	enum rc rc = state_prepare(c, "UPDATE object SET size = ?, mtime_ns = ?, hash = ?, blind = CASE WHEN ? THEN '[\"*\"]' ELSE blind END WHERE id = ?", &st, e);
+	enum rc rc = state_prepare(c, "UPDATE object SET size = ?, mtime_ns = CASE WHEN hash = ? THEN ? ELSE 0 END, blind = CASE WHEN ? THEN '[\"*\"]' ELSE blind END WHERE id = ?", &st, e);
 
 	if (rc != RC_OK)
 		return rc;
 	if (!edited)
 		(void)file_stat(c, path, &size, &mtime);
 	(void)sqlite3_bind_int64(st, 1, size);
-	(void)sqlite3_bind_int64(st, 2, mtime);
-	(void)sqlite3_bind_text(st, 3, hash, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(st, 2, hash, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(st, 3, mtime);
 	(void)sqlite3_bind_int(st, 4, edited);
 	(void)sqlite3_bind_int64(st, 5, object);
 	return state_finish(c, st, e);

@@ -164,11 +164,18 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		.connection_memory = (size_t)c->connection_memory,
 		.max_connections = (unsigned)c->max_connections,
 		.client_timeout_s = (unsigned)((c->client_timeout + 999) / 1000),
+		.keepalive_s = (unsigned)((c->client_keepalive + 999) / 1000),
+		.wake_interval_ms = c->wake_interval,
 		.health = wire_health,
 		.gauges = wire_gauges,
 		.page = wire_page,
 	};
-	struct hub *hub = hub_new((size_t)c->max_waiters);
+	const struct hub_options waits = {
+		.max_waiters = (size_t)c->max_waiters,
+		.burst = (size_t)c->wake_burst,
+		.spread_ms = c->wake_spread,
+	};
+	struct hub *hub = hub_new(&waits);
 	const struct protocol *protocols;
 	struct wire *wire = NULL;
 	struct httpd *httpd = NULL;

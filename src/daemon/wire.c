@@ -249,6 +249,7 @@ add_usmjson(struct wire *w, const struct conf *c, struct err *e)
 		.min_heartbeat_s = (unsigned)((c->heartbeat_min + 999) / 1000),
 		.max_heartbeat_s = (unsigned)(c->heartbeat_max / 1000),
 		.max_ping_folders = (size_t)c->max_ping_folders,
+		.retry_spread_ms = c->wake_spread,
 		.cookie_secure = c->cookie_secure,
 	};
 	enum rc rc = usmjson_new(w->engine, &o, &w->protocols[w->n], e);

@@ -45,7 +45,8 @@ aside_waits(const struct op *op, int64_t id, msec_t lm)
 {
 	const struct store_aside *x = aside_get(op, false, id);
 
-	return x != NULL && x->next_try > now_ms() && (lm == 0 || x->version == 0 || lm == x->version);
+	/* further ahead than any wait: noted while a clock was wrong */
+	return x != NULL && x->next_try > now_ms() && x->next_try <= now_ms() + TRY_LAST_MS && (lm == 0 || x->version == 0 || lm == x->version);
 }
 
 /* OX failed on ID once more: it is noted, and this operation takes it for one that cannot be shown. */

@@ -246,7 +246,7 @@ static enum rc
 still_running(const struct adding *x, struct err *e)
 {
 	const struct engine *g = x->op.g;
-	msec_t at = x->note.at != 0 && x->note.at < g->started ? g->started : x->note.at, left = at + g->o.late_max_ms - now_ms();
+	msec_t at = x->note.at != 0 && x->note.at < g->started ? g->started : x->note.at, left = at + g->o.late_max_ms - store_clock(g->store);
 	enum rc rc;
 
 	if (x->note.state != INTENT_PENDING || at == 0 || left <= 0)
@@ -262,11 +262,11 @@ attach(struct adding *x, const struct row *r, int64_t *id, msec_t *lm, struct er
 {
 	struct op *op = &x->op;
 	struct err why;
-	enum rc rc = note_save(x, INTENT_PENDING, now_ms(), e);
+	enum rc rc = note_save(x, INTENT_PENDING, store_clock(op->g->store), e);
 
 	if (rc != RC_OK)
 		return rc;
-	if (now_ms() - x->note.at > NOTE_GOOD_MS)
+	if (store_clock(op->g->store) - x->note.at > NOTE_GOOD_MS)
 		return err_set(e, RC_BUSY, "the server is overloaded; repeat the request");
 	rc = ox_attach(op->s->ox, op->t.ct, op->t.oxid, r->id, x->name, x->type, x->p, x->n, id, lm, e);
 	if (rc == RC_TIMEOUT) {

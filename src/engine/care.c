@@ -37,12 +37,12 @@ static void *
 care_main(void *arg)
 {
 	struct engine *g = arg;
-	msec_t care_due = now_ms() + CARE_MS / 5, undo_due = now_ms() + UNDO_MS;
+	msec_t care_due = steady_ms() + CARE_MS / 5, undo_due = steady_ms() + UNDO_MS;
 	bool left;
 
 	(void)pthread_mutex_lock(&g->lock);
 	while (!g->stop) {
-		msec_t now = now_ms();
+		msec_t now = steady_ms();
 
 		if (care_due > now && undo_due > now) {
 			sleep_locked(g, care_due < undo_due ? care_due : undo_due);
@@ -54,7 +54,7 @@ care_main(void *arg)
 			engine_care(g);
 		} else {
 			engine_undo(g, &left);
-			undo_due = now_ms() + (left ? 0 : UNDO_MS);
+			undo_due = steady_ms() + (left ? 0 : UNDO_MS);
 		}
 		(void)pthread_mutex_lock(&g->lock);
 	}

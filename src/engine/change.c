@@ -115,7 +115,7 @@ plan(struct work *w, bool moved_checked, struct err *e)
 	struct sync_plan_in in = {
 		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &intent : NULL,
 		.cursor_seq = op->cur.seq, .policy = op->req->policy, .delete_policy = op->req->delete_policy,
-		.now = now_ms(), .late_max = op->g->o.late_max_ms, .started = op->g->started, .moved_checked = moved_checked,
+		.now = store_clock(op->g->store), .late_max = op->g->o.late_max_ms, .started = op->g->started, .moved_checked = moved_checked,
 		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
 	};
 	struct write_entry *mine;
@@ -256,11 +256,11 @@ plan_side_effects(struct work *w, struct err *e)
 	if (p->intent_new) {
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
-		w->intent.at = now_ms();
+		w->intent.at = store_clock(op->g->store);
 		if (p->kind == PLAN_CREATE) /* what an attempt that the database forgot has carried is not known: its values may be other ones */
 			w->intent.f = work_sent(w, &in_create, &w->intent.nf);
 		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
-			w->mail_op = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
+			w->mail_op = mail_op_begin(op->g, &here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
 			if (w->ch.again) /* sent before, and forgotten here since: it may lie anywhere in the folder */
 				w->mail_op.mail = 0;
 			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_PENDING, e);
@@ -372,7 +372,7 @@ attempt(struct work *w, bool *again, struct err *e)
 		rc = work_record_lost(w, &w->p.lose, e);
 		break;
 	case PLAN_CREATE:
-		if (now_ms() - w->intent.at > INTENT_GOOD_MS) {
+		if (store_clock(w->op->g->store) - w->intent.at > INTENT_GOOD_MS) {
 			w->res->status = ST_RETRY;
 			return RC_OK;
 		}

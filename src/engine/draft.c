@@ -90,7 +90,7 @@ store_version(struct work *w, const char *key, struct mail_op *o, struct err *e)
 
 	if (rc != RC_OK)
 		goto out;
-	*o = mail_op_begin(&here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
+	*o = mail_op_begin(op->g, &here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
 	o->digest = mail_digest(op, w->cc->raw, w->cc->raw_len);
 	rc = mail_op_put(op, key, o, MAIL_OP_PENDING, e);
 	if (rc == RC_OK)

@@ -10,19 +10,23 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
     struct cache *cache, struct backend *backend, struct hub *hub, struct engine **out, struct err *e)
 {
 	struct engine *g = mem_alloc(sizeof(*g));
+	pthread_condattr_t attr;
 	enum rc rc;
 
 	*out = NULL;
 	if (g == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for the engine");
 	g->o = *o;
-	g->started = now_ms();
+	g->started = store_clock(store);
 	g->store = store;
 	g->cache = cache;
 	g->backend = backend;
 	g->hub = hub;
 	(void)pthread_mutex_init(&g->lock, NULL);
-	(void)pthread_cond_init(&g->care_wake, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* steady_ms */
+	(void)pthread_cond_init(&g->care_wake, &attr);
+	(void)pthread_condattr_destroy(&attr);
 	derive_key(master, "usmd conflict records", g->seal_key, sizeof(g->seal_key));
 	derive_key(master, "usmd journal", g->journal_key, sizeof(g->journal_key));
 	derive_key(master, "usmd password cache", g->token_key, sizeof(g->token_key));

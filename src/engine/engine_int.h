@@ -69,7 +69,7 @@ struct stuck {
 
 struct engine {
 	struct engine_options o;
-	msec_t started;                      /* F9: no intent counts as older than this */
+	msec_t started;                      /* by store_clock. F9: no intent counts as older than this */
 	struct model_keys *keys;
 	unsigned char seal_key[KEY_BYTES];   /* conflict records */
 	unsigned char journal_key[KEY_BYTES];

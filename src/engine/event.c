@@ -91,7 +91,7 @@ engine_event(struct engine *g, const struct engine_event *ev)
 	const struct account a = { .context = ev->context };
 	struct poll *p = g->poll;
 	uint64_t topic = 0;
-	int64_t now = mono_ms();
+	int64_t now = steady_ms();
 
 	if (p == NULL)
 		return;
@@ -123,7 +123,7 @@ engine_wrote(struct op *op, uint64_t topic)
 	const struct account *a = op->s->n->account;
 	bool wrote = op->req == NULL || op->req->n_changes > 0;
 	struct poll *p = op->g->poll;
-	int64_t now = mono_ms();
+	int64_t now = steady_ms();
 
 	if (p == NULL)
 		return;
@@ -149,7 +149,7 @@ void
 engine_heard(struct engine *g, uint64_t topic)
 {
 	struct poll *p = g->poll;
-	int64_t now = mono_ms();
+	int64_t now = steady_ms();
 
 	(void)hub_wake(g->hub, topic); /* of the account that wrote: its index says it already */
 	if (p == NULL)

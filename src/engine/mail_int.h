@@ -29,7 +29,7 @@ uint64_t mail_digest(const struct op *op, const void *raw, size_t n);
 const char *mail_key(struct op *op, char kind, const char *name);
 const char *mail_key_uuid(struct op *op, char kind, const struct uuid *u);
 /** mail_op_begin - a pending note of something that lands in P, sent to OX now. */
-struct mail_op mail_op_begin(const struct mail_place *p, uint64_t mark);
+struct mail_op mail_op_begin(const struct engine *g, const struct mail_place *p, uint64_t mark);
 enum rc mail_op_get(struct op *op, const char *key, struct mail_op *o, bool *known, struct err *e);
 enum rc mail_op_put(struct op *op, const char *key, struct mail_op *o, enum mail_op_state state, struct err *e);
 /** mail_op_may_run - OX may still be executing the request that O notes (F9). */

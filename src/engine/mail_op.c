@@ -82,9 +82,9 @@ mail_key_uuid(struct op *op, char kind, const struct uuid *u)
 }
 
 struct mail_op
-mail_op_begin(const struct mail_place *p, uint64_t mark)
+mail_op_begin(const struct engine *g, const struct mail_place *p, uint64_t mark)
 {
-	return (struct mail_op){ .state = MAIL_OP_PENDING, .at = now_ms(), .expires = now_ms() + KEPT_MS, .place = p->topic,
+	return (struct mail_op){ .state = MAIL_OP_PENDING, .at = store_clock(g->store), .expires = now_ms() + KEPT_MS, .place = p->topic,
 		.validity = p->x.validity, .mail = (int64_t)p->x.next, .mark = mark };
 }
 
@@ -109,7 +109,7 @@ mail_op_may_run(const struct op *op, const struct mail_op *o)
 {
 	msec_t at = o->at < op->g->started ? op->g->started : o->at;
 
-	return o->state == MAIL_OP_PENDING && now_ms() - at < op->g->o.late_max_ms;
+	return o->state == MAIL_OP_PENDING && store_clock(op->g->store) - at < op->g->o.late_max_ms;
 }
 
 struct wanted {

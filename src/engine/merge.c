@@ -370,6 +370,16 @@ row_waits(struct op *op, const struct row *r, enum rc *rc, struct err *e)
 	return *rc == RC_OK && aside_waits(op, r->id, 0);
 }
 
+/* A mail's row needs no content: is OLD one whose content failed, and too early for a listing to tell of it? */
+bool
+mail_waits(struct op *op, const struct row *old, enum rc *rc, struct err *e)
+{
+	if (op->t.ct != CT_MAIL || old == NULL || old->dead || old->known)
+		return false;
+	*rc = aside_load(op, e);
+	return *rc == RC_OK && aside_waits(op, old->id, 0);
+}
+
 /* Rows that a listing brought have no fingerprints yet: read their contents (not kept), ROWS[i] become the known rows. */
 enum rc
 op_ensure_known(struct op *op, struct row **rows, size_t n, struct err *e)

@@ -141,7 +141,7 @@ static void
 subscribe(struct engine *g, struct job *j)
 {
 	struct err e = { 0 };
-	int64_t now = mono_ms();
+	int64_t now = steady_ms();
 	enum rc rc = ox_push_subscribe(j->s->ox, g->o.webhook, g->o.webhook_uri, now_ms() + 2 * g->o.webhook_renew_ms, &e);
 
 	j->subscribed = rc == RC_OK;
@@ -234,7 +234,7 @@ static void
 job_done_locked(struct poll *p, struct job *j)
 {
 	struct waited *w = j->w;
-	int64_t now = mono_ms();
+	int64_t now = steady_ms();
 	bool changed = false;
 
 	w->busy = false;
@@ -301,7 +301,7 @@ poll_main(void *arg)
 
 	(void)pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
-		int64_t now = mono_ms(), until, wait;
+		int64_t now = steady_ms(), until, wait;
 		int heap;
 		struct waited *w = next_locked(p, now, &heap, &until);
 
@@ -334,7 +334,7 @@ poll_start(struct engine *g, struct err *e)
 	(void)pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&p->wake, &ca);
 	(void)pthread_condattr_destroy(&ca);
-	p->tokens_at = mono_ms();
+	p->tokens_at = steady_ms();
 	g->poll = p;
 	p->thread = mem_alloc(g->o.poll_workers * sizeof(*p->thread) + 1);
 	for (; p->thread != NULL && p->n_threads < g->o.poll_workers; p->n_threads++)

@@ -94,7 +94,7 @@ merge_listing(struct merge *m, struct sighting *s, size_t n, struct err *e)
 			rc = merge_kill(m, rows[i], e);
 		if (i < n_rows && rows[i]->id == s[k].id)
 			old = rows[i++];
-		if (rc == RC_OK)
+		if (rc == RC_OK && !mail_waits(op, old, &rc, e) && rc == RC_OK)
 			rc = merge_sighting(m, old, &s[k], NULL, e);
 		if (rc == RC_BUSY) {
 			stale_row[n_stale] = old;
@@ -352,7 +352,7 @@ refresh_content(struct op *op, msec_t now, struct err *e)
 
 	if (op->t.ct == CT_MAIL)
 		return refresh_mail(op, now, e);
-	if (!f->init || now - f->listed_at > op->g->o.listing_interval_ms || now - f->seen_at > op->g->o.deletions_kept_ms / 2)
+	if (!f->init || long_ago(f->listed_at, now, op->g->o.listing_interval_ms) || now - f->seen_at > op->g->o.deletions_kept_ms / 2)
 		return refresh_listing(op, now, e);
 	return refresh_updates(op, now, e);
 }

@@ -27,7 +27,14 @@ enum rc merge_end(struct merge *m, struct err *e);
 enum rc merge_unknown(struct merge *m, const struct row *old, struct err *e);
 bool is_broken(const struct op *op, int64_t id);
 void broken_note(struct op *op, int64_t id);
+/** long_ago - AT is more than MS away from NOW; a time that lies so far ahead was noted while a clock was wrong. */
+static inline bool
+long_ago(msec_t at, msec_t now, msec_t ms)
+{
+	return now - at > ms || at - now > ms;
+}
 bool row_waits(struct op *op, const struct row *r, enum rc *rc, struct err *e);
+bool mail_waits(struct op *op, const struct row *old, enum rc *rc, struct err *e);
 size_t set_broken_aside(struct op *op, struct object **o, size_t n);
 int object_by_lm(const void *x, const void *y);
 enum rc rows_by_id(struct op *op, const int64_t *ids, size_t n, struct row ***rows, struct imap **at, struct err *e);

@@ -116,8 +116,12 @@ refresh_newest(struct op *op, const struct ox_examine *x, size_t max, msec_t now
 	}
 	if (rc == RC_OK)
 		rc = rows_by_id(op, ids, n, &rows, &at, e);
-	for (size_t k = 0; k < n && rc == RC_OK; k++)
-		rc = merge_sighting(&m, imap_get(at, s[k].id, &i) ? rows[i] : NULL, &s[k], NULL, e);
+	for (size_t k = 0; k < n && rc == RC_OK; k++) {
+		const struct row *old = imap_get(at, s[k].id, &i) ? rows[i] : NULL;
+
+		if (!mail_waits(op, old, &rc, e) && rc == RC_OK)
+			rc = merge_sighting(&m, old, &s[k], NULL, e);
+	}
 	/* rows above the window's lower edge that OX did not list are gone; below it nothing is known */
 	for (size_t k = 0; k < n_top && rc == RC_OK && known == NULL; k++) /* known: what is missing went after the counts, which tell it next time */
 		if ((n != max || top[k]->id >= lowest) && !imap_get(seen, top[k]->id, &i))
@@ -150,7 +154,7 @@ refresh_mail(struct op *op, msec_t now, struct err *e)
 		if (rc != RC_OK)
 			return rc;
 	}
-	if (!f->init || now - f->listed_at > o->mail_flags_ms)
+	if (!f->init || long_ago(f->listed_at, now, o->mail_flags_ms))
 		return refresh_all(op, &x, now, e);
 	fresh = x.next > f->uidnext ? x.next - f->uidnext : 0;
 	if (fresh == 0 && x.total == f->total && x.unread == f->unread && o->mail_window == 0)

@@ -128,7 +128,7 @@ take(struct op *op, bool only_own)
 	struct resync_place *p;
 
 	(void)pthread_mutex_lock(&r->lock);
-	p = find(r, op, now_ms());
+	p = find(r, op, steady_ms());
 	if (p != NULL && only_own && (p->device != op->s->n->device_id || p->folder != op->t.f.id))
 		p = NULL;
 	if (p != NULL) {
@@ -186,12 +186,12 @@ resync_done(struct op *op, bool ok)
 	if (!op->resync_place)
 		return;
 	(void)pthread_mutex_lock(&r->lock);
-	p = find(r, op, now_ms());
+	p = find(r, op, steady_ms());
 	if (p != NULL && p->device == op->s->n->device_id && p->folder == op->t.f.id) {
 		if (ended)
 			*p = (struct resync_place){ 0 };
 		p->working = false;
-		p->used = now_ms();
+		p->used = steady_ms();
 		metric_add(M_RESYNC_RUNNING, ended ? -1 : 0);
 	}
 	(void)pthread_mutex_unlock(&r->lock);
@@ -202,7 +202,7 @@ void
 resync_sweep(struct engine *g)
 {
 	struct resync *r = g->resync;
-	msec_t now = now_ms();
+	msec_t now = steady_ms();
 
 	(void)pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < r->n; i++) {

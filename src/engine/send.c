@@ -167,7 +167,7 @@ claim(struct sending *x, const struct mail_place *sent, struct err *e)
 	bool won;
 	enum rc rc;
 
-	x->o = mail_op_begin(sent, mail_mark_id(&x->op, x->message_id, strlen(x->message_id)));
+	x->o = mail_op_begin(x->op.g, sent, mail_mark_id(&x->op, x->message_id, strlen(x->message_id)));
 	rc = store_mailop_claim(x->op.c, x->s->n->device_id, x->key, &x->o, &was, &won, e);
 	if (rc == RC_OK && !won) {
 		rc = err_set(e, RC_BUSY, "another request sends this mail right now; ask again with the same request");
@@ -197,7 +197,7 @@ send_now(struct sending *x, const struct mail_place *sent, struct err *e)
 	enum rc rc;
 
 	op_end(&x->op);
-	if (now_ms() - x->o.at > CLAIM_GOOD_MS) {
+	if (store_clock(x->op.g->store) - x->o.at > CLAIM_GOOD_MS) {
 		rc = err_set(e, RC_BUSY, "the server is slow; send the same request again");
 		return note_refused(x, rc);
 	}

@@ -102,7 +102,7 @@ move_mail(struct work *w, const char *to, bool *again, struct err *e)
 	*again = rc == RC_NOTFOUND;
 	if (rc != RC_OK)
 		return *again ? RC_OK : rc;
-	o = mail_op_begin(p, mail_mark(op, &head));
+	o = mail_op_begin(op->g, p, mail_mark(op, &head));
 	rc = mail_op_put(op, key, &o, MAIL_OP_PENDING, e);
 	if (rc == RC_OK)
 		rc = ox_move(op->s->ox, CT_MAIL, op->t.oxid, w->row->id, w->row->oxid, to, 0, &uid, &lm, e);
@@ -319,7 +319,7 @@ copy_one(struct op *op, struct transfer_item *it, const struct mail_place *p, st
 	rc = ox_mail_head(op->s->ox, op->a, op->t.oxid, id, row->oxid, &head, e);
 	if (rc != RC_OK)
 		return rc == RC_NOTFOUND ? RC_OK : rc;
-	o = mail_op_begin(p, mail_mark(op, &head));
+	o = mail_op_begin(op->g, p, mail_mark(op, &head));
 	rc = mail_op_put(op, key, &o, MAIL_OP_PENDING, e);
 	if (rc == RC_OK)
 		rc = ox_mail_copy(op->s->ox, op->t.oxid, id, row->oxid, p->oxid, &uid, e);

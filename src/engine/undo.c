@@ -260,7 +260,7 @@ one_object(struct undo *u, struct err *e)
 	struct err why = { 0 };
 	const char *note;
 	bool won, done;
-	enum rc rc = store_journal_claim(op->c, x, now_ms(), &won, e);
+	enum rc rc = store_journal_claim(op->c, x, store_clock(op->g->store), &won, e);
 
 	if (rc != RC_OK || !won)
 		return rc;
@@ -272,7 +272,7 @@ one_object(struct undo *u, struct err *e)
 		op_wake(op, tag_of_folder(op->g, op->s->n->account, x->ct, x->place));
 	for (size_t i = 0; i < u->n && (done || i == 0 || state == JOURNAL_SENT); i++) {
 		/* the older ones wait with the newest for what becomes of an unanswered attempt */
-		enum rc r = state == JOURNAL_SENT && i > 0 ? store_journal_claim(op->c, &u->x[i], now_ms(), &won, e)
+		enum rc r = state == JOURNAL_SENT && i > 0 ? store_journal_claim(op->c, &u->x[i], store_clock(op->g->store), &won, e)
 		                                           : store_journal_end(op->c, u->x[i].id, state, note, e);
 
 		if (r != RC_OK)
@@ -285,7 +285,7 @@ static enum rc
 one_account(struct op *op, int64_t account, bool *left, struct err *e)
 {
 	struct undo u = { .op = op };
-	msec_t before = now_ms() - op->g->o.late_max_ms;
+	msec_t before = store_clock(op->g->store) - op->g->o.late_max_ms;
 	enum rc rc = RC_OK;
 
 	for (int i = 0; i < OBJECTS_MAX && rc == RC_OK; i++) {

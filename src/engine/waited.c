@@ -212,7 +212,7 @@ folder_add_locked(struct poll *p, struct waited *w, const struct target *t, cons
 			return false;
 		f->w = w;
 		f->topic = topic;
-		f->flags_at = mono_ms() + p->g->o.poll_ms;
+		f->flags_at = steady_ms() + p->g->o.poll_ms;
 		f->chain = *slot;
 		*slot = f;
 		f->next = w->folders;
@@ -220,7 +220,7 @@ folder_add_locked(struct poll *p, struct waited *w, const struct target *t, cons
 	}
 	f->folder = *ref;
 	f->watches++;
-	f->polled = mono_ms(); /* a client that begins to wait looks for itself */
+	f->polled = steady_ms(); /* a client that begins to wait looks for itself */
 	f->ct = t->f.id != 0 ? t->ct : CT_COUNT;
 	return true;
 }
@@ -285,7 +285,7 @@ watch_unlink(struct engine_watch *x)
 	x->w = NULL;
 	if (w->watches == NULL) {
 		p->n_accounts--;
-		w->left = mono_ms();
+		w->left = steady_ms();
 	}
 	waited_plan_locked(p, w);
 	(void)pthread_mutex_unlock(&p->lock);
@@ -343,7 +343,7 @@ poll_sweep(struct engine *g)
 	if (p == NULL)
 		return;
 	(void)pthread_mutex_lock(&p->lock);
-	sweep_locked(p, mono_ms() - REMEMBERED_MS);
+	sweep_locked(p, steady_ms() - REMEMBERED_MS);
 	(void)pthread_mutex_unlock(&p->lock);
 }
 

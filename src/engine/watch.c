@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Pings, the client's side: what a parked client waits for, and the look whether something is newer than its syncids. */
+/* Pings and event streams, the client's side: what a parked client waits for, and the look whether something is newer than what it knows. */
 #include "engine/watch_int.h"
 
 #include <stdio.h>
@@ -67,13 +67,26 @@ engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, str
 			e->retry_after_s = 30;
 	} else if (rc != RC_OK) {
 		rc = err_set(e, rc, "out of memory for a ping");
+	} else if (!hub_claim(*waiter, w->claim, w->ticket)) {
+		hub_waiter_free(*waiter);
+		*waiter = NULL;
 	}
 	return rc;
 }
 
-enum rc
-engine_watch_new(struct engine_session *s, const struct ping_entry *entries, size_t n, struct engine_watch **out, struct hub_waiter **waiter, struct err *e)
+static uint64_t
+claim_of(const struct engine_session *s, enum watch_kind kind)
 {
+	const struct { int64_t device, kind; } name = { s->n->device_id, kind };
+
+	return siphash24(s->g->topic_key, &name, sizeof(name));
+}
+
+enum rc
+engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct ping_entry *entries, size_t n, struct engine_watch **out,
+    struct hub_waiter **waiter, struct err *e)
+{
+	const uint64_t ticket = hub_ticket(); /* of the moment when the client asked, not of that when the database had answered */
 	struct engine_watch *w = NULL;
 	struct arena *a = arena_new(0);
 	struct target *targets = NULL;
@@ -98,6 +111,9 @@ engine_watch_new(struct engine_session *s, const struct ping_entry *entries, siz
 		goto out;
 	w->g = s->g;
 	w->n = n;
+	w->kind = kind;
+	w->claim = claim_of(s, kind);
+	w->ticket = ticket;
 	memcpy(w->entries, entries, n * sizeof(*entries));
 	w->tags = mem_alloc((n + 1) * sizeof(*w->tags));
 	w->s = w->tags != NULL ? session_dup(s) : NULL;
@@ -136,31 +152,95 @@ engine_watch_free(struct engine_watch *w)
 	watch_unlink(w);
 	engine_session_close(w->s);
 	mem_free(w->tags);
+	mem_free(w->replay);
 	mem_free(w);
 }
 
-/* Is there anything that this syncid does not say?  An unknown syncid counts as changed: the sync will tell. */
+enum rc
+engine_watch_replay(struct engine_watch *w, const uint64_t *states, size_t n, struct err *e)
+{
+	w->replay = mem_alloc(n * sizeof(*states) + 1);
+	if (w->replay == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for an event stream");
+	if (n > 0)
+		memcpy(w->replay, states, n * sizeof(*states));
+	w->n_replay = n;
+	return RC_OK;
+}
+
+/* The state of T as somebody can be told it: equal on every node and after a restart. */
+static uint64_t
+state_of(const struct op *op, const struct target *t, const struct ping_entry *en)
+{
+	struct { struct uuid folder; uint64_t epoch, cn; } v = { .folder = en->folder.uuid };
+
+	if (t->f.id != 0) {
+		v.epoch = t->f.epoch;
+		v.cn = t->f.cn;
+	}
+	return siphash24(op->g->topic_key, &v, sizeof(v)) >> (64 - WATCH_STATE_BITS);
+}
+
+static bool
+was_told(const struct engine_watch *w, const struct ping_entry *en, uint64_t state)
+{
+	if (w->told)
+		return en->state == state;
+	for (size_t i = 0; i < w->n_replay; i++)
+		if (w->replay[i] == state)
+			return true;
+	return false;
+}
+
+/*
+ * What the client is taken to hold: its syncid.  Those that a stream began with are gone once the client goes on, so after that it is
+ * the device's newest: what was answered with it need not be told.  (A client that did not get that answer asks for it again by itself.)
+ */
 static enum rc
-entry_changed(struct op *op, const struct target *t, struct ping_entry *en, struct err *e)
+cursor_of(struct op *op, const struct engine_watch *w, const struct target *t, const struct ping_entry *en, struct store_cursor *out,
+    struct err *e)
+{
+	struct store_cursor *all;
+	size_t n;
+	enum rc rc = RC_NOTFOUND;
+
+	if (!w->told)
+		rc = store_cursor_get(op->c, op->a, op->s->n->device_id, t->f.id, &en->syncid, out, e);
+	if (rc != RC_NOTFOUND || (!w->told && w->replay == NULL))
+		return rc;
+	rc = store_cursor_children(op->c, op->a, op->s->n->device_id, t->f.id, 0, &all, &n, e);
+	if (rc == RC_OK && n == 0)
+		return RC_NOTFOUND;
+	if (rc == RC_OK)
+		*out = all[n - 1];
+	return rc;
+}
+
+/* Is there anything that this syncid does not say, and that this device gets?  An unknown syncid counts as changed: the sync will tell. */
+static enum rc
+entry_changed(struct op *op, const struct engine_watch *w, const struct target *t, struct ping_entry *en, struct err *e)
 {
 	struct store_cursor cur;
 	enum rc rc;
 
+	en->changed = false;
+	if (w->kind == WATCH_EVENTS && was_told(w, en, state_of(op, t, en)))
+		return RC_OK;
 	if (t->f.id == 0) { /* gone while the client waited: its sync will tell */
 		en->changed = true;
 		return RC_OK;
 	}
 	if (config_filter(op->s, &en->folder, t->ct, &op->hidden) == MODE_OFF)
 		return RC_OK;
-	rc = store_cursor_get(op->c, op->a, op->s->n->device_id, t->f.id, &en->syncid, &cur, e);
+	rc = cursor_of(op, w, t, en, &cur, e);
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return rc;
 	op_window(op, t->ct, &op->w0, &op->w1);
 	en->changed = rc == RC_NOTFOUND || cur.more || cur.c.epoch != t->f.epoch || cur.c.lo != t->f.cn || cur.c.view.w0 != op->w0 ||
 	    cur.c.view.w1 != op->w1 || !fmask_equal(&cur.c.seen.hidden, &op->hidden);
-	if (!en->changed || rc != RC_OK || cur.c.epoch != t->f.epoch || fmask_empty(&op->hidden))
+	if (!en->changed || rc != RC_OK || cur.more || cur.c.epoch != t->f.epoch)
 		return RC_OK;
-	op->t = *t; /* something changed, perhaps only what this device does not get */
+	op->t = *t; /* something changed, perhaps only what this device does not get: other fields, outside its window */
 	return op_anything_new(op, &cur.c, &en->changed, e);
 }
 
@@ -171,10 +251,22 @@ count_changed(struct op *op, struct engine_watch *w, const struct target *target
 
 	*n_changed = 0;
 	for (size_t i = 0; i < w->n && rc == RC_OK; i++) {
-		rc = entry_changed(op, &targets[i], &w->entries[i], e);
+		rc = entry_changed(op, w, &targets[i], &w->entries[i], e);
 		*n_changed += w->entries[i].changed;
 	}
 	return rc;
+}
+
+/* All of it was looked at: what is told now is what is there now. */
+static void
+note_told(const struct op *op, struct engine_watch *w, const struct target *targets)
+{
+	for (size_t i = 0; i < w->n; i++)
+		w->entries[i].state = state_of(op, &targets[i], &w->entries[i]);
+	w->told = true;
+	mem_free(w->replay);
+	w->replay = NULL;
+	w->n_replay = 0;
 }
 
 enum rc
@@ -201,6 +293,8 @@ engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry
 	}
 	if (rc == RC_OK)
 		rc = count_changed(&op, w, targets, n_changed, e);
+	if (rc == RC_OK && w->kind == WATCH_EVENTS)
+		note_told(&op, w, targets);
 	op_end(&op);
 	hierarchy_drop(&op);
 	arena_free(a);

@@ -15,7 +15,7 @@
 #define FOLDER_SLOTS 16384
 #define HEARD_SLOTS 1024
 
-/* Times here are monotonic milliseconds (mono_ms), 0 = never, where they are not said to be of the wall clock. */
+/* Times here are monotonic milliseconds (steady_ms), 0 = never, where they are not said to be of the wall clock. */
 
 /** Sources that tell by themselves, of those in enum event_source. */
 enum push_source { BY_UDP, BY_HOOK, PUSH_SOURCES };
@@ -26,6 +26,11 @@ struct engine_watch {
 	struct engine_session *s;
 	struct waited *w;                 /* NULL: not linked */
 	bool looked;                      /* OX was asked for it; from then on the poller does it */
+	enum watch_kind kind;
+	uint64_t claim, ticket;           /* of the hub: a device has one wait of a kind */
+	bool told;                        /* the states of the entries are what the client was told */
+	uint64_t *replay;                 /* what the client was told before, until the first look; owned */
+	size_t n_replay;
 	size_t n;
 	uint64_t *tags;                   /* n of the folders, and the account's */
 	struct ping_entry entries[];
@@ -97,12 +102,6 @@ struct poll {
 	bool silent[PUSH_SOURCES];        /* said, and not taken back */
 	int64_t hook_complained;
 };
-
-static inline int64_t
-mono_ms(void)
-{
-	return now_mono_us() / 1000;
-}
 
 /* watch.c */
 /** account_topic - wakes whoever waits for anything of this account, and nobody else. */

@@ -47,6 +47,23 @@ gauge(struct buf *b, const char *name, const char *help, uint64_t v)
 	buf_addf(b, "# HELP %s %s\n# TYPE %s gauge\n%s %" PRIu64 "\n", name, help, name, name, v);
 }
 
+/* Wake-up to answer, as Prometheus wants a histogram: each bound counts what is below it. */
+static void
+latencies(struct httpd *h, struct buf *b)
+{
+	static const char name[] = "usmd_wakeup_seconds";
+	uint64_t n = 0;
+
+	buf_addf(b, "# HELP %s from the wake-up of a waiting client to its answer\n# TYPE %s histogram\n", name, name);
+	for (size_t i = 0; i < LATENCY_BOUNDS; i++) {
+		n += atomic_load(&h->latency[i]);
+		buf_addf(b, "%s_bucket{le=\"%u.%03u\"} %" PRIu64 "\n", name, latency_bound_ms[i] / 1000, latency_bound_ms[i] % 1000, n);
+	}
+	n += atomic_load(&h->latency[LATENCY_BOUNDS]);
+	buf_addf(b, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.6f\n%s_count %" PRIu64 "\n", name, n, name,
+	    (double)atomic_load(&h->latency_us) / 1e6, name, n);
+}
+
 static void
 metrics(struct httpd *h, struct buf *b)
 {
@@ -71,6 +88,7 @@ metrics(struct httpd *h, struct buf *b)
 	gauge(b, "usmd_requests_in_flight", "requests queued, running, parked or being answered now", in_flight);
 	gauge(b, "usmd_body_bytes", "memory held by request bodies now", atomic_load(&h->body_total));
 	gauge(b, "usmd_connections", "client connections open now", conns != NULL ? conns->num_connections : 0);
+	latencies(h, b);
 	if (h->o.gauges != NULL)
 		h->o.gauges(h->o.admin_arg, b);
 }

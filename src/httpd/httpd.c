@@ -30,6 +30,7 @@ mhd_log(void *cls, const char *fmt, va_list ap)
 static void
 httpd_destroy(struct httpd *h)
 {
+	reaper_stop(h);
 	listener_close(&h->client);
 	listener_close(&h->admin);
 	proxies_fini(&h->proxies);
@@ -55,7 +56,7 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 		return err_set(e, RC_NOMEM, "out of memory");
 	h->o = *o;
 	h->hub = hub;
-	h->client.fd = h->admin.fd = -1;
+	h->client.fd = h->admin.fd = h->reaper_fd = h->reaper_stop = -1;
 	h->fresh_end = &h->fresh;
 	h->woken_end = &h->woken;
 	(void)pthread_mutex_init(&h->lock, NULL);
@@ -78,9 +79,9 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 	}
 	rc = proxies_parse(o->trusted_proxies, &h->proxies, e);
 	if (rc == RC_OK)
-		rc = listener_open("listen", o->listen, o->listen_mode, &h->client, e);
+		rc = listener_open("listen", o->listen, o->listen_mode, o->keepalive_s, &h->client, e);
 	if (rc == RC_OK && o->admin_listen != NULL && o->admin_listen[0] != '\0')
-		rc = listener_open("admin_listen", o->admin_listen, o->listen_mode, &h->admin, e);
+		rc = listener_open("admin_listen", o->admin_listen, o->listen_mode, 0, &h->admin, e);
 	/* they belong to the caller and may be gone when we look again */
 	h->o.listen = h->o.admin_listen = h->o.trusted_proxies = NULL;
 
@@ -128,6 +129,8 @@ httpd_start(struct httpd *h, struct err *e)
 	(void)pthread_mutex_unlock(&h->lock);
 	if (rc != 0)
 		return err_set(e, RC_INTERNAL, "cannot start worker thread %zu of %u: %s", h->n_workers + 1, h->o.workers, strerror(rc));
+	if (reaper_start(h, e) != RC_OK)
+		return e->rc;
 	/* a pool of one is no pool for libmicrohttpd: 0 asks for a single thread */
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 	    request_handler, h,

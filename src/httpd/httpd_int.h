@@ -31,6 +31,12 @@ struct proxies {
 	bool unix_peer;
 };
 
+/* An answer that goes on (stream.c). */
+struct stream {
+	char *piece;                 /* what is being sent; owned */
+	size_t len, at;
+};
+
 /*
  * One HTTP request.  Owned by one side at a time: the event thread from the first header to the suspension, then the
  * queue, a worker or (parked) the hub, and the event thread again after the resume.  No lock: each hand-over is one.
@@ -50,11 +56,15 @@ struct hreq {
 	uint64_t bytes_in, bytes_out;
 	struct hub_waiter *waiter;
 	void *park_state;
+	msec_t deadline_ms;          /* of the next parking */
+	int64_t woken_us;            /* when the wake-up came that it is looking after, 0 = none */
+	struct stream *stream;       /* NULL = an answer that ends */
 	struct MHD_Response *response; /* ready to be sent */
 	int status;                  /* HTTP; 0 = no answer yet */
 	enum hub_end end;            /* why the parking ended */
 	bool parked_before;
 	bool in_flight;              /* counted in httpd.in_flight */
+	bool lost;                   /* the connection is gone, a worker frees what is left */
 	char client_ip[CLIENT_IP_SIZE];
 };
 
@@ -65,6 +75,9 @@ struct worker {
 	struct worker *next;         /* below it in the stack of those who rest; h->lock */
 	bool is_called;              /* off the stack, and to look at the queue; h->lock */
 };
+
+#define LATENCY_BOUNDS 11
+extern const unsigned latency_bound_ms[LATENCY_BOUNDS];
 
 struct httpd {
 	struct httpd_options o;      /* its strings are not kept */
@@ -77,13 +90,17 @@ struct httpd {
 	atomic_uint_fast64_t next_id;
 	atomic_size_t body_total;
 	atomic_bool draining;
+	atomic_uint_fast64_t latency[LATENCY_BOUNDS + 1], latency_us; /* wake-up to answer */
+	int reaper_fd, reaper_stop;  /* epoll set; what ends its thread */
+	pthread_t reaper;
+	bool reaping;
 
 	pthread_mutex_t lock;        /* guards what follows */
 	struct worker *resting;      /* workers without work, the one that worked last on top */
 	pthread_cond_t idle;         /* in_flight became 0, or a worker ended */
 	struct hreq *fresh, **fresh_end; /* new requests, oldest first */
 	struct hreq *woken, **woken_end; /* requests that were parked */
-	size_t n_fresh, reserved;    /* waiting; places promised by queue_reserve */
+	size_t n_fresh, reserved;    /* waiting; requests about to be queued: no worker ends before they are */
 	size_t in_flight;            /* queued, running, parked or being sent */
 	size_t busy;                 /* workers inside a protocol */
 	size_t running;              /* worker threads alive */
@@ -94,7 +111,7 @@ struct httpd {
 };
 
 /* listen.c */
-MUST_CHECK enum rc listener_open(const char *what, const char *address, unsigned mode, struct listener *l, struct err *e);
+MUST_CHECK enum rc listener_open(const char *what, const char *address, unsigned mode, unsigned keepalive_s, struct listener *l, struct err *e);
 /* listener_refuse - from now on connecting fails at once; the descriptor stays, for threads that still know its number. */
 void listener_refuse(struct listener *l);
 void listener_close(struct listener *l);
@@ -114,14 +131,36 @@ void request_set_reply(struct hreq *r, struct reply *rep);
 /* request_refuse - an answer that httpd gives itself: in the protocol's own words where it has some. */
 void request_refuse(struct hreq *r, int status, int retry_after_s, const char *message);
 void request_free_body(struct hreq *r);
+/* request_free - the end of R, when its connection and its park_state are gone. */
+void request_free(struct hreq *r);
+/* request_headers - what REP says beside its body, and what every answer carries, to R's response. */
+void request_headers(struct hreq *r, const struct reply *rep);
 
 /* worker.c */
 /* workers_call - wakes every worker, to look at stop; h->lock is held. */
 void workers_call_locked(struct httpd *h);
 MUST_CHECK bool queue_reserve(struct httpd *h);
+/* queue_hold, queue_let_go - around request_park by an event thread.  False: the server stops, nothing may be parked any more. */
+MUST_CHECK bool queue_hold(struct httpd *h);
+void queue_let_go(struct httpd *h);
 void queue_push_reserved(struct httpd *h, struct hreq *r);
+/* request_dispose - R, whose connection is gone, has still what only a worker may free; in_flight ends with it. */
+void request_dispose(struct hreq *r);
 void request_done(struct hreq *r);
+/* request_park - R->waiter until R->deadline_ms; any thread, the connection is suspended.  R belongs to others from here on. */
+void request_park(struct hreq *r);
 void *worker_main(void *arg);
+
+/* stream.c */
+/* stream_go_on - begin an answer that does not end, or go on with it; worker, the connection is suspended.  Takes all of REP. */
+void stream_go_on(struct hreq *r, struct reply *rep);
+void stream_fini(struct hreq *r);
+
+/* reaper.c */
+MUST_CHECK enum rc reaper_start(struct httpd *h, struct err *e);
+void reaper_stop(struct httpd *h);
+/* reaper_arm - when R's client hangs up, hub_end(R->id). */
+void reaper_arm(const struct hreq *r);
 
 /* admin.c */
 MUST_CHECK bool admin_start(struct httpd *h);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -100,8 +101,23 @@ split_address(const char *address, char *host, size_t host_size, const char **po
 	return true;
 }
 
+/*
+ * A peer that is gone without a word (its machine lost power, a firewall forgot the connection) would hold a parked request until
+ * the heartbeat.  Accepted sockets inherit this: after SECONDS of silence the kernel asks, five times within a quarter of it more.
+ */
+static void
+keepalive(int fd, int seconds)
+{
+	int one = 1, count = 5, interval = seconds / (4 * count) > 0 ? seconds / (4 * count) : 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
 static enum rc
-open_tcp(const char *what, const char *address, struct listener *l, struct err *e)
+open_tcp(const char *what, const char *address, unsigned keepalive_s, struct listener *l, struct err *e)
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
 	struct addrinfo *list = NULL;
@@ -118,6 +134,8 @@ open_tcp(const char *what, const char *address, struct listener *l, struct err *
 	l->fd = socket(list->ai_family, SOCK_STREAM, 0);
 	if (l->fd >= 0)
 		(void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (l->fd >= 0 && keepalive_s > 0)
+		keepalive(l->fd, (int)keepalive_s);
 	if (l->fd < 0 || bind(l->fd, list->ai_addr, list->ai_addrlen) != 0 || listen(l->fd, BACKLOG) != 0)
 		rc = errno;
 	freeaddrinfo(list);
@@ -130,9 +148,9 @@ open_tcp(const char *what, const char *address, struct listener *l, struct err *
 }
 
 enum rc
-listener_open(const char *what, const char *address, unsigned mode, struct listener *l, struct err *e)
+listener_open(const char *what, const char *address, unsigned mode, unsigned keepalive_s, struct listener *l, struct err *e)
 {
-	return address[0] == '/' ? open_unix(what, address, mode, l, e) : open_tcp(what, address, l, e);
+	return address[0] == '/' ? open_unix(what, address, mode, l, e) : open_tcp(what, address, keepalive_s, l, e);
 }
 
 /* The name goes with the right to it: a successor may take the path from now on. */

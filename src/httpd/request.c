@@ -62,30 +62,11 @@ header(struct hreq *r, const char *name, const char *value)
 	(void)MHD_add_response_header(r->response, name, value);
 }
 
-static void
-reply_body_free(void *p)
-{
-	mem_free(p);
-}
-
 void
-request_set_reply(struct hreq *r, struct reply *rep)
+request_headers(struct hreq *r, const struct reply *rep)
 {
-	static char nothing[1];
 	char text[24];
 
-	r->status = rep->status;
-	r->bytes_out = rep->body_len;
-	if (rep->body != NULL)
-		r->response = MHD_create_response_from_buffer_with_free_callback(rep->body_len, rep->body, reply_body_free);
-	else
-		r->response = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
-	if (r->response == NULL) {
-		mem_free(rep->body);
-		rep->body = NULL;
-		return; /* out of memory: the connection is closed unanswered, as if the answer had been lost */
-	}
-	rep->body = NULL;
 	if (rep->own_type[0] != '\0')
 		header(r, MHD_HTTP_HEADER_CONTENT_TYPE, rep->own_type);
 	else if (rep->content_type != NULL)
@@ -102,6 +83,32 @@ request_set_reply(struct hreq *r, struct reply *rep)
 		header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
 	if (atomic_load(&r->h->draining))
 		header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+static void
+reply_body_free(void *p)
+{
+	mem_free(p);
+}
+
+void
+request_set_reply(struct hreq *r, struct reply *rep)
+{
+	static char nothing[1];
+
+	r->status = rep->status;
+	r->bytes_out = rep->body_len;
+	if (rep->body != NULL)
+		r->response = MHD_create_response_from_buffer_with_free_callback(rep->body_len, rep->body, reply_body_free);
+	else
+		r->response = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+	if (r->response == NULL) {
+		mem_free(rep->body);
+		rep->body = NULL;
+		return; /* out of memory: the connection is closed unanswered, as if the answer had been lost */
+	}
+	rep->body = NULL;
+	request_headers(r, rep);
 }
 
 void
@@ -246,11 +253,26 @@ access_log(const struct hreq *r, enum MHD_RequestTerminationCode why)
 }
 
 void
+request_free(struct hreq *r)
+{
+	struct httpd *h = r->h;
+
+	hub_waiter_free(r->waiter);
+	if (r->in_flight) {
+		(void)pthread_mutex_lock(&h->lock);
+		if (--h->in_flight == 0)
+			(void)pthread_cond_broadcast(&h->idle);
+		(void)pthread_mutex_unlock(&h->lock);
+	}
+	mem_free(r);
+}
+
+void
 request_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum MHD_RequestTerminationCode why)
 {
-	struct httpd *h = cls;
 	struct hreq *r = *con_cls;
 
+	(void)cls;
 	(void)conn;
 	if (r == NULL)
 		return;
@@ -262,11 +284,10 @@ request_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum M
 	request_free_body(r);
 	if (r->response != NULL)
 		MHD_destroy_response(r->response);
-	if (r->in_flight) {
-		(void)pthread_mutex_lock(&h->lock);
-		if (--h->in_flight == 0)
-			(void)pthread_cond_broadcast(&h->idle);
-		(void)pthread_mutex_unlock(&h->lock);
+	stream_fini(r);
+	if (r->park_state != NULL) { /* a stream that its client did not read to the end */
+		request_dispose(r);
+		return;
 	}
-	mem_free(r);
+	request_free(r);
 }

@@ -69,17 +69,66 @@ queue_reserve(struct httpd *h)
 	return ok;
 }
 
+bool
+queue_hold(struct httpd *h)
+{
+	bool ok;
+
+	(void)pthread_mutex_lock(&h->lock);
+	ok = !h->stop;
+	h->reserved += ok;
+	(void)pthread_mutex_unlock(&h->lock);
+	return ok;
+}
+
+static void
+let_go_locked(struct httpd *h)
+{
+	if (--h->reserved == 0 && h->stop)
+		workers_call_locked(h); /* now they may end */
+}
+
+void
+queue_let_go(struct httpd *h)
+{
+	(void)pthread_mutex_lock(&h->lock);
+	let_go_locked(h);
+	(void)pthread_mutex_unlock(&h->lock);
+}
+
 void
 queue_push_reserved(struct httpd *h, struct hreq *r)
 {
 	r->in_flight = true;
 	r->next = NULL;
 	(void)pthread_mutex_lock(&h->lock);
-	h->reserved--;
+	let_go_locked(h);
 	h->n_fresh++;
 	*h->fresh_end = r;
 	h->fresh_end = &r->next;
 	unlock_and_call_one(h);
+}
+
+/* Called by an event thread; once all workers have ended (the server stops), by that thread itself. */
+void
+request_dispose(struct hreq *r)
+{
+	struct httpd *h = r->h;
+	bool workers;
+
+	r->lost = true;
+	r->next = NULL;
+	(void)pthread_mutex_lock(&h->lock);
+	workers = h->running > 0; /* each looks at the queue once more before it ends */
+	if (workers) {
+		*h->woken_end = r;
+		h->woken_end = &r->next;
+	}
+	unlock_and_call_one(h);
+	if (!workers) {
+		r->proto->park_free(r->park_state);
+		request_free(r);
+	}
 }
 
 /* A request that was admitted once is never refused for want of room: the list is intrusive and needs none. */
@@ -131,22 +180,44 @@ on_parking_end(void *arg, enum hub_end why)
 	struct hreq *r = arg;
 
 	r->end = why;
+	r->woken_us = why == HUB_WOKEN ? now_mono_us() : 0;
 	queue_push_woken(r);
 }
 
-static void
-park(struct hreq *r, struct reply *rep)
+void
+request_park(struct hreq *r)
 {
-	request_free_body(r);
-	r->waiter = rep->waiter;
-	r->park_state = rep->park_state;
+	/* one that looked and found nothing need not look after the next change in the same instant */
+	msec_t hold_ms = r->parked_before ? r->h->o.wake_interval_ms : 0;
+	enum hub_end why;
+
 	r->parked_before = true;
+	/* the number must be known to the hub before the socket can report by it */
+	hub_identify(r->waiter, r->id);
+	reaper_arm(r);
 	/* from a successful hub_park on R belongs to whoever ends the parking */
-	if (!hub_park(rep->waiter, rep->deadline_ms, on_parking_end, r)) {
-		/* through the queue, not a loop: a folder that changes all the time must not keep this worker */
-		r->end = HUB_WOKEN;
-		queue_push_woken(r);
-	}
+	why = hub_park(r->waiter, r->deadline_ms, hold_ms, on_parking_end, r);
+	if (why != HUB_PARKED) /* through the queue, not a loop: a folder that changes all the time must not keep this thread */
+		on_parking_end(r, why);
+}
+
+const unsigned latency_bound_ms[LATENCY_BOUNDS] = { 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000 };
+
+/* The answer to a wake-up is ready. */
+static void
+note_latency(struct hreq *r)
+{
+	struct httpd *h = r->h;
+	int64_t us = now_mono_us() - r->woken_us;
+	size_t i = 0;
+
+	if (r->woken_us == 0)
+		return;
+	while (i < LATENCY_BOUNDS && us > (int64_t)latency_bound_ms[i] * 1000)
+		i++;
+	atomic_fetch_add(&h->latency[i], 1);
+	atomic_fetch_add(&h->latency_us, (uint64_t)us);
+	r->woken_us = 0;
 }
 
 static const char *
@@ -189,6 +260,7 @@ run_request(struct hreq *r)
 		.user_agent = header_of(r, MHD_HTTP_HEADER_USER_AGENT),
 		.language = header_of(r, MHD_HTTP_HEADER_ACCEPT_LANGUAGE),
 		.content_type = header_of(r, MHD_HTTP_HEADER_CONTENT_TYPE),
+		.last_event_id = header_of(r, "Last-Event-ID"),
 		.client_ip = r->client_ip,
 		.body = r->body.p != NULL ? r->body.p : "",
 		.body_len = r->body.len,
@@ -203,6 +275,7 @@ run_request(struct hreq *r)
 	if (r->parked_before) {
 		req.deadline_passed = r->end == HUB_DEADLINE;
 		req.shutting_down = r->end == HUB_SHUTDOWN || draining;
+		req.finish = req.shutting_down || r->end == HUB_REPLACED || r->end == HUB_GONE;
 	}
 	hub_waiter_free(r->waiter);
 	r->waiter = NULL;
@@ -217,8 +290,18 @@ run_request(struct hreq *r)
 		p->park_free(r->park_state);
 	r->park_state = NULL;
 
-	if (rep.waiter != NULL && !draining && rep.status == 0) {
-		park(r, &rep);
+	if (rep.status != 0)
+		note_latency(r);
+	if (rep.stream || r->stream != NULL) {
+		stream_go_on(r, &rep);
+		return;
+	}
+	if (rep.waiter != NULL && !draining && !req.finish && rep.status == 0) {
+		request_free_body(r);
+		r->waiter = rep.waiter;
+		r->park_state = rep.park_state;
+		r->deadline_ms = rep.deadline_ms;
+		request_park(r);
 		return;
 	}
 	hub_waiter_free(rep.waiter);
@@ -227,7 +310,7 @@ run_request(struct hreq *r)
 	request_free_body(r);
 	if (rep.status != 0)
 		request_set_reply(r, &rep);
-	else if (rep.waiter != NULL)
+	else if (rep.waiter != NULL && draining)
 		request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, 1, "the server is shutting down");
 	else
 		request_refuse(r, MHD_HTTP_INTERNAL_SERVER_ERROR, 0, "the request was not answered");
@@ -244,14 +327,19 @@ worker_main(void *arg)
 	for (;;) {
 		struct hreq *r;
 
-		while (h->fresh == NULL && h->woken == NULL && !h->stop)
+		while (h->fresh == NULL && h->woken == NULL && (!h->stop || h->reserved > 0))
 			rest_locked(h, me);
 		if (h->fresh == NULL && h->woken == NULL)
 			break;
 		r = queue_take_locked(h);
 		h->busy++;
 		(void)pthread_mutex_unlock(&h->lock);
-		run_request(r);
+		if (r->lost) {
+			r->proto->park_free(r->park_state);
+			request_free(r);
+		} else {
+			run_request(r);
+		}
 		(void)pthread_mutex_lock(&h->lock);
 		h->busy--;
 	}

@@ -9,17 +9,34 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#define CLOCK "(extract(epoch FROM clock_timestamp()) * 1000)::int8"
 enum { S_CHECK, S_LOCK, S_UNLOCK, S_UNLOCK_ALL };
 static const struct pg_stmt stmts[] = {
 	[S_CHECK] = { "store_check", "SELECT max(number) FROM patch", 0 },
-	[S_LOCK] = { "store_lock", "SELECT pg_advisory_lock($1::int4, $2::int4)", 2 },
+	[S_LOCK] = { "store_lock", "SELECT pg_advisory_lock($1::int4, $2::int4), " CLOCK, 2 },
 	[S_UNLOCK] = { "store_unlock", "SELECT pg_advisory_unlock($1::int4, $2::int4)", 2 },
 	[S_UNLOCK_ALL] = { "store_release", "SELECT pg_advisory_unlock_all()", 0 },
 };
 const struct pg_table store_pool_stmts = { stmts, ARRAY_LEN(stmts) };
+
+static int64_t
+since_boot_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &ts); /* goes on while the machine sleeps */
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+msec_t
+store_clock(const struct store *s)
+{
+	return s->clock_ms + since_boot_ms();
+}
 
 /*
  * Session settings.  All statements are key look-ups or index ranges and their best plan is always the same one, so plans are
@@ -27,15 +44,18 @@ const struct pg_table store_pool_stmts = { stmts, ARRAY_LEN(stmts) };
  * sequential scan, a full sort or a materialised inner side chosen for a small table would stay chosen when it has grown.
  */
 static enum rc
-setup(PGconn *pg, const struct store_options *o, struct err *e)
+setup(struct store_conn *c, struct err *e)
 {
+	const struct store_options *o = &c->store->o;
+	PGresult *r;
+	enum rc rc;
 	char timeout[16], lock_timeout[16];
 	const char *v[] = { timeout, lock_timeout };
 
 	(void)snprintf(timeout, sizeof(timeout), "%u", o->statement_timeout_ms);
 	(void)snprintf(lock_timeout, sizeof(lock_timeout), "%u", o->lock_timeout_ms);
-	return pg_query(pg,
-	    "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),"
+	rc = pg_query(c->pg,
+	    "SELECT " CLOCK ", set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),"
 	    " set_config('idle_in_transaction_session_timeout', '60000', false),"
 	    " set_config('search_path', 'usmd, pg_catalog', false), set_config('application_name', 'usmd', false),"
 	    " set_config('default_transaction_isolation', 'repeatable read', false),"
@@ -44,7 +64,11 @@ setup(PGconn *pg, const struct store_options *o, struct err *e)
 	    " set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),"
 	    " set_config('enable_sort', 'off', false), set_config('enable_hashjoin', 'off', false),"
 	    " set_config('enable_mergejoin', 'off', false), set_config('enable_material', 'off', false)",
-	    (int)ARRAY_LEN(v), v, o->statement_timeout_ms, NULL, e);
+	    (int)ARRAY_LEN(v), v, o->statement_timeout_ms, &r, e);
+	if (rc == RC_OK)
+		c->store->clock_ms = strtoll(PQgetvalue(r, 0, 0), NULL, 10) - since_boot_ms();
+	PQclear(r);
+	return rc;
 }
 
 static void
@@ -76,7 +100,7 @@ connect_now(struct store_conn *c, struct err *e)
 		rc = err_set(e, RC_UPSTREAM, "no connection to PostgreSQL: %s", text);
 	} else {
 		(void)PQsetnonblocking(c->pg, 1); /* pg_await does the waiting */
-		rc = setup(c->pg, o, e);
+		rc = setup(c, e);
 	}
 	if (rc != RC_OK)
 		disconnect(c);
@@ -225,6 +249,7 @@ holds_lock(const struct store_conn *c, int64_t folder)
 enum rc
 store_lock(struct store_conn *c, int64_t folder, struct err *e)
 {
+	PGresult *r = NULL;
 	struct store *s = c->store;
 	struct timespec until = deadline_in(s->o.lock_timeout_ms);
 	struct pg_params p = { .n = 0 };
@@ -246,9 +271,12 @@ store_lock(struct store_conn *c, int64_t folder, struct err *e)
 
 	pg_i32(&p, STORE_LOCK_FOLDER);
 	pg_i32(&p, (int32_t)folder);
-	rc = pg_exec(c, TBL_POOL, S_LOCK, &p, NULL, e);
-	if (rc != RC_OK)
+	rc = pg_exec(c, TBL_POOL, S_LOCK, &p, &r, e);
+	if (rc == RC_OK)
+		s->clock_ms = pg_get_i64(r, 0, 1) - since_boot_ms();
+	else
 		forget_lock(c, folder);
+	PQclear(r);
 	return rc;
 }
 

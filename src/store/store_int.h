@@ -96,6 +96,7 @@ struct store {
 	pthread_cond_t freed;          /* a connection was given back */
 	pthread_cond_t unlocked;       /* a folder lock was given back */
 	struct store_conn *conn;       /* o.pool of them */
+	_Atomic int64_t clock_ms;      /* PostgreSQL's clock less the time since this machine's boot */
 };
 
 /** pg_exec - run statement I of table T; *RES (NULL: not wanted) is the caller's to PQclear, NULL on failure. */

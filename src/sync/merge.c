@@ -105,8 +105,9 @@ merge_listed(struct index_head *head, const struct row *old, const struct sighti
 static enum rc
 merge_content(struct arena *a, struct index_head *head, const struct row *old, const struct sighting *s, struct row *out, bool *changed)
 {
-	/* content read for the first time, of the version that was listed: it has been in the index since the row's cn */
-	bool silent = !old->known && old->lm == s->lm;
+	/* content read for the first time, of the version that was listed: it has been in the index since the row's cn.  Without a stamp it is one
+	 * that could not be shown when it was told of, also a mail, which never has a stamp: nobody got it (F18) */
+	bool silent = !old->known && old->lm != 0 && old->lm == s->lm;
 	bool differs, key = !same_key(old, s);
 	uint64_t cn = silent ? old->cn : head->cn + 1;
 	enum rc rc = merge_fields(a, old, s, cn, !old->known, out, &differs);

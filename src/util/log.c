@@ -34,6 +34,12 @@ now_mono_us(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+msec_t
+steady_ms(void)
+{
+	return clock_fn != NULL ? clock_fn() : now_mono_us() / 1000;
+}
+
 void
 clock_override(msec_t (*fn)(void))
 {
@@ -148,7 +154,10 @@ static const struct {
 	[M_OBJECTS_IN] = { "usmd_objects_received_total", "object changes received from clients" },
 	[M_CONFLICTS] = { "usmd_conflicts_total", "conflict records written" },
 	[M_WAKEUPS] = { "usmd_wakeups_total", "folder-changed events delivered to waiters" },
-	[M_WAITERS] = { "usmd_waiters", "clients parked in ping now" },
+	[M_WAITERS] = { "usmd_waiters", "clients parked in ping or events now" },
+	[M_WAITS_GONE] = { "usmd_waits_gone_total", "waits that ended because the client hung up" },
+	[M_WAITS_REPLACED] = { "usmd_waits_replaced_total", "waits that ended because the same device began a newer one" },
+	[M_STREAMS] = { "usmd_streams", "event streams open now" },
 	[M_SESSIONS] = { "usmd_sessions", "client sessions known to this node now" },
 	[M_UDP_PACKETS] = { "usmd_udp_packets_total", "events that OX nodes sent by UDP" },
 	[M_UDP_STRANGERS] = { "usmd_udp_strangers_total", "datagrams thrown away because udp_nodes does not name their sender" },

@@ -40,9 +40,8 @@ head(struct bench *b)
 	printf("%-50s %12s  %-21s %-26s %12s %7s %7s  %s\n", "what", "median", "least .. most", "against", "", "ratio", "figure", "reached");
 }
 
-/* RATIO of medians; FIGURE 0 = for information.  LESS: the ratio must not pass it, else it must reach it. */
-static void
-row(const char *what, const char *unit, const struct series *s, const char *peer, const char *peer_unit, double peer_value, double ratio, double figure, bool less)
+void
+bench_row(const char *what, const char *unit, const struct series *s, const char *peer, const char *peer_unit, double peer_value, double ratio, double figure, bool less)
 {
 	char m[40], r[40], p[40] = "", q[20] = "", f[20] = "";
 
@@ -102,10 +101,10 @@ bench_fresh(struct bench *b)
 	}
 	ox = ox_requests(&b->ox) - ox;
 	pg = pg_writes(b) - pg;
-	row("libmicrohttpd, a constant answer: CPU", "us", &hello, "", "", 0, 0, 0, true);
-	row("Redis GET: CPU of its client", "us", &redis, "round trip, wall", "us", series_median(&trip), 0, 0, true);
-	row("sync without changes, known fresh: CPU", "us", &s, "hello CPU + Redis GET CPU", "us", series_median(&cpu_sum), paired(&s, &cpu_sum), 3, true);
-	row("  the same against the round trip's wall time", "us", &s, "hello CPU + Redis GET wall", "us", series_median(&wall_sum), paired(&s, &wall_sum), 0, true);
+	bench_row("libmicrohttpd, a constant answer: CPU", "us", &hello, "", "", 0, 0, 0, true);
+	bench_row("Redis GET: CPU of its client", "us", &redis, "round trip, wall", "us", series_median(&trip), 0, 0, true);
+	bench_row("sync without changes, known fresh: CPU", "us", &s, "hello CPU + Redis GET CPU", "us", series_median(&cpu_sum), paired(&s, &cpu_sum), 3, true);
+	bench_row("  the same against the round trip's wall time", "us", &s, "hello CPU + Redis GET wall", "us", series_median(&wall_sum), paired(&s, &wall_sum), 0, true);
 	printf("  in these %zu syncs: %lld OX requests, %.0f writing transactions in PostgreSQL%s\n", requests * b->runs, (long long)ox, pg,
 	    ox == 0 && pg <= 0 ? "" : "   NOT REACHED: both must be 0");
 	device_close(&d);
@@ -141,8 +140,8 @@ bench_asking(struct bench *b)
 			series_add(parse != 0 ? &parsed : &bare, (cpu_of(0) - c0) / (double)requests * 1e6);
 		}
 	}
-	row("sync without changes, asking OX: CPU", "us", &s, "bare OX request: CPU", "us", series_median(&bare), paired(&s, &bare), 1.3, true);
-	row("  the same against request and jansson", "us", &s, "bare, parsed: CPU", "us", series_median(&parsed), paired(&s, &parsed), 0, true);
+	bench_row("sync without changes, asking OX: CPU", "us", &s, "bare OX request: CPU", "us", series_median(&bare), paired(&s, &bare), 1.3, true);
+	bench_row("  the same against request and jansson", "us", &s, "bare, parsed: CPU", "us", series_median(&parsed), paired(&s, &parsed), 0, true);
 	device_close(&d);
 }
 
@@ -204,9 +203,9 @@ bench_changes(struct bench *b)
 		sized_round(b, &large, i, i >= 2);
 	}
 	(void)snprintf(what, sizeof(what), "10 changes in %zu objects: CPU of usmd", b->large);
-	row(what, "us", &large.cpu, "in 100: CPU of usmd", "us", series_median(&small.cpu), paired(&large.cpu, &small.cpu), 1.2, true);
-	row("  octets to the client", "", &large.bytes, "in 100", "", series_median(&small.bytes), paired(&large.bytes, &small.bytes), 1.2, true);
-	row("  CPU of PostgreSQL", "us", &large.pg, "in 100", "us", series_median(&small.pg), paired(&large.pg, &small.pg), 0, true);
+	bench_row(what, "us", &large.cpu, "in 100: CPU of usmd", "us", series_median(&small.cpu), paired(&large.cpu, &small.cpu), 1.2, true);
+	bench_row("  octets to the client", "", &large.bytes, "in 100", "", series_median(&small.bytes), paired(&large.bytes, &small.bytes), 1.2, true);
+	bench_row("  CPU of PostgreSQL", "us", &large.pg, "in 100", "us", series_median(&small.pg), paired(&large.pg, &small.pg), 0, true);
 	device_close(&small.d);
 	device_close(&large.d);
 	free(small.ids);
@@ -257,10 +256,10 @@ bench_fill(struct bench *b)
 	}
 	speed = paired(&bare, &secs);
 	(void)snprintf(what, sizeof(what), "first fill of %zu contacts, page %d: wall", b->fill, PAGE);
-	row(what, "s", &secs, "only fetch and parse: speed", "s", series_median(&bare), speed, 0.7, false);
-	row("  CPU of usmd", "s", &cpu, "only fetch and parse", "s", series_median(&bare_cpu), paired(&bare_cpu, &cpu), 0, false);
-	row("  objects a second and core", "", &per_core, "figure", "", 10000, series_median(&per_core) / 10000, 1, false);
-	row("  the same by 50, second device", "", &small, "figure", "", 10000, series_median(&small) / 10000, 0, false);
+	bench_row(what, "s", &secs, "only fetch and parse: speed", "s", series_median(&bare), speed, 0.7, false);
+	bench_row("  CPU of usmd", "s", &cpu, "only fetch and parse", "s", series_median(&bare_cpu), paired(&bare_cpu, &cpu), 0, false);
+	bench_row("  objects a second and core", "", &per_core, "figure", "", 10000, series_median(&per_core) / 10000, 1, false);
+	bench_row("  the same by 50, second device", "", &small, "figure", "", 10000, series_median(&small) / 10000, 0, false);
 }
 
 /* ---- 5: state ---- */
@@ -271,7 +270,7 @@ state_row(struct bench *b, const char *what, const char *sql, double figure)
 	struct series s = { .n = 0 };
 
 	series_add(&s, pg_number(b, sql));
-	row(what, "bytes", &s, figure > 0 ? "figure" : "", "", figure, figure > 0 ? s.v[0] / figure : 0, figure > 0 ? 1 : 0, true);
+	bench_row(what, "bytes", &s, figure > 0 ? "figure" : "", "", figure, figure > 0 ? s.v[0] / figure : 0, figure > 0 ? 1 : 0, true);
 }
 
 static void
@@ -297,8 +296,8 @@ bench_state(struct bench *b)
 
 /* ---- start ---- */
 
-static const char *
-need(const char *name)
+const char *
+bench_need(const char *name)
 {
 	const char *v = getenv(name);
 
@@ -315,12 +314,13 @@ main(int argc, char **argv)
 		const char *name;
 		void (*run)(struct bench *b);
 	} parts[] = { { "head", head }, { "fill", bench_fill }, { "state", bench_state }, { "asking", bench_asking }, { "changes", bench_changes },
-		{ "growth", bench_growth }, { "fresh", bench_fresh } };
+		{ "growth", bench_growth },
+		{ "fresh", bench_fresh }, { "push", bench_push } };
 
-	b.socket = need("BENCH_SOCKET");
-	b.redis = need("BENCH_REDIS");
-	b.usmd = (pid_t)strtol(need("BENCH_USMD_PID"), NULL, 10);
-	b.pg = (pid_t)strtol(need("BENCH_PG_PID"), NULL, 10);
+	b.socket = bench_need("BENCH_SOCKET");
+	b.redis = bench_need("BENCH_REDIS");
+	b.usmd = (pid_t)strtol(bench_need("BENCH_USMD_PID"), NULL, 10);
+	b.pg = (pid_t)strtol(bench_need("BENCH_PG_PID"), NULL, 10);
 	b.quick = getenv("BENCH_QUICK") != NULL;
 	if (b.quick) {
 		b.runs = 5;
@@ -329,8 +329,8 @@ main(int argc, char **argv)
 		b.rounds = 7;
 	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	pg_open(&b, need("USMD_TEST_PG"));
-	ox_open(&b.ox, need("OX_BASE"));
+	pg_open(&b, bench_need("USMD_TEST_PG"));
+	ox_open(&b.ox, bench_need("OX_BASE"));
 	for (int i = 1; i < argc; i++) {
 		size_t k = 0;
 

@@ -32,6 +32,7 @@ _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 double cpu_of(pid_t pid);
 double cpu_of_children(pid_t parent); /* sum over its living children: PostgreSQL's connections */
 double wall(void);
+size_t resident_of(pid_t pid); /* octets */
 
 /** One kept-alive connection; the last answer stays in TEXT. */
 struct link {
@@ -73,11 +74,15 @@ size_t ox_fetch_all(struct ox *o, int64_t folder);
 void ox_updates_once(struct ox *o, int64_t folder, int64_t since, bool parse);
 int64_t ox_timestamp(struct ox *o, int64_t folder); /* newest last_modified */
 
+/** A fresh user without anything; returns its contacts folder.  ox_fill: COUNT contacts more. */
+int64_t ox_user(struct ox *o, const char *login);
+void ox_fill(struct ox *o, const char *login, int64_t folder, size_t count);
+
 /* ---- a sync client of usmd that only counts ---- */
 
 struct device {
 	struct link link;
-	char contacts[40], inbox[40], syncid[40];
+	char contacts[40], inbox[40], syncid[40], token[100];
 	unsigned long request;
 	char (*uuids)[40]; /* of what device_fill brought; free() them */
 	size_t n_uuids;
@@ -123,5 +128,29 @@ void bench_growth(struct bench *b);
 double hello_cpu(size_t requests);
 /** One GET of a cached cursor: CPU seconds of the client and wall seconds of the round trip. */
 void redis_get(const char *path, size_t rounds, double *cpu, double *trip);
+
+/* ---- many connections that wait for an answer (unix sockets) ---- */
+
+struct crowd {
+	int *fd;
+	size_t n, cap;
+	int epoll;
+};
+/** How many of the WANTED connections the limit of open files allows to this process, and to usmd, which it was started with. */
+size_t crowd_limit(size_t wanted);
+void crowd_open(struct crowd *c, size_t n);
+void crowd_join(struct crowd *c, const char *socket_path, const char *request);
+size_t crowd_answers(struct crowd *c, int ms, size_t *who, double *at, size_t max);
+void crowd_leave(struct crowd *c);
+/** The same N at a libmicrohttpd server that only suspends them: resident octets each, seconds until all were resumed and answered. */
+void bare_crowd(size_t n, double *bytes_each, double *wake_all_s);
+
+/* ---- bench.c, for the parts in files of their own ---- */
+
+const char *bench_need(const char *name);
+/** A line of the table.  RATIO of medians; FIGURE 0 = for information.  LESS: the ratio must not pass it, else it must reach it. */
+void bench_row(const char *what, const char *unit, const struct series *s, const char *peer, const char *peer_unit, double peer_value, double ratio,
+    double figure, bool less);
+void bench_push(struct bench *b);
 
 #endif

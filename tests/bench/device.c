@@ -74,18 +74,18 @@ more(const struct link *l)
 void
 device_login(struct device *d, const char *unix_path, const char *user, const char *name)
 {
-	char body[300], bearer[200], token[100];
+	char body[300], bearer[200];
 
 	memset(d, 0, sizeof(*d));
 	link_open(&d->link, unix_path, NULL, NULL);
 	(void)snprintf(body, sizeof(body), "{\"user\":\"%s\",\"password\":\"secret\",\"device\":\"%s\",\"protocol\":1}", user, name);
 	link_call(&d->link, "POST", URL "login", body);
-	if (!text_member(&d->link, "token", token, sizeof(token)) || !text_member(&d->link, "contact", d->contacts, sizeof(d->contacts)))
+	if (!text_member(&d->link, "token", d->token, sizeof(d->token)) || !text_member(&d->link, "contact", d->contacts, sizeof(d->contacts)))
 		die("usmd's login answered %.300s", d->link.text);
 	if (!text_member(&d->link, "inbox", d->inbox, sizeof(d->inbox)))
 		d->inbox[0] = '\0';
 	link_close(&d->link);
-	(void)snprintf(bearer, sizeof(bearer), "Bearer %s", token);
+	(void)snprintf(bearer, sizeof(bearer), "Bearer %s", d->token);
 	link_open(&d->link, unix_path, "Authorization", bearer);
 }
 

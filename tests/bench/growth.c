@@ -18,7 +18,7 @@
 #define NOTICED 1.3     /* a ratio beyond is marked; CPU is noisier */
 #define NOTICED_CPU 2
 #define AGAIN 1.1       /* ... if it grew from the middle to the largest folder as well */
-#define NEIGHBOURS 128  /* rows more or less are chance: change numbers are grouped in the index, 64 to a key */
+#define NEIGHBOURS 512  /* rows more or less are chance: the indexes group them, 64 to a key, and a look-up reads its group */
 #define WARM 2          /* rounds before those that count */
 #define COUNTED 3
 

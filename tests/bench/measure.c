@@ -73,6 +73,25 @@ cpu_of_children(pid_t parent)
 	return sum;
 }
 
+size_t
+resident_of(pid_t pid)
+{
+	char path[40], line[200];
+	unsigned long kib = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "VmRSS: %lu", &kib) == 1)
+			break;
+	if (f != NULL)
+		(void)fclose(f);
+	if (kib == 0)
+		die("the memory of process %d cannot be read", (int)pid);
+	return (size_t)kib * 1024;
+}
+
 /* ---- series ---- */
 
 void

@@ -91,7 +91,7 @@ ox_login_as(struct ox *o, const char *user)
 /* ---- data ---- */
 
 int64_t
-ox_user_with_contacts(struct ox *o, const char *login, size_t count)
+ox_user(struct ox *o, const char *login)
 {
 	int64_t folder;
 	char body[300];
@@ -102,8 +102,25 @@ ox_user_with_contacts(struct ox *o, const char *login, size_t count)
 	j = parse(&o->control);
 	folder = json_integer_value(json_object_get(j, "contacts"));
 	json_decref(j);
+	return folder;
+}
+
+void
+ox_fill(struct ox *o, const char *login, int64_t folder, size_t count)
+{
+	char body[300];
+
 	(void)snprintf(body, sizeof(body), "{\"user\":\"%s\",\"folder\":%" PRId64 ",\"count\":%zu}", login, folder, count);
 	control(o, "fill", body);
+}
+
+int64_t
+ox_user_with_contacts(struct ox *o, const char *login, size_t count)
+{
+	int64_t folder = ox_user(o, login);
+	char body[300];
+
+	ox_fill(o, login, folder, count);
 	/* an import of this moment would be inside the overlap of every later look: it is an old one, and one contact is new */
 	ox_advance(o, IMPORT_AGE_MS);
 	(void)snprintf(body, sizeof(body), "{\"user\":\"%s\",\"folder\":%" PRId64 ",\"count\":1,\"first\":%zu}", login, folder, count);

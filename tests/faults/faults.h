@@ -3,7 +3,7 @@
  * faults - real programs under load, faults at random moments, then quiet: is everything equal, counted, recorded, let go?
  *
  * world.c the processes, pg.c the two PostgreSQL servers, link.c the connections between them (each can be slow, cut, half open),
- * clock.c what is preloaded to make clocks jump, load.c devices and people, ledger.c what they did and whether it is there,
+ * clock.c what is preloaded to make clocks jump, trace.c what is kept for a failure, guard.c that nothing is left, load.c devices and people, ledger.c what they did and whether it is there,
  * kinds.c the faults, main.c the order of things.  All chance comes from one seed.
  */
 #ifndef TESTS_FAULTS_H
@@ -33,6 +33,12 @@ int64_t mono_ms(void);
 /** fail - print a sentence and end the run with status 1, everything stopped; its logs stay in the build folder. */
 void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
+/* ---- guard ---- */
+/** guard_begin - forks; returns in the child, which is the driver: all that it starts ends with it. */
+void guard_begin(void);
+/** end_children - kills what is left of this process' children, and theirs; how many. */
+size_t end_children(void);
+
 /* ---- links: connections that the test can hurt ---- */
 enum link_mode {
 	LINK_PASS,
@@ -47,14 +53,25 @@ struct link;
 struct link *link_open(const char *path);
 /** link_keepalive - who connects finds a half-open connection dead after MS, as TCP's keepalive tells it; 0 (default) = never. */
 void link_keepalive(struct link *l, unsigned ms);
+/** link_trace - what goes through it is kept, under NAME (trace.c). */
+void link_trace(struct link *l, const char *name);
 unsigned link_port(const struct link *l);
 /** link_target - where connections from now on go: a unix socket PATH, or PORT of 127.0.0.1. */
 void link_target(struct link *l, const char *path, unsigned port);
-void link_set(struct link *l, enum link_mode mode, unsigned level);
-/** link_cut - ends all connections of the moment. */
-void link_cut(struct link *l);
+/** link_set - false: in the mode of before nothing was hurt. */
+bool link_set(struct link *l, enum link_mode mode, unsigned level);
+/** link_cut - ends all connections of the moment; false: there was none. */
+bool link_cut(struct link *l);
 void links_start(void);
 void links_stop(void);
+
+/* ---- trace ---- */
+void trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** trace_piece - P was said on connection SERIAL of LINK: a request, or an ANSWER. */
+void trace_piece(const char *link, unsigned serial, bool answer, const char *p, size_t n);
+/** trace_turn - a quiet point is passed: of what was before the last one nothing is needed any more. */
+void trace_turn(void);
+void trace_flush(void);
 
 /* ---- world ---- */
 enum proc_id { P_PG0, P_PG1, P_REDIS, P_OX, P_NODE0, P_NODE1, PROCS };
@@ -145,7 +162,7 @@ struct kind {
 	unsigned weight;
 	unsigned uses;              /* RES_*: not together with another fault of these */
 	bool (*start)(struct rng *r, int *what); /* false: not possible at the moment */
-	void (*stop)(int what);     /* NULL: over at once */
+	bool (*stop)(int what);     /* NULL: over at once; false: nobody felt it, it does not count */
 	unsigned min_ms, max_ms;    /* how long it lasts */
 	unsigned hits;
 };

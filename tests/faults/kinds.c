@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The faults: what is done, to whom, how long.  Two that need the same thing do not run together; others do. */
+/* The faults: what is done, to whom, how long.  Two that need the same thing do not run together; others do.
+ * Most end soon, some last as long as the kind allows: longer than the time limits of those who wait. */
 #include "faults.h"
 
 #include <signal.h>
@@ -28,10 +29,10 @@ stop_pid(pid_t pid, int slot)
 	return pid > 0 && kill(pid, SIGSTOP) == 0;
 }
 
-static void
+static bool
 cont(int slot)
 {
-	(void)kill(stopped[slot], SIGCONT);
+	return kill(stopped[slot], SIGCONT) == 0; /* false: somebody has killed it meanwhile */
 }
 
 static bool
@@ -48,6 +49,7 @@ static bool node1_kill(struct rng *r, int *what) { (void)r, (void)what; return k
 static bool redis_kill(struct rng *r, int *what) { (void)r, (void)what; return kill_proc(P_REDIS); }
 static bool pg_kill(struct rng *r, int *what) { (void)r, (void)what; return kill_proc(pg_now()); }
 static bool standby_kill(struct rng *r, int *what) { (void)r, (void)what; return pg_settled && kill_proc(pg_primary == 0 ? P_PG1 : P_PG0); }
+static bool standby_stop(struct rng *r, int *what) { (void)r, *what = ST_PG; return pg_settled && stop_pid(world_pid(pg_primary == 0 ? P_PG1 : P_PG0), ST_PG); }
 static bool node0_stop(struct rng *r, int *what) { (void)r, *what = ST_NODE0; return stop_pid(world_pid(P_NODE0), ST_NODE0); }
 static bool node1_stop(struct rng *r, int *what) { (void)r, *what = ST_NODE1; return stop_pid(world_pid(P_NODE1), ST_NODE1); }
 static bool redis_stop(struct rng *r, int *what) { (void)r, *what = ST_REDIS; return stop_pid(world_pid(P_REDIS), ST_REDIS); }
@@ -147,27 +149,31 @@ disk_full(struct rng *r, int *what)
 	return true;
 }
 
-static void
+static bool
 disk_free(int what)
 {
 	(void)what;
 	pg_disk_full(false);
+	return true;
 }
 
 static bool
 read_only(struct rng *r, int *what)
 {
 	(void)r, (void)what;
-	return pg_admin("ALTER SYSTEM SET default_transaction_read_only = on") && pg_admin("SELECT pg_reload_conf()");
+	if (!pg_admin("ALTER SYSTEM SET default_transaction_read_only = on"))
+		return false;
+	(void)pg_admin("SELECT pg_reload_conf()");
+	return true;
 }
 
-static void
+static bool
 writable(int what)
 {
 	(void)what;
 	for (int i = 0; i < 200; i++) {
 		if (pg_admin("ALTER SYSTEM RESET default_transaction_read_only") && pg_admin("SELECT pg_reload_conf()"))
-			return;
+			return true;
 		world_tick();
 		sleep_ms(50);
 	}
@@ -195,12 +201,13 @@ connections_taken(struct rng *r, int *what)
 	return n_taken > 0;
 }
 
-static void
+static bool
 connections_back(int what)
 {
 	(void)what;
 	while (n_taken > 0)
 		PQfinish(taken[--n_taken]);
+	return true;
 }
 
 /* Somebody holds a lock that all requests need: the nodes' pools run dry. */
@@ -213,15 +220,19 @@ tables_locked(struct rng *r, int *what)
 	locker = pg_connect("usmd", "usmd");
 	PQclear(PQexec(locker, "BEGIN"));
 	PQclear(PQexec(locker, "LOCK TABLE usmd.session, usmd.device IN ACCESS EXCLUSIVE MODE"));
-	return PQtransactionStatus(locker) == PQTRANS_INTRANS;
+	if (PQtransactionStatus(locker) == PQTRANS_INTRANS)
+		return true;
+	PQfinish(locker);
+	return false;
 }
 
-static void
+static bool
 tables_free(int what)
 {
 	(void)what;
 	PQfinish(locker);
 	locker = NULL;
+	return true;
 }
 
 /* ---- links ---- */
@@ -253,7 +264,7 @@ set_link(struct rng *r, int *what, enum link_mode mode, unsigned level)
 	int neighbour = dice == 0 ? 0 : dice == 1 ? to_pg[pg_primary] : dice == 2 ? 3 : 4;
 
 	*what = neighbour << 1 | (int)rng_below(r, NODES);
-	link_set(link_of(*what), mode, level);
+	(void)link_set(link_of(*what), mode, level);
 	return true;
 }
 
@@ -266,16 +277,13 @@ static bool net_lose(struct rng *r, int *what) { return set_link(r, what, LINK_L
 static bool
 net_cut(struct rng *r, int *what)
 {
-	bool ok = set_link(r, what, LINK_PASS, 0);
-
-	link_cut(link_of(*what));
-	return ok;
+	return set_link(r, what, LINK_PASS, 0) && link_cut(link_of(*what));
 }
 
-static void
+static bool
 net_right(int what)
 {
-	link_set(link_of(what), LINK_PASS, 0);
+	return link_set(link_of(what), LINK_PASS, 0);
 }
 
 /* ---- OX in a bad mood ---- */
@@ -294,13 +302,22 @@ ox_rule(const char *match, const char *effect)
 	return j != NULL;
 }
 
-static void
+static bool
 ox_good(int what)
 {
+	json_t *rules, *rule;
+	json_int_t hits = 0;
+	size_t i;
+
 	(void)what;
 	(void)pthread_mutex_lock(&w.ox_lock);
+	rules = ox_control("faults", NULL);
+	json_array_foreach(rules, i, rule)
+		hits += json_integer_value(json_object_get(rule, "hits"));
+	json_decref(rules);
 	json_decref(ox_control("faults", ""));
 	(void)pthread_mutex_unlock(&w.ox_lock);
+	return hits > 0;
 }
 
 static bool
@@ -317,6 +334,7 @@ static bool ox_500(struct rng *r, int *what) { (void)what; return ox_some(r, "\"
 static bool ox_503(struct rng *r, int *what) { (void)what; return ox_some(r, "\"http_status\":503"); }
 static bool ox_html(struct rng *r, int *what) { (void)what; return ox_some(r, "\"http_status\":200"); }
 static bool ox_garbage(struct rng *r, int *what) { (void)what; return ox_some(r, "\"truncate_json\":true"); }
+static bool ox_noise(struct rng *r, int *what) { (void)what; return ox_some(r, "\"garbage\":true"); }
 static bool ox_before(struct rng *r, int *what) { (void)what; return ox_some(r, "\"drop_before\":true"); }
 static bool ox_after(struct rng *r, int *what) { (void)what; return ox_some(r, "\"drop_after\":true"); }
 static bool ox_expire(struct rng *r, int *what) { (void)what; return ox_some(r, "\"expire_session\":true"); }
@@ -327,7 +345,8 @@ ox_slow(struct rng *r, int *what)
 	char effect[40];
 
 	(void)what;
-	(void)snprintf(effect, sizeof(effect), "\"delay_ms\":%u", rng_between(r, 50, 1000));
+	/* sometimes longer than usmd waits: what it does not hear of is done all the same, later (ox_write_max_time: 5 s until it is sent, and this) */
+	(void)snprintf(effect, sizeof(effect), "\"delay_ms\":%u", rng_below(r, 3) == 0 ? rng_between(r, 4000, 6500) : rng_between(r, 50, 1000));
 	return ox_some(r, effect);
 }
 
@@ -351,44 +370,48 @@ clock_jump(struct rng *r, int *what)
 {
 	int64_t ms = (int64_t)rng_between(r, 1000, 600000);
 
+	if (!w.clocks)
+		return false;
 	*what = (int)rng_below(r, NODES);
 	*w.clock[*what] = rng_below(r, 2) == 0 ? ms : -ms;
-	return w.clocks;
+	return true;
 }
 
-static void
+static bool
 clock_right(int what)
 {
 	*w.clock[what] = 0;
+	return true;
 }
 
 struct kind kinds[] = {
 	{ "usmd killed (node 1)", 10, RES_NODE0, node0_kill, NULL, 0, 0, 0 },
 	{ "usmd killed (node 2)", 10, RES_NODE1, node1_kill, NULL, 0, 0, 0 },
-	{ "usmd stopped (node 1)", 5, RES_NODE0, node0_stop, cont, 100, 2000, 0 },
-	{ "usmd stopped (node 2)", 5, RES_NODE1, node1_stop, cont, 100, 2000, 0 },
+	{ "usmd stopped (node 1)", 5, RES_NODE0, node0_stop, cont, 100, 8000, 0 },
+	{ "usmd stopped (node 2)", 5, RES_NODE1, node1_stop, cont, 100, 8000, 0 },
 	{ "usmsync killed", 12, RES_DEV, device_kill, NULL, 0, 0, 0 },
-	{ "usmsync stopped", 5, RES_DEV, device_stop, cont, 100, 2000, 0 },
+	{ "usmsync stopped", 5, RES_DEV, device_stop, cont, 100, 5000, 0 },
 	{ "Redis killed", 6, RES_REDIS, redis_kill, NULL, 0, 0, 0 },
-	{ "Redis stopped", 4, RES_REDIS, redis_stop, cont, 100, 1500, 0 },
+	{ "Redis stopped", 4, RES_REDIS, redis_stop, cont, 100, 4000, 0 },
 	{ "OX killed and started again", 6, RES_OX, ox_kill, NULL, 0, 0, 0 },
-	{ "OX stopped", 4, RES_OX, ox_stop, cont, 100, 1500, 0 },
+	{ "OX stopped", 4, RES_OX, ox_stop, cont, 100, 6000, 0 },
 	{ "postmaster killed", 4, RES_PG, pg_kill, NULL, 0, 0, 0 },
-	{ "postmaster stopped", 2, RES_PG, pg_stop, cont, 100, 1500, 0 },
+	{ "postmaster stopped", 2, RES_PG, pg_stop, cont, 100, 4000, 0 },
 	{ "backend killed", 4, RES_PG, backend_kill, NULL, 0, 0, 0 },
-	{ "backend stopped", 5, RES_PG, backend_stop, cont, 100, 3000, 0 },
+	{ "backend stopped", 5, RES_PG, backend_stop, cont, 100, 6000, 0 },
 	{ "backends terminated", 5, RES_PG, backend_end, NULL, 0, 0, 0 },
 	{ "PostgreSQL restarted", 3, RES_PG, pg_restart, NULL, 0, 0, 0 },
 	{ "standby killed", 3, RES_PG, standby_kill, NULL, 0, 0, 0 },
+	{ "standby stopped", 3, RES_PG, standby_stop, cont, 300, 5000, 0 },
 	{ "failover to the standby", 4, RES_PG, failover, NULL, 0, 0, 0 },
 	{ "failover that loses commits", 0, RES_PG, failover_losing, NULL, 0, 0, 0 },
-	{ "PostgreSQL's disk full", 5, RES_PG, disk_full, disk_free, 300, 2000, 0 },
-	{ "database read-only", 5, RES_PG, read_only, writable, 300, 1500, 0 },
-	{ "all connections taken", 4, RES_PG, connections_taken, connections_back, 300, 1500, 0 },
-	{ "tables locked, pools dry", 4, RES_PG, tables_locked, tables_free, 300, 3000, 0 },
-	{ "network slow", 8, RES_CLIENT, net_slow, net_right, 200, 2000, 0 },
-	{ "network holds everything", 5, RES_CLIENT, net_hold, net_right, 100, 1500, 0 },
-	{ "connections half open", 8, RES_CLIENT, net_half, net_right, 100, 1500, 0 },
+	{ "PostgreSQL's disk full", 5, RES_PG, disk_full, disk_free, 300, 4000, 0 },
+	{ "database read-only", 5, RES_PG, read_only, writable, 300, 4000, 0 },
+	{ "all connections taken", 4, RES_PG, connections_taken, connections_back, 300, 4000, 0 },
+	{ "tables locked, pools dry", 4, RES_PG, tables_locked, tables_free, 300, 5000, 0 },
+	{ "network slow", 8, RES_CLIENT, net_slow, net_right, 200, 4000, 0 },
+	{ "network holds everything", 5, RES_CLIENT, net_hold, net_right, 100, 6000, 0 },
+	{ "connections half open", 8, RES_CLIENT, net_half, net_right, 100, 5000, 0 },
 	{ "connections refused", 5, RES_CLIENT, net_refuse, net_right, 100, 1000, 0 },
 	{ "connections cut", 8, RES_CLIENT, net_cut, NULL, 0, 0, 0 },
 	{ "answer lost on its way", 12, RES_CLIENT, net_lose, net_right, 100, 1000, 0 },
@@ -397,11 +420,12 @@ struct kind kinds[] = {
 	{ "OX answers 503", 4, RES_OX, ox_503, ox_good, 200, 1000, 0 },
 	{ "OX answers HTML with 200", 4, RES_OX, ox_html, ox_good, 200, 1000, 0 },
 	{ "OX answers half of the JSON", 5, RES_OX, ox_garbage, ox_good, 200, 1000, 0 },
+	{ "OX answers garbage", 4, RES_OX, ox_noise, ox_good, 200, 1000, 0 },
 	{ "OX hangs up before the work", 4, RES_OX, ox_before, ox_good, 200, 1000, 0 },
 	{ "OX hangs up after the work", 6, RES_OX, ox_after, ox_good, 200, 1000, 0 },
 	{ "OX ends single sessions", 4, RES_OX, ox_expire, ox_good, 200, 1000, 0 },
 	{ "OX ends all sessions", 3, RES_OX, ox_sessions_gone, NULL, 0, 0, 0 },
 	{ "OX slow", 5, RES_OX, ox_slow, ox_good, 200, 2000, 0 },
-	{ "clock of a node jumps", 6, RES_CLOCK, clock_jump, clock_right, 300, 3000, 0 },
+	{ "clock of a node jumps", 6, RES_CLOCK, clock_jump, clock_right, 300, 8000, 0 },
 };
 const size_t n_kinds = sizeof(kinds) / sizeof(kinds[0]);

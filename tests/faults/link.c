@@ -21,8 +21,9 @@
 struct link {
 	int fd;
 	unsigned port, target_port, level, keepalive_ms;
-	char target[108];
+	char target[108], name[16]; /* name: of the traced ones */
 	enum link_mode mode;
+	bool felt; /* somebody was hurt by this mode */
 };
 
 struct way {
@@ -39,6 +40,7 @@ struct pair {
 	bool cut;       /* not one octet more */
 	bool dead;      /* half open */
 	int64_t dead_since;
+	unsigned serial;
 };
 
 static struct link links[MAX_LINKS];
@@ -112,6 +114,12 @@ link_keepalive(struct link *l, unsigned ms)
 }
 
 void
+link_trace(struct link *l, const char *name)
+{
+	(void)snprintf(l->name, sizeof(l->name), "%s", name);
+}
+
+void
 link_target(struct link *l, const char *path, unsigned port)
 {
 	(void)pthread_mutex_lock(&lock);
@@ -120,34 +128,56 @@ link_target(struct link *l, const char *path, unsigned port)
 	(void)pthread_mutex_unlock(&lock);
 }
 
-void
+/* Something wants to go through P. */
+static bool
+waits(const struct pair *p)
+{
+	struct pollfd f[2] = { { .fd = p->fd[0], .events = POLLIN }, { .fd = p->fd[1], .events = POLLIN } };
+
+	return p->to[0].p != NULL || p->to[1].p != NULL || poll(f, 2, 0) > 0;
+}
+
+bool
 link_set(struct link *l, enum link_mode mode, unsigned level)
 {
+	bool felt;
+
 	(void)pthread_mutex_lock(&lock);
+	for (struct pair *p = pairs; l->mode == LINK_HOLD && p < pairs + MAX_PAIRS; p++)
+		l->felt = l->felt || (p->l == l && waits(p));
+	felt = l->felt;
+	l->felt = false;
 	l->mode = mode;
 	l->level = level;
 	for (struct pair *p = pairs; mode == LINK_HALF && p < pairs + MAX_PAIRS; p++)
 		if (p->l == l && !p->dead) {
-			p->dead = true;
+			l->felt = p->dead = true;
 			p->dead_since = mono_ms();
 		}
 	(void)pthread_mutex_unlock(&lock);
+	return felt;
 }
 
-void
+bool
 link_cut(struct link *l)
 {
+	bool felt = false;
+
 	(void)pthread_mutex_lock(&lock);
 	for (struct pair *p = pairs; p < pairs + MAX_PAIRS; p++)
-		p->cut = p->l != NULL && (p->cut || p->l == l);
+		if (p->l != NULL && p->l == l)
+			felt = p->cut = true;
 	(void)pthread_mutex_unlock(&lock);
+	return felt;
 }
 
 /* ---- the thread ---- */
 
 static void
-end_pair(struct pair *p)
+end_pair(struct pair *p, const char *why)
 {
+	if (p->l->name[0] != '\0')
+		trace("%s #%u %s%s", p->l->name, p->serial, why, p->to[0].p != NULL || p->to[1].p != NULL ? ", the last piece is lost" : "");
 	for (int i = 0; i < 2; i++) {
 		if (p->fd[i] >= 0)
 			(void)close(p->fd[i]);
@@ -161,6 +191,8 @@ take(struct link *l)
 {
 	int fd;
 
+	static unsigned serial;
+
 	while ((fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		struct pair *p = pairs;
 		int up = -1;
@@ -169,10 +201,12 @@ take(struct link *l)
 			p++;
 		if (p == pairs + MAX_PAIRS || l->mode == LINK_REFUSE ||
 		    (l->mode != LINK_HALF && (up = l->target[0] != '\0' ? socket_unix(l->target, false) : socket_tcp(l->target_port, false)) < 0)) {
+			l->felt = l->felt || l->mode == LINK_REFUSE;
 			(void)close(fd);
 			continue;
 		}
-		*p = (struct pair){ .l = l, .fd = { fd, up }, .dead = l->mode == LINK_HALF, .dead_since = mono_ms() };
+		l->felt = l->felt || l->mode == LINK_HALF;
+		*p = (struct pair){ .l = l, .fd = { fd, up }, .dead = l->mode == LINK_HALF, .dead_since = mono_ms(), .serial = ++serial };
 	}
 }
 
@@ -190,6 +224,9 @@ carry(struct pair *p, int i, short events, int64_t now)
 		k = v->p != NULL ? read(from, v->p, PIECE) : -1;
 		if (k > 0 && i == 1 && p->l->mode == LINK_LOSE) {
 			p->l->mode = LINK_PASS;
+			p->l->felt = true;
+			if (p->l->name[0] != '\0')
+				trace("%s #%u an answer of %zd octets is thrown away", p->l->name, p->serial, k);
 			return false;
 		}
 		if (k <= 0) {
@@ -202,8 +239,11 @@ carry(struct pair *p, int i, short events, int64_t now)
 			return !p->to[1 - i].ended && i == 0; /* a server that closes is done; a client may half-close */
 		}
 		v->n = (size_t)k;
+		if (p->l->name[0] != '\0')
+			trace_piece(p->l->name, p->serial, i == 1, v->p, v->n);
 		v->done = 0;
 		v->due = p->l->mode == LINK_SLOW ? now + p->l->level : now;
+		p->l->felt = p->l->felt || p->l->mode == LINK_SLOW;
 	}
 	if (v->p != NULL && now >= v->due) {
 		ssize_t k = send(to, v->p + v->done, v->n - v->done, MSG_NOSIGNAL);
@@ -235,7 +275,7 @@ tend_dead(struct pair *p, short events, int64_t now)
 	else if ((events & (POLLIN | POLLHUP | POLLERR)) != 0)
 		k = read(p->fd[0], waste, sizeof(waste));
 	if (k == 0 || (k < 0 && errno != EAGAIN && errno != EINTR))
-		end_pair(p);
+		end_pair(p, "half open, is given up");
 }
 
 static nfds_t
@@ -281,14 +321,14 @@ run(void *arg)
 			struct pair *p = who[i];
 
 			if (p->l != NULL && p->cut)
-				end_pair(p);
+				end_pair(p, "is cut");
 			if (p->l == NULL || p->l->mode == LINK_HOLD)
 				continue;
 			if (p->dead) { /* its timers want to be looked at without an event, too */
 				if (end[i] == 0)
 					tend_dead(p, f[i].revents, now);
 			} else if (!carry(p, end[i], f[i].revents, now)) {
-				end_pair(p);
+				end_pair(p, "ends");
 			}
 		}
 		for (size_t i = 0; i < n_links; i++)
@@ -297,7 +337,7 @@ run(void *arg)
 	}
 	for (struct pair *p = pairs; p < pairs + MAX_PAIRS; p++)
 		if (p->l != NULL)
-			end_pair(p);
+			end_pair(p, "ends");
 	(void)pthread_mutex_unlock(&lock);
 	return NULL;
 }

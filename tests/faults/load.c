@@ -159,6 +159,7 @@ make(int who, struct rng *r)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	(void)snprintf(body, sizeof(body), text[p], n, n);
 #pragma GCC diagnostic pop
+	trace("%s makes %s", d->name, path);
 	if (!write_whole(path, body))
 		ledger_forget(n);
 }
@@ -177,8 +178,10 @@ change(int who, struct rng *r, bool remove)
 	(void)snprintf(name, sizeof(name), "m-%zu", n);
 	path_of(&dev[who], p, name, path, sizeof(path));
 	if (remove) {
-		if (unlink(path) == 0)
+		if (unlink(path) == 0) {
+			trace("%s deletes %s", dev[who].name, path);
 			ledger_delete(n);
+		}
 		return;
 	}
 	if (p == IN_INBOX)
@@ -186,8 +189,10 @@ change(int who, struct rng *r, bool remove)
 	v = next_value();
 	(void)snprintf(value, sizeof(value), "n%u", v);
 	if (edit(path, p == IN_CONTACTS || p == IN_TEAM ? "NOTE" : "DESCRIPTION", p == IN_CALENDAR ? "END:VEVENT" : p == IN_TASKS ? "END:VTODO" : "END:VCARD", value, was,
-	    sizeof(was)))
+	    sizeof(was))) {
+		trace("%s sets the note of %s to %s, it was %s", dev[who].name, path, value, was);
 		ledger_note(n, v);
+	}
 }
 
 static void
@@ -199,8 +204,10 @@ contest(int who, struct rng *r)
 	(void)snprintf(name, sizeof(name), "hot-%u", which);
 	(void)snprintf(value, sizeof(value), "v%u", next_value());
 	path_of(&dev[who], which < HOT / 2 ? IN_CONTACTS : IN_TEAM, name, path, sizeof(path));
-	if (edit(path, "NICKNAME", "END:VCARD", value, was, sizeof(was)))
+	if (edit(path, "NICKNAME", "END:VCARD", value, was, sizeof(was))) {
+		trace("%s sets the nickname of hot-%u to \"%s\", it was \"%s\"", dev[who].name, which, value, was);
 		ledger_hot(which, was, value);
+	}
 }
 
 /* ---- devices ---- */
@@ -215,6 +222,7 @@ device_spawn(struct device *d, int node, unsigned limit, bool watching)
 	(void)snprintf(prog, sizeof(prog), "%s/usmsync", w.build);
 	(void)snprintf(server, sizeof(server), "unix:%s/node%d/client.sock", w.dir, node);
 	(void)snprintf(page, sizeof(page), "%u", limit);
+	trace("run of %s at node %d, pages of %u%s", d->name, node + 1, limit, watching ? ", waiting for more" : "");
 	return run_start(argv, d->log);
 }
 
@@ -222,12 +230,14 @@ static int
 device_wait(struct device *d)
 {
 	pid_t pid = d->pid;
-	int st = 0;
+	int st = 0, rc;
 
 	while (waitpid(pid, &st, 0) < 0 && errno == EINTR)
 		;
 	d->pid = 0;
-	return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
+	rc = WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
+	trace("run of %s ends with %d", d->name, rc);
+	return rc;
 }
 
 int
@@ -300,6 +310,7 @@ ox_make(struct made_at_ox *made, size_t *count, size_t max)
 	(void)snprintf(data, sizeof(data), "{\"folder_id\":42,\"display_name\":\"m-%zu\",\"last_name\":\"Made\"}", n);
 	j = ox_as("berta", "contacts", "new", "{}", data);
 	id = json_string_value(json_object_get(json_object_get(j, "data"), "id"));
+	trace("somebody at OX makes m-%zu: %s", n, id != NULL ? id : "refused");
 	if (id == NULL)
 		ledger_forget(n);
 	else if (*count < max) {
@@ -322,6 +333,7 @@ ox_delete(struct made_at_ox *made, size_t *count, struct rng *r)
 	(void)snprintf(data, sizeof(data), "[{\"id\":\"%s\",\"folder\":\"42\"}]", made[k].id);
 	j = ox_as("berta", "contacts", "delete", "{\"timestamp\":\"9007199254740992\"}", data);
 	if (j != NULL && json_object_get(j, "error") == NULL) {
+		trace("somebody at OX deletes m-%zu", made[k].n);
 		ledger_delete(made[k].n);
 		made[k] = made[--*count];
 	}
@@ -347,6 +359,8 @@ ox_contest(struct rng *r)
 	(void)snprintf(value, sizeof(value), "v%u", v);
 	(void)snprintf(data, sizeof(data), "{\"nickname\":\"%s\"}", value);
 	put = j != NULL ? ox_as("berta", "contacts", "update", params, data) : NULL;
+	trace("somebody at OX sets the nickname of hot-%u to \"%s\", it was \"%s\": %s", which, value, base != NULL ? base : "", put != NULL && json_object_get(put, "error") == NULL ?
+	    "done" : "refused");
 	if (put != NULL && json_object_get(put, "error") == NULL)
 		ledger_hot(which, base != NULL ? base : "", value);
 	json_decref(put);

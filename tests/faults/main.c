@@ -7,14 +7,11 @@
 #include "faults.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -33,6 +30,7 @@ static struct {
 	int what;
 	int64_t until;
 } active[AT_ONCE];
+static unsigned idle; /* faults that nobody felt: they do not count */
 
 uint64_t
 rng_next(struct rng *r)
@@ -56,47 +54,6 @@ rng_between(struct rng *r, unsigned lo, unsigned hi)
 	return lo + rng_below(r, hi - lo + 1);
 }
 
-static void
-keep_logs(void)
-{
-	char logs[160], primary[2] = { (char)('0' + pg_primary), '\0' };
-	char *argv[] = { "sh", "-c", "rm -rf \"$0\"; mkdir \"$0\" && cd \"$1\" && cp ./*.log \"$0\"; for n in 0 1; do cp node$n/usmd.log \"$0/node$n.log\"; done; "
-	    "for d in laptop phone tablet; do cp $d/.usmsync/state.db \"$0/$d.db\"; done; \"$USMD_TEST_PGBIN/pg_dump\" -h \"$PWD/sock$2\" -U usmd -f \"$0/database.sql\" usmd",
-	    logs, w.dir, primary, NULL };
-
-	(void)snprintf(logs, sizeof(logs), "%s/faults.logs", w.build);
-	(void)run_wait(argv, "/dev/null");
-}
-
-/* Everything that runs is ours, and ends with us: children of this process, and theirs (subreaper). */
-static size_t
-end_children(void)
-{
-	pid_t pid;
-	size_t n = 0;
-
-	for (; (pid = pid_of_child(getpid(), "", 0)) > 0; n++) {
-		(void)kill(pid, SIGKILL);
-		(void)waitpid(pid, NULL, 0);
-	}
-	return n;
-}
-
-void
-fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)fprintf(stderr, "faults: ");
-	(void)vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	(void)fprintf(stderr, "\n(seed %llu; logs in %s/faults.logs)\n", (unsigned long long)seed, w.build);
-	keep_logs();
-	(void)end_children();
-	_exit(1);
-}
-
 /* ---- faults ---- */
 
 static void
@@ -107,9 +64,49 @@ heal(bool all)
 			struct kind *k = active[i].k;
 
 			active[i].k = NULL;
-			if (k->stop != NULL)
-				k->stop(active[i].what);
+			if (k->stop(active[i].what)) {
+				trace("over: %s", k->name);
+				k->hits++;
+			} else {
+				trace("over: %s, nobody felt it", k->name);
+				idle++;
+			}
 		}
+}
+
+/* All that can tell how it came to it: logs, what was said (trace), the devices as they are, OX and the database. */
+static void
+keep_evidence(void)
+{
+	char logs[160], primary[2] = { (char)('0' + pg_primary), '\0' };
+	char *argv[] = { "sh", "-c", "rm -rf \"$0\"; mkdir \"$0\" && cd \"$1\" && cp ./*.log trace* \"$0\"; for n in 0 1; do cp node$n/usmd.log \"$0/node$((n + 1)).log\"; done; "
+	    "cp -R laptop phone tablet \"$0\"; cp ox.json \"$0\"; "
+	    "timeout 20 \"$USMD_TEST_PGBIN/pg_dump\" -h \"$PWD/sock$2\" -U usmd -f \"$0/database.sql\" usmd", logs, w.dir, primary, NULL };
+
+	(void)snprintf(logs, sizeof(logs), "%s/faults.logs", w.build);
+	trace_flush();
+	heal(true);
+	if (w.ox_port != 0)
+		json_decref(ox_control("save", "{}"));
+	(void)run_wait(argv, "/dev/null");
+}
+
+void
+fail(const char *fmt, ...)
+{
+	static bool failed;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)fprintf(stderr, "faults: ");
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fprintf(stderr, "\n(seed %llu; logs in %s/faults.logs)\n", (unsigned long long)seed, w.build);
+	if (!failed) { /* healing may fail, too */
+		failed = true;
+		keep_evidence();
+	}
+	_exit(1); /* and all that runs ends (guard.c) */
 }
 
 static struct kind *
@@ -137,6 +134,7 @@ inject(struct rng *r, const char *words)
 {
 	struct kind *k = choose(r, words);
 	size_t room = AT_ONCE;
+	unsigned most;
 
 	for (size_t i = 0; i < AT_ONCE; i++) {
 		if (active[i].k == NULL)
@@ -144,35 +142,53 @@ inject(struct rng *r, const char *words)
 		else if ((active[i].k->uses & k->uses) != 0)
 			return false;
 	}
-	if (room == AT_ONCE || !k->start(r, &active[room].what))
+	if (room == AT_ONCE)
 		return false;
-	k->hits++;
-	if (k->stop != NULL) {
-		active[room].k = k;
-		active[room].until = mono_ms() + rng_between(r, k->min_ms, k->max_ms);
+	trace("fault: %s", k->name);
+	if (!k->start(r, &active[room].what)) {
+		trace("not possible now");
+		return false;
 	}
+	if (k->stop == NULL) {
+		k->hits++;
+		return true;
+	}
+	most = rng_below(r, 4) == 0 ? k->max_ms : k->min_ms + (k->max_ms - k->min_ms) / 4;
+	active[room].k = k;
+	active[room].until = mono_ms() + rng_between(r, k->min_ms, most);
 	return true;
 }
 
+static unsigned
+felt(void)
+{
+	unsigned sum = 0;
+
+	for (size_t i = 0; i < n_kinds; i++)
+		sum += kinds[i].hits;
+	return sum;
+}
+
+static bool
+any_active(void)
+{
+	return active[0].k != NULL || active[1].k != NULL || active[2].k != NULL;
+}
+
+/* Faults until TOTAL of them were felt since the beginning. */
 static void
-storm(struct rng *r, unsigned n, const char *words)
+storm(struct rng *r, unsigned total, const char *words)
 {
 	int64_t next = mono_ms(), breath = 0;
 
-	while (n > 0) {
+	for (unsigned n = 0; felt() < total || any_active();) {
 		world_tick();
 		heal(false);
-		if (mono_ms() >= next && mono_ms() >= breath && inject(r, words)) {
-			n--;
+		if (felt() < total && mono_ms() >= next && mono_ms() >= breath && inject(r, words)) {
 			next = mono_ms() + rng_between(r, 20, 500);
-			if (n % 10 == 0) /* without any peace no sync would ever end */
+			if (++n % 10 == 0) /* without any peace no sync would ever end */
 				breath = mono_ms() + 2000;
 		}
-		sleep_ms(10);
-	}
-	while (active[0].k != NULL || active[1].k != NULL || active[2].k != NULL) {
-		world_tick();
-		heal(false);
 		sleep_ms(10);
 	}
 }
@@ -291,41 +307,29 @@ quiet(const long level[NODES])
 		sleep_ms(50);
 	}
 	load_pause(true);
+	trace("quiet");
 	settle();
 	let_go(level);
 }
 
 static void
-print_table(void)
+print_table(const char *words)
 {
-	unsigned sum = 0, runs = 0, good = 0, killed = 0;
+	unsigned runs = 0, good = 0, killed = 0;
 
-	for (size_t i = 0; i < n_kinds; i++) {
-		if (kinds[i].hits > 0)
+	for (size_t i = 0; i < n_kinds; i++)
+		if (kinds[i].hits > 0 || (kinds[i].weight > 0 && words == NULL))
 			(void)printf("  %-30s %4u\n", kinds[i].name, kinds[i].hits);
-		sum += kinds[i].hits;
-	}
 	for (int i = 0; i < DEVICES; i++) {
 		runs += dev[i].runs;
 		good += dev[i].good;
 		killed += dev[i].killed;
 	}
-	(void)printf("  %-30s %4u\n", "all", sum);
+	(void)printf("  %-30s %4u\n", "all", felt());
+	(void)printf("not counted, because nobody felt them: %u\n", idle);
 	(void)printf("syncs: %u, of them complete: %u, killed: %u; starts of usmd: %d and %d, PostgreSQL: %d and %d, Redis: %d, OX: %d\n", runs, good, killed,
 	    w.starts[P_NODE0], w.starts[P_NODE1], w.starts[P_PG0], w.starts[P_PG1], w.starts[P_REDIS], w.starts[P_OX]);
 	ledger_print();
-}
-
-/* File systems of our own that end with us, whatever happens; without the right to them PostgreSQL's disk does not get full. */
-static void
-private_mounts(void)
-{
-	const char *san = getenv("ASAN_OPTIONS");
-
-	w.disks = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-	w.clocks = san == NULL && getenv("TSAN_OPTIONS") == NULL;
-	if (!w.disks)
-		(void)printf("(no right to mount: PostgreSQL's disk does not get full)\n");
 }
 
 int
@@ -346,8 +350,8 @@ main(int argc, char **argv)
 	seed = argc > 2 && argv[2][0] != '\0' ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
 	r.s = seed;
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	guard_begin();
 	(void)printf("%u faults, seed %llu\n", total, (unsigned long long)seed);
-	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)setenv("USMSYNC_PASSWORD", "secret", 1);
 	build = realpath(b != NULL ? b : "build", NULL);
@@ -355,9 +359,11 @@ main(int argc, char **argv)
 		fail("no build folder, or its name is too long");
 	memcpy(w.build, build, strlen(build) + 1);
 	free(build);
-	(void)snprintf(w.dir, sizeof(w.dir), "%s/f", dir);
-	(void)mkdir(w.dir, 0755);
-	private_mounts();
+	(void)snprintf(w.dir, sizeof(w.dir), "%s/fXXXXXX", dir);
+	if (mkdtemp(w.dir) == NULL)
+		fail("no folder in %s", dir);
+	w.clocks = getenv("ASAN_OPTIONS") == NULL && getenv("TSAN_OPTIONS") == NULL;
+	trace_turn();
 	world_begin_all();
 	load_prepare();
 	load_start(seed);
@@ -366,17 +372,16 @@ main(int argc, char **argv)
 		level[n] = proc_rss_kb(world_pid(n == 0 ? P_NODE0 : P_NODE1));
 	(void)printf("%.1f s: ready\n", (double)(mono_ms() - began) / 1000);
 	while (done < total) {
-		unsigned n = total - done < PER_ROUND ? total - done : PER_ROUND;
-
-		storm(&r, n, words);
-		done += n;
+		done += total - done < PER_ROUND ? total - done : PER_ROUND;
+		storm(&r, done, words);
 		(void)printf("%.1f s: %u faults; quiet\n", (double)(mono_ms() - began) / 1000, done);
 		quiet(level);
 		(void)printf("%.1f s: equal, counted, let go\n", (double)(mono_ms() - began) / 1000);
+		trace_turn();
 		load_pause(false);
 	}
 	load_stop();
-	print_table();
+	print_table(words);
 	world_end_all();
 	sleep_ms(300);
 	while (waitpid(-1, NULL, WNOHANG) > 0)

@@ -296,15 +296,19 @@ world_pause_restart(enum proc_id p, bool paused)
 void
 world_tick(void)
 {
+	static const char *const names[PROCS] = { "PostgreSQL 1", "PostgreSQL 2", "Redis", "OX", "node 1", "node 2" };
 	int64_t now = mono_ms();
 
 	for (enum proc_id p = 0; p < PROCS; p++) {
 		if (procs[p].pid > 0 && waitpid(procs[p].pid, NULL, WNOHANG) == procs[p].pid) {
+			trace("process %s has ended", names[p]);
 			procs[p].pid = 0;
 			procs[p].again_at = now + 100;
 		}
-		if (procs[p].pid == 0 && !procs[p].paused && now >= procs[p].again_at)
+		if (procs[p].pid == 0 && !procs[p].paused && now >= procs[p].again_at) {
 			procs[p].pid = spawn(p);
+			trace("process %s begins", names[p]);
+		}
 	}
 	pg_tick();
 }
@@ -316,7 +320,7 @@ ox_crash(void)
 
 	(void)pthread_mutex_lock(&w.ox_lock);
 	for (int n = 0; n < NODES; n++)
-		link_set(w.ox[n], LINK_HOLD, 0); /* no answer passes from here on: what is not in the state was never acknowledged */
+		(void)link_set(w.ox[n], LINK_HOLD, 0); /* no answer passes from here on: what is not in the state was never acknowledged */
 	saved = ox_control("save", "{}");
 	if (saved == NULL)
 		fail("oxsim does not save its state");
@@ -325,8 +329,8 @@ ox_crash(void)
 	(void)waitpid(procs[P_OX].pid, NULL, 0);
 	procs[P_OX].pid = spawn(P_OX);
 	for (int n = 0; n < NODES; n++) {
-		link_cut(w.ox[n]);
-		link_set(w.ox[n], LINK_PASS, 0);
+		(void)link_cut(w.ox[n]);
+		(void)link_set(w.ox[n], LINK_PASS, 0);
 	}
 	for (int i = 0; i < 1000 && !ox_port_read(); i++)
 		sleep_ms(10);
@@ -400,7 +404,7 @@ node_configure(int n)
 		fail("%s: %s", path, strerror(errno));
 	(void)fprintf(f, "listen = %s/node%d/usmd.sock\nlisten_mode = 0600\nadmin_listen = %s/node%d/admin.sock\nkey_file = %s/key\ncookie_secure = no\n", w.dir, n,
 	    w.dir, n, w.dir);
-	(void)fprintf(f, "ox_url = http://127.0.0.1:%u/ajax\nox_timeout = 4s\nox_connect_timeout = 1s\nox_write_max_time = 8s\nlogin_attempts = 10000\n", link_port(w.ox[n]));
+	(void)fprintf(f, "ox_url = http://127.0.0.1:%u/ajax\nox_timeout = 4s\nox_connect_timeout = 1s\nox_write_max_time = 12s\nlogin_attempts = 10000\n", link_port(w.ox[n]));
 	(void)fprintf(f, "pg_conninfo = host=%s/node%d/pg0,%s/node%d/pg1 user=app dbname=usmd target_session_attrs=read-write connect_timeout=2\n", w.dir, n, w.dir, n);
 	(void)fprintf(f, "pg_pool = 8\npg_statement_timeout = 2s\npg_lease_timeout = 2s\npg_lock_timeout = 3s\nredis_url = unix:%s/node%d/redis.sock\n", w.dir, n);
 	(void)fprintf(f, "calendar_past = 0\ncalendar_future = 0\nmail_past = 0\nheartbeat_min = 1s\nping_poll_interval = 2s\nfull_listing_interval = 1m\nunreadable_retry = 2s\nworkers = 16\n");
@@ -410,13 +414,15 @@ node_configure(int n)
 static void
 open_links(void)
 {
-	char path[128];
+	char path[128], name[16];
 
 	for (int n = 0; n < NODES; n++) {
 		(void)snprintf(path, sizeof(path), "%s/node%d", w.dir, n);
 		(void)mkdir(path, 0700);
 		(void)snprintf(path, sizeof(path), "%s/node%d/client.sock", w.dir, n);
 		w.client[n] = link_open(path);
+		(void)snprintf(name, sizeof(name), "client-node%d", n + 1);
+		link_trace(w.client[n], name);
 		link_keepalive(w.client[n], 3000); /* usmsync relies on it: its requests may take minutes */
 		(void)snprintf(path, sizeof(path), "%s/node%d/usmd.sock", w.dir, n);
 		link_target(w.client[n], path, 0);
@@ -433,6 +439,8 @@ open_links(void)
 		(void)snprintf(path, sizeof(path), "%s/redis.sock", w.dir);
 		link_target(w.redis[n], path, 0);
 		w.ox[n] = link_open(NULL);
+		(void)snprintf(name, sizeof(name), "node%d-ox", n + 1);
+		link_trace(w.ox[n], name);
 	}
 	links_start();
 }

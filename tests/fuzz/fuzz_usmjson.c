@@ -42,7 +42,7 @@ static void
 run(const char *path, enum content ct, const char *body, size_t n, struct reply *rep)
 {
 	struct request req = {
-		.method = "POST", .path = path, .token = FAKE_TOKEN, .user_agent = "", .language = "", .content_type = "application/json", .client_ip = "",
+		.method = "POST", .path = path, .token = FAKE_TOKEN, .user_agent = "", .language = "", .content_type = "application/json", .last_event_id = "", .client_ip = "",
 		.body = body, .body_len = n,
 	};
 
@@ -57,6 +57,8 @@ run(const char *path, enum content ct, const char *body, size_t n, struct reply 
 		req.body = NULL;
 		req.body_len = 0;
 		req.deadline_passed = true;
+		req.finish = rep->stream; /* which goes on after its heartbeat */
+		mem_free(rep->body);
 		memset(rep, 0, sizeof(*rep));
 		proto.handle(proto.self, &req, rep);
 		must(rep->park_state == NULL, "parked behind its deadline");
@@ -73,7 +75,7 @@ check(const struct reply *rep)
 
 	must(rep->status >= 200 && rep->status < 600 && rep->body != NULL, "no answer");
 	must(rep->status != 500, "an input leads to an internal error");
-	if (rep->own_type[0] != '\0') /* octets */
+	if (rep->own_type[0] != '\0' || rep->stream) /* octets */
 		return;
 	j = json_loadb(rep->body, rep->body_len, JSON_REJECT_DUPLICATES, &je);
 	must(j != NULL, "the answer is not JSON");

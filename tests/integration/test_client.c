@@ -384,6 +384,42 @@ usmsync_with(const char *name, const char *option)
 	return WIFEXITED(st) ? WEXITSTATUS(st) : 128;
 }
 
+static void
+doubt_at_ox(const char *action, const char *params, const char *data, char *out, size_t size)
+{
+	char body[500];
+
+	(void)snprintf(body, sizeof(body), "{\"user\":\"berta\",\"module\":\"contacts\",\"action\":\"%s\",\"params\":%s,\"data\":%s}", action, params, data);
+	world_control(&w, "as", body, out, size);
+}
+
+/*
+ * One field is changed on both sides, and OX does not say what became of the client's value: the answer brings the other value and settles nothing.
+ * The file keeps the client's, and it stays a change until it is answered.
+ */
+START_TEST(change_stays_until_answered)
+{
+	char text[4000], params[120], id[24];
+	json_t *j;
+
+	doubt_at_ox("new", "{}", "{\"folder_id\":42,\"display_name\":\"Doubt\",\"last_name\":\"Doubt\",\"nickname\":\"before\"}", text, sizeof(text));
+	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	(void)snprintf(id, sizeof(id), "%s", json_string_value(json_object_get(json_object_get(j, "data"), "id")));
+	json_decref(j);
+	ck_assert_int_eq(usmsync("doubt"), 0);
+	shell("sed -i 's/^NICKNAME:.*/NICKNAME:mine\\r/' doubt/Contacts/Doubt.vcf && grep -q mine doubt/Contacts/Doubt.vcf");
+	(void)snprintf(params, sizeof(params), "{\"folder\":\"42\",\"id\":\"%s\",\"timestamp\":\"9007199254740992\"}", id);
+	doubt_at_ox("update", params, "{\"nickname\":\"theirs\"}", NULL, 0);
+	world_control(&w, "faults", "{\"match\":{\"module\":\"contacts\",\"action\":\"update\",\"user\":\"berta\",\"count\":1},\"effect\":{\"drop_before\":true}}", NULL, 0);
+	(void)usmsync_with("doubt", "--policy=client");
+	shell("grep -q NICKNAME:mine doubt/Contacts/Doubt.vcf");
+	ck_assert_int_eq(usmsync_with("doubt", "--policy=client"), 0);
+	doubt_at_ox("get", params, "null", text, sizeof(text));
+	ck_assert_msg(strstr(text, "\"nickname\":\"mine\"") != NULL, "%s", text);
+	shell("grep -q NICKNAME:mine doubt/Contacts/Doubt.vcf");
+}
+END_TEST
+
 /* A folder that is off stays as it is on both sides; on again, it gets what it missed. */
 START_TEST(folder_switched_off)
 {
@@ -595,6 +631,7 @@ main(void)
 	tcase_add_test(t, renamed_directory);
 	tcase_add_test(t, second_one_is_told);
 	tcase_add_test(t, refused_file_waits);
+	tcase_add_test(t, change_stays_until_answered);
 	tcase_add_test(t, folder_switched_off);
 	tcase_add_test(t, series_in_one_file);
 	tcase_add_test(t, series_with_lost_answers);

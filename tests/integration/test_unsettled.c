@@ -17,7 +17,7 @@
 
 static struct world w;
 static char log_file[160];
-static const char *const settings[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "ox_timeout = 2s", "ox_write_max_time = 2s", NULL };
+static const char *const settings[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "ox_timeout = 1s", "ox_write_max_time = 3s", NULL };
 
 static void
 world_up(void)
@@ -130,6 +130,46 @@ START_TEST(create_lost_on_the_way)
 	fault("contacts", "new", "\"drop_after\":true");
 	settle("create");
 	ck_assert_uint_eq(at_ox("contacts", "42", "500", "Found", NULL), 1);
+}
+END_TEST
+
+/* ---- the clock of usmd's machine is set while a create is unanswered ---- */
+
+static char clock_file[160];
+
+static void
+clock_wrong_by(int64_t ms)
+{
+	FILE *f = fopen(clock_file, "r+");
+
+	f = f != NULL ? f : fopen(clock_file, "w"); /* in place: usmd has it mapped */
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(&ms, sizeof(ms), 1, f), 1);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+/* The note of the create says when it was sent: by a clock that was ahead it would not be over before that time has come. */
+START_TEST(clock_is_set)
+{
+	char preload[200];
+
+	if (getenv("ASAN_OPTIONS") != NULL || getenv("TSAN_OPTIONS") != NULL)
+		return; /* no preloading into sanitized programs */
+	(void)snprintf(clock_file, sizeof(clock_file), "%s/clock.wrong", w.dir);
+	clock_wrong_by(0);
+	(void)snprintf(preload, sizeof(preload), "%s/faults-clock.so", w.build);
+	world_usmd_kill(&w);
+	ck_assert_int_eq(setenv("LD_PRELOAD", preload, 1) | setenv("FAULTS_CLOCK", clock_file, 1), 0);
+	world_usmd_start(&w);
+	(void)unsetenv("LD_PRELOAD");
+	ck_assert_int_eq(usmsync("clock", NULL), 0);
+	clock_wrong_by(3600000);
+	shell(CONTACT("Ahead") " >clock/Contacts/ahead.vcf");
+	fault("contacts", "new", "\"drop_before\":true");
+	ck_assert_int_eq(usmsync("clock", NULL), UNSETTLED);
+	clock_wrong_by(0);
+	settle("clock");
+	ck_assert_uint_eq(at_ox("contacts", "42", "500", "Ahead", NULL), 1);
 }
 END_TEST
 
@@ -370,6 +410,11 @@ main(void)
 	tcase_add_loop_test(t, draft_in_doubt, 0, 2);
 	tcase_add_loop_test(t, created_is_one_file, 0, (int)(sizeof(kinds) / sizeof(kinds[0])));
 	tcase_add_loop_test(t, draft_twice, 0, WITH_A_TWIN);
+	suite_add_tcase(suite, t);
+	t = tcase_create("clock"); /* with a usmd of its own */
+	tcase_add_checked_fixture(t, world_up, world_down);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, clock_is_set);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

@@ -363,7 +363,7 @@ person_adds(struct sim *s, int folder, const char *uid)
 		p.add.f[k] = ct == CT_MAIL ? 0 : new_value(s, sim_fields[ct][k].kind, 0);
 	if (ct == CT_MAIL)
 		p.add.token = token_new(s, 0);
-	p.add.poison = s->v.poison && ct != CT_MAIL && chance(s, 60);
+	p.add.poison = s->v.poison && chance(s, 60);
 	s->fig->poisons += p.add.poison;
 	(void)snprintf(p.add.uid, sizeof(p.add.uid), "%s", uid);
 	tell(s, "OX: somebody makes a new %s in %s", model_content(ct)->name, s->ox.folder[folder].id);

@@ -51,6 +51,24 @@ io_step(struct sim *s)
 	return !node_dead(s);
 }
 
+/* An answer that brought something to a client without changes of its own: would a ping with its syncid have been told?  (A ping must not sleep through it.) */
+static bool
+ping_is_told(struct task *t, struct engine_session *session, const struct sync_request *r)
+{
+	struct ping_entry e = { .folder = r->folder, .syncid = r->syncid };
+	const struct ping_entry *out;
+	struct engine_watch *w = NULL;
+	struct hub_waiter *waiter = NULL;
+	size_t n, changed = 1;
+	enum rc rc = engine_watch_new(session, WATCH_PING, &e, 1, &w, &waiter, &t->err);
+
+	if (rc == RC_OK)
+		rc = engine_watch_check(w, false, &out, &n, &changed, &t->err);
+	hub_waiter_free(waiter);
+	engine_watch_free(w);
+	return rc != RC_OK || changed > 0;
+}
+
 static void
 sync_request(struct task *t, struct engine_session *session)
 {
@@ -59,6 +77,9 @@ sync_request(struct task *t, struct engine_session *session)
 	r.changes = arena_memdup(t->a, r.changes, r.n_changes * sizeof(*r.changes) + 1);
 	t->rc = engine_sync(session, t->a, &r, &t->ans, &t->err);
 	t->s->fig->requests++;
+	/* with one request at a time and nothing failing, nothing happens between the answer and the ping */
+	if (t->s->reliable && t->rc == RC_OK && r.mode == SYNC_UPDATE && r.n_changes == 0 && t->ans.n + t->ans.n_deleted > 0 && !ping_is_told(t, session, &r))
+		t->s->deaf = true;
 }
 
 static void
@@ -522,6 +543,8 @@ one_round(struct sim *s, struct client *c)
 		c->busy = false;
 		send_request(s, c, f, true);
 		drain(s);
+		if (s->deaf)
+			sim_fail(s, "%s: a ping would have slept through what this sync brought", c->name);
 		busy |= !c->logged_in || !c->window_told || !had || c->folder[f].more || memcmp(&before, &c->folder[f].syncid, sizeof(before)) != 0;
 	}
 	return busy || client_busy(c);

@@ -206,6 +206,7 @@ struct sim {
 	unsigned char seal_key[KEY_BYTES];
 	msec_t skew;               /* this machine's clock is ahead of OX's */
 	bool reliable, down;       /* down: PostgreSQL is away */
+	bool deaf;                 /* a ping was not told */
 	jmp_buf fail;
 	bool failed, tell;
 	char why[400];

@@ -2,17 +2,11 @@
 /*
  * ping: answers at once when something is newer than what the client holds, else parks.  Order: subscribe, look,
  * park; a wake-up only means "look again", so every look subscribes anew first.  A parked ping keeps the watch and
- * three numbers, no session, no body, no thread.
+ * three numbers, no session, no body, no thread.  What events asks and tells in the same words is here, too.
  */
 #include "protocol/usmjson/usmjson_int.h"
 
 #include <string.h>
-
-struct parked {
-	struct engine_watch *watch;
-	msec_t deadline_ms;
-	unsigned heartbeat_s; /* granted */
-};
 
 void
 ping_park_free(void *park_state)
@@ -25,13 +19,11 @@ ping_park_free(void *park_state)
 	mem_free(p);
 }
 
-static void
-write_changed(struct call *c, const struct parked *p, const struct ping_entry *e, size_t n)
+void
+ping_write_changed(struct buf *b, const struct ping_entry *e, size_t n)
 {
-	struct buf *b = &c->out;
 	bool first = true;
 
-	buf_addc(b, '{');
 	js_key(b, "changed");
 	buf_addc(b, '[');
 	for (size_t i = 0; i < n; i++) {
@@ -47,21 +39,29 @@ write_changed(struct call *c, const struct parked *p, const struct ping_entry *e
 			js_uuid(b, &e[i].folder.uuid);
 		buf_addc(b, '}');
 	}
-	buf_addf(b, "],\"heartbeat\":%u}", p->heartbeat_s);
+	buf_addc(b, ']');
 }
 
-/* Looks with W subscribed; parks into C->rep (which then owns *W and *P), or writes the answer. */
+static void
+write_answer(struct call *c, const struct parked *p, const struct ping_entry *e, size_t n)
+{
+	buf_addc(&c->out, '{');
+	ping_write_changed(&c->out, e, n);
+	buf_addf(&c->out, ",\"heartbeat\":%u}", p->heartbeat_s);
+}
+
+/* Looks with W subscribed (NULL: a newer ping of this device has come); parks into C->rep (which then owns *W and *P), or writes the answer. */
 static enum rc
 look(struct call *c, struct parked **p, struct hub_waiter **w)
 {
 	const struct ping_entry *e = NULL;
 	size_t n = 0, changed = 0;
-	enum rc rc = engine_watch_check((*p)->watch, true, &e, &n, &changed, &c->err);
+	enum rc rc = *w != NULL ? engine_watch_check((*p)->watch, true, &e, &n, &changed, &c->err) : RC_OK;
 
 	if (rc != RC_OK)
 		return rc;
-	if (changed > 0 || (*p)->deadline_ms <= now_ms()) {
-		write_changed(c, *p, e, changed > 0 ? n : 0);
+	if (*w == NULL || changed > 0 || (*p)->deadline_ms <= now_ms()) {
+		write_answer(c, *p, e, changed > 0 ? n : 0);
 		return RC_OK;
 	}
 	c->rep->waiter = *w;
@@ -143,21 +143,22 @@ grant(const struct usmjson_options *o, int64_t asked_s)
 }
 
 enum rc
-cmd_ping(struct call *c)
+ping_begin(struct call *c, enum watch_kind kind, struct parked **out, struct hub_waiter **waiter)
 {
 	enum { FOLDERS, HEARTBEAT, N };
 	const struct rd_member m[N] = {
 		[FOLDERS] = { "folders", RD_ARRAY, RD_REQUIRED, 1, (int64_t)c->u->o.max_ping_folders },
 		[HEARTBEAT] = { "heartbeat", RD_INT, RD_REQUIRED, 1, INT32_MAX },
 	};
-	struct hub_waiter *w = NULL;
-	struct parked *p = NULL;
 	struct ping_entry *e;
+	struct parked *p;
 	json_t *v[N];
 	struct rd r;
 	size_t n;
 	enum rc rc;
 
+	*out = NULL;
+	*waiter = NULL;
 	rd_init(&r, c);
 	rc = rd_object(&r, c->body, m, N, v);
 	if (rc == RC_OK)
@@ -167,15 +168,30 @@ cmd_ping(struct call *c)
 	p = mem_alloc(sizeof(*p));
 	if (p == NULL)
 		return rd_fail(&r, RC_NOMEM, "out of memory");
+	p->kind = kind;
 	p->heartbeat_s = grant(&c->u->o, json_integer_value(v[HEARTBEAT]));
 	p->deadline_ms = now_ms() + (msec_t)p->heartbeat_s * 1000;
-	rc = engine_watch_new(c->session, e, n, &p->watch, &w, &c->err);
+	rc = engine_watch_new(c->session, kind, e, n, &p->watch, waiter, &c->err);
 	if (rc == RC_LIMIT) {
 		/* as many wait as this server can hold: another node, or later */
 		rc = c->err.rc = RC_BUSY;
 		c->err.retry_after_s = c->err.retry_after_s > 0 ? c->err.retry_after_s : 30;
 	}
 	if (rc == RC_OK)
+		*out = p;
+	else
+		ping_park_free(p);
+	return rc;
+}
+
+enum rc
+cmd_ping(struct call *c)
+{
+	struct hub_waiter *w;
+	struct parked *p;
+	enum rc rc = ping_begin(c, WATCH_PING, &p, &w);
+
+	if (p != NULL)
 		rc = look(c, &p, &w);
 	hub_waiter_free(w);
 	ping_park_free(p);
@@ -194,8 +210,8 @@ ping_resume(struct usmjson *u, const struct request *req, struct reply *rep)
 	if (rc != RC_OK)
 		goto out;
 	call_begin(&c);
-	if (req->deadline_passed || req->shutting_down) {
-		write_changed(&c, p, NULL, 0);
+	if (req->deadline_passed || req->finish) {
+		write_answer(&c, p, NULL, 0);
 	} else {
 		rc = engine_watch_resubscribe(p->watch, &w, &c.err);
 		if (rc == RC_OK)

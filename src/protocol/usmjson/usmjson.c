@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{ "syncEstimate", cmd_sync_estimate, true, "POST" },
 	{ "reconcile", cmd_reconcile, true, "POST" },
 	{ "ping", cmd_ping, true, "POST" },
+	{ "events", cmd_events, true, "POST" },
 	{ "getMail", cmd_get_mail, true, "POST" },
 	{ "getMailBody", cmd_get_mail_body, true, "POST" },
 	{ "getMailPart", cmd_get_mail_part, true, "POST" },
@@ -231,7 +232,10 @@ usmjson_handle(void *self, const struct request *req, struct reply *rep)
 	enum rc rc;
 
 	if (req->parked != NULL) {
-		ping_resume(u, req, rep);
+		if (((const struct parked *)req->parked)->kind == WATCH_EVENTS)
+			events_resume(u, req, rep);
+		else
+			ping_resume(u, req, rep);
 		return;
 	}
 	rc = call_init(&c, u, req, rep);
@@ -291,7 +295,7 @@ defaults(struct usmjson_options *o)
 		.max_depth = 16, .max_values = 1000000, .max_objects = 1000, .max_pairs = 65535,
 		.max_string_bytes = (size_t)8 * 1024 * 1024, .max_body_bytes = (size_t)64 * 1024 * 1024,
 		.max_mail_bytes = (size_t)32 * 1024 * 1024, .max_attachment_bytes = (size_t)32 * 1024 * 1024, .max_attachments = 100, .default_limit = 50, .max_limit = 1000,
-		.min_heartbeat_s = 10, .max_heartbeat_s = 3540, .max_ping_folders = 1000,
+		.min_heartbeat_s = 10, .max_heartbeat_s = 3540, .max_ping_folders = 1000, .retry_spread_ms = 10000,
 	};
 #define DEFAULT(m) o->m = o->m != 0 ? o->m : d.m
 	DEFAULT(max_depth);
@@ -308,6 +312,7 @@ defaults(struct usmjson_options *o)
 	DEFAULT(min_heartbeat_s);
 	DEFAULT(max_heartbeat_s);
 	DEFAULT(max_ping_folders);
+	DEFAULT(retry_spread_ms);
 #undef DEFAULT
 	if (o->default_limit > o->max_limit)
 		o->default_limit = o->max_limit;

@@ -90,6 +90,7 @@ enum rc cmd_sync_update(struct call *c);
 enum rc cmd_sync_estimate(struct call *c);
 enum rc cmd_reconcile(struct call *c);
 enum rc cmd_ping(struct call *c);
+enum rc cmd_events(struct call *c);
 enum rc cmd_get_mail(struct call *c);
 enum rc cmd_get_mail_body(struct call *c);
 enum rc cmd_get_mail_part(struct call *c);
@@ -108,8 +109,22 @@ enum rc cmd_get_conflicts(struct call *c);
 enum rc cmd_restore_conflict(struct call *c);
 enum rc cmd_dismiss_conflict(struct call *c);
 
-/** ping_resume - answer or park again a request that was parked (REQ->parked). */
+/* ---- waiting: ping.c and events.c ---- */
+
+/** What a parked request keeps. */
+struct parked {
+	enum watch_kind kind;
+	unsigned heartbeat_s; /* granted */
+	struct engine_watch *watch;
+	msec_t deadline_ms;
+};
+/** ping_begin - read the request, register the watch: *OUT the caller's (ping_park_free), *WAITER as engine_watch_resubscribe. */
+MUST_CHECK enum rc ping_begin(struct call *c, enum watch_kind kind, struct parked **out, struct hub_waiter **waiter);
+/** ping_write_changed - the member "changed" of an answer. */
+void ping_write_changed(struct buf *b, const struct ping_entry *e, size_t n);
+/** ping_resume, events_resume - answer or park again a request that was parked (REQ->parked). */
 void ping_resume(struct usmjson *u, const struct request *req, struct reply *rep);
+void events_resume(struct usmjson *u, const struct request *req, struct reply *rep);
 void ping_park_free(void *park_state);
 
 /** call_init, call_fini - the buffers and the arena of a request.  RC_NOMEM. */

@@ -24,6 +24,8 @@ struct state {
 	uint64_t topic;
 	msec_t deadline;
 	unsigned round;
+	msec_t beat;   /* of a stream: a piece so often */
+	size_t size;   /* of its pieces */
 };
 
 void
@@ -115,6 +117,7 @@ handle_park(struct server *s, const struct request *req, struct reply *rep)
 {
 	struct state *st = req->parked;
 	const char *why = req->shutting_down ? "shutdown" : req->deadline_passed ? "deadline" : "woken";
+	const char *ended = req->finish && !req->shutting_down ? "finish" : why;
 	bool stubborn = strcmp(req->path, "/stubborn") == 0, twice = strcmp(req->path, "/twice") == 0;
 
 	if (st == NULL) {
@@ -133,8 +136,41 @@ handle_park(struct server *s, const struct request *req, struct reply *rep)
 		fake_park(s, rep, second, false);
 	} else {
 		ck_assert_uint_eq(req->body_len, 0);
-		text_reply(rep, 200, why, strlen(why));
+		text_reply(rep, 200, ended, strlen(ended));
 	}
+}
+
+/* A piece says what ended the parking, and is filled up to the size that was asked for. */
+static void
+handle_stream(struct server *s, const struct request *req, struct reply *rep)
+{
+	struct state *st = req->parked, *next = state_new(st);
+	const char *why = st == NULL ? "begun" : req->shutting_down ? "shutdown" : req->finish ? "finish" : req->deadline_passed ? "beat" : "woken";
+	struct buf b;
+	char *end;
+
+	if (st == NULL) {
+		next->topic = strtoull(req->body, &end, 10);
+		next->beat = strtoll(end, &end, 10);
+		next->size = strtoull(end, NULL, 10);
+	}
+	rep->status = 200;
+	rep->stream = true;
+	rep->content_type = "text/event-stream";
+	if (strcmp(req->path, "/stream-quiet") != 0 || st == NULL) {
+		buf_init(&b, 0);
+		buf_addf(&b, "%s%s;", why, req->last_event_id);
+		while (b.len < next->size)
+			buf_addc(&b, '.');
+		rep->body = buf_take(&b, &rep->body_len);
+	}
+	if (req->finish) {
+		fake_park_free(next);
+		return;
+	}
+	ck_assert_int_eq(hub_subscribe(s->hub, &next->topic, 1, &rep->waiter), RC_OK);
+	rep->deadline_ms = now_ms() + next->beat;
+	rep->park_state = next;
 }
 
 static void
@@ -161,6 +197,8 @@ fake_handle(void *self, const struct request *req, struct reply *rep)
 	} else if (strcmp(req->path, "/block") == 0) {
 		gate_pass();
 		text_reply(rep, 200, "passed", 6);
+	} else if (strncmp(req->path, "/stream", 7) == 0) {
+		handle_stream(s, req, rep);
 	} else if (strcmp(req->path, "/silent") != 0) {
 		handle_park(s, req, rep);
 	}
@@ -198,7 +236,7 @@ server_start(struct server *s)
 	};
 	struct err e = { .rc = RC_OK };
 
-	s->hub = hub_new(100000);
+	s->hub = hub_new(&(struct hub_options){ .max_waiters = 100000 });
 	ck_assert_ptr_nonnull(s->hub);
 	ck_assert_msg(httpd_new(&s->o, p, 2, s->hub, &s->h, &e) == RC_OK, "%s", e.text);
 	ck_assert_msg(httpd_start(s->h, &e) == RC_OK, "%s", e.text);

@@ -14,6 +14,8 @@
  *   /park       body "TOPIC DEADLINE_MS": parks; answers what ended it ("woken", "deadline", "shutdown")
  *   /raced      as /park, but the topic changes between subscription and parking
  *   /twice      as /park, and parks once more, with another state, when woken the first time
+ *   /stream     body "TOPIC BEAT_MS SIZE": an answer that goes on; pieces "begun;", "woken;", "beat;", ... filled up to SIZE
+ *   /stream-quiet  likewise, but no piece after the first
  *   /stubborn   as /park, and parks again whatever happens
  */
 struct server {

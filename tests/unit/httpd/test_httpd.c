@@ -267,6 +267,7 @@ END_TEST
 
 START_TEST(client_gone_while_parked)
 {
+	struct answer a;
 	int fd;
 
 	server_start(&s);
@@ -274,10 +275,140 @@ START_TEST(client_gone_while_parked)
 	client_post(fd, "/t/park", "", "7 600000");
 	await_that(hub_count(s.hub) == 1);
 	(void)close(fd);
+	/* nobody wakes it, its time is not over: the close alone must end it */
+	await_that(guarded(&s.h->in_flight) == 0);
+	ck_assert_uint_eq(hub_count(s.hub), 0);
+	ck_assert_int_eq(park_states(), 0);
+	/* one that only sends nothing more is answered */
+	fd = client_connect(httpd_port(s.h));
+	client_post(fd, "/t/park", "", "7 600000");
+	await_that(hub_count(s.hub) == 1);
+	(void)shutdown(fd, SHUT_WR);
+	ck_assert(client_read(fd, &a));
+	ck_assert_str_eq(a.body, "finish");
+	(void)close(fd);
+	/* parked again on the same connection, and again, then gone */
+	fd = client_connect(httpd_port(s.h));
+	for (int i = 0; i < 3; i++) {
+		client_post(fd, "/t/park", "", "7 600000");
+		await_that(hub_count(s.hub) == 1);
+		ck_assert_uint_eq(hub_wake(s.hub, 7), 1);
+		ck_assert(client_read(fd, &a));
+		ck_assert_str_eq(a.body, "woken");
+	}
+	client_post(fd, "/t/twice", "", "7 600000");
+	await_that(hub_count(s.hub) == 1);
 	ck_assert_uint_eq(hub_wake(s.hub, 7), 1);
+	await_that(hub_count(s.hub) == 1);
+	(void)close(fd);
+	await_that(guarded(&s.h->in_flight) == 0);
+	server_stop(&s);
+}
+END_TEST
+
+/* ---- answers that go on ---- */
+
+/* Reads until TEXT has come in FD's answer; what was read before it is thrown away. */
+static bool
+read_until(int fd, const char *text)
+{
+	char seen[256] = "";
+	size_t n = 0, len = strlen(text);
+
+	for (;;) {
+		if (n == sizeof(seen) - 1) {
+			memmove(seen, seen + n - len, len);
+			n = len;
+		}
+		if (recv(fd, seen + n, 1, 0) != 1)
+			return false;
+		seen[++n] = '\0';
+		if (n >= len && strcmp(seen + n - len, text) == 0)
+			return true;
+	}
+}
+
+START_TEST(stream_goes_on)
+{
+	int fd, quiet;
+
+	s.o.workers = 1;
+	server_start(&s);
+	fd = client_connect(httpd_port(s.h));
+	client_post(fd, "/t/stream", "Last-Event-ID: 17\r\n", "7 600000 0");
+	ck_assert(read_until(fd, "text/event-stream"));
+	ck_assert(read_until(fd, "\r\nbegun17;\r\n"));
+	ck_assert_int_eq(metric_get(M_STREAMS), 1);
+	for (int i = 0; i < 3; i++) {
+		await_that(hub_count(s.hub) == 1);
+		ck_assert_uint_eq(hub_wake(s.hub, 7), 1);
+		ck_assert(read_until(fd, "woken"));
+	}
+	quiet = client_connect(httpd_port(s.h));
+	client_post(quiet, "/t/stream-quiet", "", "8 20 0");
+	ck_assert(read_until(quiet, "begun;"));
+	for (int i = 0; i < 5; i++)
+		await_that(hub_wake(s.hub, 8) == 1); /* parked again each time without a word */
+	(void)close(quiet);
+	await_that(metric_get(M_STREAMS) == 1);
+	(void)close(fd);
+	await_that(guarded(&s.h->in_flight) == 0);
+	ck_assert_int_eq(metric_get(M_STREAMS), 0);
+	/* the heartbeat, and the end when the server stops */
+	fd = client_connect(httpd_port(s.h));
+	client_post(fd, "/t/stream", "", "7 30 0");
+	ck_assert(read_until(fd, "beat;"));
+	ck_assert(read_until(fd, "beat;"));
+	ck_assert_uint_eq(httpd_drain(s.h, now_ms() + 10000), 0);
+	ck_assert(read_until(fd, "shutdown;\r\n0\r\n"));
+	(void)close(fd);
+	server_stop(&s);
+}
+END_TEST
+
+/* A client that does not read gets no further piece made, and is dropped; nobody else notices. */
+START_TEST(stream_that_nobody_reads)
+{
+	int fd, other, bytes = 4096;
+	struct answer a;
+
+	s.o.client_timeout_s = 1;
+	server_start(&s);
+	fd = client_connect(httpd_port(s.h));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	client_post(fd, "/t/stream", "", "7 600000 8000000");
+	await_that(metric_get(M_STREAMS) == 1);
+	other = client_connect(httpd_port(s.h));
+	client_post(other, "/t/park", "", "7 600000");
+	await_that(hub_count(s.hub) == 1);
+	ck_assert_uint_eq(hub_wake(s.hub, 7), 1);
+	ck_assert(client_read(other, &a));
+	await_that(metric_get(M_STREAMS) == 0);
 	await_that(guarded(&s.h->in_flight) == 0);
 	ck_assert_int_eq(park_states(), 0);
+	(void)close(other);
+	(void)close(fd);
 	server_stop(&s);
+}
+END_TEST
+
+/* The server stops while a piece is on its way to a client that does not read. */
+START_TEST(stop_with_a_stream_under_way)
+{
+	int fd, parked;
+
+	server_start(&s);
+	fd = client_connect(httpd_port(s.h));
+	client_post(fd, "/t/stream", "", "7 600000 8000000");
+	parked = client_connect(httpd_port(s.h));
+	client_post(parked, "/t/stream", "", "7 600000 0");
+	await_that(metric_get(M_STREAMS) == 2);
+	await_that(hub_count(s.hub) == 1);
+	ck_assert_uint_eq(httpd_drain(s.h, now_ms() + 300), 1);
+	ck_assert(read_until(parked, "shutdown;"));
+	server_stop(&s);
+	(void)close(parked);
+	(void)close(fd);
 }
 END_TEST
 
@@ -594,6 +725,9 @@ main(void)
 	tcase_add_test(tc, full_queue_is_told);
 	tcase_add_test(tc, park_and_wake);
 	tcase_add_test(tc, client_gone_while_parked);
+	tcase_add_test(tc, stream_goes_on);
+	tcase_add_test(tc, stream_that_nobody_reads);
+	tcase_add_test(tc, stop_with_a_stream_under_way);
 	tcase_add_test(tc, a_thousand_parked);
 	tcase_add_test(tc, drain_answers_everybody);
 	tcase_add_test(tc, stop_without_drain);

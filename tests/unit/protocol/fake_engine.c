@@ -735,7 +735,8 @@ engine_attachment_delete(struct engine_session *s, struct arena *a, const struct
 /* ---- ping ---- */
 
 enum rc
-engine_watch_new(struct engine_session *s, const struct ping_entry *entries, size_t n, struct engine_watch **out, struct hub_waiter **waiter, struct err *e)
+engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct ping_entry *entries, size_t n, struct engine_watch **out,
+    struct hub_waiter **waiter, struct err *e)
 {
 	enum rc rc = fails("watch_new", e);
 	struct engine_watch *w;
@@ -743,7 +744,7 @@ engine_watch_new(struct engine_session *s, const struct ping_entry *entries, siz
 	(void)s;
 	*out = NULL;
 	*waiter = NULL;
-	note("watch %zu;", n);
+	note("watch %s%zu;", kind == WATCH_EVENTS ? "events " : "", n);
 	if (rc != RC_OK)
 		return rc;
 	w = mem_alloc(sizeof(*w) + n * sizeof(*entries));
@@ -776,9 +777,24 @@ engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry
 		w->e[w->n - 1].changed = true;
 		*n_changed = 1;
 	}
+	for (size_t i = 0; i < w->n; i++)
+		w->e[i].state = UINT64_C(0x010203040500) + i;
 	*entries = w->e;
 	*n = w->n;
 	return RC_OK;
+}
+
+enum rc
+engine_watch_replay(struct engine_watch *w, const uint64_t *states, size_t n, struct err *e)
+{
+	enum rc rc = fails("replay", e);
+
+	(void)w;
+	note("replay");
+	for (size_t i = 0; i < n; i++)
+		note(" %llx", (unsigned long long)states[i]);
+	note(";");
+	return rc;
 }
 
 enum rc
@@ -789,7 +805,7 @@ engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, str
 	(void)w;
 	*waiter = NULL;
 	note("resubscribe;");
-	if (rc != RC_OK)
+	if (rc != RC_OK || fake.replaced)
 		return rc;
 	*waiter = mem_alloc(sizeof(**waiter));
 	if (*waiter == NULL)

@@ -25,6 +25,7 @@ struct fake {
 	/* ping: the watch sees a change from this look on; 0 = never */
 	unsigned changed_at_look, looks;
 	msec_t spent_ms;         /* a look takes this long */
+	bool replaced;           /* a newer wait has come */
 	/* seen */
 	char log[8192];
 	int sessions, watches, waiters, answers; /* open now */

@@ -35,6 +35,7 @@ send_request(struct request *req, struct reply *rep)
 	memset(rep, 0, sizeof(*rep));
 	req->method = req->method != NULL ? req->method : "POST";
 	req->content_type = req->content_type != NULL ? req->content_type : "application/json";
+	req->last_event_id = req->last_event_id != NULL ? req->last_event_id : "";
 	req->user_agent = req->user_agent != NULL ? req->user_agent : "check/1";
 	req->language = "";
 	req->client_ip = "192.0.2.7";

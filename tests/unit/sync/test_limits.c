@@ -294,6 +294,49 @@ START_TEST(each_allocation_may_fail)
 }
 END_TEST
 
+/* The same for reconcile, whose answer is whole or none.  Planning takes no memory at all: sync_plan_change is given no arena. */
+START_TEST(each_allocation_of_reconcile_may_fail)
+{
+	static const unsigned char master[KEY_BYTES] = { 9 };
+	struct model_keys *keys = model_keys_new(master);
+	unsigned refused = 0, answered = 0;
+
+	ck_assert_ptr_nonnull(keys);
+	for (size_t room = 8; answered < 20; room += 8) {
+		struct folder f;
+		struct arena *a = arena_new(room);
+		struct cursor fresh = { .lo = 20, .view = { .edge_sk = INT64_MAX, .edge_id = INT64_MAX, .w0 = TIME_MIN, .w1 = TIME_MAX } };
+		struct pair pairs[12] = { 0 };
+		struct sync_reconcile_out out;
+		struct row *rows[20];
+		enum rc rc;
+
+		folder_make(&f, 20, 0);
+		for (size_t i = 0; i < 20; i++)
+			rows[i] = &f.row[i];
+		for (size_t i = 0; i < 12; i++) { /* ten are there, as agreed; two are not */
+			pairs[i].id = i < 10 ? (int64_t)i + 1 : (int64_t)i + 100;
+			pairs[i].valid = true;
+			if (i < 10)
+				row_rev(keys, CT_CONTACT, rows[i], &fresh.seen.hidden, pairs[i].rev);
+		}
+		rc = sync_reconcile(a, keys, CT_CONTACT, &fresh, rows, 20, pairs, 12, NULL, 3, &out);
+		ck_assert(rc == RC_OK || rc == RC_NOMEM);
+		if (rc == RC_OK) {
+			ck_assert_uint_eq(out.n, 3);
+			ck_assert_uint_eq(out.n_gone, 2);
+			ck_assert(out.more);
+		}
+		answered += rc == RC_OK;
+		refused += rc != RC_OK;
+		arena_free(a);
+		arena_free(f.a);
+	}
+	ck_assert_uint_gt(refused, 3);
+	model_keys_free(keys);
+}
+END_TEST
+
 Suite *
 suite_limits(void)
 {
@@ -307,6 +350,7 @@ suite_limits(void)
 	tcase_add_test(t, failures_of_the_source_are_passed_on);
 	tcase_add_test(t, memory_may_run_out);
 	tcase_add_test(t, each_allocation_may_fail);
+	tcase_add_test(t, each_allocation_of_reconcile_may_fail);
 	suite_add_tcase(s, t);
 	return s;
 }
