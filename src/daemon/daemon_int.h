@@ -49,7 +49,11 @@ struct protocol;
 MUST_CHECK enum rc webhook_new(struct push_hook *hook, const struct webhook_options *o, struct protocol *out, struct err *e);
 void webhook_free(struct protocol *p);
 
-/* sources.c: usmctl sources */
+/* sources.c */
+
+/* user_parse - "CONTEXT/USER", both numbers. */
+MUST_CHECK bool user_parse(const char *text, int64_t *context, int64_t *user);
+/* usmctl sources */
 int run_sources(int argc, char **argv);
 
 /* repair.c: commands of usmctl about one device; argv[0] is the command, the result its exit code */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,18 @@
 #include <unistd.h>
 
 #define WAIT_S 10
+
+bool
+user_parse(const char *text, int64_t *context, int64_t *user)
+{
+	const char *slash = strchr(text, '/');
+	char first[24];
+
+	if (slash == NULL || (size_t)(slash - text) >= sizeof(first))
+		return false;
+	(void)snprintf(first, sizeof(first), "%.*s", (int)(slash - text), text);
+	return parse_i64(first, 1, INT32_MAX, context) && parse_i64(slash + 1, 1, INT32_MAX, user);
+}
 
 static int
 connect_unix(const char *path, struct err *e)
@@ -107,8 +120,8 @@ run_sources(int argc, char **argv)
 {
 	static const struct option longs[] = { { "user", required_argument, NULL, 'u' }, { "config", required_argument, NULL, 'c' }, { NULL, 0, NULL, 0 } };
 	const char *file = USMD_CONFFILE;
-	char path[80] = "/sources", rest;
-	long long context, user;
+	char path[80] = "/sources";
+	int64_t context, user;
 	struct err e = { .rc = RC_OK };
 	struct conf *c = NULL;
 	struct buf b;
@@ -118,8 +131,8 @@ run_sources(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
 		if (opt == 'c')
 			file = optarg;
-		else if (opt == 'u' && sscanf(optarg, "%lld/%lld%c", &context, &user, &rest) == 2 && context > 0 && user > 0)
-			(void)snprintf(path, sizeof(path), "/sources/%lld/%lld", context, user);
+		else if (opt == 'u' && user_parse(optarg, &context, &user))
+			(void)snprintf(path, sizeof(path), "/sources/%" PRId64 "/%" PRId64, context, user);
 		else
 			return usage();
 	}

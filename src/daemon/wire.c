@@ -414,13 +414,12 @@ wire_page(void *arg, const char *url, struct buf *out)
 {
 	static const char sources[] = "/sources";
 	const struct wire *w = arg;
-	long long context = 0, user = 0;
-	char rest;
+	int64_t context = 0, user = 0;
 
 	if (strncmp(url, sources, sizeof(sources) - 1) != 0)
 		return false;
 	url += sizeof(sources) - 1;
-	if (*url != '\0' && (sscanf(url, "/%lld/%lld%c", &context, &user, &rest) != 2 || context <= 0 || user <= 0))
+	if (*url != '\0' && (*url != '/' || !user_parse(url + 1, &context, &user)))
 		return false;
 	engine_sources(w->engine, context, user, out);
 	return true;

@@ -887,35 +887,41 @@ START_TEST(password_changes)
 }
 END_TEST
 
+/* A case each, so that CK_RUN_CASE runs one. */
+#define CASE(name) \
+	do { \
+		TCase *t_ = tcase_create(#name); \
+		tcase_set_timeout(t_, 120); \
+		tcase_add_checked_fixture(t_, setup, world_down); \
+		tcase_add_test(t_, name); \
+		suite_add_tcase(s, t_); \
+	} while (0)
+
 int
 main(void)
 {
 	Suite *s = suite_create("sources");
-	TCase *t = tcase_create("sources");
 	SRunner *r;
 	int failed;
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
-	tcase_set_timeout(t, 120);
-	tcase_add_checked_fixture(t, setup, world_down);
-	tcase_add_test(t, by_udp);
-	tcase_add_test(t, by_webhook);
-	tcase_add_test(t, by_polling);
-	tcase_add_test(t, flags_by_polling);
-	tcase_add_test(t, own_write_in_a_shared_folder);
-	tcase_add_test(t, bursts);
-	tcase_add_test(t, strangers);
-	tcase_add_test(t, forged_posts);
-	tcase_add_test(t, ox_restarts);
-	tcase_add_test(t, silence);
-	tcase_add_test(t, no_pns);
-	tcase_add_test(t, one_question_an_account);
-	tcase_add_test(t, slower_when_quiet);
-	tcase_add_test(t, budget);
-	tcase_add_test(t, session_dies);
-	tcase_add_test(t, password_changes);
-	suite_add_tcase(s, t);
+	CASE(by_udp);
+	CASE(by_webhook);
+	CASE(by_polling);
+	CASE(flags_by_polling);
+	CASE(own_write_in_a_shared_folder);
+	CASE(bursts);
+	CASE(strangers);
+	CASE(forged_posts);
+	CASE(ox_restarts);
+	CASE(silence);
+	CASE(no_pns);
+	CASE(one_question_an_account);
+	CASE(slower_when_quiet);
+	CASE(budget);
+	CASE(session_dies);
+	CASE(password_changes);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
