@@ -208,16 +208,41 @@ endef
 $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
 
 # --- fuzzing: tests/fuzz/fuzz_<name>.c, a libFuzzer harness each, with its seeds in tests/fuzz/corpus/<name>/ ---
-# FUZZ_DEPS_<name>: modules in link order; FUZZ_OBJ_<name>: further objects (without $(B)).  `make unit` feeds the
-# seeds without libFuzzer; `make fuzz` builds everything with clang's sanitizers in $(B)/fuzz and runs each for FUZZ_SECONDS.
+# FUZZ_DEPS_<name>: modules in link order; FUZZ_AIM_<name>: the files whose coverage is told; FUZZ_OBJ_<name>: further objects (without $(B));
+# FUZZ_LD_<name>: options of the linker.  `make unit` feeds the seeds without libFuzzer; `make fuzz` builds everything with clang's
+# sanitizers and coverage in $(B)/fuzz and runs each for FUZZ_SECONDS (tests/fuzz/run).
 FUZZ_SECONDS ?= 60
-FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_NAMES ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_DEPS_usmjson := protocol model util
-FUZZ_DEPS_pim := pim model util
-FUZZ_DEPS_oxjson := backend model util
-FUZZ_DEPS_oxevent := backend model util
-FUZZ_DEPS_push := push model util
+FUZZ_DEPS_push    := push model util
+FUZZ_AIM_push     := src/push/packet.c src/push/hook.c
 FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
+FUZZ_AIM_usmjson  := $(filter-out %/answer.c %/write.c %/status.c,$(wildcard src/protocol/usmjson/*.c))
+FUZZ_DEPS_oxjson  := backend model util
+FUZZ_AIM_oxjson   := src/backend/scan.c src/backend/rows.c
+FUZZ_DEPS_oxevent := backend model util
+FUZZ_AIM_oxevent  := $(addprefix src/backend/chronos_,event.c rule.c people.c body.c zone.c)
+FUZZ_DEPS_oxcalls := backend model util
+FUZZ_LD_oxcalls   := -Wl,--wrap=http_do
+FUZZ_AIM_oxcalls  := $(filter-out src/backend/http.c,$(wildcard src/backend/*.c))
+FUZZ_DEPS_cached  := sync model util
+FUZZ_OBJ_cached   := obj/src/engine/quick.o
+FUZZ_AIM_cached   := src/engine/quick.c
+FUZZ_DEPS_client  := client pim model util
+FUZZ_LD_client    := -Wl,--wrap=net_call,--wrap=net_octets,--wrap=net_mail
+FUZZ_AIM_client   := $(addprefix src/client/,apply.c attach.c attach_server.c convert.c file.c folders.c output.c photo.c run.c series.c stub.c unsure.c)
+FUZZ_DEPS_conf    := conf util
+FUZZ_AIM_conf     := $(addprefix src/conf/,conf.c value.c dump.c)
+FUZZ_DEPS_tokens  := httpd hub model util
+FUZZ_AIM_tokens   := $(addprefix src/model/,cursor.c row.c keys.c rights.c) src/util/text.c src/httpd/proxy.c
+FUZZ_DEPS_http    := httpd hub util
+FUZZ_AIM_http     := $(addprefix src/httpd/,request.c worker.c proxy.c)
+FUZZ_DEPS_vcard   := pim model util
+FUZZ_AIM_vcard    := $(wildcard src/pim/vcard_*.c) $(addprefix src/pim/,attach.c base.c exact.c line.c text.c)
+FUZZ_DEPS_ical    := pim model util
+FUZZ_AIM_ical     := $(wildcard src/pim/ical*.c) $(addprefix src/pim/,exact.c expand.c line.c)
+FUZZ_DEPS_mime    := pim model util
+FUZZ_AIM_mime     := $(addprefix src/pim/,mime.c mbox.c html.c pim.c)
 $(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests $(call pkgc,$(PKG_tests)) -MMD -MP -c -o $@ $<
@@ -225,27 +250,25 @@ define fuzz_rules
 FUZZ_PARTS_$(1) := $(B)/obj/tests/fuzz/fuzz_$(1).o $(addprefix $(B)/,$(FUZZ_OBJ_$(1))) $(foreach m,$(FUZZ_DEPS_$(1)),$(call lib,$(m)))
 $(B)/tests/replay_$(1): $(B)/obj/tests/fuzz/replay.o $$(FUZZ_PARTS_$(1))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(call pkgl,$$(call libs_of,$(FUZZ_DEPS_$(1)))) -lm
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) $$(FUZZ_LD_$(1)) -o $$@ $$^ $$(call pkgl,$$(call libs_of,$(FUZZ_DEPS_$(1)))) -lm
 $(B)/tests/fuzz_$(1): $$(FUZZ_PARTS_$(1))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS_ALL) -fsanitize=fuzzer -o $$@ $$^ $$(call pkgl,$$(call libs_of,$(FUZZ_DEPS_$(1)))) -lm
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) $$(FUZZ_LD_$(1)) -fsanitize=fuzzer -o $$@ $$^ $$(call pkgl,$$(call libs_of,$(FUZZ_DEPS_$(1)))) -lm
 REPLAY_BINS += $(B)/tests/replay_$(1)
 FUZZ_BINS += $(B)/tests/fuzz_$(1)
 endef
 $(foreach n,$(FUZZ_NAMES),$(eval $(call fuzz_rules,$(n))))
 
-FUZZ_FLAGS := CC=clang B=$(B)/fuzz SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' EXTRA_CFLAGS=-fsanitize=fuzzer-no-link OPT=-O1
-.PHONY: fuzz fuzz-bins
+FUZZ_FLAGS := CC=clang B=$(B)/fuzz SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' OPT=-O1 \
+              EXTRA_CFLAGS='-fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping' EXTRA_LDFLAGS=-fprofile-instr-generate
+.PHONY: fuzz fuzz-bins fuzz-run
 fuzz-bins: $(FUZZ_BINS)
-fuzz: ## run every fuzz harness for FUZZ_SECONDS (60) with clang's sanitizers
-	$(Q)$(MAKE) --no-print-directory $(FUZZ_FLAGS) fuzz-bins
-	@for n in $(FUZZ_NAMES); do \
-		mkdir -p $(B)/fuzz/corpus/$$n $(B)/fuzz/crash && echo "== fuzz_$$n" && \
-		$(B)/fuzz/tests/fuzz_$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -rss_limit_mb=1024 \
-			-artifact_prefix=$(B)/fuzz/crash/$$n- $(B)/fuzz/corpus/$$n tests/fuzz/corpus/$$n >$(B)/fuzz/$$n.log 2>&1 \
-			|| { tail -40 $(B)/fuzz/$$n.log; exit 1; }; \
-		grep -E 'number_of_executed_units|peak_rss' $(B)/fuzz/$$n.log; \
-	done
+fuzz: ## run every fuzz harness (or FUZZ_NAMES=...) for FUZZ_SECONDS (60) with clang's sanitizers; says what each reached
+	@sh tests/harness/deps --have fuzz 2>/dev/null || sh tests/harness/deps fuzz
+	$(call with_deps,fuzz-run)
+fuzz-run:
+	+$(Q)$(MAKE) --no-print-directory $(FUZZ_FLAGS) fuzz-bins
+	@set -e; $(foreach n,$(FUZZ_NAMES),sh tests/fuzz/run $(n) $(B)/fuzz $(FUZZ_SECONDS) $(FUZZ_AIM_$(n));)
 
 # --- integration tests: tests/integration/test_*.c, one Check program each ---
 # They run inside tests/harness/with-servers.  INT_LIBS_<test>: the modules that it links (default: the whole daemon),
@@ -253,6 +276,7 @@ fuzz: ## run every fuzz harness for FUZZ_SECONDS (60) with clang's sanitizers
 INT_LIBS_test_store := store sync model util
 INT_LIBS_test_sql   := store sync model util
 INT_LIBS_test_cache := cache model util
+INT_LIBS_test_notify := store sync model util
 INT_LIBS_test_backend      := backend model util
 INT_RUN_test_backend       := $(B)/oxsim
 INT_LIBS_test_calendar_modules := backend model util
@@ -281,6 +305,9 @@ INT_RUN_test_attachments   := $(PROGRAMS)
 INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
+INT_RUN_test_nodes         := $(PROGRAMS)
+INT_RUN_test_proxy         := $(PROGRAMS)
+INT_RUN_test_watch         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
 INT_RUN_test_sources       := $(PROGRAMS)
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
@@ -310,8 +337,8 @@ $(B)/tests/int_test_story: | $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/
 with_deps = +@sh tests/harness/deps --have 2>/dev/null || sh tests/harness/deps && $(MAKE) --no-print-directory $(1)
 
 .PHONY: deps check check-run integration unit corpus
-deps: ## install what Debian 12 lacks for the targets here, and for lint; elsewhere name the packages
-	@sh tests/harness/deps all && sh tests/harness/deps lint
+deps: ## install what Debian 12 lacks for the targets here, for lint and fuzz; elsewhere name the packages
+	@sh tests/harness/deps all && sh tests/harness/deps lint && sh tests/harness/deps fuzz
 check: ## build and run all tests; private servers are started for those that need them
 	$(call with_deps,check-run)
 check-run: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS)
@@ -394,6 +421,7 @@ INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(BINDIR)/usmctl:755 $(B)
              packaging/systemd/usmd.sysusers:$(PREFIX)/lib/sysusers.d/usmd.conf:644 \
              packaging/systemd/usmd.tmpfiles:$(PREFIX)/lib/tmpfiles.d/usmd.conf:644 \
              packaging/apache/usmd.conf:$(DATADIR)/apache/usmd.conf:644 \
+             packaging/apache/usmd-mpm.conf:$(DATADIR)/apache/usmd-mpm.conf:644 \
              $(foreach f,README.md ARCHITECTURE.md NEWS,$(f):$(DOCDIR)/$(f):644)
 
 .PHONY: install uninstall

@@ -55,17 +55,25 @@ void cache_set_many(struct cache *c, const struct cache_pair *pairs, size_t n);
  */
 void cache_del(struct cache *c, const char *const *keys, size_t n);
 
-/** cache_publish - tell the other nodes that TOPIC changed (best effort; this node does not hear it). */
-void cache_publish(struct cache *c, uint64_t topic);
 /**
- * cache_subscribe - hear what other nodes publish, for as long as C lives.  One a process.
+ * cache_publish - tell the other nodes that TOPIC changed; this node does not hear it.
+ * False: Redis did not take it, or nobody knows (there is none, it is away or silent); tell them another way.
+ */
+bool cache_publish(struct cache *c, uint64_t topic);
+/** What a subscriber hears; all run on its thread and must be short. */
+struct cache_ear {
+	void (*on_topic)(void *arg, uint64_t topic); /* another node's message */
+	/* on_link - the subscription began (UP: messages before it may have been missed, wake everybody), or it is lost, or the
+	 * first attempt failed: until UP comes nothing is heard here. */
+	void (*on_link)(void *arg, bool up);
+	void *arg;
+};
+/**
+ * cache_subscribe - hear what other nodes publish, for as long as C lives.  One a process.  Without a Redis nothing is ever heard.
  *
- * @on_topic  called for each message of another node
- * @on_gap    called after each connection but one made at once: messages may have been missed, wake everybody
- *
- * Both run on the subscriber's thread and must be short.
+ * @ear    copied
  * Errors:  RC_NOMEM, RC_INTERNAL (no thread, second call).   Blocking: never.
  */
-MUST_CHECK enum rc cache_subscribe(struct cache *c, void (*on_topic)(void *arg, uint64_t topic), void (*on_gap)(void *arg), void *arg, struct err *e);
+MUST_CHECK enum rc cache_subscribe(struct cache *c, const struct cache_ear *ear, struct err *e);
 
 #endif

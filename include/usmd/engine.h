@@ -33,6 +33,7 @@ struct engine_options {
 	msec_t session_lifetime_ms, password_lifetime_ms;
 	msec_t fresh_ms;              /* an index this young is not asked of OX again (0 = always ask) */
 	msec_t overlap_ms;            /* `updates` are asked for this much before the stored timestamp */
+	size_t reread_max;            /* objects within the overlap that each look may read again; with more of them it is ended (settled.c) */
 	msec_t listing_interval_ms;   /* complete listing at least this often */
 	msec_t deletions_kept_ms;     /* OX forgets deletions after this: an older index is listed anew */
 	msec_t late_max_ms;           /* OX's maximal request time: an unanswered create may run this long */
@@ -46,6 +47,8 @@ struct engine_options {
 	msec_t mail_flags_ms;         /* flags of all mails of a folder are compared at least this often */
 	unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
 	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
+	unsigned path_floor_s;        /* waits that die on their way are made shorter, but never than this */
+	msec_t path_memory_ms;        /* what was learnt of that is forgotten after this; 0 = nothing is learnt */
 	msec_t poll_max_ms;           /* at the slowest: nothing changes there, or OX tells by itself */
 	unsigned poll_rate;           /* requests a second to OX for looks where somebody waits, of all accounts together */
 	unsigned poll_workers;        /* threads that make them */
@@ -565,5 +568,15 @@ MUST_CHECK enum rc engine_watch_check(struct engine_watch *w, bool refresh, cons
  */
 MUST_CHECK enum rc engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e);
 void engine_watch_free(struct engine_watch *w);
+
+enum wait_end {
+	WAIT_ANSWERED, /* at its end, without a change: whether the answer arrived is told by when the device waits again */
+	WAIT_CUT,      /* the connection was closed under it */
+	WAIT_RETURNED  /* the device began another wait without having had the answer of this one */
+};
+/** engine_wait_begins - for how many seconds, WANTED_S at most, does a wait of S survive its way from CLIENT_IP? */
+unsigned engine_wait_begins(struct engine_session *s, const char *client_ip, unsigned wanted_s);
+/** engine_wait_ended - the wait of W ended after WAITED_S; not to be told of one that a change has ended. */
+void engine_wait_ended(struct engine_watch *w, const char *client_ip, unsigned waited_s, enum wait_end how);
 
 #endif

@@ -16,7 +16,7 @@
 #include "usmd/protocol.h"
 #include "usmd/util.h"
 
-enum httpd_health { HTTPD_READY, HTTPD_DEGRADED, HTTPD_NOT_READY };
+enum httpd_health { HTTPD_READY, HTTPD_DEGRADED, HTTPD_NOT_READY, HTTPD_LEAVING };
 
 struct httpd_options {
 	const char *listen;         /* "127.0.0.1:8090", "[::1]:8090", "*:8090" or a unix socket path beginning with '/' */
@@ -62,6 +62,12 @@ MUST_CHECK enum rc httpd_new(const struct httpd_options *o, const struct protoco
 
 /** httpd_start - start workers and event threads.  Errors: RC_INTERNAL.  Call once; signals should be blocked by then. */
 MUST_CHECK enum rc httpd_start(struct httpd *h, struct err *e);
+
+/**
+ * httpd_leave - the server is going to stop: /health answers 503 from now on, so that a balancer sends nothing more, and those who
+ * wait are answered within SPAN_MS, spread over it; everything else is served as ever.   Blocking: never.
+ */
+void httpd_leave(struct httpd *h, msec_t span_ms);
 
 /**
  * httpd_drain - stop accepting, end all waiters (hub_shutdown), let requests in flight finish until DEADLINE_MS

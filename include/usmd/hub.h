@@ -38,6 +38,11 @@ struct hub_options {
 /** hub_new - starts its deadline thread.  O is copied.  NULL = out of memory. */
 struct hub *hub_new(const struct hub_options *o);
 /**
+ * hub_drain - end every parked waiter at a random moment within SPAN_MS, as if it were its deadline, and so whoever parks from now on.
+ * Wake-ups go on as ever.   Threads: any.
+ */
+void hub_drain(struct hub *h, msec_t span_ms);
+/**
  * hub_shutdown - end every parked waiter with HUB_SHUTDOWN; from now on hub_park returns that at once.
  * Subscribing and freeing still work, so that requests in flight can finish.   Threads: any.
  */

@@ -27,6 +27,7 @@ struct request {
 	void *parked;           /* the park_state of this request's earlier reply, else NULL; borrowed, see reply */
 	bool deadline_passed;   /* parked only: the heartbeat ended */
 	bool shutting_down;     /* parked only: the server stops */
+	bool gone;              /* parked only: the client has hung up, or something on the way */
 	bool finish;            /* parked only: answer "nothing new" now, without a look: the server stops, the client has hung up
 	                         * or has begun a newer wait */
 };

@@ -42,6 +42,32 @@ MUST_CHECK enum rc store_migrate(const char *conninfo, const char *sql_dir, stru
 /** store_check - lease and one trivial statement: is the database there? for /health. */
 MUST_CHECK enum rc store_check(struct store *s, struct err *e);
 
+/** What store_listen hears; both run on its thread and must be short. */
+struct store_ear {
+	void (*on_topic)(void *arg, uint64_t topic); /* another node's notification */
+	void (*on_gap)(void *arg); /* some may have been missed: wake everybody */
+	void *arg;
+	unsigned retry_ms;         /* after a failure no new attempt for this long */
+	unsigned call_ms;          /* a node that does not hear Redis says so this often, 0 = 10 s; the same at all nodes */
+};
+/**
+ * store_listen - hear through PostgreSQL (LISTEN, NOTIFY) what other nodes changed and Redis does not carry, until store_close: one
+ * thread and one connection besides the pool, made again for ever, to whichever host of conninfo takes writes.  One a store.
+ * The connection must be a session of its own: a pooler that lends one for each transaction delivers nothing.
+ *
+ * @ear    copied
+ * Errors:  RC_NOMEM, RC_INTERNAL (second call).   Blocking: never.
+ */
+MUST_CHECK enum rc store_listen(struct store *s, const struct store_ear *ear, struct err *e);
+/**
+ * store_notify - TOPIC changed, committed; CARRIED: Redis has taken it, so it is notified only if some node does not hear Redis.
+ * Sent by the thread of store_listen (without it: not at all), many in one; an atomic load where there is nothing to do.
+ * Threads: any.   Blocking: never.
+ */
+void store_notify(struct store *s, uint64_t topic, bool carried);
+/** store_notify_need - does this node not hear Redis (any more)?  The others are told, and everybody is woken once they notify. */
+void store_notify_need(struct store *s, bool need);
+
 /** store_lease - a connection for this thread, made or replaced when needed. RC_BUSY after lease_timeout_ms: all are in use. */
 MUST_CHECK enum rc store_lease(struct store *s, struct store_conn **out, struct err *e);
 /** store_release - give back; an open transaction is rolled back, held locks are released, a broken connection is replaced later. */
@@ -103,6 +129,19 @@ MUST_CHECK enum rc store_session_delete(struct store_conn *c, const unsigned cha
  * that are older than TOMBSTONE_MS (at most twice as old) and settled in all cursors of their folder.
  */
 MUST_CHECK enum rc store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *e);
+
+/* ---- networks of clients through which waits die (usmd.path) ---- */
+struct store_path {
+	char net[64];            /* 192.0.2.0/24 */
+	unsigned cut_s, safe_s, seen;
+	msec_t since, last;
+};
+/** store_paths_get - all of them, 10,000 at most, in A. */
+MUST_CHECK enum rc store_paths_get(struct store_conn *c, struct arena *a, struct store_path **out, size_t *n, struct err *e);
+/** store_path_put - made or replaced. */
+MUST_CHECK enum rc store_path_put(struct store_conn *c, const struct store_path *x, struct err *e);
+/** store_path_drop - RC_OK also when it was not there. */
+MUST_CHECK enum rc store_path_drop(struct store_conn *c, const char *net, struct err *e);
 
 /* ---- folder indexes ---- */
 struct store_folder {

@@ -153,6 +153,8 @@ int64_t now_mono_us(void);
 msec_t steady_ms(void);
 /** clock_override - tests only: FN replaces the wall clock (NULL restores). Call before threads start. */
 void clock_override(msec_t (*fn)(void));
+/** clock_override_mono - tests only: FN replaces the monotonic clock, as above. */
+void clock_override_mono(int64_t (*fn)(void));
 /** random_bytes - from the kernel; aborts when the kernel has none (never seen after boot). */
 void random_bytes(void *p, size_t n);
 /** random_override - tests only: FN gives the bytes instead (NULL restores). Call before threads start. */
@@ -206,7 +208,7 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...) PRI
 enum metric {
 	M_REQUESTS, M_REQUEST_ERRORS, M_REQUEST_US, M_UNCHANGED_FAST, M_FLOOD_SLOWED, M_FLOOD_REFUSED,
 	M_OX_REQUESTS, M_OX_ERRORS, M_OX_RETRIES, M_OX_LOGINS, M_OX_US,
-	M_PG_STATEMENTS, M_PG_RETRIES, M_PG_RECONNECTS,
+	M_PG_STATEMENTS, M_PG_RETRIES, M_PG_RECONNECTS, M_NOTIFIED,
 	M_CACHE_HITS, M_CACHE_MISSES, M_CACHE_ERRORS,
 	M_RESYNC_FIRST, M_RESYNC_AGAIN, M_RESYNC_OLD_SYNCID, M_RESYNC_NO_STATE, M_RESYNC_NEW_INDEX, M_RECONCILES, M_RECONCILE_OBJECTS, M_RESYNC_DEFERRED,
 	M_RESYNC_RUNNING,

@@ -87,11 +87,16 @@ to_utc(struct ox_attachment *v, size_t n, msec_t ts)
 {
 	msec_t newest = 0, offset;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].created < 0 || v[i].created > FAR_FUTURE)
+			return;
 		if (v[i].created > newest)
 			newest = v[i].created;
+	}
+	if (ts <= 0)
+		return;
 	offset = newest - ts;
-	if (ts <= 0 || offset % ZONE_STEP != 0 || offset > ZONE_MAX || offset < -ZONE_MAX)
+	if (offset % ZONE_STEP != 0 || offset > ZONE_MAX || offset < -ZONE_MAX)
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (v[i].created != 0)
@@ -181,7 +186,7 @@ ox_attach(struct ox_session *s, enum content ct, const char *folder, int64_t id,
 	if (rc == RC_OK)
 		rc = ox_call(s, &r, &a, e);
 	ox_req_fini(&r);
-	if (rc == RC_OK && !json_id(json_array_get(a.data, 0), attachment))
+	if (rc == RC_OK && !json_made_id(json_array_get(a.data, 0), attachment))
 		rc = err_set(e, RC_TIMEOUT, "OX attached a file without naming it");
 	*lm = rc == RC_OK ? a.ts : 0;
 	ox_answer_fini(&a);

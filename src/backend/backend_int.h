@@ -101,6 +101,7 @@ struct rows_want;
 struct ox_req {
 	const char *module, *action; /* action NULL = none in the query */
 	const struct content_type *t;/* names the fields in OX's complaints; NULL = none */
+	const struct object *written;/* what a complaint may name by a value of it; NULL = nothing */
 	bool write;
 	bool multipart;
 	struct buf query;            /* "&name=value..." */
@@ -137,6 +138,8 @@ MUST_CHECK enum rc ox_exchange(struct backend *b, struct http *h, const struct o
 enum rc ox_classify(const char *code, int category, bool write);
 /** ox_blame - into E, filled before: the field of T that the error envelope ENV complains about, as path too, and the lengths. */
 void ox_blame(const struct content_type *t, const json_t *env, struct err *e);
+/** ox_blame_value - the same where ENV names a value of the object O that was written, and no field. */
+void ox_blame_value(const struct object *o, const json_t *env, struct err *e);
 
 /* ---- rows.c ---- */
 
@@ -181,6 +184,8 @@ bool rows_scan(const char *text, size_t n, struct rows_want *w, msec_t *ts);
 MUST_CHECK enum rc rows_call(struct ox_session *s, struct ox_req *r, struct rows_want *w, msec_t *ts, struct err *e);
 /** json_id - an id that is a number or its digits; false for anything else. */
 bool json_id(const json_t *v, int64_t *id);
+/** json_made_id - the id of what OX says that it has made: 1 or more. */
+bool json_made_id(const json_t *v, int64_t *id);
 /** id_text - OXID, or ID as text into TMP. */
 const char *id_text(int64_t id, const char *oxid, char tmp[24]);
 
@@ -314,6 +319,10 @@ void mail_req(struct ox_req *r, const char *action, bool write);
 MUST_CHECK enum rc mail_counters(const json_t *data, struct ox_examine *out, struct err *e);
 /** mail_body_ref - the body of a request about one mail: an array of its folder and ID. */
 void mail_body_ref(struct ox_req *r, const char *folder, const char *id);
+/** mail_past_cache - append to the ids of a request `list` what keeps OX from answering out of its cache. */
+void mail_past_cache(struct buf *b, const char *folder);
+/** mail_list_body - the body of a request `list` of one mail, as it is in the mail store now. */
+void mail_list_body(struct ox_req *r, const char *folder, const char *id);
 /* mail.c: the mail's part of ox_update, ox_delete, ox_move */
 /** mail_write_keywords - append what turns the keywords that the mail ID has into WANTED to the body B; nothing where they are the same. */
 MUST_CHECK enum rc mail_write_keywords(struct ox_session *s, const char *folder, const char *id, const json_t *wanted, struct buf *b, struct err *e);

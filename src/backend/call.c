@@ -78,7 +78,7 @@ complaint(const json_t *env, const struct content_type *t, bool write, struct er
 		code = "";
 	learn_columns(env, code);
 	rc = ox_classify(code, category, write);
-	(void)err_set(e, rc, "%s", text != NULL && text[0] != '\0' ? text : code);
+	(void)err_set(e, rc, "%s", text != NULL && text[0] != '\0' ? text : code[0] != '\0' ? code : "OX answered with an error that it does not name");
 	if (rc == RC_PROTO || rc == RC_LIMIT)
 		ox_blame(t, env, e);
 	if (e != NULL) {
@@ -187,6 +187,7 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 	size_t n = h->answer.len;
 	json_error_t je;
 	bool nomem;
+	enum rc rc;
 
 	if (r->raw != NULL && strncasecmp(h->type, "application/json", 16) != 0 && strncasecmp(h->type, "text/", 5) != 0) {
 		buf_add(r->raw, p, n);
@@ -208,7 +209,10 @@ read_answer(const struct http *h, const struct ox_req *r, struct ox_answer *a, s
 		a->data = a->root;
 		return RC_OK;
 	}
-	return ox_envelope(a->root, r->t, r->write, &a->data, &a->ts, e);
+	rc = ox_envelope(a->root, r->t, r->write, &a->data, &a->ts, e);
+	if (rc == RC_PROTO && r->written != NULL)
+		ox_blame_value(r->written, a->root, e);
+	return rc;
 }
 
 enum rc

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Recurrence rules: RFC 5545's text and the words of the table of appointment fields.  Text says more than the words; then the words
- * are what OX's legacy module says, and `exact` is false.  Occurrences are counted with libical.
+ * are what OX's legacy module says, and `exact` is false.  Occurrences are counted in chronos_count.c.
  */
 #include "backend/chronos_int.h"
 
-#include <libical/ical.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
-
-#define MAX_RULE 512U
-#define MAX_OCCURRENCES 20000 /* 50 years of a daily series */
 
 enum part { P_FREQ, P_INTERVAL, P_COUNT, P_UNTIL, P_BYDAY, P_BYMONTHDAY, P_BYMONTH, P_BYSETPOS, P_WKST, P_OTHER, PART_COUNT };
 
@@ -361,97 +357,4 @@ rule_patch(struct buf *b, const char *old, const struct rule *r, const struct ev
 		write_interval(b, r);
 	if (!same_end)
 		write_end(b, r, start);
-}
-
-/* ---- counting ---- */
-
-static struct icaltimetype
-ical_of(int64_t local)
-{
-	struct icaltimetype t = icaltime_null_time();
-	struct tm tm;
-	int s = (int)((local - day_floor(local)) / 1000);
-
-	local_date(local, &tm);
-	t.year = tm.tm_year + 1900;
-	t.month = tm.tm_mon + 1;
-	t.day = tm.tm_mday;
-	t.hour = s / 3600;
-	t.minute = s / 60 % 60;
-	t.second = s % 60;
-	return t;
-}
-
-static int64_t
-local_of(const struct icaltimetype *t)
-{
-	struct tm tm = { .tm_year = t->year - 1900, .tm_mon = t->month - 1, .tm_mday = t->day, .tm_hour = t->hour, .tm_min = t->minute, .tm_sec = t->second };
-
-	return (int64_t)timegm(&tm) * 1000;
-}
-
-/* From the first occurrence on, whatever the end; NULL: libical does not understand the rule. */
-static icalrecur_iterator *
-walk(const char *text, int64_t start)
-{
-	char copy[MAX_RULE];
-	size_t len = 0, n;
-	struct icalrecurrencetype r;
-	const char *eq;
-
-	for (const char *p = text; *p != '\0'; p += n + (p[n] == ';')) {
-		enum part i = part_at(p, &n, &eq);
-
-		if (n == 0 || i == P_COUNT || i == P_UNTIL)
-			continue;
-		if (len + n + 2 > sizeof(copy))
-			return NULL;
-		if (len > 0)
-			copy[len++] = ';';
-		memcpy(copy + len, p, n);
-		len += n;
-	}
-	copy[len] = '\0';
-	r = icalrecurrencetype_from_string(copy);
-	if (r.freq < ICAL_DAILY_RECURRENCE || r.freq > ICAL_YEARLY_RECURRENCE)
-		return NULL;
-	return icalrecur_iterator_new(r, ical_of(start));
-}
-
-int64_t
-rule_position(const char *text, int64_t start, int64_t local)
-{
-	icalrecur_iterator *it = walk(text, start);
-	struct icaltimetype t;
-	int64_t at, found = 0;
-
-	for (int64_t n = 1; it != NULL && n <= MAX_OCCURRENCES && found == 0; n++) {
-		t = icalrecur_iterator_next(it);
-		if (icaltime_is_null_time(t) || (at = local_of(&t)) > local)
-			break;
-		if (at == local)
-			found = n;
-	}
-	if (it != NULL)
-		icalrecur_iterator_free(it);
-	return found;
-}
-
-bool
-rule_nth(const char *text, int64_t start, int64_t n, int64_t *local)
-{
-	icalrecur_iterator *it = n >= 1 && n <= MAX_OCCURRENCES ? walk(text, start) : NULL;
-	struct icaltimetype t = icaltime_null_time();
-
-	for (int64_t i = 0; it != NULL && i < n; i++) {
-		t = icalrecur_iterator_next(it);
-		if (icaltime_is_null_time(t))
-			break;
-	}
-	if (it != NULL)
-		icalrecur_iterator_free(it);
-	if (icaltime_is_null_time(t))
-		return false;
-	*local = local_of(&t);
-	return true;
 }

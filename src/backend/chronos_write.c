@@ -97,12 +97,12 @@ made_id(const json_t *data, const char *series, int64_t *id)
 	size_t i;
 
 	if (one != NULL)
-		return json_id(json_object_get(one, "id"), id);
+		return json_made_id(json_object_get(one, "id"), id);
 	json_array_foreach (json_object_get(data, "updated"), i, v) {
 		const char *text = json_string_value(json_object_get(v, "id"));
 
 		if (series != NULL && text != NULL && strcmp(text, series) != 0)
-			return json_id(json_object_get(v, "id"), id);
+			return json_made_id(json_object_get(v, "id"), id);
 	}
 	return false;
 }

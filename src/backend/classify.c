@@ -42,7 +42,7 @@ static const struct meaning meanings[] = {
 	/* a picture that cannot be read, for OX a reason to try again */
 	{ "CON-0158", 0, true, RC_PROTO },
 	/* too much */
-	{ "CAL-5072", 0, false, RC_LIMIT },
+	{ "CAL-5072", 0, false, RC_LIMIT }, { "UPL-0005", 0, false, RC_LIMIT },
 	/* data that OX fails on instead of refusing it: the same request would fail for ever */
 	{ "SVL-0011", CAT_ERROR, true, RC_PROTO }, { "OX-9999", CAT_ERROR, true, RC_PROTO }, { "TSK-0053", 0, true, RC_PROTO },
 	{ "TSK-0049", 0, true, RC_PROTO }, { "SVL-0005", 0, true, RC_PROTO }, { "SVL-0006", 0, true, RC_PROTO },
@@ -141,4 +141,42 @@ ox_blame(const struct content_type *t, const json_t *env, struct err *e)
 	if (name != NULL)
 		(void)snprintf(e->path, sizeof(e->path), "%s", name);
 	err_set_length(e, json_integer_value(json_object_get(problem, "length")), json_integer_value(json_object_get(problem, "max_size")));
+}
+
+static bool
+is_in(const json_t *v, const char *value)
+{
+	const char *text = json_string_value(v);
+	const json_t *x;
+	const char *key;
+	size_t i;
+	bool found = text != NULL && strcmp(text, value) == 0;
+
+	json_array_foreach (v, i, x)
+		found = found || is_in(x, value);
+	json_object_foreach ((json_t *)(uintptr_t)v, key, x)
+		found = found || is_in(x, value);
+	return found;
+}
+
+/*
+ * QUIRK(OX, 8.19): of an address that is none (CON-0100) and of a member of a list without one (CON-0177, its name) only the value is told, as the
+ * first of error_params: it is that of the first field of O which says it.
+ */
+void
+ox_blame_value(const struct object *o, const json_t *env, struct err *e)
+{
+	const char *code = json_string_value(json_object_get(env, "code"));
+	const char *value = json_string_value(json_array_get(json_object_get(env, "error_params"), 0));
+	const struct content_type *t = model_content(o->ct);
+
+	if (e == NULL || o->ct != CT_CONTACT || code == NULL || value == NULL || (strcmp(code, "CON-0100") != 0 && strcmp(code, "CON-0177") != 0))
+		return;
+	for (unsigned i = 0; i < t->n_fields; i++) {
+		if ((strncmp(t->fields[i].name, "email", 5) != 0 && strcmp(t->fields[i].name, "distribution_list") != 0) || !is_in(o->v[i], value))
+			continue;
+		model_err_field(e, t, i);
+		(void)snprintf(e->path, sizeof(e->path), "%s", t->fields[i].name);
+		return;
+	}
 }

@@ -289,6 +289,8 @@ mail_rest(struct ox_session *s, struct listing *l, const char *folder, const int
 		buf_add_i64(&r.body, ids[i]);
 		buf_adds(&r.body, "\"}");
 	}
+	if (asked > 0)
+		mail_past_cache(&r.body, folder);
 	buf_addc(&r.body, ']');
 	r.has_body = true;
 	if (asked > 0) {

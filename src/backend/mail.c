@@ -17,14 +17,44 @@ mail_req(struct ox_req *r, const char *action, bool write)
 	r->t = model_content(CT_MAIL);
 }
 
+static void
+add_ref(struct buf *b, const char *folder, const char *id)
+{
+	buf_adds(b, "{\"folder\":");
+	json_text_string(b, folder, strlen(folder));
+	buf_adds(b, ",\"id\":");
+	json_text_string(b, id, strlen(id));
+	buf_addc(b, '}');
+}
+
 void
 mail_body_ref(struct ox_req *r, const char *folder, const char *id)
 {
-	buf_adds(&r->body, "[{\"folder\":");
-	json_text_string(&r->body, folder, strlen(folder));
-	buf_adds(&r->body, ",\"id\":");
-	json_text_string(&r->body, id, strlen(id));
-	buf_adds(&r->body, "}]");
+	buf_addc(&r->body, '[');
+	add_ref(&r->body, folder, id);
+	buf_addc(&r->body, ']');
+	r->has_body = true;
+}
+
+/*
+ * QUIRK(OX, 8.19): the action `list` was seen to answer from a cache that `all` had filled, when it holds every mail that is asked for: without keywords
+ * set since through OX itself, without flags and removals by other IMAP clients.  One id that it cannot hold, and OX asks the mail store, 0.6 ms a mail;
+ * the highest uid (RFC 9051 section 2.3.1.1: never given out in practice) is left out of the answer like a mail that has gone.
+ */
+void
+mail_past_cache(struct buf *b, const char *folder)
+{
+	buf_addc(b, ',');
+	add_ref(b, folder, "4294967295");
+}
+
+void
+mail_list_body(struct ox_req *r, const char *folder, const char *id)
+{
+	buf_addc(&r->body, '[');
+	add_ref(&r->body, folder, id);
+	mail_past_cache(&r->body, folder);
+	buf_addc(&r->body, ']');
 	r->has_body = true;
 }
 

@@ -55,7 +55,7 @@ mail_write_keywords(struct ox_session *s, const char *folder, const char *id, co
 
 	mail_req(&r, "list", false);
 	ox_param_i64(&r, "columns", model_content(CT_MAIL)->fields[i].column);
-	mail_body_ref(&r, folder, id);
+	mail_list_body(&r, folder, id);
 	rc = ox_call(s, &r, &a, e);
 	ox_req_fini(&r);
 	row = json_array_get(a.data, 0);

@@ -47,15 +47,20 @@ ox_mail_import(struct ox_session *s, const char *folder, const void *raw, size_t
 	ox_param_i64(&r, "flags", flags);
 	ox_param(&r, "force", "true");     /* a mail of somebody else may be stored as well (else MSG-0056) */
 	ox_param(&r, "plainJson", "true"); /* else the answer is a web page */
+	/*
+	 * QUIRK(OX, 8.19): it was seen to refuse mails that people have, parts without headers (MSG-0101) and multiparts cut short (MSG-0008) among them, unless
+	 * it is asked not to look; then it stores all of them octet by octet.  The parameter is in no document.
+	 */
+	ox_param(&r, "strictParsing", "false");
 	r.multipart = true;
 	r.file_type = "message/rfc822";
 	r.file = raw;
 	r.file_len = n;
 	rc = ox_call(s, &r, &a, e);
 	ox_req_fini(&r);
-	if (rc == RC_OK && !json_id(json_object_get(json_array_get(a.data, 0), "id"), id))
+	if (rc == RC_OK && !json_made_id(json_object_get(json_array_get(a.data, 0), "id"), id))
 		rc = err_set(e, RC_TIMEOUT, "OX stored a mail without naming it");
-	/* QUIRK(OX, 8.19): a multipart that does not hold its own boundary is an I/O error there, and would be for ever */
+	/* QUIRK(OX, all): where it looks all the same, a multipart that does not hold its own boundary is an I/O error, and would be for ever */
 	if (rc == RC_UPSTREAM && e != NULL && strcmp(e->code, "MSG-0008") == 0)
 		rc = err_set_path(e, RC_PROTO, "raw", "OX cannot read this mail to its end: its parts are damaged");
 	ox_answer_fini(&a);
@@ -203,7 +208,7 @@ ox_mail_head(struct ox_session *s, struct arena *a, const char *folder, int64_t 
 	memset(out, 0, sizeof(*out));
 	mail_req(&r, "list", false);
 	head_columns(&r);
-	mail_body_ref(&r, folder, text);
+	mail_list_body(&r, folder, text);
 	rc = ox_call(s, &r, &ans, e);
 	ox_req_fini(&r);
 	if (rc == RC_OK && !head_of(json_array_get(ans.data, 0), &here, out)) /* vanished mails are left out, or null */

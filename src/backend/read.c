@@ -254,6 +254,8 @@ classic_list_req(struct ox_req *r, const struct wanted *w, size_t from, size_t n
 		json_text_string(&r->body, w->folder, strlen(w->folder));
 		buf_addc(&r->body, '}');
 	}
+	if (w->ct == CT_MAIL)
+		mail_past_cache(&r->body, w->folder);
 	buf_addc(&r->body, ']');
 	r->has_body = true;
 }

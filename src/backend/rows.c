@@ -90,6 +90,12 @@ json_id(const json_t *v, int64_t *id)
 	return json_is_string(v) && parse_i64(json_string_value(v), 0, INT64_MAX, id);
 }
 
+bool
+json_made_id(const json_t *v, int64_t *id)
+{
+	return json_id(v, id) && *id > 0;
+}
+
 const char *
 id_text(int64_t id, const char *oxid, char tmp[24])
 {

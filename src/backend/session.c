@@ -80,9 +80,9 @@ cookie_take(struct buf *jar, const char *line, size_t n)
 static void
 cookies_take(struct buf *jar, const struct buf *lines)
 {
-	const char *p = lines->p, *end = lines->p + lines->len, *nl;
+	const char *p = lines->len > 0 ? lines->p : "", *end = p + lines->len, *nl;
 
-	for (; lines->len > 0 && p < end; p = nl + 1) {
+	for (; p < end; p = nl + 1) {
 		nl = memchr(p, '\n', (size_t)(end - p));
 		if (nl == NULL)
 			break;

@@ -181,7 +181,7 @@ send_create(struct ox_session *s, struct ox_req *r, const struct object *o, int6
 	rc = ox_call(s, r, &a, e);
 	if (rc == RC_OK)
 		rc = ox_check_conflicts(a.data, o, e);
-	if (rc == RC_OK && !json_id(json_object_get(a.data, "id"), id))
+	if (rc == RC_OK && !json_made_id(json_object_get(a.data, "id"), id))
 		rc = err_set(e, RC_TIMEOUT, "OX created an object without naming it");
 	*lm = rc == RC_OK ? a.ts : 0;
 	ox_answer_fini(&a);
@@ -210,6 +210,7 @@ classic_create(struct ox_session *s, const char *folder, const struct object *o,
 	pattern_members(o, &m);
 	ox_req_init(&r, t->ox_module, "new");
 	write_params(&r, o->ct);
+	r.written = o;
 	buf_adds(&r.body, "{\"folder_id\":");
 	json_text_string(&r.body, folder, strlen(folder));
 	if (uid != NULL) {
@@ -239,6 +240,7 @@ send_update(struct ox_session *s, enum content ct, const char *folder, const cha
 	ox_param(&r, "folder", folder);
 	ox_param_i64(&r, "timestamp", lm != 0 ? lm : FAR_FUTURE);
 	write_params(&r, ct);
+	r.written = o;
 	buf_add(&r.body, body->p, body->len);
 	r.has_body = true;
 	rc = ox_call(s, &r, &a, e);

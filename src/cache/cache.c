@@ -364,14 +364,16 @@ cache_del(struct cache *c, const char *const *keys, size_t n)
 	cmds_fini(&q);
 }
 
-void
+bool
 cache_publish(struct cache *c, uint64_t topic)
 {
 	unsigned char msg[CACHE_MESSAGE];
+	redisReply *reply = NULL;
 	struct cmds q;
+	bool taken = false;
 
 	if (c->o.url[0] == '\0')
-		return;
+		return false;
 	memcpy(msg, c->node, CACHE_NODE);
 	for (int i = 0; i < 8; i++)
 		msg[CACHE_NODE + i] = (unsigned char)(topic >> (8 * i));
@@ -380,8 +382,11 @@ cache_publish(struct cache *c, uint64_t topic)
 		add_arg(&q, CACHE_CHANNEL, sizeof(CACHE_CHANNEL) - 1);
 		add_arg(&q, msg, sizeof(msg));
 		end_command(&q);
-		if (cmds_end(&q))
-			(void)perform(c, &q, NULL);
+		/* a Redis that loads, or is out of memory, answers with an error */
+		taken = cmds_end(&q) && perform(c, &q, &reply) && reply->type == REDIS_REPLY_INTEGER;
+		if (reply != NULL)
+			freeReplyObject(reply);
 	}
 	cmds_fini(&q);
+	return taken;
 }

@@ -26,9 +26,7 @@ struct cache {
 	bool subscribed;               /* the thread below runs */
 	pthread_t thread;
 	int stop[2];                   /* pipe; closing the writing end stops the thread */
-	void (*on_topic)(void *arg, uint64_t topic);
-	void (*on_gap)(void *arg);
-	void *arg;
+	struct cache_ear ear;
 };
 
 /** cache_connect - a new connection, authenticated; NULL on failure (logged at level debug). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The subscriber: one thread with a connection of its own that hears what other nodes publish.  It connects again for as long as
- * it takes and then reports a gap, because messages of the time between are lost (Redis keeps none).
+ * it takes, and tells when it hears and when not, because messages of the time between are lost (Redis keeps none).
  */
 #include "cache_int.h"
 
@@ -41,7 +41,7 @@ hear(const struct cache *c, const redisReply *m)
 		return;
 	for (int i = 7; i >= 0; i--)
 		topic = topic << 8 | p[CACHE_NODE + i];
-	c->on_topic(c->arg, topic);
+	c->ear.on_topic(c->ear.arg, topic);
 }
 
 /* Every complete message that has been read; false when the connection is broken. */
@@ -100,7 +100,7 @@ static void *
 subscriber(void *arg)
 {
 	const struct cache *c = arg;
-	bool first = true, readable, go_on = true;
+	bool told_lost = false, readable, go_on = true;
 	redisContext *r;
 	redisReply *reply;
 
@@ -108,15 +108,17 @@ subscriber(void *arg)
 		r = cache_connect(c);
 		reply = r != NULL ? redisCommand(r, "SUBSCRIBE %s", CACHE_CHANNEL) : NULL;
 		if (reply != NULL && reply->type == REDIS_REPLY_ARRAY) {
-			if (!first)
-				c->on_gap(c->arg);
+			c->ear.on_link(c->ear.arg, true);
+			told_lost = false;
 			go_on = listen_to(c, r);
 		}
 		if (reply != NULL)
 			freeReplyObject(reply);
 		if (r != NULL)
 			redisFree(r);
-		first = false;
+		if (go_on && !told_lost)
+			c->ear.on_link(c->ear.arg, false);
+		told_lost = true;
 		if (go_on)
 			go_on = wait_for(c, NULL, (int)c->o.retry_ms, &readable);
 	}
@@ -124,21 +126,19 @@ subscriber(void *arg)
 }
 
 enum rc
-cache_subscribe(struct cache *c, void (*on_topic)(void *arg, uint64_t topic), void (*on_gap)(void *arg), void *arg, struct err *e)
+cache_subscribe(struct cache *c, const struct cache_ear *ear, struct err *e)
 {
 	int rc;
 
 	if (c->o.url[0] == '\0')
-		return RC_OK; /* one node alone: nobody else publishes */
+		return RC_OK;
 	if (c->subscribed)
 		return err_set(e, RC_INTERNAL, "subscribed already");
 	if (pipe(c->stop) != 0)
 		return err_set(e, RC_INTERNAL, "pipe: %s", strerror(errno));
 	(void)fcntl(c->stop[0], F_SETFD, FD_CLOEXEC);
 	(void)fcntl(c->stop[1], F_SETFD, FD_CLOEXEC);
-	c->on_topic = on_topic;
-	c->on_gap = on_gap;
-	c->arg = arg;
+	c->ear = *ear;
 	rc = pthread_create(&c->thread, NULL, subscriber, c);
 	if (rc != 0) {
 		(void)close(c->stop[0]);

@@ -46,6 +46,7 @@ struct client {
 	bool progress;        /* stderr is a terminal */
 	json_t *config;       /* of this device, as getConfig gives it; NULL = not asked for yet */
 	char inbox[UUID_TEXT];
+	const char *password; /* borrowed; wiped once nothing needs it any more */
 	json_t *skip;         /* object ids (text) that the server refused in this run: not sent again before the next */
 };
 
@@ -288,6 +289,7 @@ MUST_CHECK enum rc modes_tell(struct client *c, const struct cfolder *f, size_t 
 
 /* run.c */
 MUST_CHECK enum rc run_once(struct client *c, struct err *e);
-MUST_CHECK enum rc run_watch(struct client *c, struct err *e);
+/** run_watch - until a signal comes (RC_OK); LOGIN begins the session anew when it has ended. */
+MUST_CHECK enum rc run_watch(struct client *c, enum rc (*login)(struct client *c, struct err *e), struct err *e);
 
 #endif

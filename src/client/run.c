@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The rounds: hierarchy first, then every folder until neither side has anything more; and the waiting of --watch. */
+/* The rounds: hierarchy first, then every folder until neither side has anything more. */
 #include "client/client_int.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define REQUEST_TIMEOUT_S 600
 #define MAX_IDLE 4        /* requests of a folder in a row by which nothing was settled */
@@ -139,87 +138,4 @@ run_once(struct client *c, struct err *e)
 		(void)fprintf(stderr, "\r\033[K");
 	cfolder_free(f, n);
 	return rc;
-}
-
-struct watch {
-	struct client *c;
-	uint64_t fingerprint;
-};
-
-static bool
-changed_here(void *arg)
-{
-	struct watch *w = arg;
-
-	return scan_fingerprint(w->c) != w->fingerprint;
-}
-
-static enum rc
-ping(struct client *c, unsigned heartbeat_s, struct err *e)
-{
-	struct watch w = { .c = c, .fingerprint = scan_fingerprint(c) };
-	json_t *body = json_object(), *list = json_array(), *data = NULL;
-	struct cfolder *f;
-	size_t n;
-	enum rc rc = state_folders(c, &f, &n, e);
-
-	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		json_t *x;
-
-		if (f[i].syncid[0] == '\0' || folder_is_off(c, &f[i]))
-			continue;
-		x = json_object();
-		if (f[i].uuid[0] != '\0')
-			(void)json_object_set_new(x, "folder", json_string(f[i].uuid));
-		(void)json_object_set_new(x, "syncid", json_string(f[i].syncid));
-		(void)json_array_append_new(list, x);
-	}
-	cfolder_free(f, n);
-	(void)json_object_set_new(body, "folders", list);
-	(void)json_object_set_new(body, "heartbeat", json_integer(heartbeat_s));
-	net_watch(c->net, changed_here, &w);
-	if (rc == RC_OK)
-		rc = net_call(c->net, "ping", body, heartbeat_s + 60, &data, e);
-	net_watch(c->net, NULL, NULL);
-	json_decref(body);
-	json_decref(data);
-	return rc == RC_BUSY ? RC_OK : rc; /* something changed here, or a signal */
-}
-
-/* A server that is away or busy comes back, a folder that went is told by the next hierarchy. */
-static bool
-passes(enum rc rc)
-{
-	return rc == RC_UPSTREAM || rc == RC_TIMEOUT || rc == RC_NOTFOUND;
-}
-
-#define WAIT_S 300
-#define WAIT_UNSURE_S 30 /* what the server could not settle is asked for again after that at the latest */
-#define PAUSE_FIRST_S 5
-#define PAUSE_MAX_S 300
-
-enum rc
-run_watch(struct client *c, struct err *e)
-{
-	int pause = PAUSE_FIRST_S;
-	enum rc rc = RC_OK;
-
-	while (rc == RC_OK && !client_stop) {
-		(void)json_object_clear(c->skip);
-		rc = run_once(c, e);
-		if (rc == RC_OK && !client_stop)
-			rc = ping(c, c->t.put_off != 0 ? WAIT_UNSURE_S : WAIT_S, e);
-		if (!passes(rc)) {
-			pause = PAUSE_FIRST_S;
-			continue;
-		}
-		if (e->retry_after_s > pause)
-			pause = e->retry_after_s;
-		pause = pause < PAUSE_MAX_S ? pause : PAUSE_MAX_S;
-		say(c, "%s; trying again in %d s", e->text, pause);
-		(void)nanosleep(&(struct timespec){ .tv_sec = pause }, NULL); /* a signal ends it */
-		pause *= 2;
-		rc = RC_OK;
-	}
-	return client_stop ? RC_OK : rc;
 }

@@ -322,9 +322,9 @@ device_name(struct client *c, struct err *e)
 }
 
 static enum rc
-login(struct client *c, char *password, struct err *e)
+login(struct client *c, struct err *e)
 {
-	json_t *body = json_pack("{s:s, s:s, s:s, s:i}", "user", c->o.user, "password", password, "device", c->o.device, "protocol", 1), *data = NULL;
+	json_t *body = json_pack("{s:s, s:s, s:s, s:i}", "user", c->o.user, "password", c->password, "device", c->o.device, "protocol", 1), *data = NULL;
 	const char *token;
 	enum rc rc = body != NULL ? RC_TIMEOUT : err_set(e, RC_PROTO, "the user name or the password is no valid UTF-8");
 
@@ -362,7 +362,7 @@ exit_status(const struct client *c, enum rc rc)
 		return EXIT_LOGIN;
 	if (rc == RC_UPSTREAM || rc == RC_TIMEOUT)
 		return EXIT_UNREACHABLE;
-	if (rc != RC_OK || c->t.refused != 0 || client_stop)
+	if (rc != RC_OK || c->t.refused != 0 || (client_stop && !c->o.watch))
 		return EXIT_INCOMPLETE;
 	return c->t.put_off != 0 ? EXIT_AGAIN : EXIT_OK;
 }
@@ -385,21 +385,24 @@ run(struct client *c, char *password)
 	if (rc == RC_OK && (device = device_name(c, &e)) == NULL)
 		rc = RC_INTERNAL;
 	c->o.device = device;
+	c->password = password;
 	if (rc == RC_OK)
 		rc = state_todo_run(c, &e); /* what an interrupted run left to do */
 	if (rc == RC_OK)
 		rc = net_open(&c->o, &c->net, &e);
 	if (rc == RC_OK)
-		rc = login(c, password, &e);
-	secret_wipe(password, strlen(password));
+		rc = login(c, &e);
+	if (!c->o.watch)
+		secret_wipe(password, strlen(password));
 	in = rc == RC_OK;
 	if (rc == RC_OK)
 		rc = check_account(c, true, &e);
 	if (rc == RC_OK) {
-		rc = c->o.n_command > 0 ? command_run(c, &e) : c->o.watch ? run_watch(c, &e) : run_once(c, &e);
+		rc = c->o.n_command > 0 ? command_run(c, &e) : c->o.watch ? run_watch(c, login, &e) : run_once(c, &e);
 		if (rc != RC_UPSTREAM && !client_stop)
 			logout(c);
 	}
+	secret_wipe(password, strlen(password));
 	if (rc != RC_OK)
 		(void)fprintf(stderr, "usmsync: %s\n", e.text);
 	if (c->o.n_command == 0 && in)

@@ -51,8 +51,8 @@ void webhook_free(struct protocol *p);
 
 /* sources.c */
 
-/* user_parse - "CONTEXT/USER", both numbers. */
-MUST_CHECK bool user_parse(const char *text, int64_t *context, int64_t *user);
+/* context_user_parse - "CONTEXT/USER", both numbers. */
+MUST_CHECK bool context_user_parse(const char *text, int64_t *context, int64_t *user);
 /* usmctl sources */
 int run_sources(int argc, char **argv);
 
@@ -60,6 +60,8 @@ int run_sources(int argc, char **argv);
 int run_undo(int argc, char **argv);
 int run_duplicates(int argc, char **argv);
 int run_held(int argc, char **argv);
+/* proxies.c: usmctl proxies, likewise */
+int run_proxies(int argc, char **argv);
 
 /* print_err - "PROGRAM: where: what" to stderr. */
 void print_err(const char *program, const struct err *e);

@@ -15,7 +15,7 @@
 #define WAIT_S 10
 
 bool
-user_parse(const char *text, int64_t *context, int64_t *user)
+context_user_parse(const char *text, int64_t *context, int64_t *user)
 {
 	const char *slash = strchr(text, '/');
 	char first[24];
@@ -131,7 +131,7 @@ run_sources(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
 		if (opt == 'c')
 			file = optarg;
-		else if (opt == 'u' && user_parse(optarg, &context, &user))
+		else if (opt == 'u' && context_user_parse(optarg, &context, &user))
 			(void)snprintf(path, sizeof(path), "/sources/%" PRId64 "/%" PRId64, context, user);
 		else
 			return usage();

@@ -82,6 +82,7 @@ signals_block(sigset_t *set)
 	(void)sigaddset(set, SIGTERM);
 	(void)sigaddset(set, SIGINT);
 	(void)sigaddset(set, SIGHUP);
+	(void)sigaddset(set, SIGUSR1);
 	(void)pthread_sigmask(SIG_BLOCK, set, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 }
@@ -110,28 +111,65 @@ reload(const struct conf *start, const char *file)
 	(void)sd_notify(0, "READY=1");
 }
 
-/* Until SIGTERM or SIGINT. */
-static void
-serve(const struct conf *c, const char *file, const sigset_t *set)
+/* Waits until UNTIL_US (monotonic) for a signal of SET, and keeps systemd's watchdog content; -1 = none came. */
+static int
+signal_until(const sigset_t *set, int64_t until_us)
 {
 	uint64_t watchdog_us = 0;
-	struct timespec wait = { .tv_sec = 3600 };
+	int64_t left_us, tick_us = INT64_C(3600) * 1000000;
 
-	if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
-		wait.tv_sec = (time_t)(watchdog_us / 2 / 1000000);
-		wait.tv_nsec = (long)(watchdog_us / 2 % 1000000) * 1000;
-	}
-	for (;;) {
-		int sig = sigtimedwait(set, NULL, &wait);
+	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+		tick_us = (int64_t)(watchdog_us / 2);
+	while ((left_us = until_us - now_mono_us()) > 0) {
+		struct timespec wait;
+		int sig;
 
-		if (sig == SIGTERM || sig == SIGINT) {
-			log_info("stop", "signal=%s", sig == SIGTERM ? "TERM" : "INT");
-			return;
-		}
-		if (sig == SIGHUP)
-			reload(c, file);
-		else if (watchdog_us > 0)
+		left_us = left_us < tick_us ? left_us : tick_us;
+		wait = (struct timespec){ .tv_sec = (time_t)(left_us / 1000000), .tv_nsec = (long)(left_us % 1000000) * 1000 };
+		sig = sigtimedwait(set, NULL, &wait);
+		if (sig > 0)
+			return sig;
+		if (watchdog_us > 0)
 			(void)sd_notify(0, "WATCHDOG=1");
+	}
+	return -1;
+}
+
+/* Begins to send clients elsewhere, once; returns when that shall be done. */
+static int64_t
+leave(struct httpd *h, const struct conf *c, int64_t *left_at_us)
+{
+	if (*left_at_us == 0) {
+		*left_at_us = now_mono_us() + c->drain_time * 1000;
+		log_info("drain", "seconds=%" PRId64 " text=waiting clients are sent to other nodes", c->drain_time / 1000);
+		httpd_leave(h, c->drain_time);
+	}
+	return *left_at_us;
+}
+
+/* Until SIGTERM or SIGINT, and then until clients have had the time to go elsewhere; a second one ends that, too. */
+static void
+serve(struct httpd *h, const struct conf *c, const char *file, const sigset_t *set)
+{
+	int64_t left_at_us = 0, until_us = INT64_MAX;
+
+	for (;;) {
+		int sig = signal_until(set, until_us);
+
+		if (sig == SIGHUP) {
+			reload(c, file);
+		} else if (sig == SIGUSR1) {
+			(void)leave(h, c, &left_at_us);
+			(void)sd_notify(0, "STATUS=draining: no clients are wanted here");
+		} else if (until_us != INT64_MAX) {
+			return;
+		} else {
+			log_info("stop", "signal=%s", sig == SIGTERM ? "TERM" : "INT");
+			if (c->drain_time == 0)
+				return;
+			(void)sd_notify(0, "STOPPING=1\nSTATUS=sending waiting clients to other nodes");
+			until_us = leave(h, c, &left_at_us);
+		}
 	}
 }
 
@@ -198,7 +236,7 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		goto out;
 	log_info("ready", "version=" USMD_VERSION " listen=%s workers=%" PRId64, c->listen, c->workers);
 	(void)sd_notify(0, "READY=1\nSTATUS=serving");
-	serve(c, file, set);
+	serve(httpd, c, file, set);
 	if (!stop(httpd, c)) {
 		/* a thread is inside the engine: whatever it does survives a crash at any point by design, so end here */
 		log_error("stop", "text=a request does not end; leaving without it");

@@ -106,11 +106,35 @@ on_gap(void *arg)
 {
 	struct wire *w = arg;
 
-	log_info("wake-all", "text=the connection to the other nodes was interrupted waiters=%zu", hub_count(w->hub));
+	log_info("wake-all", "text=events of other nodes may have been missed waiters=%zu", hub_count(w->hub));
 	(void)pthread_mutex_lock(&w->ear_lock);
 	if (w->ear != NULL)
 		engine_missed(w->ear);
 	(void)pthread_mutex_unlock(&w->ear_lock);
+}
+
+/* Redis carries the events, or PostgreSQL has to. */
+static void
+on_link(void *arg, bool up)
+{
+	struct wire *w = arg;
+
+	/* up, then the wake-all: what was published before it is seen by the look, what comes after is heard */
+	store_notify_need(w->store, !up);
+	if (up)
+		on_gap(w);
+}
+
+static enum rc
+listen_to_nodes(struct wire *w, const struct conf *c, struct err *e)
+{
+	const struct cache_ear by_redis = { .on_topic = on_topic, .on_link = on_link, .arg = w };
+	const struct store_ear by_pg = { .on_topic = on_topic, .on_gap = on_gap, .arg = w, .retry_ms = (unsigned)c->redis_retry };
+	enum rc rc = store_listen(w->store, &by_pg, e);
+
+	if (c->redis_url[0] == '\0')
+		store_notify_need(w->store, true);
+	return rc == RC_OK ? cache_subscribe(w->cache, &by_redis, e) : rc;
 }
 
 static enum rc
@@ -127,9 +151,7 @@ open_cache(struct wire *w, const struct conf *c, struct err *e)
 	w->cache = cache_new(&o);
 	if (w->cache == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
-	if (c->redis_url[0] == '\0')
-		return RC_OK;
-	return cache_subscribe(w->cache, on_topic, on_gap, w, e);
+	return listen_to_nodes(w, c, e);
 }
 
 /* "inbox full, mail headers": a kind that is not named gets everything. */
@@ -179,6 +201,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.password_lifetime_ms = c->password_lifetime,
 		.fresh_ms = c->fresh_for,
 		.overlap_ms = c->refresh_overlap,
+		.reread_max = 16, /* costs OX less than the two long looks that end it */
 		.listing_interval_ms = c->full_listing_interval,
 		.deletions_kept_ms = c->ox_deletions_kept,
 		.late_max_ms = c->ox_write_max_time,
@@ -193,6 +216,8 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.mail_flags_ms = c->mail_flags_interval,
 		.cursor_children = (unsigned)c->cursors_kept,
 		.poll_ms = c->ping_poll_interval,
+		.path_floor_s = (unsigned)((c->heartbeat_min + 999) / 1000),
+		.path_memory_ms = c->path_memory,
 		.poll_max_ms = c->ping_poll_max,
 		.poll_rate = (unsigned)c->ping_poll_budget,
 		.poll_workers = (unsigned)c->ping_poll_workers,
@@ -419,7 +444,7 @@ wire_page(void *arg, const char *url, struct buf *out)
 	if (strncmp(url, sources, sizeof(sources) - 1) != 0)
 		return false;
 	url += sizeof(sources) - 1;
-	if (*url != '\0' && (*url != '/' || !user_parse(url + 1, &context, &user)))
+	if (*url != '\0' && (*url != '/' || !context_user_parse(url + 1, &context, &user)))
 		return false;
 	engine_sources(w->engine, context, user, out);
 	return true;

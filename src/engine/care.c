@@ -16,6 +16,8 @@ engine_care(struct engine *g)
 
 	if (rc == RC_OK)
 		rc = store_expire(c, now_ms(), g->o.deletions_kept_ms, &e);
+	if (rc == RC_OK)
+		paths_care(g, c);
 	if (rc != RC_OK)
 		log_warn("expire", "failed=%s %s", rc_name(rc), e.text);
 	store_release(c);

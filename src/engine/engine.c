@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The engine as a whole: keys derived from the master key, parts borrowed, readiness. */
+#include "engine/path.h"
 #include "engine/tree.h"
 
 #include <stdio.h>
@@ -37,6 +38,9 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 		goto fail;
 	}
 	rc = principals_new(&g->principals, e);
+	g->paths = paths_new(&(struct path_options){ .floor_s = o->path_floor_s, .memory_ms = o->path_memory_ms });
+	if (rc == RC_OK && g->paths == NULL)
+		rc = err_set(e, RC_NOMEM, "out of memory for the engine");
 	if (rc == RC_OK)
 		rc = resync_new(o->resync_budget, &g->resync, e);
 	if (rc != RC_OK)
@@ -60,6 +64,7 @@ engine_free(struct engine *g)
 	model_keys_free(g->keys);
 	principals_free(g->principals);
 	resync_free(g->resync);
+	paths_free(g->paths);
 	secret_wipe(g->seal_key, sizeof(g->seal_key));
 	secret_wipe(g->journal_key, sizeof(g->journal_key));
 	secret_wipe(g->token_key, sizeof(g->token_key));

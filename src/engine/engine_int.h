@@ -64,6 +64,16 @@ struct stuck {
 	unsigned n;
 };
 
+/** Up to which of OX's stamps nothing that is not known can become visible any more (settled.c). */
+struct settled {
+	int64_t folder;          /* store_folder.id */
+	uint64_t epoch, cn;      /* of the index when it agreed with OX last */
+	msec_t upto;             /* 0 = no stamp yet */
+	msec_t next;             /* becomes upto with a look that is long enough after next_us, 0 = none */
+	int64_t next_us;
+};
+
+#define SETTLED_SLOTS 2048
 #define FLOOD_SLOTS 4096
 #define STUCK_SLOTS 4096
 
@@ -81,6 +91,7 @@ struct engine {
 	struct hub *hub;
 	struct principals *principals;       /* names of users and groups */
 	struct resync *resync;               /* who loads large folders; has a lock of its own */
+	struct paths *paths;                 /* where waits die; has a lock of its own */
 
 	pthread_mutex_t lock;                /* everything below */
 	struct node_session *session[SESSION_BUCKETS];
@@ -88,6 +99,7 @@ struct engine {
 	struct throttle throttle[THROTTLE_SLOTS];
 	struct flood flood[FLOOD_SLOTS];
 	struct stuck stuck[STUCK_SLOTS];
+	struct settled settled[SETTLED_SLOTS];
 	unsigned slowed;                     /* requests that are being slowed down */
 	pthread_cond_t care_wake;
 	pthread_t care;
@@ -247,6 +259,11 @@ enum rc guard_end(struct op *op, struct err *e);
 /** guard_holds - is change CC one of the deletions that do not pass?  Then its result is set. */
 bool guard_holds(struct op *op, const struct client_change *cc, struct answer_result *res, enum rc *rc, struct err *e);
 
+/* settled.c */
+msec_t settled_since(struct engine *g, const struct store_folder *f);
+void settled_note(struct engine *g, const struct store_folder *f, int64_t asked_us, msec_t newest, size_t n);
+bool settled_gains(struct engine *g, const struct store_folder *f, msec_t since);
+
 /* flood.c */
 enum rc flood_check(struct engine *g, int64_t device, struct err *e);
 enum stuck_level { STUCK_NOT, STUCK_SMALL, STUCK_ONE, STUCK_ASIDE };
@@ -330,5 +347,8 @@ void poll_free(struct engine *g);
 void poll_sweep(struct engine *g);
 /* event.c */
 void engine_wrote(struct op *op, uint64_t topic);
+
+/** paths_care - saves what was learnt of paths, and takes over what other nodes have. */
+void paths_care(struct engine *g, struct store_conn *c);
 
 #endif

@@ -47,6 +47,17 @@ updates_differ(struct op *op, const struct target *t, const struct ox_updates_re
 	return differ;
 }
 
+static void
+note_agreed(struct op *op, const struct store_folder *f, const struct ox_updates_req *r, int64_t asked_us)
+{
+	msec_t newest = f->ox_ts;
+
+	for (size_t i = 0; r->rc == RC_OK && i < r->n; i++)
+		newest = r->objects[i]->lm > newest ? r->objects[i]->lm : newest;
+	if (r->rc == RC_OK)
+		settled_note(op->g, f, asked_us, newest, r->n + r->n_deleted);
+}
+
 static enum rc
 refresh_locked(struct op *op, struct target *t, const struct folder_ref *ref, bool *changed, struct err *e)
 {
@@ -91,7 +102,7 @@ question(struct op *op, const struct target *t, const struct ping_entry *en, con
 		*dirty = true;
 		return false;
 	}
-	*r = (struct ox_updates_req){ .ct = t->ct, .folder = t->oxid, .since = f->ox_ts > op->g->o.overlap_ms ? f->ox_ts - op->g->o.overlap_ms : 0 };
+	*r = (struct ox_updates_req){ .ct = t->ct, .folder = t->oxid, .since = settled_since(op->g, f) };
 	return true;
 }
 
@@ -125,6 +136,7 @@ watch_look(struct op *op, const struct ping_entry *entries, struct target *targe
 	struct ox_updates_req *req = arena_array(op->a, struct ox_updates_req, n + 1);
 	size_t *of = arena_array(op->a, size_t, n + 1), k = 0;
 	bool *dirty = arena_array(op->a, bool, n + 1);
+	int64_t asked_us = now_mono_us();
 	enum rc rc = RC_OK;
 
 	if (req == NULL || of == NULL || dirty == NULL)
@@ -141,6 +153,8 @@ watch_look(struct op *op, const struct ping_entry *entries, struct target *targe
 		const struct target *t = &targets[of[i]];
 
 		dirty[of[i]] = t->ct == CT_MAIL ? counters_differ(&t->f, &req[i]) : updates_differ(op, t, &req[i]);
+		if (t->ct != CT_MAIL && !dirty[of[i]])
+			note_agreed(op, &t->f, &req[i], asked_us);
 	}
 	for (size_t i = 0; i < k; i++)
 		object_drop_all(req[i].objects, req[i].n);

@@ -168,6 +168,30 @@ header_value(const char *raw, size_t n, const char *name, size_t *len)
 	return NULL;
 }
 
+/* Is there a field before the first empty line?  OX takes text without one, too, and puts a header behind it. */
+static bool
+has_header(const char *raw, size_t n)
+{
+	const char *end;
+
+	for (size_t i = 0; i < n; i = (size_t)(end - raw) + 1) {
+		size_t k = i;
+
+		end = memchr(raw + i, '\n', n - i);
+		if (raw[i] == '\n' || (raw[i] == '\r' && end == raw + i + 1))
+			return false;
+		while (k < n && raw[k] > 32 && raw[k] < 127 && raw[k] != ':')
+			k++;
+		for (; k > i && k < n && (raw[k] == ' ' || raw[k] == '\t'); k++) /* RFC 5322 section 4.5.8 */
+			;
+		if (k > i && k < n && raw[k] == ':')
+			return true;
+		if (end == NULL)
+			return false;
+	}
+	return false;
+}
+
 enum rc
 mail_octets(struct op *op, const char *seed, const void **raw, size_t *n, struct buf *buf, const char **message_id, struct err *e)
 {
@@ -183,6 +207,8 @@ mail_octets(struct op *op, const char *seed, const void **raw, size_t *n, struct
 		err_set_length(e, (int64_t)*n, (int64_t)op->g->o.max_mail_bytes);
 		return RC_LIMIT;
 	}
+	if (!has_header(*raw, *n))
+		return err_set_path(e, RC_PROTO, "raw", "These octets are no mail: they begin with no header (RFC 5322)");
 	v = header_value(*raw, *n, "message-id:", &len);
 	open = v != NULL ? memchr(v, '<', len) : NULL;
 	if (open != NULL)

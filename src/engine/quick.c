@@ -40,9 +40,10 @@ struct quick_folder {
 	unsigned char digest[32];
 	char oxid[24];      /* numbers: PIM folders only */
 	msec_t alive;       /* op.alive_ts */
+	int64_t id;         /* store_folder.id */
 };
 
-#define QUICK_V 4
+#define QUICK_V 5
 #define ASK_MS (10 * INT64_C(60000)) /* as long as fresh_for can be at most */
 
 static void
@@ -76,21 +77,31 @@ value_is(const struct cache_value *v, void *out, size_t size)
 	return version == QUICK_V;
 }
 
+/* A damaged value may say any time: nothing is computed with it. */
+static bool
+asked_within(const struct quick_folder *f, msec_t ms)
+{
+	msec_t now = now_ms();
+
+	return f->asked_at <= now && f->asked_at > now - ms;
+}
+
 static bool
 is_fresh(const struct engine *g, const struct quick_folder *f)
 {
-	msec_t age = now_ms() - f->asked_at;
-
-	return age >= 0 && age < g->o.fresh_ms;
+	return asked_within(f, g->o.fresh_ms);
 }
 
 static bool
 ox_says_same(struct engine_session *s, const struct quick_cursor *c, const struct quick_folder *f)
 {
-	msec_t age = now_ms() - f->asked_at;
 	struct ox_digest d = { .set = f->has_digest != 0 };
+	const struct store_folder index = { .id = f->id, .epoch = f->epoch, .cn = f->cn };
 
-	if (!d.set || age < 0 || age >= ASK_MS || age >= s->g->o.listing_interval_ms || f->oxid[sizeof(f->oxid) - 1] != '\0')
+	/* where it began at what is alive, it reads no more than it must */
+	if (settled_gains(s->g, &index, f->alive > 0 && f->since == f->alive - 1 ? INT64_MAX : f->since))
+		return false;
+	if (!d.set || !asked_within(f, ASK_MS) || !asked_within(f, s->g->o.listing_interval_ms) || f->oxid[sizeof(f->oxid) - 1] != '\0')
 		return false;
 	memcpy(d.b, f->digest, sizeof(d.b));
 	return ox_updates_same(s->ox, (enum content)c->ct, f->oxid, f->since, &d);
@@ -166,7 +177,7 @@ quick_note(struct op *op, const struct store_cursor *cur, bool complete)
 {
 	struct quick_cursor c = { .v = QUICK_V, .ct = op->t.ct, .device = op->s->n->device_id, .epoch = cur->c.epoch, .cn = cur->c.lo,
 		.w0 = cur->c.view.w0, .w1 = cur->c.view.w1, .hidden = cur->c.seen.hidden };
-	struct quick_folder f = { .v = QUICK_V, .epoch = op->t.f.epoch, .cn = op->t.f.cn, .asked_at = op->refreshed_at };
+	struct quick_folder f = { .v = QUICK_V, .epoch = op->t.f.epoch, .cn = op->t.f.cn, .asked_at = op->refreshed_at, .id = op->t.f.id };
 	char ck[CURSOR_KEY], fk[64];
 	struct cache_pair pairs[2];
 	size_t n = 0;

@@ -2,8 +2,8 @@
 /*
  * Refresh: what OX shows goes into the folder's index, under the folder's lock, each merge guarded by the fence (F19).
  *
- * PIM: `updates` since the stored timestamp minus the overlap (F13: without it 2-14 % of concurrent changes are lost); a
- * complete listing when the index is new, older than OX's memory for deletions, or a period has passed.  The stored
+ * PIM: `updates` since the stored timestamp minus the overlap (F13: without it 2-14 % of concurrent changes are lost), or since what is
+ * settled (settled.c); a complete listing when the index is new, older than OX's memory for deletions, or a period has passed.  The stored
  * timestamp only rises and never comes from a write's echo.
  * The hierarchy is small: it is read whole.
  */
@@ -221,9 +221,10 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 	struct row **rows;
 	struct imap *at;
 	struct merge m;
-	msec_t ts, since = op->t.f.ox_ts > op->g->o.overlap_ms ? op->t.f.ox_ts - op->g->o.overlap_ms : 0;
+	msec_t ts, newest, since = settled_since(op->g, &op->t.f);
 	/* contacts: `updates` fails while only deletions lie in the interval (ox-races.md); one contact more in it, and it works */
 	msec_t alive = op->t.ct == CT_CONTACT ? quick_alive(op) : 0;
+	int64_t asked_us = now_mono_us();
 	struct ox_digest digest;
 	enum rc rc;
 
@@ -245,6 +246,9 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 		deleted = closed;
 		n_deleted += n_closed;
 	}
+	newest = op->t.f.ox_ts;
+	for (size_t k = 0; k < n; k++)
+		newest = o[k]->lm > newest ? o[k]->lm : newest;
 	rc = ids != NULL && closed != NULL ? merge_begin(op, &m, n, e) : err_set(e, RC_NOMEM, "out of memory for a refresh");
 	op->alive_ts = alive;
 	for (size_t k = 0; rc == RC_OK && k < n; k++) {
@@ -284,6 +288,7 @@ refresh_updates(struct op *op, msec_t now, struct err *e)
 	}
 	rc = merge_end(&m, e);
 	if (rc == RC_OK) {
+		settled_note(op->g, &op->t.f, asked_us, newest, n + n_deleted);
 		op->digest = digest;
 		op->digest_since = since;
 	}

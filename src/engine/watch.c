@@ -17,7 +17,7 @@ account_topic(const struct engine *g, int64_t context, int64_t user)
 void
 wake_others(struct engine *g, uint64_t topic)
 {
-	cache_publish(g->cache, topic);
+	store_notify(g->store, topic, cache_publish(g->cache, topic));
 }
 
 void

@@ -21,24 +21,35 @@ json_string(struct buf *b, const char *s)
 	buf_addc(b, '"');
 }
 
+void
+request_health(struct hreq *r)
+{
+	bool leaving = atomic_load(&r->h->leaving);
+	struct reply rep = { .status = leaving ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, .content_type = "application/json" };
+
+	rep.body = mem_dup_str(leaving ? "{\"status\":\"draining\"}\n" : "{\"status\":\"ready\"}\n");
+	rep.body_len = rep.body != NULL ? strlen(rep.body) : 0;
+	request_set_reply(r, &rep);
+}
+
 /* Degraded is still 200: the service answers, only slower (say, without its cache). */
 static unsigned
 health(struct httpd *h, struct buf *b)
 {
-	static const char *const names[] = { "ready", "degraded", "not ready" };
+	static const char *const names[] = { "ready", "degraded", "not ready", "draining" };
 	enum httpd_health state = HTTPD_READY;
 	char why[256] = "";
 
-	if (atomic_load(&h->draining)) {
-		state = HTTPD_NOT_READY;
-		memcpy(why, "shutting down", sizeof("shutting down"));
+	if (atomic_load(&h->leaving)) {
+		state = HTTPD_LEAVING;
+		memcpy(why, "going to stop", sizeof("going to stop"));
 	} else if (h->o.health != NULL) {
 		state = h->o.health(h->o.admin_arg, why, sizeof(why));
 	}
 	buf_addf(b, "{\"status\":\"%s\",\"version\":\"" USMD_VERSION "\",\"reason\":", names[state]);
 	json_string(b, why);
 	buf_adds(b, "}\n");
-	return state == HTTPD_NOT_READY ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
+	return state >= HTTPD_NOT_READY ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
 }
 
 static void
@@ -127,7 +138,7 @@ admin_handler(void *cls, struct MHD_Connection *conn, const char *url, const cha
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
 		status = MHD_HTTP_METHOD_NOT_ALLOWED;
 		buf_adds(&b, "{\"error\":\"only GET\"}\n");
-	} else if (strcmp(url, "/health") == 0) {
+	} else if (strcmp(url, HEALTH_PATH) == 0) {
 		status = health(h, &b);
 	} else if (strcmp(url, "/metrics") == 0) {
 		type = "text/plain; version=0.0.4; charset=utf-8";

@@ -187,11 +187,19 @@ refuse_queued(struct httpd *h)
 	}
 }
 
+void
+httpd_leave(struct httpd *h, msec_t span_ms)
+{
+	atomic_store(&h->leaving, true);
+	hub_drain(h->hub, span_ms);
+}
+
 size_t
 httpd_drain(struct httpd *h, msec_t deadline_ms)
 {
 	if (h->daemon == NULL)
 		return 0;
+	atomic_store(&h->leaving, true);
 	if (!atomic_exchange(&h->draining, true)) {
 		(void)MHD_quiesce_daemon(h->daemon);
 		/* not closed before MHD_stop_daemon: its threads may still use the number (microhttpd.h says so) */

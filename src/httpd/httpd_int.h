@@ -12,6 +12,7 @@
 #include "usmd/httpd.h"
 
 #define CLIENT_IP_SIZE INET6_ADDRSTRLEN
+#define HEALTH_PATH "/health"
 
 /* A bound, listening socket. */
 struct listener {
@@ -90,6 +91,7 @@ struct httpd {
 	atomic_uint_fast64_t next_id;
 	atomic_size_t body_total;
 	atomic_bool draining;
+	atomic_bool leaving;         /* httpd_leave: as draining, but all is served */
 	atomic_uint_fast64_t latency[LATENCY_BOUNDS + 1], latency_us; /* wake-up to answer */
 	int reaper_fd, reaper_stop;  /* epoll set; what ends its thread */
 	pthread_t reaper;
@@ -163,6 +165,8 @@ void reaper_stop(struct httpd *h);
 void reaper_arm(const struct hreq *r);
 
 /* admin.c */
+/* request_health - for a balancer in front: does this node want requests?  Asks nobody, so that an event thread may call it. */
+void request_health(struct hreq *r);
 MUST_CHECK bool admin_start(struct httpd *h);
 
 #endif

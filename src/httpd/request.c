@@ -81,7 +81,7 @@ request_headers(struct hreq *r, const struct reply *rep)
 	}
 	if (rep->status == MHD_HTTP_UNAUTHORIZED)
 		header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-	if (atomic_load(&r->h->draining))
+	if (atomic_load(&r->h->leaving))
 		header(r, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
@@ -147,7 +147,9 @@ refuse_early(struct hreq *r)
 	const char *length = MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	int64_t n;
 
-	if (r->proto == NULL)
+	if (r->proto == NULL && strcmp(r->url, HEALTH_PATH) == 0)
+		request_health(r);
+	else if (r->proto == NULL)
 		request_refuse(r, MHD_HTTP_NOT_FOUND, 0, "nothing is served under this path");
 	else if (length != NULL && (!parse_i64(length, 0, INT64_MAX, &n) || (uint64_t)n > r->h->o.max_body))
 		request_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, 0, "the request body is larger than the server takes");
@@ -246,7 +248,7 @@ access_log(const struct hreq *r, enum MHD_RequestTerminationCode why)
 	ctx->req = r->id;
 	ctx->account = r->account;
 	ctx->device = r->device;
-	log_info("access", "client=%s method=%s path=%s status=%d ms=%" PRId64 ".%03d in=%" PRIu64 " out=%" PRIu64 "%s%s",
+	log_line(strcmp(r->url, HEALTH_PATH) == 0 ? LOG_LVL_DEBUG : LOG_LVL_INFO, "access", "client=%s method=%s path=%s status=%d ms=%" PRId64 ".%03d in=%" PRIu64 " out=%" PRIu64 "%s%s",
 	    r->client_ip, method, path, r->status, us / 1000, (int)(us % 1000), r->bytes_in, r->bytes_out,
 	    r->parked_before ? " parked=1" : "", why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " lost=1");
 	*ctx = saved;

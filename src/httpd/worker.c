@@ -274,7 +274,8 @@ run_request(struct hreq *r)
 
 	if (r->parked_before) {
 		req.deadline_passed = r->end == HUB_DEADLINE;
-		req.shutting_down = r->end == HUB_SHUTDOWN || draining;
+		req.shutting_down = r->end == HUB_SHUTDOWN || draining || (r->end == HUB_DEADLINE && atomic_load(&r->h->leaving));
+		req.gone = r->end == HUB_GONE;
 		req.finish = req.shutting_down || r->end == HUB_REPLACED || r->end == HUB_GONE;
 	}
 	hub_waiter_free(r->waiter);
@@ -290,7 +291,7 @@ run_request(struct hreq *r)
 		p->park_free(r->park_state);
 	r->park_state = NULL;
 
-	if (rep.status != 0)
+	if (rep.status != 0 && (!rep.stream || rep.body != NULL))
 		note_latency(r);
 	if (rep.stream || r->stream != NULL) {
 		stream_go_on(r, &rep);

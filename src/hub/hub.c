@@ -274,6 +274,7 @@ hub_park(struct hub_waiter *w, msec_t deadline_ms, msec_t hold_ms, hub_end_cb cb
 	enum hub_end why;
 
 	(void)pthread_mutex_lock(&p->lock);
+	deadline_us = drain_deadline(h, now_us, deadline_us);
 	why = (enum hub_end)w->noted;
 	if (why == HUB_PARKED && w->gen != atomic_load(&h->gen))
 		why = HUB_WOKEN;

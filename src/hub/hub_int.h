@@ -67,6 +67,7 @@ struct hub {
 	_Atomic uint32_t gen;       /* counts hub_wake_all */
 	_Atomic uint32_t next_part;
 	atomic_bool shutdown;       /* nothing parks any more */
+	atomic_int_fast64_t drain_us; /* nobody is parked beyond this; 0 = no hub_drain */
 
 	pthread_t thread;
 	pthread_mutex_t lock;       /* guards what follows; never taken together with another */
@@ -87,6 +88,10 @@ void deadline_rebuild_locked(struct heap_part *p);
 /** deadline_announce - the thread shall look at AT_US at the latest. */
 void deadline_announce(struct hub *h, int64_t at_us);
 void *deadline_main(void *hub);
+
+/* drain.c */
+/** drain_deadline - DEADLINE_US, or a random moment before it while the hub is drained. */
+int64_t drain_deadline(struct hub *h, int64_t now_us, int64_t deadline_us);
 
 /* hub.c */
 struct topic_part *topic_part_of(struct hub *h, uint64_t topic);

@@ -378,6 +378,16 @@ image_type(const unsigned char *p, size_t n)
 	       n > 2 && memcmp(p, "BM", 2) == 0 ? "image/bmp" : NULL;
 }
 
+/* "png" or "image/png", in letters that can stand in every version's parameter; anything else says nothing. */
+static bool
+type_is_plain(const char *type)
+{
+	const char *slash = strchr(type, '/');
+	size_t n = strspn(type, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$&^_.+-/");
+
+	return type[0] != '\0' && type[n] == '\0' && (slash == NULL || (slash > type && slash[1] != '\0' && strchr(slash + 1, '/') == NULL));
+}
+
 static enum pim_rc
 photo_set(struct pim_ctx *c, json_t *o, const void *data, size_t n, const char *type)
 {
@@ -385,7 +395,7 @@ photo_set(struct pim_ctx *c, json_t *o, const void *data, size_t n, const char *
 	enum pim_rc rc = PIM_NOMEM;
 
 	pim_base64_encode(&b64, data, n);
-	if (type != NULL && *type != '\0') {
+	if (type != NULL && type_is_plain(type)) {
 		if (strchr(type, '/') == NULL)
 			pim_buf_puts(&t, "image/");
 		for (; *type != '\0'; type++)

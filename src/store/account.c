@@ -32,6 +32,13 @@ account_get(struct store_conn *c, int64_t context_id, int64_t user_id, int64_t *
 	return rc;
 }
 
+/* What the INSERT gave: one that clashes (in repeatable read also with DO NOTHING) was added by another node in the same moment. */
+static enum rc
+added(const struct store_conn *c, enum rc rc)
+{
+	return rc == RC_BUSY && !c->in_txn ? RC_OK : rc;
+}
+
 /* Read, add when missing, read again: the usual case costs one statement and writes nothing. */
 enum rc
 store_account_open(struct store_conn *c, int64_t context_id, int64_t user_id, int64_t *account, struct err *e)
@@ -43,7 +50,7 @@ store_account_open(struct store_conn *c, int64_t context_id, int64_t user_id, in
 		return rc;
 	pg_i64(&p, context_id);
 	pg_i64(&p, user_id);
-	rc = pg_exec(c, TBL_ACCOUNT, S_ACCOUNT_ADD, &p, NULL, e);
+	rc = added(c, pg_exec(c, TBL_ACCOUNT, S_ACCOUNT_ADD, &p, NULL, e));
 	return rc == RC_OK ? account_get(c, context_id, user_id, account, e) : rc;
 }
 
@@ -83,7 +90,7 @@ store_device_open(struct store_conn *c, struct arena *a, int64_t account, const 
 	pg_i64(&p, account);
 	pg_text(&p, name);
 	pg_i64(&p, now_ms());
-	rc = pg_exec(c, TBL_ACCOUNT, S_DEVICE_ADD, &p, NULL, e);
+	rc = added(c, pg_exec(c, TBL_ACCOUNT, S_DEVICE_ADD, &p, NULL, e));
 	return rc == RC_OK ? device_get(c, a, account, name, out, e) : rc;
 }
 

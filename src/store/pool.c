@@ -380,6 +380,7 @@ store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
+	notify_stop(s);
 	for (unsigned i = 0; i < s->o.pool; i++)
 		disconnect(&s->conn[i]);
 	(void)pthread_cond_destroy(&s->unlocked);

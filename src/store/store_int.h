@@ -12,7 +12,7 @@
 
 #include "usmd/store.h"
 
-#define STORE_SCHEMA 6           /* highest number in sql/: the schema that this code needs */
+#define STORE_SCHEMA 7           /* highest number in sql/: the schema that this code needs */
 #define STORE_LOCK_FOLDER 0x75736d /* classid of folder advisory locks; the second key is the folder */
 #define STORE_LOCK_PATCH INT64_C(0x75736d0001) /* advisory lock of migrators */
 
@@ -23,14 +23,14 @@ struct pg_stmt {
 	const char *sql;
 	int n_params;
 };
-enum stmt_table { TBL_POOL, TBL_ACCOUNT, TBL_SESSION, TBL_FOLDER, TBL_ROWS, TBL_PUT, TBL_CURSOR, TBL_WRITES, TBL_INTENT, TBL_MAILOP, TBL_CONFLICT, TBL_ASIDE, TBL_JOURNAL, TBL_GUARD, TBL_EXPIRE, TBL_COUNT };
+enum stmt_table { TBL_POOL, TBL_ACCOUNT, TBL_SESSION, TBL_FOLDER, TBL_ROWS, TBL_PUT, TBL_CURSOR, TBL_WRITES, TBL_INTENT, TBL_MAILOP, TBL_CONFLICT, TBL_ASIDE, TBL_JOURNAL, TBL_GUARD, TBL_PATH, TBL_EXPIRE, TBL_COUNT };
 struct pg_table {
 	const struct pg_stmt *stmt;
 	size_t n;          /* at most 32: store_conn.prepared has a bit for each */
 };
 extern const struct pg_table store_pool_stmts, store_account_stmts, store_session_stmts, store_folder_stmts,
     store_rows_stmts, store_put_stmts, store_cursor_stmts, store_writes_stmts, store_intent_stmts, store_mailop_stmts, store_conflict_stmts, store_aside_stmts,
-    store_journal_stmts, store_guard_stmts, store_expire_stmts;
+    store_journal_stmts, store_guard_stmts, store_path_stmts, store_expire_stmts;
 /** pg_table - statements of T; also how the tests find every statement. */
 const struct pg_table *pg_table(enum stmt_table t);
 
@@ -96,8 +96,12 @@ struct store {
 	pthread_cond_t freed;          /* a connection was given back */
 	pthread_cond_t unlocked;       /* a folder lock was given back */
 	struct store_conn *conn;       /* o.pool of them */
+	struct notify *notify;         /* NULL = nobody listens */
 	_Atomic int64_t clock_ms;      /* PostgreSQL's clock less the time since this machine's boot */
 };
+
+/** notify_stop - ends the thread of store_listen, if there is one. */
+void notify_stop(struct store *s);
 
 /** pg_exec - run statement I of table T; *RES (NULL: not wanted) is the caller's to PQclear, NULL on failure. */
 MUST_CHECK enum rc pg_exec(struct store_conn *c, enum stmt_table t, unsigned i, struct pg_params *p, PGresult **res, struct err *e);

@@ -323,11 +323,14 @@ plan_dead(const struct facts *x, struct sync_plan_out *out)
 static void
 plan_delete(const struct facts *x, struct sync_plan_out *out)
 {
-	/* An unanswered create that is as OX first showed it: what differs from what was sent is OX's doing, as far as anybody can tell.
-	 * Refusing would make the client's own object come back to it; what differs is recorded, so nothing is lost if it was a person. */
-	bool own_create = x->adopting && x->row->cn == x->row->first_cn;
+	/* An unanswered create (named by its clientId, whatever is known here of OX's answer) that nobody else changed since OX first showed it: what
+	 * differs from what was sent is OX's doing, as far as anybody can tell.  Refusing would make the client's own object come back to it, also
+	 * where it wrote to it in between; what differs is recorded, so nothing is lost if it was a person. */
+	bool own_create = x->ch->id == 0 && x->row->known;
 
 	foreign_fields(x, &out->win);
+	for (unsigned k = 0; k < x->row->nf && own_create; k++)
+		own_create = !fmask_has(&out->win, x->row->f[k].i) || x->row->f[k].cn <= x->row->first_cn;
 	if (!fmask_empty(&out->win) && !own_create && x->in->delete_policy != POLICY_CLIENT) {
 		memset(&out->win, 0, sizeof(out->win));
 		out->force_put = true; /* a refused deletion is answered with the whole object */

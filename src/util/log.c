@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 static msec_t (*clock_fn)(void);
+static int64_t (*mono_fn)(void);
 static atomic_int level_now = LOG_LVL_INFO;
 static bool with_prefix;
 static _Thread_local struct log_ctx ctx_of_thread;
@@ -30,6 +31,8 @@ now_mono_us(void)
 {
 	struct timespec ts;
 
+	if (mono_fn != NULL)
+		return mono_fn();
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
@@ -44,6 +47,12 @@ void
 clock_override(msec_t (*fn)(void))
 {
 	clock_fn = fn;
+}
+
+void
+clock_override_mono(int64_t (*fn)(void))
+{
+	mono_fn = fn;
 }
 
 void
@@ -138,6 +147,7 @@ static const struct {
 	[M_PG_STATEMENTS] = { "usmd_pg_statements_total", "PostgreSQL statements executed" },
 	[M_PG_RETRIES] = { "usmd_pg_retries_total", "transactions repeated after a serialization failure" },
 	[M_PG_RECONNECTS] = { "usmd_pg_reconnects_total", "PostgreSQL connections opened again" },
+	[M_NOTIFIED] = { "usmd_pg_notifies_total", "notifications sent to other nodes through PostgreSQL, because Redis does not reach them" },
 	[M_CACHE_HITS] = { "usmd_cache_hits_total", "cache look-ups answered" },
 	[M_CACHE_MISSES] = { "usmd_cache_misses_total", "cache look-ups without a value" },
 	[M_CACHE_ERRORS] = { "usmd_cache_errors_total", "cache operations that failed" },

@@ -191,7 +191,8 @@ pg_failover(bool losing)
 	pg_primary = 1 - pg_primary;
 	for (int i = 0; i < 100 && !pg_admin("SELECT pg_promote(true, 20)"); i++)
 		sleep_ms(50);
-	for (int i = 0; i < 100 && !set_sync(false); i++)
+	/* it may have been copied while the primary was read-only */
+	for (int i = 0; i < 100 && !(pg_admin("ALTER SYSTEM RESET default_transaction_read_only") && set_sync(false)); i++)
 		sleep_ms(50);
 }
 

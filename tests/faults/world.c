@@ -407,7 +407,8 @@ node_configure(int n)
 	(void)fprintf(f, "ox_url = http://127.0.0.1:%u/ajax\nox_timeout = 4s\nox_connect_timeout = 1s\nox_write_max_time = 12s\nlogin_attempts = 10000\n", link_port(w.ox[n]));
 	(void)fprintf(f, "pg_conninfo = host=%s/node%d/pg0,%s/node%d/pg1 user=app dbname=usmd target_session_attrs=read-write connect_timeout=2\n", w.dir, n, w.dir, n);
 	(void)fprintf(f, "pg_pool = 8\npg_statement_timeout = 2s\npg_lease_timeout = 2s\npg_lock_timeout = 3s\nredis_url = unix:%s/node%d/redis.sock\n", w.dir, n);
-	(void)fprintf(f, "calendar_past = 0\ncalendar_future = 0\nmail_past = 0\nheartbeat_min = 1s\nping_poll_interval = 2s\nfull_listing_interval = 1m\nunreadable_retry = 2s\nworkers = 16\n");
+	/* every device keeps every object whole (no stubs of mails): compare looks at octets */
+	(void)fprintf(f, "calendar_past = 0\ncalendar_future = 0\nmail_past = 0\ndefault_modes = mail full\nheartbeat_min = 1s\nping_poll_interval = 2s\nfull_listing_interval = 1m\nunreadable_retry = 2s\nworkers = 16\n");
 	(void)fclose(f);
 }
 

@@ -55,6 +55,21 @@ static const struct not_kept {
 	{ PIM_TASK, "users", NULL },
 };
 
+/* ASCII is enough for what is an address. */
+static void
+lower_case(json_t *o, const char *member)
+{
+	const char *text = json_string_value(json_object_get(o, member));
+	char *p = text != NULL ? strdup(text) : NULL;
+
+	for (char *q = p; q != NULL && *q != '\0'; q++)
+		if (*q >= 'A' && *q <= 'Z')
+			*q = (char)(*q - 'A' + 'a');
+	if (p != NULL)
+		(void)json_object_set_new(o, member, json_string(p));
+	free(p);
+}
+
 /* The owner of the account, whom the server adds to what he stores; the order of the others has no meaning. */
 static void
 people(json_t *o)
@@ -63,7 +78,10 @@ people(json_t *o)
 	size_t i, k;
 
 	json_array_foreach(list, i, v) {
-		char *x = json_dumps(v, JSON_SORT_KEYS);
+		char *x;
+
+		lower_case(v, "mail"); /* the server knows addresses so */
+		x = json_dumps(v, JSON_SORT_KEYS);
 
 		for (k = 0; k < json_array_size(sorted); k++) {
 			char *y = json_dumps(json_array_get(sorted, k), JSON_SORT_KEYS);

@@ -146,7 +146,7 @@ START_TEST(a_killed_redis_is_a_miss)
 	ck_assert(!cache_ok(cache));
 	for (int i = 0; i < 10000; i++) {
 		put("k", "v");
-		cache_publish(cache, 1);
+		ck_assert(!cache_publish(cache, 1));
 	}
 	/* one failure each retry_ms, everything else returns at once */
 	t = (now_mono_us() - t) / 1000;
@@ -220,7 +220,7 @@ struct ear {
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
 	uint64_t last;
-	int heard, gaps;
+	int heard, ups, downs;
 };
 
 static void
@@ -236,12 +236,15 @@ on_topic(void *arg, uint64_t topic)
 }
 
 static void
-on_gap(void *arg)
+on_link(void *arg, bool up)
 {
 	struct ear *x = arg;
 
 	(void)pthread_mutex_lock(&x->mutex);
-	x->gaps++;
+	if (up)
+		x->ups++;
+	else
+		x->downs++;
 	(void)pthread_cond_broadcast(&x->cond);
 	(void)pthread_mutex_unlock(&x->mutex);
 }
@@ -284,12 +287,13 @@ START_TEST(other_nodes_are_heard)
 {
 	struct cache_options o = { .url = url, .timeout_ms = TIMEOUT_MS, .retry_ms = RETRY_MS, .pool = 1 };
 	struct ear x = { .mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+	const struct cache_ear ear = { on_topic, on_link, &x };
 	struct cache *node = cache_new(&o);
 
-	ck_assert_int_eq(cache_subscribe(node, on_topic, on_gap, &x, &err), RC_OK);
-	ck_assert_int_eq(cache_subscribe(node, on_topic, on_gap, &x, &err), RC_INTERNAL);
+	ck_assert_int_eq(cache_subscribe(node, &ear, &err), RC_OK);
+	ck_assert_int_eq(cache_subscribe(node, &ear, &err), RC_INTERNAL);
 	await_subscriber();
-	cache_publish(node, 4); /* its own: not heard */
+	ck_assert(cache_publish(node, 4)); /* its own: not heard */
 	{
 		redisContext *r = redisConnectUnix(path);
 
@@ -298,18 +302,20 @@ START_TEST(other_nodes_are_heard)
 		freeReplyObject(redisCommand(r, "PUBLISH usmd:events %b", "seventeen bytes..", (size_t)17));
 		redisFree(r);
 	}
-	cache_publish(cache, UINT64_C(0xfedcba9876543210));
+	ck_assert(cache_publish(cache, UINT64_C(0xfedcba9876543210)));
 	await(&x, &x.heard, 1);
 	ck_assert_uint_eq(x.last, UINT64_C(0xfedcba9876543210));
-	ck_assert_int_eq(x.gaps, 0);
+	ck_assert_int_eq(x.ups, 1);
 
-	/* Redis dies and comes back: a gap is reported once, and messages flow again */
+	/* Redis dies and comes back: both are told once, and messages flow again */
 	for (int i = 1; i <= 2; i++) {
 		harness_redis_stop(redis);
+		await(&x, &x.downs, i);
+		ck_assert(!cache_publish(cache, 77)); /* and whoever publishes knows that it was not carried */
 		redis = harness_redis_start(path);
-		await(&x, &x.gaps, i);
+		await(&x, &x.ups, 1 + i);
 		ck_assert(comes_back());
-		cache_publish(cache, (uint64_t)i);
+		ck_assert(cache_publish(cache, (uint64_t)i));
 		await(&x, &x.heard, 1 + i);
 		ck_assert_uint_eq(x.last, (uint64_t)i);
 	}
@@ -323,7 +329,8 @@ START_TEST(subscriber_ends_while_redis_is_away)
 	int64_t t;
 
 	harness_redis_stop(redis);
-	ck_assert_int_eq(cache_subscribe(cache, on_topic, on_gap, &x, &err), RC_OK);
+	ck_assert_int_eq(cache_subscribe(cache, &(struct cache_ear){ on_topic, on_link, &x }, &err), RC_OK);
+	await(&x, &x.downs, 1);
 	t = now_mono_us();
 	cache_free(cache);
 	cache = NULL;

@@ -117,6 +117,32 @@ START_TEST(what_ox_refuses_is_refused_alone)
 }
 END_TEST
 
+/* OX names only the address that is none, and the member of a list who has no address */
+START_TEST(an_address_names_its_field)
+{
+	struct dev d;
+	json_t *created = json_array(), *data;
+
+	berta(&d, "addresses", "contact");
+	(void)json_array_append_new(created, json_pack("{s:s,s:s,s:s,s:s}", "clientId", "a-1", "last_name", "A1", "email1", "good@example.com", "email3", "no address"));
+	(void)json_array_append_new(created, json_pack("{s:s,s:s,s:b,s:[{s:s,s:s,s:i}]}", "clientId", "a-2", "display_name", "A2", "mark_as_distributionlist", 1,
+	    "distribution_list", "display_name", "Cleo", "mail", "none either", "mail_field", 0));
+	data = update(&d, request(&d, created, NULL, NULL));
+	ck_assert_str_eq(str(details(data, 0), "ox"), "CON-0100");
+	ck_assert_str_eq(str(details(data, 0), "field"), "email3");
+	ck_assert_str_eq(str(details(data, 0), "path"), "created[0].email3");
+	ck_assert_str_eq(str(details(data, 1), "field"), "distribution_list");
+	json_decref(data);
+	open_folder(&d, d.folder);
+	data = update(&d, request(&d, one(json_pack("{s:s,s:s}", "clientId", "a-3", "last_name", "A3")), NULL, NULL));
+	created = one(json_pack("{s:s,s:s}", "uuid", str(result(data, 0), "uuid"), "email2", "a@b@c"));
+	json_decref(data);
+	data = update(&d, request(&d, NULL, created, NULL));
+	ck_assert_str_eq(str(details(data, 0), "field"), "email2");
+	json_decref(data);
+}
+END_TEST
+
 /* ---- modes, types, fields ---- */
 
 /* The device's settings; CHANGE is stolen. */
@@ -582,6 +608,7 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_bad_change_is_refused_alone);
 	tcase_add_test(t, what_ox_refuses_is_refused_alone);
+	tcase_add_test(t, an_address_names_its_field);
 	tcase_add_test(t, excluded_fields);
 	tcase_add_test(t, hidden_fields_are_conflicts);
 	tcase_add_test(t, switched_off);

@@ -236,6 +236,58 @@ knows(struct dev *d, const char *uuid, int flags, int label, const char *words)
 	json_decref(list);
 }
 
+/* Writes WORDS (stolen) as the keywords of a mail; the answer has them too, if it says anything of them. */
+static void
+words_answered(struct dev *d, const char *uuid, json_t *words)
+{
+	json_t *data = update(d, request(d, NULL, one(json_pack("{s:s,s:O}", "uuid", uuid, "user", words)), NULL));
+	const json_t *told = json_object_get(json_array_get(json_object_get(data, "modified"), 0), "user");
+
+	ck_assert_str_eq(str(result(data, 0), "status"), "ok");
+	if (told != NULL)
+		ck_assert_uint_eq(json_array_size(told), json_array_size(words));
+	json_decref(data);
+	json_decref(words);
+}
+
+/* Mails that people have are stored whatever OX thinks of their form; text that is none is not. */
+START_TEST(damaged_mails_are_kept)
+{
+	static const char cut[] = "Subject: Cut\r\nFrom: a@example.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"b\"\r\n\r\nno part at all\r\n";
+	static const char odd[] = "Subject: No from\r\n\r\nx\r\n";
+	struct dev d;
+	char uuid[40], id[24] = "";
+	json_t *data;
+
+	berta(&d, "damaged", NULL);
+	import(&d, "cut", base64(cut), 0, uuid);
+	import(&d, "odd", base64(odd), 0, uuid);
+	ck_assert_uint_eq(at_ox("berta", INBOX, "Cut", id), 1);
+	ck_assert_uint_eq(at_ox("berta", INBOX, "No from", id), 1);
+	data = update(&d, request(&d, one(json_pack("{s:s,s:o}", "clientId", "text", "raw", base64("hello\r\nworld\r\n"))), NULL, NULL));
+	ck_assert_str_eq(str(result(data, 0), "status"), "error");
+	ck_assert_str_eq(str(json_object_get(json_object_get(result(data, 0), "error"), "details"), "path"), "created[0].raw");
+	json_decref(data);
+}
+END_TEST
+
+/* OX's `list` shows keywords as `all` found them (its cache): neither the answer to a write nor what is to be set may come from there. */
+START_TEST(keywords_answered)
+{
+	struct dev d, other;
+	char uuid[40];
+
+	berta(&d, "answered", NULL);
+	import(&d, "answered", plain("Answered", ""), 0, uuid);
+	berta(&other, "answered2", NULL);
+	words_answered(&d, uuid, json_pack("[s,s]", "One", "Two"));
+	words_answered(&d, uuid, json_pack("[s]", "Two"));
+	words_answered(&d, uuid, json_pack("[s,s]", "Two", "One"));
+	look_is("Answered", "0 0 Two One");
+	knows(&other, uuid, 0, 0, "[\"Two\",\"One\"]");
+}
+END_TEST
+
 START_TEST(keywords_both_ways)
 {
 	struct dev d, other;
@@ -925,6 +977,8 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, flags_of_two_sides, 0, 3);
 	tcase_add_test(t, keywords_both_ways);
+	tcase_add_test(t, keywords_answered);
+	tcase_add_test(t, damaged_mails_are_kept);
 	tcase_add_test(t, label_and_flag);
 	tcase_add_test(t, label_after_a_lost_answer);
 	tcase_add_test(t, deleted_mails_are_not_there);

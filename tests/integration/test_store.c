@@ -87,6 +87,51 @@ START_TEST(accounts_devices_sessions)
 }
 END_TEST
 
+struct newcomer {
+	pthread_barrier_t *together;
+	int64_t ids[200];
+	unsigned failed;
+};
+
+static void *
+come(void *arg)
+{
+	struct newcomer *x = arg;
+	struct arena *own = arena_new(0);
+	struct store_conn *c;
+	struct store_device d;
+	struct err e;
+
+	if (store_lease(store, &c, &e) != RC_OK)
+		return NULL;
+	for (unsigned i = 0; i < ARRAY_LEN(x->ids); i++) {
+		(void)pthread_barrier_wait(x->together);
+		if (store_account_open(c, 77, 1000 + i, &x->ids[i], &e) != RC_OK || store_device_open(c, own, x->ids[i], "phone", &d, &e) != RC_OK)
+			x->failed++;
+	}
+	store_release(c);
+	arena_free(own);
+	return NULL;
+}
+
+/* Two devices of a new user, or one that repeats its login, at two nodes in the same moment. */
+START_TEST(newcomers_at_once)
+{
+	pthread_barrier_t together;
+	struct newcomer x[2] = { { .together = &together }, { .together = &together } };
+	pthread_t t[2];
+
+	(void)pthread_barrier_init(&together, NULL, 2);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, come, &x[i]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_join(t[i], NULL), 0);
+	ck_assert_uint_eq(x[0].failed + x[1].failed, 0);
+	ck_assert_mem_eq(x[0].ids, x[1].ids, sizeof(x[0].ids));
+	(void)pthread_barrier_destroy(&together);
+}
+END_TEST
+
 START_TEST(folder_fence_reset_drop)
 {
 	struct store_folder f = folder_new(CT_MAIL, "default0/INBOX"), stale = f, g;
@@ -1008,6 +1053,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, accounts_devices_sessions);
+	tcase_add_test(t, newcomers_at_once);
 	tcase_add_test(t, folder_fence_reset_drop);
 	tcase_add_loop_test(t, rows_like_an_array, CT_FOLDER, CT_COUNT);
 	tcase_add_test(t, txn_repeats_on_serialization_failure);

@@ -65,7 +65,7 @@ http(const char *url, const char *token, const char *body, struct buf *out, long
 		(void)snprintf(auth, sizeof(auth), "Authorization: Bearer %s", token);
 		h = curl_slist_append(h, auth);
 	}
-	if (strncmp(url, "http://localhost/", 17) == 0) {
+	if (strncmp(url, "http://localhost/", 17) == 0 && strncmp(w.server, "unix:", 5) == 0) {
 		(void)snprintf(sock, sizeof(sock), "%s", w.server + strlen("unix:"));
 		(void)curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, sock);
 	}
@@ -88,7 +88,7 @@ http(const char *url, const char *token, const char *body, struct buf *out, long
 static json_t *
 call(const struct dev *d, const char *command, const json_t *body)
 {
-	char url[100], *text = json_dumps(body, JSON_COMPACT);
+	char url[300], *text = json_dumps(body, JSON_COMPACT);
 	const char *why;
 	struct buf out;
 	json_t *root;
@@ -96,7 +96,7 @@ call(const struct dev *d, const char *command, const json_t *body)
 
 	ck_assert_ptr_nonnull(text);
 	buf_init(&out, 64 << 20);
-	(void)snprintf(url, sizeof(url), "http://localhost/usm-json/%s", command);
+	(void)snprintf(url, sizeof(url), "%s/usm-json/%s", strncmp(w.server, "unix:", 5) == 0 ? "http://localhost" : w.server, command);
 	http(url, d->token[0] != '\0' ? d->token : NULL, text, &out, &status);
 	free(text);
 	why = schema_check(command, out.p, out.len);

@@ -58,7 +58,8 @@ int64_t cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body,
 bool cal_may_move(struct req *r, const struct ent *e, const struct folder *dest);
 /* into another calendar; e is gone after it */
 void cal_move(struct req *r, struct ent *e, struct folder *dest, int64_t stamp);
-void cal_forget_exceptions(struct req *r, struct obj *m, int64_t stamp);
+/* NOW takes the place of WAS: of its exceptions those stay that are occurrences of it, their days move with its start */
+void cal_fit_exceptions(struct req *r, const struct obj *was, struct obj *now, int64_t stamp);
 
 struct crow { struct ent *e; struct occ occ; bool on; };
 struct crows { struct crow *v; size_t n, cap; };

@@ -162,29 +162,6 @@ same_class(struct req *r, const struct obj *trial)
 	return false;
 }
 
-/* exceptions make no sense once the rule or the start changed */
-static bool
-rule_changed(const struct obj *a, const struct obj *b)
-{
-	struct rule_spec x = cal_spec(a), y = cal_spec(b);
-
-	return x.type != y.type || x.interval != y.interval || x.days != y.days || x.month != y.month ||
-	    x.day_in_month != y.day_in_month || cal_start(a) != cal_start(b) || cal_full(a) != cal_full(b);
-}
-
-void
-cal_forget_exceptions(struct req *r, struct obj *m, int64_t stamp)
-{
-	while (m->nchg > 0) {
-		struct obj *x = cal_exception_at(r->c, m, m->chg[0]);
-
-		if (x != NULL)
-			obj_drop(r->c, x, stamp);
-		cal_day_del(m->chg, &m->nchg, m->chg[0]);
-	}
-	m->ndel = 0;
-}
-
 /* the occurrence the body names, -1 with the error set, 0 none, 1 found */
 static int
 body_occ(struct req *r, const struct obj *o, const json_t *body, const char *alt, struct occ *at)
@@ -270,10 +247,7 @@ cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct 
 		stamp = stamp_new(r->c);
 		if (stamp <= o->lm)
 			stamp = o->lm + 1;
-		if (cal_is_master(o) && rule_changed(o, trial)) {
-			cal_forget_exceptions(r, o, stamp);
-			trial->nchg = trial->ndel = 0;
-		}
+		cal_fit_exceptions(r, o, trial, stamp);
 		/* a new version for all, unless only the writer's own matters changed */
 		if (!only_own(body))
 			trial->sequence++;

@@ -338,6 +338,42 @@ drop_tree(struct ctx *c, struct folder *f, int64_t stamp)
 	folder_drop(c, f, stamp);
 }
 
+/* A mail folder and all below it get PATH in place of OLD. */
+static void
+mail_repath(struct user *u, const char *old, const char *path)
+{
+	size_t n = strlen(old);
+	int i;
+
+	for (i = 0; i < u->nmb; i++) {
+		struct mbox *mb = u->mb[i];
+
+		if (strncmp(mb->path, old, n) == 0 && (mb->path[n] == '\0' || mb->path[n] == '/')) {
+			char *p = xprintf("%s%s", path, mb->path + n);
+
+			free(mb->path);
+			mb->path = p;
+		}
+	}
+}
+
+/* 8.19 was seen to move a deleted mail folder below Trash, under a name of its own: Name, Name_2, ... */
+static void
+into_trash(struct user *u, const struct mbox *mb)
+{
+	const char *name = strrchr(mb->path, '/') ? strrchr(mb->path, '/') + 1 : mb->path;
+	char *old = xstrdup(mb->path), *path = xprintf("Trash/%s", name);
+	int k = 1;
+
+	while (mbox_get(u, path) != NULL) {
+		free(path);
+		path = xprintf("Trash/%s_%d", name, ++k);
+	}
+	mail_repath(u, old, path);
+	free(path);
+	free(old);
+}
+
 static bool
 delete_one(struct req *r, const char *id)
 {
@@ -355,7 +391,10 @@ delete_one(struct req *r, const char *id)
 			warn(r, mb ? "FLD-0031" : "IMAP-1002", json_pack("[s]", id));
 			return false;
 		}
-		mbox_remove(r->u, mb);
+		if (arg_true(r, "hardDelete") || strncmp(mb->path, "Trash/", 6) == 0)
+			mbox_remove(r->u, mb);
+		else
+			into_trash(r->u, mb);
 		r->u->mailrev++;
 		return true;
 	}
@@ -526,8 +565,6 @@ mail_folder_update(struct req *r, const struct fref *x, const json_t *o)
 	const char *dest = json_string_value(json_object_get(o, "folder_id"));
 	const char *slash = strrchr(x->mb->path, '/');
 	char *title, *parent, *path, *old;
-	size_t n;
-	int i;
 
 	if (json_is_array(json_object_get(o, "permissions")))
 		mail_set_perms(r, x->mb, json_object_get(o, "permissions"));
@@ -549,20 +586,10 @@ mail_folder_update(struct req *r, const struct fref *x, const json_t *o)
 		parent = slash ? xmemdup0(x->mb->path, (size_t)(slash - x->mb->path)) : xstrdup("");
 	path = *parent ? xprintf("%s/%s", parent, title) : xstrdup(title);
 	old = xstrdup(x->mb->path);
-	n = strlen(old);
 	if (strcmp(path, old) != 0 && mbox_get(r->u, path) != NULL) {
 		fail(r, "MSG-0063", json_pack("[s,s]", title, path));
 	} else {
-		for (i = 0; i < r->u->nmb; i++) {
-			struct mbox *mb = r->u->mb[i];
-
-			if (strncmp(mb->path, old, n) == 0 && (mb->path[n] == '\0' || mb->path[n] == '/')) {
-				char *p = xprintf("%s%s", path, mb->path + n);
-
-				free(mb->path);
-				mb->path = p;
-			}
-		}
+		mail_repath(r->u, old, path);
 		r->u->mailrev++;
 		free(old);
 		old = xprintf("default0/%s", path);

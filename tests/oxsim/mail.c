@@ -64,6 +64,7 @@ struct mcols {
 	int col[64];		/* 0: a header */
 	const char *hdr[64];
 	gchar **words, **extra;
+	bool cached;		/* answered from the cache */
 };
 
 static bool
@@ -110,9 +111,9 @@ mail_color(const struct mail *m)
 }
 
 static void
-put_keywords(struct sb *b, const struct mail *m)
+put_keywords(struct sb *b, const json_t *words)
 {
-	char *text = m->user != NULL ? json_dumps(m->user, JSON_COMPACT) : NULL;
+	char *text = words != NULL ? json_dumps(words, JSON_COMPACT) : NULL;
 
 	sb_str(b, text != NULL ? text : "[]");
 	free(text);
@@ -163,7 +164,7 @@ mail_put_col(struct req *r, const struct mbox *mb, struct mail *m, int col)
 	case 658: sb_str(b, m->flags & 256 ? "true" : "false"); return;
 	case 659: sb_str(b, m->flags & 4 ? "true" : "false"); return;
 	case 660: sb_str(b, m->flags & 8 ? "true" : "false"); return;
-	case 668: put_keywords(b, m); return;
+	case 668: put_keywords(b, m->user); return;
 	default: sb_str(b, "null");
 	}
 }
@@ -179,7 +180,10 @@ put_row(struct req *r, const struct mcols *c, const struct mbox *mb, struct mail
 		if (i > 0)
 			sb_ch(r->out, ',');
 		if (c->hdr[i] == NULL) {
-			mail_put_col(r, mb, m, c->col[i]);
+			if (c->cached && c->col[i] == 668)
+				put_keywords(r->out, m->cached_user);
+			else
+				mail_put_col(r, mb, m, c->col[i]);
 			continue;
 		}
 		h = mime_header(m->raw->p, m->raw->len, c->hdr[i]);
@@ -293,37 +297,53 @@ mail_all(struct req *r)
 			put_row(r, &c, mb, v[i]);
 		}
 		sb_ch(r->out, ']');
+		mailcache_all(r->u, mb, v + from, to - from);
 		free(v);
 	}
 	mcols_free(&c);
+}
+
+/* The mail that an element of a body names; NULL with *MB NULL too when there is no such folder (the error is set). */
+static struct mail *
+named(struct req *r, const json_t *it, struct mbox **mb)
+{
+	const json_t *jid = json_object_get(it, "id");
+	const char *id = json_string_value(jid);
+	char num[24];
+
+	if (json_is_integer(jid)) {
+		(void)snprintf(num, sizeof(num), "%lld", (long long)json_integer_value(jid));
+		id = num;
+	}
+	*mb = mbox_of(r, json_string_value(json_object_get(it, "folder")));
+	return *mb == NULL || id == NULL ? NULL : mail_of(*mb, id);
 }
 
 void
 mail_list(struct req *r)
 {
 	struct mcols c;
+	struct mbox *mb;
+	struct mail *m;
 	json_t *a = body_array(r), *it;
 	size_t i;
 
 	if (a == NULL || !mail_cols(r, &c))
 		return;
+	c.cached = true;
+	json_array_foreach(a, i, it) {
+		if ((m = named(r, it, &mb)) == NULL && mb == NULL)
+			break;
+		c.cached = c.cached && m != NULL && mailcache_has(r->u, m);
+	}
 	sb_ch(r->out, '[');
 	json_array_foreach(a, i, it) {
-		const char *f = json_string_value(json_object_get(it, "folder"));
-		const json_t *jid = json_object_get(it, "id");
-		char num[24];
-		const char *id = json_string_value(jid);
-		struct mbox *mb;
-		struct mail *m;
-
-		if (json_is_integer(jid)) {
-			(void)snprintf(num, sizeof(num), "%lld", (long long)json_integer_value(jid));
-			id = num;
-		}
-		if ((mb = mbox_of(r, f)) == NULL)
+		if ((m = named(r, it, &mb)) == NULL && mb == NULL)
 			break;
-		if (id == NULL || (m = mail_of(mb, id)) == NULL)
+		if (m == NULL)
 			continue;
+		if (!c.cached)
+			mailcache_listed(r->u, mb, m);
 		if (r->out->p[r->out->len - 1] != '[')
 			sb_ch(r->out, ',');
 		put_row(r, &c, mb, m);
@@ -578,6 +598,7 @@ transfer(struct user *u, struct mbox *to, const struct mail *m)
 
 	n->color = m->color;
 	n->user = json_deep_copy(m->user);
+	mailcache_drop(u, to);
 	return n;
 }
 

@@ -23,6 +23,16 @@ void mail_put_col(struct req *r, const struct mbox *mb, struct mail *m, int col)
 /* by sort= and order= of the request, else by column def */
 void mail_sort(const struct req *r, struct mail **v, size_t n, int def);
 
+/* --- mailcache.c ---------------------------------------------------------- */
+
+/* `all` has answered the N mails V of MB */
+void mailcache_all(struct user *u, const struct mbox *mb, struct mail *const *v, size_t n);
+/* mails were put into MB */
+void mailcache_drop(struct user *u, const struct mbox *mb);
+bool mailcache_has(const struct user *u, const struct mail *m);
+/* `list` has read M in MB */
+void mailcache_listed(struct user *u, const struct mbox *mb, struct mail *m);
+
 /* --- mailview.c ---------------------------------------------------------- */
 
 struct mpart;

@@ -61,6 +61,7 @@ mail_free(struct mail *m)
 		return;
 	blob_unref(m->raw);
 	json_decref(m->user);
+	json_decref(m->cached_user);
 	mailinfo_free(m->info);
 	free(m);
 }

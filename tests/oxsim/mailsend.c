@@ -2,6 +2,7 @@
 /*
  * Module mail: new (raw and JSON), import; delivery to local users.
  */
+#define _GNU_SOURCE /* memmem */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +15,38 @@ sender_ok(struct req *r, const struct mailinfo *i)
 		return true;
 	fail(r, "MSG-0056", json_pack("[s]", i->from_text ? i->from_text : ""));
 	return false;
+}
+
+/* A mail without From gets the user's, behind its header. */
+static struct blob *
+with_from(const struct req *r, const char *p, size_t n)
+{
+	size_t hl = mime_header_len(p, n);
+	char *from = mime_header(p, n, "From"), *line;
+	struct sb b = { 0 };
+	struct blob *out;
+
+	if (from != NULL && *from != '\0') {
+		free(from);
+		return blob_new(p, n);
+	}
+	free(from);
+	line = xprintf("From: %s\r\n", r->u->mail);
+	if (hl == 0) {	/* nothing but a header */
+		sb_put(&b, p, n);
+		sb_str(&b, n > 0 && p[n - 1] == '\n' ? "" : "\r\n");
+		sb_str(&b, line);
+		sb_str(&b, "\r\n");
+	} else {
+		hl -= hl >= 2 && p[hl - 2] == '\r' ? 2 : 1;	/* before the empty line */
+		sb_put(&b, p, hl);
+		sb_str(&b, line);
+		sb_put(&b, p + hl, n - hl);
+	}
+	out = blob_new(b.p, b.len);
+	sb_free(&b);
+	free(line);
+	return out;
 }
 
 static int64_t
@@ -84,7 +117,7 @@ new_raw(struct req *r)
 {
 	struct mailinfo *i = mime_info(r->body, r->blen);
 	const char *folder = arg(r, "folder");
-	struct blob *raw = blob_new(r->body, r->blen);
+	struct blob *raw = with_from(r, r->body, r->blen);
 	struct mbox *mb;
 
 	if (i->bad) {
@@ -294,9 +327,32 @@ mail_new(struct req *r)
 		new_raw(r);
 }
 
+/* What 8.19 says to a mail while it is to be checked; NULL = nothing.  It says more than this. */
+static const char *
+strict_fault(const struct part *p, const struct mailinfo *i)
+{
+	char *b = i->ctype_full != NULL ? strcasestr(i->ctype_full, "boundary=") : NULL, *line;
+	bool cut;
+
+	if (i->bad || mime_header_len(p->p, p->n) == 0)
+		return "MSG-0101";
+	if (b == NULL || g_ascii_strncasecmp(i->ctype_full, "multipart/", 10) != 0)
+		return NULL;
+	b += strlen("boundary=");
+	b = *b == '"' ? xmemdup0(b + 1, strcspn(b + 1, "\"")) : xmemdup0(b, strcspn(b, ";"));
+	line = xprintf("\n--%s", b);
+	cut = memmem(p->p, p->n, line, strlen(line)) == NULL;
+	free(line);
+	free(b);
+	return cut ? "MSG-0008" : NULL;
+}
+
 void
 mail_import(struct req *r)
 {
+	bool strict = g_strcmp0(arg(r, "strictParsing"), "false") != 0;
+	const char *code;
+
 	struct mbox *mb = mbox_of(r, arg(r, "folder"));
 	struct mailinfo **info;
 	size_t i;
@@ -306,17 +362,18 @@ mail_import(struct req *r)
 	info = xcalloc(r->npart + 1, sizeof(*info));
 	for (i = 0; i < r->npart && !r->failed; i++) {
 		info[i] = mime_info(r->part[i].p, r->part[i].n);
-		if (info[i]->bad || mime_header_len(r->part[i].p, r->part[i].n) == 0)
-			fail(r, "MSG-0101", json_pack("[s]", "no end of the headers"));
+		if (strict && (code = strict_fault(&r->part[i], info[i])) != NULL)
+			fail(r, code, json_pack("[s]", "Unexpected end"));
 		else
 			(void)sender_ok(r, info[i]);
 	}
 	if (!r->failed) {
 		sb_ch(r->out, '[');
 		for (i = 0; i < r->npart; i++) {
-			struct mail *m = mail_append(r->u, mb, mime_store_form(r->part[i].p, r->part[i].n),
-			    flags_arg(r), sent_or_now(info[i]));
+			struct blob *raw = with_from(r, r->part[i].p, r->part[i].n);
+			struct mail *m = mail_append(r->u, mb, mime_store_form(raw->p, raw->len), flags_arg(r), sent_or_now(info[i]));
 
+			blob_unref(raw);
 			if (i > 0)
 				sb_ch(r->out, ',');
 			put_mail_ref(r, mb, m->uid);

@@ -11,6 +11,7 @@ struct participant *
 part_add(struct obj *o, int type, int id, const char *mail, const char *name)
 {
 	struct participant *p;
+	char *c;
 
 	o->part = xrealloc(o->part, sizeof(*o->part) * (size_t)(o->npart + 1));
 	p = &o->part[o->npart++];
@@ -18,6 +19,8 @@ part_add(struct obj *o, int type, int id, const char *mail, const char *name)
 	p->type = type;
 	p->id = id;
 	p->mail = xstrdup(mail);
+	for (c = p->mail; c != NULL && *c != '\0'; c++) /* 8.19 was seen to keep addresses so */
+		*c = g_ascii_tolower(*c);
 	p->name = xstrdup(name);
 	return p;
 }

@@ -198,6 +198,8 @@ struct mail {
 	int flags;
 	int color;		/* $cl_0 to $cl_10, 0 none */
 	json_t *user;		/* array: the other keywords; NULL none */
+	uint64_t cached;	/* struct user.mailcache when it came into OX's cache, with these keywords: */
+	json_t *cached_user;
 	int64_t received;
 	struct blob *raw;
 	struct mailinfo *info;	/* parsed on demand */
@@ -230,6 +232,8 @@ struct user {
 	json_t *gui;
 	struct mbox **mb;
 	int nmb;
+	uint64_t mailcache;	/* mailcache.c: which fill of the cache counts, and of which folder */
+	const struct mbox *mailcache_mb;
 	unsigned int mailrev;
 };
 

@@ -116,6 +116,19 @@ static const char *const status_name[] = {
 	[ST_OK] = "ok", [ST_GONE] = "gone", [ST_REFUSED] = "refused", [ST_RETRY] = "retry", [ST_CONFLICT] = "conflict", [ST_RECREATE] = "recreate", [ST_HELD] = "held",
 };
 
+/* A folder or mail came as somebody's before its creation was answered: the two are one, and what was edited in the twin goes on as an edit. */
+static void
+take_twin(struct client *c, struct local *l, struct local *twin)
+{
+	for (unsigned k = 0; k < sim_nf(c->folder[l->folder].ct); k++)
+		if (has(twin->dirty, k) && !has(l->dirty, k)) {
+			l->cur[k] = twin->cur[k];
+			l->dirty |= 1U << k;
+			l->blind |= twin->blind & 1U << k;
+		}
+	twin->used = false;
+}
+
 static void
 one_result(struct sim *s, struct client *c, const struct creq *q, const struct answer_result *r)
 {
@@ -140,7 +153,7 @@ one_result(struct sim *s, struct client *c, const struct creq *q, const struct a
 	if (l->is_new && r->has_uuid) {
 		twin = by_uuid(c, q->folder, &r->uuid);
 		if (twin != NULL)
-			twin->used = false;
+			take_twin(c, l, twin);
 		l->uuid = r->uuid;
 		l->has_uuid = true;
 		l->is_new = false;

@@ -9,7 +9,7 @@ bool
 ox_in_window(const struct sim *s, const struct client *c, const struct oxobj *o)
 {
 	enum content ct = s->ox.folder[o->folder].ct;
-	int64_t today = s->ox.now / DAY, days = c->days >= 0 && ct != CT_MAIL ? c->days : PAST_DAYS;
+	int64_t today = (s->ox.now + s->skew) / DAY, days = c->days >= 0 && ct != CT_MAIL ? c->days : PAST_DAYS;
 	msec_t w0 = (today - days) * DAY, w1 = (today + days + 1) * DAY - 1;
 
 	switch (ct) {

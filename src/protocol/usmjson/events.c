@@ -175,7 +175,9 @@ events_resume(struct usmjson *u, const struct request *req, struct reply *rep)
 		end_stream(&c, "the server stops", 1000 + (chance[0] | chance[1] << 8 | chance[2] << 16) % u->o.retry_spread_ms);
 		goto out;
 	}
-	if (!req->finish)
+	if (req->finish)
+		ping_note_end(p, req);
+	else
 		rc = engine_watch_resubscribe(p->watch, &w, &c.err);
 	if (rc == RC_OK && w == NULL)
 		end_stream(&c, "this device has begun a newer stream", 0);

@@ -169,7 +169,7 @@ ping_begin(struct call *c, enum watch_kind kind, struct parked **out, struct hub
 	if (p == NULL)
 		return rd_fail(&r, RC_NOMEM, "out of memory");
 	p->kind = kind;
-	p->heartbeat_s = grant(&c->u->o, json_integer_value(v[HEARTBEAT]));
+	p->heartbeat_s = engine_wait_begins(c->session, c->req->client_ip, grant(&c->u->o, json_integer_value(v[HEARTBEAT])));
 	p->deadline_ms = now_ms() + (msec_t)p->heartbeat_s * 1000;
 	rc = engine_watch_new(c->session, kind, e, n, &p->watch, waiter, &c->err);
 	if (rc == RC_LIMIT) {
@@ -182,6 +182,17 @@ ping_begin(struct call *c, enum watch_kind kind, struct parked **out, struct hub
 	else
 		ping_park_free(p);
 	return rc;
+}
+
+void
+ping_note_end(const struct parked *p, const struct request *req)
+{
+	msec_t left_ms = p->deadline_ms - now_ms();
+	unsigned left_s = left_ms > 0 ? (unsigned)((left_ms + 999) / 1000) : 0;
+
+	if (req->shutting_down || left_s > p->heartbeat_s)
+		return; /* neither the way nor the client ended it */
+	engine_wait_ended(p->watch, req->client_ip, p->heartbeat_s - left_s, req->deadline_passed ? WAIT_ANSWERED : req->gone ? WAIT_CUT : WAIT_RETURNED);
 }
 
 enum rc
@@ -211,6 +222,7 @@ ping_resume(struct usmjson *u, const struct request *req, struct reply *rep)
 		goto out;
 	call_begin(&c);
 	if (req->deadline_passed || req->finish) {
+		ping_note_end(p, req);
 		write_answer(&c, p, NULL, 0);
 	} else {
 		rc = engine_watch_resubscribe(p->watch, &w, &c.err);

@@ -120,6 +120,8 @@ struct parked {
 };
 /** ping_begin - read the request, register the watch: *OUT the caller's (ping_park_free), *WAITER as engine_watch_resubscribe. */
 MUST_CHECK enum rc ping_begin(struct call *c, enum watch_kind kind, struct parked **out, struct hub_waiter **waiter);
+/** ping_note_end - P's wait ended by its deadline, or REQ->finish: was it the way to the client that ended it? */
+void ping_note_end(const struct parked *p, const struct request *req);
 /** ping_write_changed - the member "changed" of an answer. */
 void ping_write_changed(struct buf *b, const struct ping_entry *e, size_t n);
 /** ping_resume, events_resume - answer or park again a request that was parked (REQ->parked). */

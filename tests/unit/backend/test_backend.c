@@ -692,7 +692,7 @@ window_rule(const char *request)
 	size_t n = (size_t)snprintf(out, 100, "{\"data\":[");
 
 	if (strstr(request, "action=list") != NULL) {
-		ck_assert_ptr_nonnull(strstr(request, "[{\"folder\":\"f\",\"id\":\"9\"}]"));
+		ck_assert_ptr_nonnull(strstr(request, "[{\"folder\":\"f\",\"id\":\"9\"},{\"folder\":\"f\",\"id\":\"4294967295\"}]"));
 		n += (size_t)snprintf(out + n, 100, "[\"9\",0,32,0,[\"Later\"]]");
 	} else if (strstr(request, "columns=600&") != NULL || strstr(request, "columns=600 ") != NULL) {
 		n += (size_t)snprintf(out + n, 200, "[\"9\"],[\"1\"],[\"2\"],[\"3\"],[\"4\"],[\"7\"],[\"6\"],[\"5\"]");
@@ -901,6 +901,7 @@ main(void)
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, case_scan());
 	suite_add_tcase(s, case_chronos());
+	suite_add_tcase(s, case_count());
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 20);
 	tcase_add_test(t, login_and_cookies);

@@ -3,10 +3,9 @@
  * The engine in the simulated world of tests/sim: the same histories every time, so that a failure means the change at hand; `make sim`
  * plays new ones.  Among the seeds are those that once found something.
  */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "test_engine.h"
 
+#include "unit/engine/paths.h"
 #include "sim/sim.h"
 
 static const uint64_t seeds[] = { 10, 163, 310, 671, 746, 846, 938, 1206, 2031, 3094, 17011, 26319, 38483 };
@@ -43,7 +42,9 @@ main(void)
 	log_setup(LOG_LVL_ERROR, false);
 	tcase_set_timeout(t, 600);
 	tcase_add_loop_test(t, history, 0, (int)sim_n_worlds);
+	suite_add_tcase(s, settled_case());
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, paths_tests());
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

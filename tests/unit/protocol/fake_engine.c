@@ -814,6 +814,24 @@ engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, str
 	return RC_OK;
 }
 
+unsigned
+engine_wait_begins(struct engine_session *s, const char *client_ip, unsigned wanted_s)
+{
+	(void)s;
+	(void)client_ip;
+	return wanted_s;
+}
+
+void
+engine_wait_ended(struct engine_watch *w, const char *client_ip, unsigned waited_s, enum wait_end how)
+{
+	(void)w;
+	(void)client_ip;
+	fake.ends++;
+	fake.waited_s = waited_s;
+	fake.end = how;
+}
+
 void
 engine_watch_free(struct engine_watch *w)
 {

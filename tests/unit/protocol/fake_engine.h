@@ -28,6 +28,9 @@ struct fake {
 	bool replaced;           /* a newer wait has come */
 	/* seen */
 	char log[8192];
+	int ends;                 /* engine_wait_ended was called so often, the last time with */
+	unsigned waited_s;
+	enum wait_end end;
 	int sessions, watches, waiters, answers; /* open now */
 };
 extern struct fake fake;

@@ -118,6 +118,39 @@ START_TEST(ends_for_another)
 }
 END_TEST
 
+/* What ends a wait, and after how long, is told to who learns what the way to the client bears. */
+START_TEST(ends_are_noted)
+{
+	static const struct { struct request req; int told; enum wait_end end; } cases[] = {
+		{ { .deadline_passed = true }, 1, WAIT_ANSWERED },
+		{ { .gone = true, .finish = true }, 1, WAIT_CUT },
+		{ { .finish = true }, 1, WAIT_RETURNED },
+		{ { .shutting_down = true, .finish = true }, 0, WAIT_ANSWERED },
+		{ { .deadline_passed = true, .shutting_down = true, .finish = true }, 0, WAIT_ANSWERED },
+	};
+	struct reply rep, next;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct request req = cases[i].req;
+
+		fake_reset();
+		post("/ping", PING("600"), &rep);
+		fake_time += 250400;
+		req.path = "/ping";
+		req.parked = rep.park_state;
+		hub_waiter_free(rep.waiter);
+		send_request(&req, &next);
+		proto.park_free(req.parked);
+		check_data(&next, "{\"changed\":[],\"heartbeat\":600}}");
+		ck_assert_int_eq(fake.ends, cases[i].told);
+		if (cases[i].told > 0) {
+			ck_assert_uint_eq(fake.waited_s, 250);
+			ck_assert_int_eq(fake.end, cases[i].end);
+		}
+	}
+}
+END_TEST
+
 /* ---- events ---- */
 
 /* what httpd does with a stream that goes on */
@@ -343,6 +376,7 @@ suite_ping(void)
 	tcase_add_test(t, parks_and_wakes);
 	tcase_add_test(t, ends_empty);
 	tcase_add_test(t, ends_for_another);
+	tcase_add_test(t, ends_are_noted);
 	tcase_add_test(t, events_go_on);
 	tcase_add_test(t, events_beat_and_stop);
 	tcase_add_test(t, events_replay);

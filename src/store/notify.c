@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Wake-ups between nodes by LISTEN and NOTIFY, for as long as Redis does not carry them: one connection and one thread a node.
+ *
+ * Who does not hear Redis calls, every call_ms; who hears a call notifies here as well for the time of three calls and a half, the
+ * lease.  When that begins (a call after a pause) a node says "here", at which those who call wake everybody.  So nothing is lost on
+ * switching: a change that went to Redis alone was committed before its node said "here", and the waiters look after that; one made
+ * later is notified.  The way back overlaps: a node ends its calls only when Redis has confirmed its subscription, and the others go
+ * on notifying until the lease of its last call ends.
+ */
+#include "store_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHANNEL "usmd_topics"
+#define CALL_MS 10000
+#define SILENCE_MS 30000    /* without a word for this long: is the server still there? */
+#define TIMEOUT_MS 5000     /* of one statement here */
+#define WAITING 8192        /* topics not sent yet; with more, everybody looks */
+#define NODE 16             /* hex digits of a node's random name, in front of each payload */
+#define DIGITS 16           /* of one topic */
+#define PER_PAYLOAD ((8000 - 1 - NODE - 1 - 1) / DIGITS) /* NOTIFY takes fewer than 8000 bytes */
+
+/* What a payload says, behind the name. */
+enum { SAY_TOPICS = 't', SAY_ALL = 'a', SAY_CALL = 'c', SAY_HERE = 'h' };
+
+struct notify {
+	const char *conninfo;            /* the store's */
+	struct store_ear ear;
+	int64_t call_us, lease_us;
+	pthread_t thread;
+	int wake[2];                     /* a byte: there is something to send; its end: stop */
+	char node[NODE + 1];
+	atomic_int_fast64_t both_until_us; /* somebody calls: what Redis carried is notified as well */
+	atomic_bool need;                /* this node does not hear Redis */
+	pthread_mutex_t lock;            /* guards what follows */
+	uint64_t *topics;                /* WAITING of them at most */
+	size_t n;
+	bool all, call;
+};
+
+/* ---- any thread ---- */
+
+static void
+poke(const struct notify *x)
+{
+	/* a full pipe has enough bytes in it */
+	if (write(x->wake[1], "", 1) < 0 && errno != EAGAIN)
+		log_warn("notify.wake", "text=%s", strerror(errno));
+}
+
+void
+store_notify(struct store *s, uint64_t topic, bool carried)
+{
+	struct notify *x = s->notify;
+	bool first;
+
+	if (x == NULL || (carried && now_mono_us() >= atomic_load(&x->both_until_us)))
+		return;
+	(void)pthread_mutex_lock(&x->lock);
+	first = x->n == 0 && !x->all;
+	if (x->n < WAITING)
+		x->topics[x->n++] = topic;
+	else
+		x->all = true;
+	(void)pthread_mutex_unlock(&x->lock);
+	if (first)
+		poke(x);
+}
+
+void
+store_notify_need(struct store *s, bool need)
+{
+	struct notify *x = s->notify;
+
+	if (x == NULL || atomic_exchange(&x->need, need) == need || !need)
+		return;
+	(void)pthread_mutex_lock(&x->lock);
+	x->call = true;
+	(void)pthread_mutex_unlock(&x->lock);
+	poke(x);
+}
+
+/* ---- sending ---- */
+
+static enum rc
+say(const struct notify *x, PGconn *pg, int what, const char *topics, struct err *e)
+{
+	char payload[8000];
+	const char *v[] = { CHANNEL, payload };
+
+	(void)snprintf(payload, sizeof(payload), "%s%c%s", x->node, what, topics);
+	metric_add(M_NOTIFIED, 1);
+	return pg_query(pg, "SELECT pg_notify($1, $2)", (int)ARRAY_LEN(v), v, TIMEOUT_MS, NULL, e);
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	uint64_t p = *(const uint64_t *)a, q = *(const uint64_t *)b;
+
+	return p < q ? -1 : p > q;
+}
+
+static enum rc
+say_topics(const struct notify *x, PGconn *pg, uint64_t *topics, size_t n, struct err *e)
+{
+	char text[PER_PAYLOAD * DIGITS + 1];
+	size_t in = 0;
+	enum rc rc = RC_OK;
+
+	qsort(topics, n, sizeof(*topics), by_value);
+	for (size_t i = 0; i < n && rc == RC_OK; i++) {
+		if (i == 0 || topics[i] != topics[i - 1])
+			(void)snprintf(text + in++ * DIGITS, DIGITS + 1, "%016llx", (unsigned long long)topics[i]);
+		if (in == PER_PAYLOAD || (i + 1 == n && in > 0)) {
+			rc = say(x, pg, SAY_TOPICS, text, e);
+			in = 0;
+		}
+	}
+	return rc;
+}
+
+/* Everything that waits to be sent; HERE as well.  *SENT: there was something. */
+static enum rc
+send_waiting(struct notify *x, PGconn *pg, bool here, uint64_t *room, bool *sent, struct err *e)
+{
+	bool all, call;
+	size_t n;
+	enum rc rc = RC_OK;
+
+	(void)pthread_mutex_lock(&x->lock);
+	n = x->n;
+	all = x->all;
+	call = x->call && atomic_load(&x->need);
+	memcpy(room, x->topics, n * sizeof(*room));
+	x->n = 0;
+	x->all = x->call = false;
+	(void)pthread_mutex_unlock(&x->lock);
+	*sent = here || all || n > 0 || call;
+	if (here)
+		rc = say(x, pg, SAY_HERE, "", e);
+	if (rc == RC_OK && call)
+		rc = say(x, pg, SAY_CALL, "", e);
+	if (rc == RC_OK && all)
+		rc = say(x, pg, SAY_ALL, "", e);
+	else if (rc == RC_OK)
+		rc = say_topics(x, pg, room, n, e);
+	if (rc != RC_OK && (all || n > 0)) { /* perhaps sent, perhaps not */
+		(void)pthread_mutex_lock(&x->lock);
+		x->all = true;
+		(void)pthread_mutex_unlock(&x->lock);
+	}
+	return rc;
+}
+
+/* ---- hearing ---- */
+
+/* True when everybody has to look. */
+static bool
+hear(struct notify *x, const char *payload, bool *here)
+{
+	size_t len = strlen(payload);
+	const char *p = payload + NODE + 1;
+
+	if (len < NODE + 1 || memcmp(payload, x->node, NODE) == 0)
+		return false;
+	switch (payload[NODE]) {
+	case SAY_TOPICS:
+		for (; strlen(p) >= DIGITS; p += DIGITS) {
+			char digits[DIGITS + 1] = "", *end;
+			uint64_t topic;
+
+			memcpy(digits, p, DIGITS);
+			topic = strtoull(digits, &end, 16);
+			if (*end != '\0')
+				return true;
+			x->ear.on_topic(x->ear.arg, topic);
+		}
+		return false;
+	case SAY_CALL:
+		*here = *here || now_mono_us() >= atomic_load(&x->both_until_us);
+		atomic_store(&x->both_until_us, now_mono_us() + x->lease_us);
+		return false;
+	case SAY_HERE:
+		return atomic_load(&x->need);
+	case SAY_ALL:
+		return true;
+	default: /* of a later version: better one look too many */
+		return true;
+	}
+}
+
+static void
+hear_all(struct notify *x, PGconn *pg, bool *here)
+{
+	PGnotify *m;
+	bool all = false;
+
+	while ((m = PQnotifies(pg)) != NULL) {
+		all = hear(x, m->extra, here) || all;
+		PQfreemem(m);
+	}
+	if (all)
+		x->ear.on_gap(x->ear.arg);
+}
+
+/* ---- the thread ---- */
+
+static void
+notice(void *arg, const char *text)
+{
+	(void)arg;
+	log_debug("notify.notice", "text=%.*s", (int)strcspn(text, "\n"), text);
+}
+
+static PGconn *
+dial(const struct notify *x, struct err *e)
+{
+	/* who is gone without a word is noticed by the question after SILENCE_MS */
+	static const char *const keys[] = { "connect_timeout", "dbname", NULL };
+	const char *const values[] = { "5", x->conninfo, NULL };
+	PGconn *pg = PQconnectdbParams(keys, values, 1);
+	enum rc rc = RC_UPSTREAM;
+
+	if (PQstatus(pg) == CONNECTION_OK) {
+		(void)PQsetnonblocking(pg, 1);
+		(void)PQsetNoticeProcessor(pg, notice, NULL);
+		/* a wake-up need not survive a crash of the server, so it does not wait for the disk */
+		rc = pg_query(pg, "SELECT set_config('application_name', 'usmd listener', false), set_config('synchronous_commit', 'off', false)",
+		    0, NULL, TIMEOUT_MS, NULL, e);
+		if (rc == RC_OK)
+			rc = pg_query(pg, "LISTEN " CHANNEL, 0, NULL, TIMEOUT_MS, NULL, e);
+	} else if (e != NULL) {
+		(void)snprintf(e->text, sizeof(e->text), "%s", pg != NULL ? PQerrorMessage(pg) : "out of memory");
+		e->text[strcspn(e->text, "\n")] = '\0';
+	}
+	if (rc == RC_OK)
+		return pg;
+	PQfinish(pg);
+	return NULL;
+}
+
+/* Sleeps until there is something to send or to read, or for MS.  False: the thread has to end. */
+static bool
+sleep_until_poked(const struct notify *x, int fd, int ms)
+{
+	struct pollfd p[2] = { { .fd = x->wake[0], .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+	char bytes[64];
+	ssize_t got;
+
+	if (poll(p, 2, ms) <= 0 || p[0].revents == 0)
+		return true;
+	do {
+		got = read(x->wake[0], bytes, sizeof(bytes));
+	} while (got == (ssize_t)sizeof(bytes));
+	return got != 0;
+}
+
+/* Until the connection breaks (true) or the thread has to end (false). */
+static bool
+serve(struct notify *x, PGconn *pg, uint64_t *room)
+{
+	int64_t call_at = now_mono_us(), heard_at = call_at;
+	bool here = false, sent = false;
+	struct err e = { 0 };
+
+	for (;;) {
+		int64_t now;
+
+		if (PQconsumeInput(pg) == 0)
+			return true;
+		hear_all(x, pg, &here);
+		now = now_mono_us();
+		if (now >= call_at) {
+			call_at = now + x->call_us;
+			(void)pthread_mutex_lock(&x->lock);
+			x->call = true;
+			(void)pthread_mutex_unlock(&x->lock);
+		}
+		if (send_waiting(x, pg, here, room, &sent, &e) != RC_OK)
+			return true;
+		here = false;
+		if (!sent && now - heard_at >= SILENCE_MS * 1000) {
+			if (pg_query(pg, "SELECT 1", 0, NULL, TIMEOUT_MS, NULL, &e) != RC_OK)
+				return true;
+			sent = true;
+		}
+		if (sent) {
+			heard_at = now_mono_us(); /* and with the answer something may have come */
+			continue;
+		}
+		if (!sleep_until_poked(x, PQsocket(pg), (int)(x->call_us / 1000)))
+			return false;
+	}
+}
+
+static void *
+notifier(void *arg)
+{
+	struct notify *x = arg;
+	uint64_t *room = mem_alloc(WAITING * sizeof(*room));
+	bool said = false, go_on = room != NULL;
+
+	while (go_on) {
+		struct err e = { 0 };
+		PGconn *pg = dial(x, &e);
+
+		if (pg != NULL) {
+			if (said)
+				log_info("notify.up", "text=listening to PostgreSQL again");
+			said = false;
+			x->ear.on_gap(x->ear.arg);
+			go_on = serve(x, pg, room);
+			PQfinish(pg);
+		} else if (!said) {
+			log_warn("notify.down", "text=not listening to PostgreSQL: %s", e.text);
+			said = true;
+		}
+		if (go_on)
+			go_on = sleep_until_poked(x, -1, (int)x->ear.retry_ms);
+	}
+	mem_free(room);
+	return NULL;
+}
+
+static void
+notify_free(struct notify *x)
+{
+	if (x == NULL)
+		return;
+	for (int i = 0; i < 2; i++)
+		if (x->wake[i] >= 0)
+			(void)close(x->wake[i]);
+	(void)pthread_mutex_destroy(&x->lock);
+	mem_free(x->topics);
+	mem_free(x);
+}
+
+enum rc
+store_listen(struct store *s, const struct store_ear *ear, struct err *e)
+{
+	struct notify *x;
+	unsigned char name[NODE / 2];
+	int rc;
+
+	if (s->notify != NULL)
+		return err_set(e, RC_INTERNAL, "listening already");
+	x = mem_alloc(sizeof(*x));
+	if (x == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	x->wake[0] = x->wake[1] = -1;
+	x->conninfo = s->o.conninfo;
+	x->ear = *ear;
+	x->call_us = (ear->call_ms != 0 ? ear->call_ms : CALL_MS) * INT64_C(1000);
+	x->lease_us = x->call_us / 2 * 7;
+	(void)pthread_mutex_init(&x->lock, NULL);
+	random_bytes(name, sizeof(name));
+	hex_encode(name, sizeof(name), x->node);
+	x->topics = mem_alloc(WAITING * sizeof(*x->topics));
+	rc = x->topics == NULL ? ENOMEM : pipe(x->wake) != 0 ? errno : 0;
+	for (int i = 0; i < 2 && rc == 0; i++) {
+		(void)fcntl(x->wake[i], F_SETFD, FD_CLOEXEC);
+		(void)fcntl(x->wake[i], F_SETFL, O_NONBLOCK);
+	}
+	if (rc == 0)
+		rc = pthread_create(&x->thread, NULL, notifier, x);
+	if (rc != 0) {
+		notify_free(x);
+		return err_set(e, RC_NOMEM, "cannot listen to other nodes: %s", strerror(rc));
+	}
+	s->notify = x;
+	return RC_OK;
+}
+
+void
+notify_stop(struct store *s)
+{
+	struct notify *x = s->notify;
+
+	if (x == NULL)
+		return;
+	(void)close(x->wake[1]); /* the thread reads the end of the pipe */
+	x->wake[1] = -1;
+	(void)pthread_join(x->thread, NULL);
+	notify_free(x);
+	s->notify = NULL;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Two real usmd on one database: who waits at one hears what happens at the other, whatever becomes of Redis and the connections. */
+#include "wire.h"
+#include "nodes.h"
+
+static struct node first, two;
+static struct dev a, b; /* of the same user: a works at the first node, b waits at the second */
+
+static json_t *
+contact(const char *name)
+{
+	static unsigned n;
+	char id[20];
+
+	(void)snprintf(id, sizeof(id), "c%u", n++);
+	return json_pack("[{s:s,s:s}]", "clientId", id, "last_name", name);
+}
+
+static void
+at(const struct node *n)
+{
+	(void)snprintf(w.server, sizeof(w.server), "%s", n->server);
+}
+
+static void
+up(const char *const *settings)
+{
+	world_begin(&w, NULL, settings);
+	first = first_node();
+	node_start(&two);
+	at(&first);
+	login(&a, "berta", "a");
+	open_folder(&a, str(a.defaults, "contact"));
+	at(&two);
+	login(&b, "berta", "b");
+	open_folder(&b, str(b.defaults, "contact"));
+}
+
+static void
+down(void)
+{
+	ck_assert_int_eq(node_end(&two, SIGTERM), 0);
+	world_down();
+}
+
+/* b waits at the second node, a writes at the first one: the time from the change's answer to that of the ping. */
+static int64_t
+change_and_hear(const char *name)
+{
+	json_t *data;
+	struct waiting x;
+	int64_t t;
+
+	at(&two);
+	(void)pull(&b);
+	wait_begin(&x, two.server, &b, 60);
+	node_await(&two, "usmd_waiters", 1);
+	at(&first);
+	data = update(&a, request(&a, contact(name), NULL, NULL));
+	t = now_mono_us();
+	json_decref(data);
+	wait_end(&x);
+	ck_assert_msg(x.changed, "%s: %s", name, x.text);
+	at(&two);
+	(void)pull(&b);
+	ck_assert_ptr_nonnull(find(&b, "last_name", name, NULL));
+	return x.ended_us - t;
+}
+
+/* nobody polls OX: what is heard was told by the other node */
+static const char *const quiet[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", NULL };
+
+static void
+up_with_redis(void)
+{
+	redis_up();
+	up(quiet);
+}
+
+static void
+down_with_redis(void)
+{
+	down();
+	redis_down();
+}
+
+static void
+several(const char *what, unsigned n)
+{
+	int64_t us, worst = 0;
+	char name[40];
+
+	for (unsigned i = 0; i < n; i++) {
+		(void)snprintf(name, sizeof(name), "%.20s %u", what, i);
+		us = change_and_hear(name);
+		worst = us > worst ? us : worst;
+	}
+	(void)printf("%s: heard at the other node after %.1f ms at most, of %u changes\n", what, (double)worst / 1000, n);
+	(void)fflush(stdout);
+}
+
+START_TEST(a_change_is_heard_at_the_other_node)
+{
+	several("by Redis", 20);
+	/* and it costs nothing at PostgreSQL */
+	ck_assert_int_eq(node_metric(&first, "usmd_pg_notifies_total"), 0);
+	ck_assert_int_eq(node_metric(&two, "usmd_pg_notifies_total"), 0);
+}
+END_TEST
+
+START_TEST(redis_goes_and_comes_back)
+{
+	struct waiting x;
+
+	several("before", 3);
+	for (unsigned round = 0; round < 2; round++) {
+		long woken;
+
+		wait_begin(&x, two.server, &b, 60);
+		node_await(&two, "usmd_waiters", 1);
+		woken = node_metric(&two, "usmd_wakeups_total");
+		redis_down();
+		/* once when the other node begins to notify, since something may have been said in between; the second time it still does */
+		if (round == 0)
+			node_await(&two, "usmd_wakeups_total", ++woken);
+		node_await(&two, "usmd_waiters", 1);
+		redis_pid = harness_redis_start(own_redis);
+		/* and once when Redis is heard again: it looks, finds nothing, and waits on */
+		node_await(&two, "usmd_wakeups_total", woken + 1);
+		node_await(&two, "usmd_waiters", 1);
+		ck_assert_int_eq(node_metric(&two, "usmd_wakeups_total"), woken + 1);
+		ck_assert_int_eq(x.status, 0);
+		json_decref(update(&a, request(&a, contact(round == 0 ? "first" : "second"), NULL, NULL)));
+		wait_end(&x);
+		ck_assert(x.changed);
+		at(&two);
+		(void)pull(&b);
+		redis_down();
+		several("without Redis", 5);
+		redis_pid = harness_redis_start(own_redis);
+		several("Redis again", 5);
+	}
+}
+END_TEST
+
+/* The wait began before Redis went, the change comes in the middle of it all. */
+START_TEST(a_change_in_the_moment_of_the_loss)
+{
+	for (unsigned i = 0; i < 10; i++) {
+		char name[20];
+		struct waiting x;
+
+		(void)snprintf(name, sizeof(name), "moment %u", i);
+		at(&two);
+		(void)pull(&b);
+		wait_begin(&x, two.server, &b, 60);
+		node_await(&two, "usmd_waiters", 1);
+		at(&first);
+		if (i % 2 == 0)
+			redis_down();
+		else
+			redis_pid = harness_redis_start(own_redis);
+		json_decref(update(&a, request(&a, contact(name), NULL, NULL)));
+		wait_end(&x);
+		ck_assert(x.changed);
+	}
+}
+END_TEST
+
+static void
+up_without_redis(void)
+{
+	(void)setenv("USMD_TEST_REDIS", "", 1);
+	up(quiet);
+}
+
+START_TEST(without_any_redis)
+{
+	several("PostgreSQL alone", 20);
+	ck_assert_int_gt(node_metric(&first, "usmd_pg_notifies_total"), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("nodes");
+	TCase *t = tcase_create("redis"), *u = tcase_create("no redis");
+
+	(void)harness_env("USMD_TEST_DIR");
+	tcase_add_checked_fixture(t, up_with_redis, down_with_redis);
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, a_change_is_heard_at_the_other_node);
+	tcase_add_test(t, redis_goes_and_comes_back);
+	tcase_add_test(t, a_change_in_the_moment_of_the_loss);
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(u, up_without_redis, down);
+	tcase_set_timeout(u, 120);
+	tcase_add_test(u, without_any_redis);
+	suite_add_tcase(s, u);
+	return harness_main(s);
+}
