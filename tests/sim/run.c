@@ -85,7 +85,7 @@ sync_request(struct task *t, struct engine_session *session)
 	t->rc = engine_sync(session, t->a, &r, &t->ans, &t->err);
 	t->s->fig->requests++;
 	/* with one request at a time and nothing failing, nothing happens between the answer and the ping */
-	if (t->s->reliable && t->rc == RC_OK && r.mode == SYNC_UPDATE && r.n_changes == 0 && t->ans.n + t->ans.n_deleted > 0 && !ping_is_told(t, session, &r))
+	if (t->s->reliable && t->s->n_task == 1 && t->rc == RC_OK && r.mode == SYNC_UPDATE && r.n_changes == 0 && t->ans.n + t->ans.n_deleted > 0 && !ping_is_told(t, session, &r))
 		t->s->deaf = true;
 }
 
