@@ -282,7 +282,7 @@ run_request(struct hreq *r)
 		p->park_free(r->park_state);
 	r->park_state = NULL;
 
-	if (rep.status != 0)
+	if (rep.status != 0 && (!rep.stream || rep.body != NULL))
 		note_latency(r);
 	if (rep.stream || r->stream != NULL) {
 		stream_go_on(r, &rep);

@@ -251,6 +251,17 @@ server_stop(struct server *s)
 	ck_assert_int_eq(metric_get(M_WAITERS), 0);
 }
 
+size_t
+guarded(struct server *s, const size_t *count)
+{
+	size_t n;
+
+	(void)pthread_mutex_lock(&s->h->lock);
+	n = *count;
+	(void)pthread_mutex_unlock(&s->h->lock);
+	return n;
+}
+
 /* ---- the client ---- */
 
 void

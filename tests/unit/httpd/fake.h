@@ -3,6 +3,8 @@
 #ifndef TEST_HTTPD_FAKE_H
 #define TEST_HTTPD_FAKE_H
 
+#include <check.h>
+
 #include "httpd/httpd_int.h"
 
 /*
@@ -28,6 +30,9 @@ struct server {
 void server_init(struct server *s);
 void server_start(struct server *s);
 void server_stop(struct server *s);
+
+/* guarded - a count that the server's lock guards */
+size_t guarded(struct server *s, const size_t *count);
 
 void gate_close(void);
 void gate_open(void);
@@ -64,5 +69,8 @@ void client_once(unsigned port, const char *path, const char *headers, const cha
 	} \
 } while (0)
 void pause_ms(long ms);
+
+/* test_stream.c */
+TCase *case_stream(void);
 
 #endif

@@ -13,18 +13,6 @@
 
 static struct server s;
 
-/* A count that the server's lock guards. */
-static size_t
-guarded(const size_t *count)
-{
-	size_t n;
-
-	(void)pthread_mutex_lock(&s.h->lock);
-	n = *count;
-	(void)pthread_mutex_unlock(&s.h->lock);
-	return n;
-}
-
 START_TEST(echo_on_one_connection)
 {
 	struct answer a;
@@ -213,7 +201,7 @@ START_TEST(full_queue_is_told)
 	gate_await(1);
 	queued = client_connect(httpd_port(s.h));
 	client_post(queued, "/t/echo", "", "");
-	await_that(guarded(&s.h->n_fresh) == 1);
+	await_that(guarded(&s, &s.h->n_fresh) == 1);
 	client_once(httpd_port(s.h), "/t/echo", "", "", &a);
 	ck_assert_int_eq(a.status, 503);
 	ck_assert_ptr_nonnull(strstr(a.head, "Retry-After: "));
@@ -276,7 +264,7 @@ START_TEST(client_gone_while_parked)
 	await_that(hub_count(s.hub) == 1);
 	(void)close(fd);
 	/* nobody wakes it, its time is not over: the close alone must end it */
-	await_that(guarded(&s.h->in_flight) == 0);
+	await_that(guarded(&s, &s.h->in_flight) == 0);
 	ck_assert_uint_eq(hub_count(s.hub), 0);
 	ck_assert_int_eq(park_states(), 0);
 	/* one that only sends nothing more is answered */
@@ -301,114 +289,8 @@ START_TEST(client_gone_while_parked)
 	ck_assert_uint_eq(hub_wake(s.hub, 7), 1);
 	await_that(hub_count(s.hub) == 1);
 	(void)close(fd);
-	await_that(guarded(&s.h->in_flight) == 0);
+	await_that(guarded(&s, &s.h->in_flight) == 0);
 	server_stop(&s);
-}
-END_TEST
-
-/* ---- answers that go on ---- */
-
-/* Reads until TEXT has come in FD's answer; what was read before it is thrown away. */
-static bool
-read_until(int fd, const char *text)
-{
-	char seen[256] = "";
-	size_t n = 0, len = strlen(text);
-
-	for (;;) {
-		if (n == sizeof(seen) - 1) {
-			memmove(seen, seen + n - len, len);
-			n = len;
-		}
-		if (recv(fd, seen + n, 1, 0) != 1)
-			return false;
-		seen[++n] = '\0';
-		if (n >= len && strcmp(seen + n - len, text) == 0)
-			return true;
-	}
-}
-
-START_TEST(stream_goes_on)
-{
-	int fd, quiet;
-
-	s.o.workers = 1;
-	server_start(&s);
-	fd = client_connect(httpd_port(s.h));
-	client_post(fd, "/t/stream", "Last-Event-ID: 17\r\n", "7 600000 0");
-	ck_assert(read_until(fd, "text/event-stream"));
-	ck_assert(read_until(fd, "\r\nbegun17;\r\n"));
-	ck_assert_int_eq(metric_get(M_STREAMS), 1);
-	for (int i = 0; i < 3; i++) {
-		await_that(hub_count(s.hub) == 1);
-		ck_assert_uint_eq(hub_wake(s.hub, 7), 1);
-		ck_assert(read_until(fd, "woken"));
-	}
-	quiet = client_connect(httpd_port(s.h));
-	client_post(quiet, "/t/stream-quiet", "", "8 20 0");
-	ck_assert(read_until(quiet, "begun;"));
-	for (int i = 0; i < 5; i++)
-		await_that(hub_wake(s.hub, 8) == 1); /* parked again each time without a word */
-	(void)close(quiet);
-	await_that(metric_get(M_STREAMS) == 1);
-	(void)close(fd);
-	await_that(guarded(&s.h->in_flight) == 0);
-	ck_assert_int_eq(metric_get(M_STREAMS), 0);
-	/* the heartbeat, and the end when the server stops */
-	fd = client_connect(httpd_port(s.h));
-	client_post(fd, "/t/stream", "", "7 30 0");
-	ck_assert(read_until(fd, "beat;"));
-	ck_assert(read_until(fd, "beat;"));
-	ck_assert_uint_eq(httpd_drain(s.h, now_ms() + 10000), 0);
-	ck_assert(read_until(fd, "shutdown;\r\n0\r\n"));
-	(void)close(fd);
-	server_stop(&s);
-}
-END_TEST
-
-/* A client that does not read gets no further piece made, and is dropped; nobody else notices. */
-START_TEST(stream_that_nobody_reads)
-{
-	int fd, other, bytes = 4096;
-	struct answer a;
-
-	s.o.client_timeout_s = 1;
-	server_start(&s);
-	fd = client_connect(httpd_port(s.h));
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	client_post(fd, "/t/stream", "", "7 600000 8000000");
-	await_that(metric_get(M_STREAMS) == 1);
-	other = client_connect(httpd_port(s.h));
-	client_post(other, "/t/park", "", "7 600000");
-	await_that(hub_count(s.hub) == 1);
-	ck_assert_uint_eq(hub_wake(s.hub, 7), 1);
-	ck_assert(client_read(other, &a));
-	await_that(metric_get(M_STREAMS) == 0);
-	await_that(guarded(&s.h->in_flight) == 0);
-	ck_assert_int_eq(park_states(), 0);
-	(void)close(other);
-	(void)close(fd);
-	server_stop(&s);
-}
-END_TEST
-
-/* The server stops while a piece is on its way to a client that does not read. */
-START_TEST(stop_with_a_stream_under_way)
-{
-	int fd, parked;
-
-	server_start(&s);
-	fd = client_connect(httpd_port(s.h));
-	client_post(fd, "/t/stream", "", "7 600000 8000000");
-	parked = client_connect(httpd_port(s.h));
-	client_post(parked, "/t/stream", "", "7 600000 0");
-	await_that(metric_get(M_STREAMS) == 2);
-	await_that(hub_count(s.hub) == 1);
-	ck_assert_uint_eq(httpd_drain(s.h, now_ms() + 300), 1);
-	ck_assert(read_until(parked, "shutdown;"));
-	server_stop(&s);
-	(void)close(parked);
-	(void)close(fd);
 }
 END_TEST
 
@@ -464,7 +346,7 @@ START_TEST(drain_answers_everybody)
 	gate_await(1);
 	queued = client_connect(httpd_port(s.h));
 	client_post(queued, "/t/echo", "", "");
-	await_that(guarded(&s.h->n_fresh) == 1);
+	await_that(guarded(&s, &s.h->n_fresh) == 1);
 
 	/* the only worker stands in the gate: those whom it would have to serve are left at the deadline */
 	ck_assert_uint_ge(httpd_drain(s.h, now_ms() + 30), ARRAY_LEN(parked) + 2);
@@ -725,9 +607,6 @@ main(void)
 	tcase_add_test(tc, full_queue_is_told);
 	tcase_add_test(tc, park_and_wake);
 	tcase_add_test(tc, client_gone_while_parked);
-	tcase_add_test(tc, stream_goes_on);
-	tcase_add_test(tc, stream_that_nobody_reads);
-	tcase_add_test(tc, stop_with_a_stream_under_way);
 	tcase_add_test(tc, a_thousand_parked);
 	tcase_add_test(tc, drain_answers_everybody);
 	tcase_add_test(tc, stop_without_drain);
@@ -736,6 +615,7 @@ main(void)
 	tcase_add_test(tc, forwarded_for);
 	tcase_add_test(tc, health_and_metrics);
 	suite_add_tcase(suite, tc);
+	suite_add_tcase(suite, case_stream());
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
