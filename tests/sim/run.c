@@ -93,7 +93,7 @@ static void
 sync_request(struct task *t, struct engine_session *session)
 {
 	struct sync_request r = t->q->r; /* the engine may complete what it is given */
-	bool alone = t->s->reliable && t->s->n_task == 1;
+	bool alone = t->s->reliable && t->s->n_task == 1 && t->q->id == t->s->cl[t->dev].attempt; /* and no straggler */
 
 	r.changes = arena_memdup(t->a, r.changes, r.n_changes * sizeof(*r.changes) + 1);
 	t->rc = engine_sync(session, t->a, &r, &t->ans, &t->err);
