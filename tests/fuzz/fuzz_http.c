@@ -105,7 +105,7 @@ static size_t
 answer(int fd, char *out, size_t size)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char more[4096];
+	char more[4096] = { 0 };
 	size_t n = 0;
 	ssize_t got;
 
