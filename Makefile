@@ -20,19 +20,20 @@ CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(WARN) $(OPT)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -pthread $(SAN) $(EXTRA_LDFLAGS) $(LDFLAGS)
 
 # --- modules, each one archive; libraries that only this module may use ----
-MODULES := util model conf sync store cache backend hub engine protocol httpd pim client daemon
+MODULES := util model conf sync store cache backend hub push engine protocol httpd pim client daemon
 PKG_util     := libcrypto
 PKG_model    := jansson
 PKG_store    := libpq
 PKG_cache    := hiredis
 PKG_backend  := libcurl jansson libical
+PKG_push     := jansson
 PKG_engine   := jansson
 PKG_protocol := jansson
 PKG_httpd    := libmicrohttpd
 PKG_pim      := libical gmime-3.0 jansson
 PKG_client   := libcurl jansson sqlite3
 PKG_daemon   := libsystemd
-PKG_oxsim    := libmicrohttpd jansson gmime-3.0 libical
+PKG_oxsim    := libmicrohttpd jansson gmime-3.0 libical libcurl
 PKG_bench    := libmicrohttpd jansson libpq libcurl hiredis
 PKG_tests    := check jansson libpq libcurl hiredis libcrypto
 # link order: dependants first (also the allowed arrows, see tests/lint/layers.txt)
@@ -44,12 +45,13 @@ DEPS_store    := sync model util
 DEPS_cache    := model util
 DEPS_backend  := model util
 DEPS_hub      := util
+DEPS_push     := model util
 DEPS_pim      := model util
 DEPS_engine   := store cache backend hub sync model util
 DEPS_protocol := engine store cache backend hub sync model util
 DEPS_httpd    := hub util
 DEPS_client   := pim model util
-DEPS_daemon   := httpd protocol engine store cache backend hub conf sync model util
+DEPS_daemon   := httpd protocol engine store cache backend hub push conf sync model util
 
 pkgc = $(if $(strip $(1)),$(shell pkg-config --cflags $(1) 2>/dev/null))
 pkgl = $(if $(strip $(1)),$(shell pkg-config --libs $(1) 2>/dev/null))
@@ -212,6 +214,8 @@ $(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
 FUZZ_SECONDS ?= 60
 FUZZ_NAMES ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_DEPS_usmjson := protocol model util
+FUZZ_DEPS_push    := push model util
+FUZZ_AIM_push     := src/push/packet.c src/push/hook.c
 FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
 FUZZ_AIM_usmjson  := $(filter-out %/answer.c %/write.c %/status.c,$(wildcard src/protocol/usmjson/*.c))
 FUZZ_DEPS_oxjson  := backend model util
@@ -232,7 +236,7 @@ FUZZ_AIM_conf     := $(addprefix src/conf/,conf.c value.c dump.c)
 FUZZ_DEPS_tokens  := httpd hub model util
 FUZZ_AIM_tokens   := $(addprefix src/model/,cursor.c row.c keys.c rights.c) src/util/text.c src/httpd/proxy.c
 FUZZ_DEPS_http    := httpd hub util
-FUZZ_AIM_http     := $(addprefix src/httpd/,request.c worker.c proxy.c)
+FUZZ_AIM_http     := $(addprefix src/httpd/,request.c worker.c proxy.c reaper.c stream.c)
 FUZZ_DEPS_vcard   := pim model util
 FUZZ_AIM_vcard    := $(wildcard src/pim/vcard_*.c) $(addprefix src/pim/,attach.c base.c exact.c line.c text.c)
 FUZZ_DEPS_ical    := pim model util
@@ -305,6 +309,7 @@ INT_RUN_test_nodes         := $(PROGRAMS)
 INT_RUN_test_proxy         := $(PROGRAMS)
 INT_RUN_test_watch         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
+INT_RUN_test_sources       := $(PROGRAMS)
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))
@@ -362,7 +367,7 @@ TSAN_MAKE := $(MAKE) --no-print-directory B=$(B)/tsan SAN=-fsanitize=thread $(SA
 COV_MAKE  := $(MAKE) --no-print-directory B=$(B)/cov OPT=-O1 EXTRA_CFLAGS='--coverage -fprofile-update=atomic $(SAN_WARN)' EXTRA_LDFLAGS=--coverage
 # what has threads
 TSAN_UNIT := util hub httpd backend
-TSAN_INT  := $(filter test_cache test_store test_backend test_daemon test_story test_engine%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
+TSAN_INT  := $(filter test_cache test_notify test_store test_backend test_daemon test_story test_engine%,$(patsubst tests/integration/%.c,%,$(INT_SRC)))
 TSAN_BINS := $(patsubst %,$(B)/tests/unit_%,$(filter $(TSAN_UNIT),$(UNIT_MODULES))) $(patsubst %,$(B)/tests/int_%,$(TSAN_INT))
 
 .PHONY: asan tsan tsan-run cov stress-push

@@ -82,6 +82,16 @@ struct ox_session *ox_session_ref(struct ox_session *s);
 void ox_session_unref(struct ox_session *s);
 /** ox_session_end - log out of OX now; later calls fail with RC_DENIED. */
 void ox_session_end(struct ox_session *s);
+/** ox_session_check - RC_DENIED when S is over for good as far as is known: ended, or OX refuses its password.  No request.  Threads: any. */
+MUST_CHECK enum rc ox_session_check(struct ox_session *s, struct err *e);
+/** backend_requests - HTTP requests that the calling thread has made so far: for who has a budget. */
+uint64_t backend_requests(void);
+/**
+ * ox_push_subscribe - OX shall post to WEBHOOK (its id in OX's webhooks.yml) whenever this user gets mail or his calendars change.
+ * @uri      where to, within what the webhook allows; "" = the address that OX has for it.   @expires  when it ends by itself
+ * Repeating it prolongs.   Errors: RC_FORBIDDEN OX does not allow it (webhook unknown or not enabled, too many); RC_UPSTREAM with code NO_MODULE: it has no pns.
+ */
+MUST_CHECK enum rc ox_push_subscribe(struct ox_session *s, const char *webhook, const char *uri, msec_t expires, struct err *e);
 /** ox_session_password_is - constant-time compare with the password that opened it. */
 bool ox_session_password_is(const struct ox_session *s, const char *password);
 
@@ -141,9 +151,14 @@ MUST_CHECK enum rc ox_updates(struct ox_session *s, struct arena *a, enum conten
  */
 bool ox_updates_same(struct ox_session *s, enum content ct, const char *folder, msec_t since, const struct ox_digest *digest);
 
+/** Counters of a mail folder. */
+struct ox_examine {
+	uint64_t validity, next;
+	int64_t total, unread;
+};
 /** One of several folders asked in one `multiple`. */
 struct ox_updates_req {
-	enum content ct;
+	enum content ct;     /* CT_MAIL: its counters are asked for, since OX has no updates of mail */
 	const char *folder;
 	msec_t since;
 	/* answer */
@@ -154,8 +169,9 @@ struct ox_updates_req {
 	int64_t *deleted;
 	size_t n_deleted;
 	msec_t ts;
+	struct ox_examine mail;
 };
-/** ox_updates_many - the same for N folders in one request (polling); each has its own rc. */
+/** ox_updates_many - the same for N folders in as few requests as can be (polling); each has its own rc.  RC_INTERNAL: not of the hierarchy. */
 MUST_CHECK enum rc ox_updates_many(struct ox_session *s, struct arena *a, struct ox_updates_req *req, size_t n, struct err *e);
 
 /**
@@ -275,10 +291,6 @@ MUST_CHECK enum rc ox_detach(struct ox_session *s, enum content ct, const char *
 
 /* ---- mail ---- */
 
-struct ox_examine {
-	uint64_t validity, next;
-	int64_t total, unread;
-};
 MUST_CHECK enum rc ox_mail_examine(struct ox_session *s, const char *folder, struct ox_examine *out, struct err *e);
 /** ox_mail_examine - counters of FOLDER: the cheapest way (3 ms) to see that something is new; another validity = all uids are void. */
 /**

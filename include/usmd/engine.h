@@ -49,6 +49,14 @@ struct engine_options {
 	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
 	unsigned path_floor_s;        /* waits that die on their way are made shorter, but never than this */
 	msec_t path_memory_ms;        /* what was learnt of that is forgotten after this; 0 = nothing is learnt */
+	msec_t poll_max_ms;           /* at the slowest: nothing changes there, or OX tells by itself */
+	unsigned poll_rate;           /* requests a second to OX for looks where somebody waits, of all accounts together */
+	unsigned poll_workers;        /* threads that make them */
+	msec_t push_late_ms;          /* a change that a poll finds should have been told by OX at least so soon after */
+	bool udp;                     /* OX's nodes tell changes of contacts, appointments and tasks by UDP */
+	const char *webhook;          /* id of OX's webhook that users who wait are subscribed to, "" = none; borrowed, outlives the engine */
+	const char *webhook_uri;      /* where it posts to, "" = OX knows */
+	msec_t webhook_renew_ms;      /* subscriptions are renewed so often */
 	size_t max_mail_bytes;        /* raw mail up and down */
 	size_t max_body_bytes;        /* of each body in a mail that is asked for on demand */
 	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
@@ -73,8 +81,10 @@ struct engine_options {
 /** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */
 MUST_CHECK enum rc engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES], struct store *store,
     struct cache *cache, struct backend *backend, struct hub *hub, struct engine **out, struct err *e);
-/** engine_start - from now on, in a thread of its own: polling where somebody waits, engine_care every five minutes.  Once.  RC_NOMEM. */
+/** engine_start - from now on, in threads of its own: looks at OX where somebody waits, engine_care every five minutes.  Once.  RC_NOMEM. */
 MUST_CHECK enum rc engine_start(struct engine *g, struct err *e);
+/** engine_quiet - ends the threads of engine_start; events are not looked into any more.  Before whatever calls engine_event is freed. */
+void engine_quiet(struct engine *g);
 /** engine_care - what has expired goes: sessions, conflict records, tombstones; a bounded piece a call.  Failures are logged.  Threads: any. */
 void engine_care(struct engine *g);
 /**
@@ -480,6 +490,43 @@ MUST_CHECK enum rc engine_attachment_add(struct engine_session *s, struct arena 
 /** engine_attachment_delete - what is gone already is no error; RC_TIMEOUT: repeat it. */
 MUST_CHECK enum rc engine_attachment_delete(struct engine_session *s, struct arena *a, const struct attachment_ref *ref, struct engine_attached *out,
     struct err *e);
+
+/* ---- where "something changed" comes from ---- */
+
+enum event_source {
+	SOURCE_OWN,      /* a client of this node wrote */
+	SOURCE_NODE,     /* another node says so */
+	SOURCE_UDP,      /* OX's push by UDP */
+	SOURCE_WEBHOOK,  /* OX's webhook */
+	SOURCE_POLL,     /* found by asking */
+	SOURCE_COUNT
+};
+/** OX says that something changed in a folder; borrowed. */
+struct engine_event {
+	enum event_source source;  /* SOURCE_UDP or SOURCE_WEBHOOK */
+	int64_t context;
+	enum content ct;           /* CT_FOLDER: the folder itself */
+	const char *folder;        /* OX id; NULL = the INBOX of USERS */
+	const int64_t *users;
+	size_t n_users;
+};
+/**
+ * engine_event - has OX asked about it soon, for each account that somebody waits for at this node in that folder; who waits is woken
+ * when there is something new.  What is told again before OX was asked costs nothing.  A webhook's event, which one node hears, goes to the others, too.
+ * Threads: any.   Blocking: never; no request to OX or the database.
+ */
+void engine_event(struct engine *g, const struct engine_event *ev);
+/** engine_heard - another node says that TOPIC changed: who waits here compares with his index, and OX is asked for him. */
+void engine_heard(struct engine *g, uint64_t topic);
+/** engine_missed - other nodes may not have been heard for a while: likewise for everything that is waited for, within the budget. */
+void engine_missed(struct engine *g);
+/** engine_sources_metrics - what is known of the sources, in Prometheus text format. */
+void engine_sources_metrics(struct engine *g, struct buf *out);
+/**
+ * engine_sources - a line for each account that somebody waits for at this node: what tells of it, and when each source last did.
+ * @context, @user  only this one; 0 = all
+ */
+void engine_sources(struct engine *g, int64_t context, int64_t user, struct buf *out);
 
 /* ---- ping ---- */
 

@@ -38,7 +38,9 @@ struct httpd_options {
 	enum httpd_health (*health)(void *arg, char *why, size_t why_size);
 	/* gauges - append further lines in Prometheus text format.  NULL = none. */
 	void (*gauges)(void *arg, struct buf *out);
-	void *admin_arg;            /* first argument of both */
+	/* page - the plain text of another URL of the admin listener into OUT; false = there is none.  NULL = none at all. */
+	bool (*page)(void *arg, const char *url, struct buf *out);
+	void *admin_arg;            /* first argument of them */
 };
 
 struct httpd;

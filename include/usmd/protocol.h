@@ -21,6 +21,9 @@ struct request {
 	const char *client_ip;  /* of the client; X-Forwarded-For only from configured proxies */
 	const char *body;       /* BODY_LEN bytes and a NUL; freed by httpd before the request is parked ("" then) */
 	size_t body_len;
+	/* header - a header of the request, NULL = absent; borrowed.  NULL: whoever made this request has no headers. */
+	const char *(*header)(const struct request *req, const char *name);
+	void *connection;       /* for HEADER */
 	void *parked;           /* the park_state of this request's earlier reply, else NULL; borrowed, see reply */
 	bool deadline_passed;   /* parked only: the heartbeat ended */
 	bool shutting_down;     /* parked only: the server stops */

@@ -315,6 +315,8 @@ MUST_CHECK enum rc ox_folder_ids(struct ox_session *s, struct arena *a, enum con
 
 /** mail_req - a request of the module mail. */
 void mail_req(struct ox_req *r, const char *action, bool write);
+/** mail_counters - the answer DATA of `examine`. */
+MUST_CHECK enum rc mail_counters(const json_t *data, struct ox_examine *out, struct err *e);
 /** mail_body_ref - the body of a request about one mail: an array of its folder and ID. */
 void mail_body_ref(struct ox_req *r, const char *folder, const char *id);
 /** mail_past_cache - append to the ids of a request `list` what keeps OX from answering out of its cache. */

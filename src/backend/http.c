@@ -16,6 +16,8 @@
 /* OX's connector drops an idle connection after 30 s: never reuse one so old, or the request races the close. */
 #define MAX_IDLE_S 20L
 
+static _Thread_local uint64_t requests;
+
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
 static void
@@ -424,6 +426,13 @@ http_do(struct backend *b, struct http *h, struct err *e)
 		rc = failure(h, code, errbuf, e);
 	release(b, c);
 	metric_add(M_OX_REQUESTS, 1);
+	requests++;
 	metric_add(M_OX_US, now_mono_us() - began);
 	return rc;
+}
+
+uint64_t
+backend_requests(void)
+{
+	return requests;
 }

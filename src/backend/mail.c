@@ -70,6 +70,16 @@ json_u64(const json_t *v, uint64_t *out)
 }
 
 enum rc
+mail_counters(const json_t *data, struct ox_examine *out, struct err *e)
+{
+	if (!json_u64(json_object_get(data, "validity"), &out->validity) || !json_u64(json_object_get(data, "next"), &out->next))
+		return err_set(e, RC_UPSTREAM, "OX does not tell validity and next uid of a mail folder");
+	out->total = json_integer_value(json_object_get(data, "total"));
+	out->unread = json_integer_value(json_object_get(data, "unread"));
+	return RC_OK;
+}
+
+enum rc
 ox_mail_examine(struct ox_session *s, const char *folder, struct ox_examine *out, struct err *e)
 {
 	struct ox_answer a;
@@ -81,12 +91,8 @@ ox_mail_examine(struct ox_session *s, const char *folder, struct ox_examine *out
 	ox_param(&r, "folder", folder);
 	rc = ox_call(s, &r, &a, e);
 	ox_req_fini(&r);
-	if (rc == RC_OK) {
-		if (!json_u64(json_object_get(a.data, "validity"), &out->validity) || !json_u64(json_object_get(a.data, "next"), &out->next))
-			rc = err_set(e, RC_UPSTREAM, "OX does not tell validity and next uid of a mail folder");
-		out->total = json_integer_value(json_object_get(a.data, "total"));
-		out->unread = json_integer_value(json_object_get(a.data, "unread"));
-	}
+	if (rc == RC_OK)
+		rc = mail_counters(a.data, out, e);
 	ox_answer_fini(&a);
 	return rc;
 }

@@ -142,12 +142,24 @@ classic_updates_part(struct buf *b, enum content ct, const char *folder, msec_t 
 }
 
 static void
+examine_part(struct buf *b, const char *folder)
+{
+	buf_adds(b, "{\"module\":\"mail\",\"action\":\"examine\",\"folder\":");
+	json_text_string(b, folder, strlen(folder));
+	buf_addc(b, '}');
+}
+
+static void
 updates_answer(struct ox_session *s, const struct pim_ops *ops, struct arena *a, struct ox_updates_req *q, const struct columns *c, const json_t *env)
 {
 	struct rows_want w = { .a = a, .ct = q->ct, .columns = c, .folder = q->folder, .want_deleted = true };
 	json_t *data;
 
 	q->rc = ox_envelope(env, model_content(q->ct), false, &data, &q->ts, &q->err);
+	if (q->ct == CT_MAIL) {
+		q->rc = q->rc == RC_OK ? mail_counters(data, &q->mail, &q->err) : q->rc;
+		return;
+	}
 	q->rc = q->rc != RC_OK ? updates_fault(q->ct, q->rc, &q->err) : ops->read(s, data, &w, &q->err);
 	if (pim_ops_again(s, q->ct, &ops, q->rc, true, &q->err)) {
 		q->rc = ox_updates(s, a, q->ct, q->folder, q->since, &q->objects, &q->n, &q->deleted, &q->n_deleted, &q->ts, NULL, &q->err);
@@ -180,7 +192,10 @@ updates_some(struct ox_session *s, struct arena *a, struct ox_updates_req *req, 
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			buf_addc(&r.body, ',');
-		ops[req[i].ct]->updates_part(&r.body, req[i].ct, req[i].folder, req[i].since, c[req[i].ct]);
+		if (req[i].ct == CT_MAIL)
+			examine_part(&r.body, req[i].folder);
+		else
+			ops[req[i].ct]->updates_part(&r.body, req[i].ct, req[i].folder, req[i].since, c[req[i].ct]);
 	}
 	buf_addc(&r.body, ']');
 	r.has_body = true;
@@ -205,7 +220,7 @@ ox_updates_many(struct ox_session *s, struct arena *a, struct ox_updates_req *re
 		req[i].deleted = NULL;
 		req[i].n = req[i].n_deleted = 0;
 		req[i].ts = 0;
-		if (req[i].ct == CT_MAIL || req[i].ct == CT_FOLDER)
+		if (req[i].ct == CT_FOLDER)
 			return err_set(e, RC_INTERNAL, "OX has no updates of %s", model_content(req[i].ct)->ox_module);
 	}
 	for (size_t i = 0; i < n; i += MAX_MULTIPLE) {

@@ -118,6 +118,16 @@ session_ticket(struct ox_session *s, struct ox_ticket *t, struct err *e)
 	return rc;
 }
 
+enum rc
+ox_session_check(struct ox_session *s, struct err *e)
+{
+	struct ox_ticket t;
+	enum rc rc = session_ticket(s, &t, e);
+
+	secret_wipe(&t, sizeof(t));
+	return rc;
+}
+
 /* ---- login ---- */
 
 static void

@@ -31,6 +31,31 @@ const struct protocol *wire_protocols(const struct wire *w, size_t *n);
 /* wire_health - for httpd_options.health, ARG is the struct wire. */
 enum httpd_health wire_health(void *arg, char *why, size_t size);
 
+/* wire_gauges, wire_page - likewise for gauges and page. */
+void wire_gauges(void *arg, struct buf *out);
+bool wire_page(void *arg, const char *url, struct buf *out);
+/* wire_listen - from now on OX's push is heard; C as given to wire_engine. */
+MUST_CHECK enum rc wire_listen(struct wire *w, const struct conf *c, struct err *e);
+
+/* webhook.c */
+
+struct push_hook;
+struct webhook_options {
+	const char *header;   /* that holds the signature */
+	size_t max_body;
+};
+struct protocol;
+/* webhook_new - the path /usm-json/webhook as a protocol on HOOK (taken: webhook_free frees it, also when this fails).  RC_NOMEM. */
+MUST_CHECK enum rc webhook_new(struct push_hook *hook, const struct webhook_options *o, struct protocol *out, struct err *e);
+void webhook_free(struct protocol *p);
+
+/* sources.c */
+
+/* context_user_parse - "CONTEXT/USER", both numbers. */
+MUST_CHECK bool context_user_parse(const char *text, int64_t *context, int64_t *user);
+/* usmctl sources */
+int run_sources(int argc, char **argv);
+
 /* repair.c: commands of usmctl about one device; argv[0] is the command, the result its exit code */
 int run_undo(int argc, char **argv);
 int run_duplicates(int argc, char **argv);

@@ -142,6 +142,8 @@ static const struct command commands[] = {
 	{ "held", "--device D [--user C/U] [--release | --refuse] [--config FILE]",
 	  "show the device's deletions that wait for a confirmation; --release: let them pass, --refuse: give the objects back", run_held },
 	{ "proxies", "[--config FILE]", "show networks of clients where something ends waiting connections before their time", run_proxies },
+	{ "sources", "[--user C/U] [--config FILE]",
+	  "show what tells the running usmd of changes, for each account that clients wait for, and how long ago each source did last", run_sources },
 	{ "help", "", "print this", run_help },
 };
 

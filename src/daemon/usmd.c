@@ -205,6 +205,8 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		.keepalive_s = (unsigned)((c->client_keepalive + 999) / 1000),
 		.wake_interval_ms = c->wake_interval,
 		.health = wire_health,
+		.gauges = wire_gauges,
+		.page = wire_page,
 	};
 	const struct hub_options waits = {
 		.max_waiters = (size_t)c->max_waiters,
@@ -227,6 +229,9 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	rc = httpd_new(&o, protocols, n, hub, &httpd, e);
 	if (rc == RC_OK)
 		rc = httpd_start(httpd, e);
+	if (rc != RC_OK)
+		goto out;
+	rc = wire_listen(wire, c, e);
 	if (rc != RC_OK)
 		goto out;
 	log_info("ready", "version=" USMD_VERSION " listen=%s workers=%" PRId64, c->listen, c->workers);

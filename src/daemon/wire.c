@@ -2,12 +2,14 @@
 /* Which concrete parts make up a running usmd, and how settings become their options.  Decides nothing else. */
 #include "daemon/daemon_int.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "usmd/backend.h"
 #include "usmd/cache.h"
 #include "usmd/engine.h"
+#include "usmd/push.h"
 #include "usmd/store.h"
 
 #define DAY_MS (INT64_C(86400) * 1000)
@@ -18,8 +20,12 @@ struct wire {
 	struct cache *cache;
 	struct backend *backend;
 	struct engine *engine;
-	struct protocol protocols[1];
+	pthread_mutex_t ear_lock;
+	struct engine *ear;     /* the engine while it works: other nodes are heard before and after */
+	struct push_udp *udp;
+	struct protocol protocols[2]; /* the longer path first */
 	size_t n;
+	bool hooked;     /* protocols[0] is the webhook */
 };
 
 static enum rc
@@ -78,7 +84,20 @@ on_topic(void *arg, uint64_t topic)
 {
 	struct wire *w = arg;
 
-	(void)hub_wake(w->hub, topic);
+	(void)pthread_mutex_lock(&w->ear_lock);
+	if (w->ear != NULL)
+		engine_heard(w->ear, topic);
+	else
+		(void)hub_wake(w->hub, topic);
+	(void)pthread_mutex_unlock(&w->ear_lock);
+}
+
+static void
+ear_set(struct wire *w, struct engine *g)
+{
+	(void)pthread_mutex_lock(&w->ear_lock);
+	w->ear = g;
+	(void)pthread_mutex_unlock(&w->ear_lock);
 }
 
 /* Events of other nodes may have been missed: everybody looks once. */
@@ -87,10 +106,11 @@ on_gap(void *arg)
 {
 	struct wire *w = arg;
 
-	size_t n = hub_wake_all(w->hub);
-
-	if (n > 0)
-		log_info("wake-all", "text=events of other nodes may have been missed waiters=%zu", n);
+	log_info("wake-all", "text=events of other nodes may have been missed waiters=%zu", hub_count(w->hub));
+	(void)pthread_mutex_lock(&w->ear_lock);
+	if (w->ear != NULL)
+		engine_missed(w->ear);
+	(void)pthread_mutex_unlock(&w->ear_lock);
 }
 
 /* Redis carries the events, or PostgreSQL has to. */
@@ -159,6 +179,8 @@ default_modes(const char *list, enum folder_mode out[KIND_COUNT], struct err *e)
 	return RC_OK;
 }
 
+static enum rc push_check(const struct conf *c, struct err *e);
+
 enum rc
 wire_check(const struct conf *c, struct err *e)
 {
@@ -166,7 +188,9 @@ wire_check(const struct conf *c, struct err *e)
 	enum ox_calendar calendar;
 	enum rc rc = calendar_module(c->ox_calendar, &calendar, e);
 
-	return rc == RC_OK ? default_modes(c->default_modes, modes, e) : rc;
+	if (rc == RC_OK)
+		rc = default_modes(c->default_modes, modes, e);
+	return rc == RC_OK ? push_check(c, e) : rc;
 }
 
 static enum rc
@@ -194,6 +218,14 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.poll_ms = c->ping_poll_interval,
 		.path_floor_s = (unsigned)((c->heartbeat_min + 999) / 1000),
 		.path_memory_ms = c->path_memory,
+		.poll_max_ms = c->ping_poll_max,
+		.poll_rate = (unsigned)c->ping_poll_budget,
+		.poll_workers = (unsigned)c->ping_poll_workers,
+		.push_late_ms = c->push_late,
+		.udp = c->udp_listen[0] != '\0',
+		.webhook = c->webhook,
+		.webhook_uri = c->webhook_uri,
+		.webhook_renew_ms = c->webhook_renew,
 		.max_mail_bytes = (size_t)c->max_mail,
 		.max_body_bytes = (size_t)c->max_mail_body,
 		.max_attachment_bytes = (size_t)c->max_attachment,
@@ -218,7 +250,11 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 
 	if (rc == RC_OK)
 		rc = engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
-	return rc == RC_OK ? engine_start(w->engine, e) : rc;
+	if (rc == RC_OK)
+		rc = engine_start(w->engine, e);
+	if (rc == RC_OK)
+		ear_set(w, w->engine);
+	return rc;
 }
 
 static enum rc
@@ -241,11 +277,80 @@ add_usmjson(struct wire *w, const struct conf *c, struct err *e)
 		.retry_spread_ms = c->wake_spread,
 		.cookie_secure = c->cookie_secure,
 	};
-	enum rc rc = usmjson_new(w->engine, &o, &w->protocols[0], e);
+	enum rc rc = usmjson_new(w->engine, &o, &w->protocols[w->n], e);
 
 	if (rc == RC_OK)
-		w->n = 1;
+		w->n++;
 	return rc;
+}
+
+/* ---- OX's push ---- */
+
+static void
+event_of(struct wire *w, enum event_source source, const struct push_event *ev)
+{
+	const struct engine_event event = { .source = source, .context = ev->context, .ct = ev->ct, .folder = ev->folder, .users = ev->users,
+		.n_users = ev->n_users };
+
+	engine_event(w->engine, &event);
+}
+
+static void
+on_udp(void *arg, const struct push_event *ev)
+{
+	event_of(arg, SOURCE_UDP, ev);
+}
+
+static void
+on_webhook(void *arg, const struct push_event *ev)
+{
+	event_of(arg, SOURCE_WEBHOOK, ev);
+}
+
+static struct push_udp_options
+udp_options(const struct conf *c)
+{
+	return (struct push_udp_options){ .listen = c->udp_listen, .advertise = c->udp_advertise, .nodes = c->udp_nodes,
+		.register_ms = (unsigned)c->udp_register_interval };
+}
+
+static enum rc
+add_webhook(struct wire *w, const struct conf *c, struct err *e)
+{
+	const struct webhook_options o = { .header = c->webhook_header, .max_body = (size_t)c->webhook_max_body };
+	char secret[1024];
+	struct push_hook *hook;
+	enum rc rc;
+
+	if (c->webhook[0] == '\0')
+		return RC_OK;
+	rc = conf_secret_read("webhook_secret_file", c->webhook_secret_file, secret, sizeof(secret), e);
+	if (rc != RC_OK)
+		return rc;
+	hook = push_hook_new(&(struct push_hook_options){ .secret = secret, .window_ms = (unsigned)c->webhook_window }, on_webhook, w);
+	secret_wipe(secret, sizeof(secret));
+	rc = hook != NULL ? webhook_new(hook, &o, &w->protocols[0], e) : err_set(e, RC_NOMEM, "out of memory");
+	w->hooked = rc == RC_OK;
+	w->n += w->hooked;
+	return rc;
+}
+
+static enum rc
+push_check(const struct conf *c, struct err *e)
+{
+	struct push_udp_options o = udp_options(c);
+
+	if (c->webhook[0] != '\0' && c->webhook_secret_file[0] == '\0')
+		return err_set_path(e, RC_PROTO, "webhook_secret_file", "webhook is set: without the secret nobody knows whether OX posts");
+	return c->udp_listen[0] != '\0' ? push_udp_check(&o, e) : RC_OK;
+}
+
+enum rc
+wire_listen(struct wire *w, const struct conf *c, struct err *e)
+{
+	struct push_udp_options o = udp_options(c);
+
+	return c->udp_listen[0] != '\0' ? push_udp_new(&o, on_udp, w, &w->udp, e) : RC_OK;
 }
 
 enum rc
@@ -258,6 +363,7 @@ wire_engine(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub
 	if (w == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
 	w->hub = hub;
+	(void)pthread_mutex_init(&w->ear_lock, NULL);
 	rc = open_store(w, c, e);
 	if (rc == RC_OK)
 		rc = open_backend(w, c, e);
@@ -265,6 +371,8 @@ wire_engine(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub
 		rc = open_cache(w, c, e);
 	if (rc == RC_OK)
 		rc = open_engine(w, c, key, e);
+	if (rc == RC_OK)
+		rc = add_webhook(w, c, e);
 	if (rc == RC_OK)
 		rc = add_usmjson(w, c, e);
 	if (rc != RC_OK)
@@ -279,13 +387,19 @@ wire_free(struct wire *w)
 {
 	if (w == NULL)
 		return;
-	if (w->n > 0)
-		usmjson_free(&w->protocols[0]);
+	push_udp_free(w->udp);
+	if (w->n > (size_t)w->hooked)
+		usmjson_free(&w->protocols[w->n - 1]);
+	if (w->hooked)
+		webhook_free(&w->protocols[0]);
+	engine_quiet(w->engine);
+	ear_set(w, NULL);
 	engine_free(w->engine);
 	/* stops the thread that calls on_topic */
 	cache_free(w->cache);
 	backend_free(w->backend);
 	store_close(w->store);
+	(void)pthread_mutex_destroy(&w->ear_lock);
 	mem_free(w);
 }
 
@@ -309,4 +423,29 @@ wire_health(void *arg, char *why, size_t size)
 	default:
 		return HTTPD_NOT_READY;
 	}
+}
+
+void
+wire_gauges(void *arg, struct buf *out)
+{
+	const struct wire *w = arg;
+
+	engine_sources_metrics(w->engine, out);
+}
+
+/* "/sources", "/sources/CONTEXT/USER" */
+bool
+wire_page(void *arg, const char *url, struct buf *out)
+{
+	static const char sources[] = "/sources";
+	const struct wire *w = arg;
+	int64_t context = 0, user = 0;
+
+	if (strncmp(url, sources, sizeof(sources) - 1) != 0)
+		return false;
+	url += sizeof(sources) - 1;
+	if (*url != '\0' && (*url != '/' || !context_user_parse(url + 1, &context, &user)))
+		return false;
+	engine_sources(w->engine, context, user, out);
+	return true;
 }

@@ -26,7 +26,7 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 	(void)pthread_mutex_init(&g->lock, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* steady_ms */
-	(void)pthread_cond_init(&g->poll_wake, &attr);
+	(void)pthread_cond_init(&g->care_wake, &attr);
 	(void)pthread_condattr_destroy(&attr);
 	derive_key(master, "usmd conflict records", g->seal_key, sizeof(g->seal_key));
 	derive_key(master, "usmd journal", g->journal_key, sizeof(g->journal_key));
@@ -58,7 +58,8 @@ engine_free(struct engine *g)
 {
 	if (g == NULL)
 		return;
-	watch_stop(g);
+	engine_quiet(g);
+	poll_free(g);
 	session_forget_all(g);
 	model_keys_free(g->keys);
 	principals_free(g->principals);
@@ -67,7 +68,7 @@ engine_free(struct engine *g)
 	secret_wipe(g->seal_key, sizeof(g->seal_key));
 	secret_wipe(g->journal_key, sizeof(g->journal_key));
 	secret_wipe(g->token_key, sizeof(g->token_key));
-	(void)pthread_cond_destroy(&g->poll_wake);
+	(void)pthread_cond_destroy(&g->care_wake);
 	(void)pthread_mutex_destroy(&g->lock);
 	mem_free(g);
 }

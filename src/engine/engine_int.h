@@ -101,10 +101,10 @@ struct engine {
 	struct stuck stuck[STUCK_SLOTS];
 	struct settled settled[SETTLED_SLOTS];
 	unsigned slowed;                     /* requests that are being slowed down */
-	struct engine_watch *watches, *watches_tail; /* queue of the watches that the poller looks after */
-	pthread_cond_t poll_wake;
-	pthread_t poller;
-	bool polling, stop;
+	pthread_cond_t care_wake;
+	pthread_t care;
+	bool caring, stop;
+	struct poll *poll;                   /* who waits for what, and the threads that ask OX; has a lock of its own; NULL before engine_start */
 };
 
 /** A folder that an operation works on, and its index as read under the lock. */
@@ -190,7 +190,10 @@ struct op {
 };
 
 /* session.c */
+/** session_dup - a second handle on the same session, with the account's present OX session; NULL = out of memory. */
 struct engine_session *session_dup(struct engine_session *s);
+/** session_renew - S gets the account's present OX session, which is another one after a login with another password. */
+void session_renew(struct engine_session *s);
 enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
 void session_forget_all(struct engine *g);
 void session_sweep(struct engine *g);
@@ -331,9 +334,19 @@ enum rc quick_forget_device(struct engine_session *s, struct store_conn *c, stru
 bool quick_fresh(struct op *op);
 msec_t quick_alive(struct op *op);
 
-/* watch.c, poll.c */
-void watch_stop(struct engine *g);
+/* watch.c */
+/** op_wake - the operation has written to OX, or found something new: who waits looks.  wake_found - something new was found by asking. */
 void op_wake(struct op *op, uint64_t topic);
+void wake_found(struct engine *g, uint64_t topic);
+void wake_others(struct engine *g, uint64_t topic);
+
+/* poll.c */
+enum rc poll_start(struct engine *g, struct err *e);
+void poll_stop(struct engine *g);  /* ends its threads */
+void poll_free(struct engine *g);
+void poll_sweep(struct engine *g);
+/* event.c */
+void engine_wrote(struct op *op, uint64_t topic);
 
 /** paths_care - saves what was learnt of paths, and takes over what other nodes have. */
 void paths_care(struct engine *g, struct store_conn *c);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Pings, OX's side: the polling that finds changes made outside usmd.  It exists only where somebody waits, asks OX for all PIM
- * folders of a watch in one `multiple`, and only wakes; the truth is read by the woken request.
+ * Asking OX where somebody waits: a few threads take the account that is due, look at what is due of it in one `multiple`, and wake who
+ * waits if something is new.  All accounts together keep a budget of requests; those that OX itself told of go first, and both kinds go
+ * in the order in which they became due, so no account is served twice before another one that waits.
  */
 #include "engine/watch_int.h"
 
@@ -9,339 +10,352 @@
 #include <string.h>
 #include <time.h>
 
-#define CARE_MS (5 * 60 * 1000)
-#define POLLED_SLOTS 65536 /* lossy memory of what was polled when: a collision costs one request too many */
+#define AGAIN_MS 2000   /* OX may tell of a change before it can be read */
+#define RETRY_MS 5000   /* what was told and could not be looked into */
+#define TOLD_TURNS 4    /* of so many looks one is a poll, when both wait */
+#define FLAGS_EVERY 4   /* in units of ping_poll_interval: flags of the INBOX are compared so often */
+#define FLAGS_RARELY 20 /* those of other folders */
+#define HOOK_RETRY_MS (INT64_C(60) * 60 * 1000)
 
-/* ---- what has to be asked of OX ---- */
-
-/* Does what OX answered differ from the index?  A plain look without the lock: the refresh decides. */
-static bool
-updates_differ(struct op *op, const struct target *t, const struct ox_updates_req *r)
-{
-	struct target saved = op->t;
-	int64_t *ids = arena_array(op->a, int64_t, r->n + r->n_deleted + 1);
-	struct row **rows;
-	size_t n = 0, got, live = 0, at;
-	struct imap *known = imap_new(op->a, r->n + r->n_deleted);
-	struct err e;
-	bool differ = true;
-
-	if (r->rc != RC_OK)
-		return r->rc == RC_NOTFOUND; /* contacts' SVL-0011: deletions lie in the interval */
-	for (size_t i = 0; ids != NULL && i < r->n; i++)
-		ids[n++] = r->objects[i]->id;
-	for (size_t i = 0; ids != NULL && i < r->n_deleted; i++)
-		ids[n++] = r->deleted[i];
-	op->t = *t;
-	if (ids != NULL && known != NULL && store_rows_get(op->c, op->a, &t->f, ids, n, &rows, &got, &e) == RC_OK) {
-		differ = false;
-		for (size_t i = 0; i < got && !differ; i++) {
-			live += !rows[i]->dead;
-			differ = !imap_put(known, rows[i]->id, i);
-		}
-		differ = differ || live != r->n;
-		for (size_t i = 0; i < r->n && !differ; i++)
-			differ = !imap_get(known, r->objects[i]->id, &at) || rows[at]->lm != r->objects[i]->lm;
-	}
-	op->t = saved;
-	return differ;
-}
-
-static void
-note_agreed(struct op *op, const struct store_folder *f, const struct ox_updates_req *r, int64_t asked_us)
-{
-	msec_t newest = f->ox_ts;
-
-	for (size_t i = 0; r->rc == RC_OK && i < r->n; i++)
-		newest = r->objects[i]->lm > newest ? r->objects[i]->lm : newest;
-	if (r->rc == RC_OK)
-		settled_note(op->g, f, asked_us, newest, r->n + r->n_deleted);
-}
-
-static enum rc
-refresh_locked(struct op *op, struct target *t, const struct folder_ref *ref, struct err *e)
-{
-	uint64_t cn;
-	enum rc rc = store_lock(op->c, t->f.id, e);
-
-	if (rc != RC_OK)
-		return rc;
-	op->locked = true;
-	op->ref = *ref;
-	rc = target_open(op, ref, &op->t, e);
-	cn = op->t.f.cn;
-	if (rc == RC_OK)
-		rc = op_refresh(op, true, e);
-	if (rc == RC_OK && op->t.f.cn != cn) {
-		quick_forget(op);
-		op_wake(op, op->t.topic);
-	}
-	store_unlock(op->c, t->f.id);
-	op->locked = false;
-	*t = op->t;
-	stash_drop(op);
-	return rc;
-}
-
-/*
- * Brings the indexes of the entries up to date with as few requests to OX as possible.  FORCE: somebody said that something
- * changed; another user of a shared folder cannot know how fresh this user's index is taken to be.  A target that is not there any
- * more (f.id 0, or OX says so: it becomes that) is for the sync to tell.
- */
-enum rc
-watch_look(struct op *op, const struct ping_entry *entries, struct target *targets, size_t n, bool force, struct err *e)
-{
-	struct ox_updates_req *req = arena_array(op->a, struct ox_updates_req, n + 1);
-	size_t *of = arena_array(op->a, size_t, n + 1), k = 0;
-	bool *dirty = arena_array(op->a, bool, n + 1);
-	int64_t asked_us = now_mono_us();
-	enum rc rc = RC_OK;
-
-	if (req == NULL || of == NULL || dirty == NULL)
-		return err_set(e, RC_NOMEM, "out of memory for a ping");
-	for (size_t i = 0; i < n; i++) {
-		const struct store_folder *f = &targets[i].f;
-
-		op->t = targets[i];
-		op->ref = entries[i].folder;
-		if (f->id == 0 || config_filter(op->s, &entries[i].folder, targets[i].ct, &op->hidden) == MODE_OFF ||
-		    (!force && f->init && quick_fresh(op)))
-			continue;
-		if (!f->init || targets[i].ct == CT_MAIL || targets[i].ct == CT_FOLDER) {
-			dirty[i] = true; /* these refreshes begin with a cheap question of their own */
-			continue;
-		}
-		of[k] = i;
-		req[k++] = (struct ox_updates_req){ .ct = targets[i].ct, .folder = targets[i].oxid,
-			.since = settled_since(op->g, f) };
-	}
-	if (k > 0)
-		rc = ox_updates_many(op->s->ox, op->a, req, k, e);
-	for (size_t i = 0; i < k && rc == RC_OK; i++)
-		if (!(dirty[of[i]] = updates_differ(op, &targets[of[i]], &req[i])))
-			note_agreed(op, &targets[of[i]].f, &req[i], asked_us);
-	for (size_t i = 0; i < k; i++)
-		object_drop_all(req[i].objects, req[i].n);
-	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		uint64_t topic = targets[i].topic;
-
-		if (!dirty[i])
-			continue;
-		rc = refresh_locked(op, &targets[i], &entries[i].folder, e);
-		if (rc == RC_NOTFOUND) {
-			targets[i].f.id = 0;
-			op_wake(op, topic);
-			rc = RC_OK;
-		}
-	}
-	hierarchy_drop(op);
-	return rc;
-}
-
-/* ---- the queue of watches ---- */
-
-/* The list is a queue: every watch is due one period after it was put at its end, so the head is always the next. */
-static void
-watch_append_locked(struct engine_watch *w)
-{
-	struct engine *g = w->g;
-
-	w->due = steady_ms() + g->o.poll_ms;
-	w->next = NULL;
-	w->prev = g->watches_tail;
-	if (w->prev != NULL)
-		w->prev->next = w;
-	else
-		g->watches = w;
-	g->watches_tail = w;
-}
-
-void
-watch_unlink_locked(struct engine_watch *w)
-{
-	struct engine *g = w->g;
-
-	if (w->prev != NULL)
-		w->prev->next = w->next;
-	else
-		g->watches = w->next;
-	if (w->next != NULL)
-		w->next->prev = w->prev;
-	else
-		g->watches_tail = w->prev;
-}
-
-void
-watch_link(struct engine_watch *w)
-{
-	struct engine *g = w->g;
-
-	(void)pthread_mutex_lock(&g->lock);
-	watch_append_locked(w);
-	if (g->watches == w)
-		(void)pthread_cond_signal(&g->poll_wake); /* the first one: polling begins */
-	(void)pthread_mutex_unlock(&g->lock);
-}
-
-/* ---- polling ---- */
-
-struct polled {
-	uint64_t tag;
-	msec_t at;
+/** One look, taken out of the lock. */
+struct job {
+	struct waited *w;
+	struct engine_session *s;
+	size_t n;
+	struct ping_entry *entries;
+	struct look *looks;
+	uint64_t *topic;
+	bool *told;
+	bool polls;             /* some of it was due, not told */
+	bool subscribe;
+	/* afterwards */
+	enum rc rc;
+	bool subscribed;
+	uint64_t requests;
 };
 
-/* Folders of W that nobody polled lately, noted as polled. */
-static size_t
-poll_pick(const struct engine_watch *w, struct polled *seen, msec_t now, struct ping_entry *out, uint64_t *topic)
+/* ---- the budget ---- */
+
+/* How long until a look may begin, 0 = now. */
+static int64_t
+budget_wait_locked(struct poll *p, int64_t now)
 {
-	size_t n = 0;
+	double rate = p->g->o.poll_rate, most = rate > 10 ? rate / 10 : 1; /* never more than a tenth of a second's worth at once */
 
-	for (size_t i = 0; i < w->n; i++) {
-		/* every user has an index of his own: that one of two who share a folder is up to date says nothing of the other */
-		uint64_t tag = w->tags[i] ^ (uint64_t)w->s->n->account_id * UINT64_C(0x9e3779b97f4a7c15);
-		struct polled *p = &seen[tag % POLLED_SLOTS];
+	if (rate <= 0)
+		return 0;
+	p->tokens += (double)(now - p->tokens_at) * rate / 1000;
+	p->tokens_at = now;
+	if (p->tokens > most)
+		p->tokens = most;
+	return p->tokens >= 1 ? 0 : (int64_t)((1 - p->tokens) * 1000 / rate) + 1;
+}
 
-		if (p->tag == tag && now - p->at < w->g->o.poll_ms * 9 / 10)
-			continue;
-		*p = (struct polled){ .tag = tag, .at = now };
-		topic[n] = w->tags[i];
-		out[n++] = w->entries[i];
+/* ---- what to do next ---- */
+
+/* The account whose turn it is, or NULL and *UNTIL. */
+static struct waited *
+next_locked(struct poll *p, int64_t now, int *heap, int64_t *until)
+{
+	struct waited *due[HEAPS];
+
+	*until = NEVER;
+	for (int i = 0; i < HEAPS; i++) {
+		due[i] = p->heap[i].n > 0 ? p->heap[i].w[1] : NULL;
+		if (due[i] != NULL && due[i]->key[i] > now) {
+			*until = due[i]->key[i] < *until ? due[i]->key[i] : *until;
+			due[i] = NULL;
+		}
 	}
-	return n;
+	*heap = due[HEAP_TOLD] == NULL || (due[HEAP_POLL] != NULL && p->turn >= TOLD_TURNS - 1) ? HEAP_POLL : HEAP_TOLD;
+	return due[*heap];
+}
+
+static bool
+is_due(const struct poll *p, const struct waited_folder *f, int64_t now)
+{
+	int64_t pace = waited_pace(p, f), due = waited_due(p, f);
+
+	/* what would be due soon goes along: one request is made anyway */
+	return due != NEVER && (due <= now || f->polled + pace <= now + pace / 4);
 }
 
 static void
-poll_one(struct engine_session *s, const struct ping_entry *entries, const uint64_t *topic, size_t n)
+job_free(struct job *j)
+{
+	engine_session_close(j->s);
+	mem_free(j->entries);
+	mem_free(j->looks);
+	mem_free(j->topic);
+	mem_free(j->told);
+}
+
+static void
+job_take(struct job *j, struct poll *p, struct waited_folder *f, bool told, int64_t now)
+{
+	j->topic[j->n] = f->topic;
+	j->entries[j->n].folder = f->folder;
+	j->told[j->n] = told;
+	if (f->flags_at <= now) {
+		j->looks[j->n].flags = true;
+		f->flags_at = now + p->g->o.poll_ms * (f->topic == f->w->inbox_topic ? FLAGS_EVERY : FLAGS_RARELY);
+	}
+	j->n++;
+	j->polls = j->polls || !told;
+	f->told = false;
+}
+
+/* What is to be looked at of W; false = nothing (any more), or no memory. */
+static bool
+job_make_locked(struct poll *p, struct waited *w, struct job *j, int64_t now)
+{
+	size_t n = 0;
+	bool due = false;
+
+	memset(j, 0, sizeof(*j));
+	j->w = w;
+	for (const struct waited_folder *f = w->folders; f != NULL; f = f->next) {
+		n++;
+		due = due || (f->watches > 0 && waited_due(p, f) <= now);
+	}
+	j->s = w->watches != NULL ? session_dup(w->watches->s) : NULL;
+	j->entries = mem_alloc(n * sizeof(*j->entries) + 1);
+	j->looks = mem_alloc(n * sizeof(*j->looks) + 1);
+	j->topic = mem_alloc(n * sizeof(*j->topic) + 1);
+	j->told = mem_alloc(n * sizeof(*j->told) + 1);
+	if (j->s == NULL || j->entries == NULL || j->looks == NULL || j->topic == NULL || j->told == NULL)
+		return false;
+	for (struct waited_folder *f = w->folders; f != NULL; f = f->next) {
+		bool told = f->told && f->look_at <= now;
+
+		if (f->watches > 0 && (told || (due && is_due(p, f, now))))
+			job_take(j, p, f, told, now);
+	}
+	j->subscribe = p->g->o.webhook[0] != '\0' && w->subscribe_at <= now;
+	return j->n > 0;
+}
+
+/* ---- the look itself, without the lock ---- */
+
+static void
+subscribe(struct engine *g, struct job *j)
+{
+	struct err e = { 0 };
+	int64_t now = steady_ms();
+	enum rc rc = ox_push_subscribe(j->s->ox, g->o.webhook, g->o.webhook_uri, now_ms() + 2 * g->o.webhook_renew_ms, &e);
+
+	j->subscribed = rc == RC_OK;
+	if (rc == RC_OK || rc == RC_DENIED)
+		return;
+	(void)pthread_mutex_lock(&g->poll->lock);
+	if (g->poll->hook_complained == 0 || now - g->poll->hook_complained >= HOOK_RETRY_MS) {
+		g->poll->hook_complained = now;
+		log_info("webhook", "webhook=%s code=%s text=OX does not take subscriptions (%s); it is asked again in an hour", g->o.webhook, e.code, e.text);
+	}
+	(void)pthread_mutex_unlock(&g->poll->lock);
+}
+
+static void
+job_run(struct engine *g, struct job *j)
 {
 	struct arena *a = arena_new(0);
-	struct target *targets = a != NULL ? arena_array(a, struct target, n) : NULL;
+	struct target *targets = a != NULL ? arena_array(a, struct target, j->n) : NULL;
+	uint64_t before = backend_requests();
 	struct op op = { 0 };
 	struct err e = { 0 };
-	enum rc rc = targets != NULL ? op_begin(&op, s, a, &e) : RC_NOMEM;
 
-	if (rc == RC_OK)
-		rc = watch_open_targets(&op, entries, n, true, targets, &e);
-	for (size_t i = 0; i < n && rc == RC_OK; i++)
+	j->rc = targets != NULL ? op_begin(&op, j->s, a, &e) : RC_NOMEM;
+	if (j->rc == RC_OK)
+		j->rc = watch_open_targets(&op, j->entries, j->n, true, targets, &e);
+	for (size_t i = 0; i < j->n && j->rc == RC_OK; i++)
 		if (targets[i].f.id == 0)
-			op_wake(&op, topic[i]); /* the folder is gone */
-	if (rc == RC_OK)
-		rc = watch_look(&op, entries, targets, n, true, &e);
-	if (rc != RC_OK)
-		log_debug("poll", "failed=%s %s", rc_name(rc), e.text);
+			wake_found(g, j->topic[i]); /* the folder is gone */
+	if (j->rc == RC_OK)
+		j->rc = watch_look(&op, j->entries, targets, j->n, true, j->looks, &e);
 	op_end(&op);
 	hierarchy_drop(&op);
 	arena_free(a);
+	if (j->rc == RC_OK && j->subscribe)
+		subscribe(g, j);
+	j->requests = backend_requests() - before;
+	metric_add(M_POLLS, 1);
+	if (j->rc != RC_OK) {
+		metric_add(M_POLL_ERRORS, 1);
+		log_debug("poll", "failed=%s %s", rc_name(j->rc), e.text);
+	}
+	/* the session is over and nothing opens a new one: everybody who waits with it finds that out for himself, and is told to log in again */
+	if (j->rc == RC_DENIED)
+		(void)hub_wake(g->hub, account_topic(g, j->w->context, j->w->user));
 }
 
-/* Every node does it. */
-void
-engine_care(struct engine *g)
-{
-	struct store_conn *c = NULL;
-	struct err e = { 0 };
-	enum rc rc = store_lease(g->store, &c, &e);
+/* ---- what follows from it ---- */
 
-	if (rc == RC_OK)
-		rc = store_expire(c, now_ms(), g->o.deletions_kept_ms, &e);
-	if (rc == RC_OK)
-		paths_care(g, c);
-	if (rc != RC_OK)
-		log_warn("expire", "failed=%s %s", rc_name(rc), e.text);
-	store_release(c);
-	session_sweep(g);
-	resync_sweep(g);
-}
-
-/* Sleeps until DUE or until something changes; the lock is held before and after. */
 static void
-poll_sleep_locked(struct engine *g, msec_t due)
+interval_next(const struct engine_options *o, struct waited *w, const struct job *j, bool changed)
 {
-	struct timespec ts = { .tv_sec = (time_t)(due / 1000), .tv_nsec = (long)(due % 1000) * 1000000 };
+	int64_t most = o->poll_max_ms > o->poll_ms ? o->poll_max_ms : o->poll_ms;
 
-	(void)pthread_cond_timedwait(&g->poll_wake, &g->lock, &ts);
+	if (j->rc != RC_OK)
+		w->interval = w->interval * 2;
+	else if (changed)
+		w->interval = o->poll_ms;
+	else if (j->polls)
+		w->interval += w->interval / 2;
+	w->interval = w->interval > most ? most : w->interval;
+}
+
+static void
+folder_done_locked(struct poll *p, struct waited_folder *f, const struct job *j, size_t i, int64_t now)
+{
+	const struct look *l = &j->looks[i];
+	int64_t before = f->polled;
+
+	f->polled = now;
+	if (j->told[i])
+		f->answered = now;
+	if (j->rc != RC_OK) {
+		if (j->told[i] && !f->told) {
+			f->told = true;
+			f->look_at = now + RETRY_MS;
+		}
+		return;
+	}
+	f->ct = l->ct;
+	source_found_locked(p, f, l, j->told[i], before, now);
+	if (j->told[i] && !l->changed && !f->again && !f->told && now - f->own > AGAIN_MS) {
+		f->told = f->again = true;
+		f->look_at = now + AGAIN_MS;
+	} else if (!f->told) {
+		f->again = false;
+	}
+}
+
+static void
+job_done_locked(struct poll *p, struct job *j)
+{
+	struct waited *w = j->w;
+	int64_t now = steady_ms();
+	bool changed = false;
+
+	w->busy = false;
+	for (size_t i = 0; i < j->n; i++) {
+		struct waited_folder *f = waited_folder_locked(w, j->topic[i]);
+
+		changed = changed || j->looks[i].changed;
+		if (f != NULL)
+			folder_done_locked(p, f, j, i, now);
+	}
+	interval_next(&p->g->o, w, j, changed);
+	if (j->subscribe && j->rc == RC_OK)
+		w->subscribe_at = now + (j->subscribed ? p->g->o.webhook_renew_ms : HOOK_RETRY_MS);
+	if (p->g->o.poll_rate > 0)
+		p->tokens -= j->requests > 1 ? (double)(j->requests - 1) : 0;
+	source_judge_locked(p, w, now);
+	waited_plan_locked(p, w);
+}
+
+/* ---- threads ---- */
+
+static void
+sleep_until_locked(struct poll *p, int64_t until)
+{
+	struct timespec ts = { .tv_sec = (time_t)(until / 1000), .tv_nsec = (long)(until % 1000) * 1000000 };
+
+	if (until == NEVER)
+		(void)pthread_cond_wait(&p->wake, &p->lock);
+	else
+		(void)pthread_cond_timedwait(&p->wake, &p->lock, &ts);
+}
+
+static void
+serve_locked(struct poll *p, struct waited *w, int heap, int64_t now)
+{
+	struct job j;
+
+	p->turn = heap == HEAP_TOLD ? p->turn + 1 : 0;
+	source_judge_locked(p, w, now);
+	heap_drop_locked(p, w);
+	if (!job_make_locked(p, w, &j, now)) {
+		waited_plan_locked(p, w);
+		if (w->watches != NULL && j.s == NULL && w->at[HEAP_POLL] != 0) /* out of memory: not at once again */
+			sleep_until_locked(p, now + RETRY_MS);
+	} else {
+		w->busy = true;
+		if (p->g->o.poll_rate > 0)
+			p->tokens -= 1;
+		(void)pthread_mutex_unlock(&p->lock);
+		job_run(p->g, &j);
+		(void)pthread_mutex_lock(&p->lock);
+		job_done_locked(p, &j);
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	job_free(&j);
+	(void)pthread_mutex_lock(&p->lock);
 }
 
 static void *
 poll_main(void *arg)
 {
-	struct engine *g = arg;
-	struct polled *seen = mem_alloc(POLLED_SLOTS * sizeof(*seen));
-	msec_t care_due = steady_ms() + CARE_MS / 5, undo_due = steady_ms() + UNDO_MS;
+	struct poll *p = arg;
+	bool waited = false;
 
-	(void)pthread_mutex_lock(&g->lock);
-	while (!g->stop && seen != NULL) {
-		struct engine_watch *w = g->watches;
-		struct engine_session *s = NULL;
-		struct ping_entry *entries;
-		uint64_t *topic;
-		msec_t now = steady_ms();
-		bool left;
-		size_t n;
+	(void)pthread_mutex_lock(&p->lock);
+	while (!p->stop) {
+		int64_t now = steady_ms(), until, wait;
+		int heap;
+		struct waited *w = next_locked(p, now, &heap, &until);
 
-		if (care_due <= now) {
-			care_due = now + CARE_MS;
-			(void)pthread_mutex_unlock(&g->lock);
-			engine_care(g);
-			(void)pthread_mutex_lock(&g->lock);
+		wait = w != NULL ? budget_wait_locked(p, now) : 0;
+		if (w == NULL || wait > 0) {
+			if (w != NULL && !waited)
+				metric_add(M_POLL_DEFERRED, 1);
+			waited = w != NULL;
+			sleep_until_locked(p, w != NULL ? now + wait : until);
 			continue;
 		}
-		if (undo_due <= now) {
-			(void)pthread_mutex_unlock(&g->lock);
-			engine_undo(g, &left);
-			(void)pthread_mutex_lock(&g->lock);
-			undo_due = steady_ms() + (left ? 0 : UNDO_MS);
-			/* polling has its turn in between */
-			if (left && w != NULL && g->o.poll_ms > 0 && w->due <= now)
-				undo_due = steady_ms() + 1;
-			continue;
-		}
-		if (w == NULL || g->o.poll_ms <= 0 || w->due > now) {
-			msec_t due = care_due < undo_due ? care_due : undo_due;
-
-			poll_sleep_locked(g, w != NULL && g->o.poll_ms > 0 && w->due < due ? w->due : due);
-			continue;
-		}
-		watch_unlink_locked(w);
-		watch_append_locked(w);
-		entries = mem_alloc(w->n * sizeof(*entries) + 1);
-		topic = mem_alloc(w->n * sizeof(*topic) + 1);
-		n = entries != NULL && topic != NULL ? poll_pick(w, seen, now, entries, topic) : 0;
-		if (n > 0 && (s = mem_alloc(sizeof(*s))) != NULL) { /* a handle of its own: the watch may end meanwhile */
-			*s = (struct engine_session){ .g = g, .n = w->s->n, .ox = ox_session_ref(w->s->ox) };
-			s->n->refs++;
-		}
-		(void)pthread_mutex_unlock(&g->lock);
-		if (s != NULL) {
-			poll_one(s, entries, topic, n);
-			engine_session_close(s);
-		}
-		mem_free(entries);
-		mem_free(topic);
-		(void)pthread_mutex_lock(&g->lock);
+		waited = false;
+		serve_locked(p, w, heap, now);
 	}
-	(void)pthread_mutex_unlock(&g->lock);
-	mem_free(seen);
+	(void)pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
 enum rc
-engine_start(struct engine *g, struct err *e)
+poll_start(struct engine *g, struct err *e)
 {
-	if (pthread_create(&g->poller, NULL, poll_main, g) != 0)
-		return err_set(e, RC_NOMEM, "the engine's thread could not be started");
-	g->polling = true;
-	return RC_OK;
+	struct poll *p = mem_alloc(sizeof(*p));
+	pthread_condattr_t ca;
+
+	if (p == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for polling");
+	p->g = g;
+	(void)pthread_mutex_init(&p->lock, NULL);
+	(void)pthread_condattr_init(&ca);
+	(void)pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&p->wake, &ca);
+	(void)pthread_condattr_destroy(&ca);
+	p->tokens_at = steady_ms();
+	g->poll = p;
+	p->thread = mem_alloc(g->o.poll_workers * sizeof(*p->thread) + 1);
+	for (; p->thread != NULL && p->n_threads < g->o.poll_workers; p->n_threads++)
+		if (pthread_create(&p->thread[p->n_threads], NULL, poll_main, p) != 0)
+			break;
+	if (p->n_threads == g->o.poll_workers)
+		return RC_OK;
+	return err_set(e, RC_NOMEM, "%u threads for polling could not be started", g->o.poll_workers);
 }
 
 void
-watch_stop(struct engine *g)
+poll_stop(struct engine *g)
 {
-	if (!g->polling)
+	struct poll *p = g->poll;
+
+	if (p == NULL)
 		return;
-	(void)pthread_mutex_lock(&g->lock);
-	g->stop = true;
-	(void)pthread_cond_broadcast(&g->poll_wake);
-	(void)pthread_mutex_unlock(&g->lock);
-	(void)pthread_join(g->poller, NULL);
-	g->polling = false;
+	(void)pthread_mutex_lock(&p->lock);
+	p->stop = true;
+	(void)pthread_cond_broadcast(&p->wake);
+	(void)pthread_mutex_unlock(&p->lock);
+	for (; p->n_threads > 0; p->n_threads--)
+		(void)pthread_join(p->thread[p->n_threads - 1], NULL);
 }

@@ -611,7 +611,6 @@ engine_session_close(struct engine_session *s)
 	mem_free(s);
 }
 
-/* A second handle on the same session, for a parked ping; NULL = out of memory. */
 struct engine_session *
 session_dup(struct engine_session *s)
 {
@@ -621,11 +620,22 @@ session_dup(struct engine_session *s)
 		return NULL;
 	d->g = s->g;
 	d->n = s->n;
-	d->ox = ox_session_ref(s->ox);
 	(void)pthread_mutex_lock(&s->g->lock);
+	d->ox = ox_session_ref(s->n->account->ox != NULL ? s->n->account->ox : s->ox);
 	d->n->refs++;
 	(void)pthread_mutex_unlock(&s->g->lock);
 	return d;
+}
+
+void
+session_renew(struct engine_session *s)
+{
+	struct ox_session *ox = account_ox(s->g, s->n->account);
+
+	if (ox == NULL)
+		return;
+	ox_session_unref(s->ox);
+	s->ox = ox;
 }
 
 /* A session in use goes on; noted once a day (of a short life at half of it), so that an unchanged sync writes nothing. */

@@ -145,7 +145,7 @@ drop_indexes(struct op *op, struct row *const *gone, size_t n, struct err *e)
 		if (rc != RC_OK || f.id == 0)
 			continue;
 		rc = store_folder_drop(op->c, f.id, e);
-		op_wake(op, topic);
+		wake_found(op->g, topic);
 	}
 	return rc;
 }
@@ -169,7 +169,7 @@ relist_indexes(struct op *op, struct row *const *changed, size_t n, struct err *
 		uuid_make(op->g->keys, op->t.tag, changed[i]->id, &op->ref.uuid);
 		quick_forget(op);
 		op->ref = ref;
-		op_wake(op, topic);
+		wake_found(op->g, topic);
 	}
 	return rc;
 }

@@ -5,11 +5,33 @@
 #include <stdio.h>
 #include <string.h>
 
+uint64_t
+account_topic(const struct engine *g, int64_t context, int64_t user)
+{
+	const int64_t v[2] = { context, user };
+
+	return siphash24(g->topic_key, v, sizeof(v));
+}
+
+/* Who waits at other nodes. */
+void
+wake_others(struct engine *g, uint64_t topic)
+{
+	store_notify(g->store, topic, cache_publish(g->cache, topic));
+}
+
+void
+wake_found(struct engine *g, uint64_t topic)
+{
+	(void)hub_wake(g->hub, topic);
+	wake_others(g, topic);
+}
+
 void
 op_wake(struct op *op, uint64_t topic)
 {
-	(void)hub_wake(op->g->hub, topic);
-	store_notify(op->g->store, topic, cache_publish(op->g->cache, topic));
+	wake_found(op->g, topic);
+	engine_wrote(op, topic);
 }
 
 /* A folder that goes while somebody waits for it is a change (KNOWN), one that never was is a mistake. */
@@ -37,7 +59,7 @@ watch_open_targets(struct op *op, const struct ping_entry *entries, size_t n, bo
 enum rc
 engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e)
 {
-	enum rc rc = hub_subscribe(w->g->hub, w->tags, w->n, waiter);
+	enum rc rc = hub_subscribe(w->g->hub, w->tags, w->n + 1, waiter);
 
 	if (rc == RC_LIMIT) {
 		rc = err_set(e, RC_BUSY, "too many clients wait at this server; try again later");
@@ -93,7 +115,7 @@ engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct pi
 	w->claim = claim_of(s, kind);
 	w->ticket = ticket;
 	memcpy(w->entries, entries, n * sizeof(*entries));
-	w->tags = mem_alloc(n * sizeof(*w->tags));
+	w->tags = mem_alloc((n + 1) * sizeof(*w->tags));
 	w->s = w->tags != NULL ? session_dup(s) : NULL;
 	if (w->s == NULL) {
 		rc = err_set(e, RC_NOMEM, "out of memory for a ping");
@@ -101,10 +123,14 @@ engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct pi
 	}
 	for (size_t i = 0; i < n; i++)
 		w->tags[i] = targets[i].topic;
+	w->tags[n] = account_topic(s->g, s->n->account->context, s->n->account->user);
 	rc = engine_watch_resubscribe(w, waiter, e);
 	if (rc != RC_OK)
 		goto out;
-	watch_link(w);
+	if (!watch_link(w, targets)) {
+		rc = err_set(e, RC_NOMEM, "out of memory for a ping");
+		goto out;
+	}
 	*out = w;
 	w = NULL;
 out:
@@ -123,9 +149,7 @@ engine_watch_free(struct engine_watch *w)
 {
 	if (w == NULL)
 		return;
-	(void)pthread_mutex_lock(&w->g->lock);
-	watch_unlink_locked(w);
-	(void)pthread_mutex_unlock(&w->g->lock);
+	watch_unlink(w);
 	engine_session_close(w->s);
 	mem_free(w->tags);
 	mem_free(w->replay);
@@ -256,16 +280,18 @@ engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry
 	*entries = w->entries;
 	*n = w->n;
 	*n_changed = 0;
-	rc = targets != NULL ? op_begin(&op, w->s, a, e) : err_set(e, RC_NOMEM, "out of memory for a ping");
+	session_renew(w->s);
+	rc = targets != NULL ? ox_session_check(w->s->ox, e) : err_set(e, RC_NOMEM, "out of memory for a ping");
+	if (rc == RC_OK)
+		rc = op_begin(&op, w->s, a, e);
 	if (rc == RC_OK)
 		rc = watch_open_targets(&op, w->entries, w->n, true, targets, e);
-	if (rc == RC_OK && w->looked) /* woken by an index that others brought up to date: OX need not be asked */
-		rc = count_changed(&op, w, targets, n_changed, e);
-	if (rc == RC_OK && refresh && *n_changed == 0) {
-		rc = watch_look(&op, w->entries, targets, w->n, w->looked, e);
+	/* a client that begins to wait asks OX; after that it is asked for all clients of the account together, and they are woken when it has something */
+	if (rc == RC_OK && refresh && !w->looked) {
+		rc = watch_look(&op, w->entries, targets, w->n, false, NULL, e);
 		w->looked = true;
 	}
-	if (rc == RC_OK && *n_changed == 0)
+	if (rc == RC_OK)
 		rc = count_changed(&op, w, targets, n_changed, e);
 	if (rc == RC_OK && w->kind == WATCH_EVENTS)
 		note_told(&op, w, targets);

@@ -1,32 +1,141 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What the two sides of waiting share: the client's (watch.c) and that of OX (poll.c). */
+/*
+ * Waiting, behind the client's side (watch.c): who waits for which folders (waited.c), when OX is asked about them (poll.c), how (look.c), and
+ * what is told without asking (event.c).
+ */
 #ifndef USMD_ENGINE_WATCH_INT_H
 #define USMD_ENGINE_WATCH_INT_H
 
+#include <stdatomic.h>
+
 #include "engine/engine_int.h"
 
+#define NEVER INT64_MAX
+#define ACCOUNT_SLOTS 4096
+#define FOLDER_SLOTS 16384
+#define HEARD_SLOTS 1024
+
+/* Times here are monotonic milliseconds (steady_ms), 0 = never, where they are not said to be of the wall clock. */
+
+/** Sources that tell by themselves, of those in enum event_source. */
+enum push_source { BY_UDP, BY_HOOK, PUSH_SOURCES };
+
 struct engine_watch {
-	struct engine_watch *prev, *next; /* engine.watches, under engine.lock */
+	struct engine_watch *prev, *next; /* of the same account; under poll.lock */
 	struct engine *g;
 	struct engine_session *s;
-	msec_t due;                       /* next poll, under engine.lock */
-	bool looked;                      /* what comes now is a look after a wake-up */
+	struct waited *w;                 /* NULL: not linked */
+	bool looked;                      /* OX was asked for it; from then on the poller does it */
 	enum watch_kind kind;
 	uint64_t claim, ticket;           /* of the hub: a device has one wait of a kind */
 	bool told;                        /* the states of the entries are what the client was told */
 	uint64_t *replay;                 /* what the client was told before, until the first look; owned */
 	size_t n_replay;
 	size_t n;
-	uint64_t *tags;
+	uint64_t *tags;                   /* n of the folders, and the account's */
 	struct ping_entry entries[];
 };
 
+/** A folder that somebody of this account waits for. */
+struct waited_folder {
+	struct waited_folder *chain;      /* of the same slot */
+	struct waited_folder *next;       /* of the same account */
+	struct waited *w;
+	uint64_t topic;
+	struct folder_ref folder;
+	unsigned watches;
+	enum content ct;                  /* CT_COUNT: not known before the first look */
+	bool told, again;                 /* something was told and is to be looked into; AGAIN: a first look showed nothing */
+	enum event_source by;             /* who told */
+	int64_t look_at;                  /* told: not before */
+	int64_t polled, flags_at;         /* last look of any kind; mail: when flags are compared next */
+	int64_t answered;                 /* last look because something was told */
+	int64_t own;                      /* last write of a client of this node */
+	int64_t heard[PUSH_SOURCES];
+	unsigned suspects;                /* bits of sources */
+	int64_t judge_at, judge_from;     /* a poll found what should have been told since JUDGE_FROM: who has not told by JUDGE_AT is silent */
+};
+
+enum telling { TELLS_UNKNOWN, TELLS, TELLS_NOT };
+
+/** An account that somebody waits for at this node, or lately did. */
+struct waited {
+	struct waited *chain;
+	int64_t context, user;
+	uint64_t hier_topic, inbox_topic;
+	struct engine_watch *watches;
+	struct waited_folder *folders;
+	int64_t interval;                 /* between polls: grows while nothing changes */
+	int64_t left;                     /* when the last watch went */
+	int64_t subscribe_at;             /* webhook: when the next subscription is due */
+	size_t at[2];                     /* place in the heaps, 0 = in none */
+	int64_t key[2];
+	bool busy;                        /* a thread looks */
+	enum telling tells[PUSH_SOURCES][CT_COUNT];
+	msec_t last[SOURCE_COUNT];        /* wall clock: what each source told last */
+};
+
+enum { HEAP_POLL, HEAP_TOLD, HEAPS };
+struct heap {
+	struct waited **w;                /* from 1 on; the earliest first */
+	size_t n, cap;
+};
+
+struct poll {
+	struct engine *g;
+	pthread_mutex_t lock;             /* everything below; taken before engine.lock, never after it */
+	pthread_cond_t wake;
+	pthread_t *thread;
+	size_t n_threads;
+	bool stop;
+	struct waited *account[ACCOUNT_SLOTS];
+	struct waited_folder *folder[FOLDER_SLOTS];
+	struct heap heap[HEAPS];
+	size_t n_accounts, n_known;       /* that somebody waits for; these and those remembered */
+	double tokens;                    /* of the budget; what a look needed beyond one is a debt */
+	int64_t tokens_at;
+	unsigned turn;                    /* told ones go first, but not always */
+	int64_t heard_calendar[PUSH_SOURCES][HEARD_SLOTS]; /* by context: any calendar */
+	uint64_t events[SOURCE_COUNT], silences[PUSH_SOURCES];
+	msec_t last[SOURCE_COUNT];        /* wall clock */
+	int64_t complained[PUSH_SOURCES]; /* last line in the log about silence */
+	bool silent[PUSH_SOURCES];        /* said, and not taken back */
+	int64_t hook_complained;
+};
+
 /* watch.c */
+/** account_topic - wakes whoever waits for anything of this account, and nobody else. */
+uint64_t account_topic(const struct engine *g, int64_t context, int64_t user);
 enum rc watch_open_targets(struct op *op, const struct ping_entry *entries, size_t n, bool known, struct target *targets, struct err *e);
 
-/* poll.c */
-enum rc watch_look(struct op *op, const struct ping_entry *entries, struct target *targets, size_t n, bool force, struct err *e);
-void watch_link(struct engine_watch *w);
-void watch_unlink_locked(struct engine_watch *w);
+/* waited.c */
+/** watch_link - W, for TARGETS, is waited for from now on; false = out of memory. */
+bool watch_link(struct engine_watch *w, const struct target *targets);
+void watch_unlink(struct engine_watch *w);
+struct waited *waited_find_locked(const struct poll *p, int64_t context, int64_t user);
+struct waited_folder *waited_folder_locked(const struct waited *w, uint64_t topic);
+/** waited_by_topic - the first folder of TOPIC's slot, of whatever account: go on by chain, and compare the topic. */
+struct waited_folder *waited_by_topic_locked(const struct poll *p, uint64_t topic);
+/** waited_plan - into the heaps by what is due next; nothing while it is busy. */
+void waited_plan_locked(struct poll *p, struct waited *w);
+void heap_drop_locked(struct poll *p, struct waited *w);
+/** waited_pace - how often F is polled now, in ms. */
+int64_t waited_pace(const struct poll *p, const struct waited_folder *f);
+/** waited_due - when F is to be looked at although nobody tells; NEVER. */
+int64_t waited_due(const struct poll *p, const struct waited_folder *f);
+
+/** What a look at one entry is to find out, and has found. */
+struct look {
+	bool flags;         /* mail: compare flags, not counters alone */
+	bool changed;       /* the index is newer than before */
+	bool arrived;       /* mail: a new one */
+	enum content ct;
+};
+/* look.c */
+enum rc watch_look(struct op *op, const struct ping_entry *entries, struct target *targets, size_t n, bool force, struct look *looks, struct err *e);
+
+/* event.c: what a look says of the sources */
+void source_found_locked(struct poll *p, struct waited_folder *f, const struct look *l, bool told, int64_t before, int64_t now);
+void source_judge_locked(struct poll *p, struct waited *w, int64_t now);
 
 #endif

@@ -7,6 +7,7 @@
 
 #define ADMIN_CONNECTIONS 64U
 #define ADMIN_TIMEOUT_S 10U
+#define ADMIN_PAGE ((size_t)16 * 1024 * 1024)
 
 static void
 json_string(struct buf *b, const char *s)
@@ -133,7 +134,7 @@ admin_handler(void *cls, struct MHD_Connection *conn, const char *url, const cha
 		*upload_size = 0;
 		return MHD_YES;
 	}
-	buf_init(&b, (size_t)1024 * 1024);
+	buf_init(&b, ADMIN_PAGE);
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
 		status = MHD_HTTP_METHOD_NOT_ALLOWED;
 		buf_adds(&b, "{\"error\":\"only GET\"}\n");
@@ -142,9 +143,12 @@ admin_handler(void *cls, struct MHD_Connection *conn, const char *url, const cha
 	} else if (strcmp(url, "/metrics") == 0) {
 		type = "text/plain; version=0.0.4; charset=utf-8";
 		metrics(h, &b);
+	} else if (h->o.page != NULL && h->o.page(h->o.admin_arg, url, &b)) {
+		type = "text/plain; charset=utf-8";
+		buf_adds(&b, ""); /* an empty page is a page, too */
 	} else {
 		status = MHD_HTTP_NOT_FOUND;
-		buf_adds(&b, "{\"error\":\"only /health and /metrics are here\"}\n");
+		buf_adds(&b, "{\"error\":\"there is no such page; /health and /metrics are there\"}\n");
 	}
 	body = buf_take(&b, &len);
 	if (body == NULL)

@@ -229,6 +229,12 @@ header_of(const struct hreq *r, const char *name)
 }
 
 static const char *
+header_of_request(const struct request *req, const char *name)
+{
+	return MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, name);
+}
+
+static const char *
 token_of(const struct hreq *r)
 {
 	static const char scheme[] = "Bearer ";
@@ -258,6 +264,8 @@ run_request(struct hreq *r)
 		.client_ip = r->client_ip,
 		.body = r->body.p != NULL ? r->body.p : "",
 		.body_len = r->body.len,
+		.header = header_of_request,
+		.connection = r->conn,
 		.parked = r->park_state,
 	};
 	struct reply rep = { 0 };

@@ -169,6 +169,19 @@ static const struct {
 	[M_WAITS_REPLACED] = { "usmd_waits_replaced_total", "waits that ended because the same device began a newer one" },
 	[M_STREAMS] = { "usmd_streams", "event streams open now" },
 	[M_SESSIONS] = { "usmd_sessions", "client sessions known to this node now" },
+	[M_UDP_PACKETS] = { "usmd_udp_packets_total", "events that OX nodes sent by UDP" },
+	[M_UDP_STRANGERS] = { "usmd_udp_strangers_total", "datagrams thrown away because udp_nodes does not name their sender" },
+	[M_UDP_MALFORMED] = { "usmd_udp_malformed_total", "datagrams of OX nodes that are no events" },
+	[M_UDP_REGISTRATIONS] = { "usmd_udp_registrations_total", "registrations sent to OX nodes" },
+	[M_HOOK_TAKEN] = { "usmd_webhooks_total", "webhook posts of OX taken" },
+	[M_HOOK_UNSIGNED] = { "usmd_webhooks_unsigned_total", "webhook posts refused: no signature, or a wrong one" },
+	[M_HOOK_STALE] = { "usmd_webhooks_stale_total", "webhook posts refused: the time of the signature is outside of webhook_window" },
+	[M_HOOK_REPLAYED] = { "usmd_webhooks_replayed_total", "webhook posts that had been taken before" },
+	[M_HOOK_MALFORMED] = { "usmd_webhooks_malformed_total", "webhook posts rightly signed that are nothing OX posts" },
+	[M_HOOK_FULL] = { "usmd_webhooks_full_total", "webhook posts put off: too many within webhook_window" },
+	[M_POLLS] = { "usmd_polls_total", "looks into an account of OX for which clients wait" },
+	[M_POLL_ERRORS] = { "usmd_poll_errors_total", "looks that failed" },
+	[M_POLL_DEFERRED] = { "usmd_polls_deferred_total", "looks that had to wait for ping_poll_budget" },
 };
 
 void

@@ -17,8 +17,8 @@ struct node {
 	struct store *store;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	unsigned heard, gaps;
-	uint64_t last;
+	atomic_uint heard, gaps; /* written under the lock, read without */
+	atomic_uint_fast64_t last;
 	unsigned seen[TOPICS];
 	bool subscribed; /* Redis' messages arrive */
 };
@@ -62,7 +62,7 @@ on_gap(void *arg)
 
 /* Until *COUNT is at least WANT, ten seconds at most. */
 static void
-await(struct node *x, const unsigned *count, unsigned want)
+await(struct node *x, const atomic_uint *count, unsigned want)
 {
 	struct timespec until;
 

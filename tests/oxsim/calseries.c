@@ -254,6 +254,7 @@ cal_remove(struct req *r, struct ent *e, const struct occ *at, int64_t *stamp)
 		free(a->msg);
 		a->msg = NULL;
 		a->hidden = true;
+		events_only(r->u->id);
 		*stamp = obj_touch(r->c, o, r->u->id, *stamp);
 		ent_drop(e, *stamp);
 		return true;

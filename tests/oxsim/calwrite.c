@@ -419,6 +419,7 @@ confirm_occurrence(struct req *r, struct obj *m, json_t *body)
 	if ((x = cal_exception_at(r->c, m, at.rdate)) == NULL)
 		x = cal_exception(r, m, &at, stamp);
 	confirm(att_of(x, r->u->id), body);
+	events_only(r->u->id);
 	stamp = obj_touch(r->c, x, r->u->id, stamp);
 	(void)obj_touch(r->c, m, r->u->id, stamp);
 	sb_str(r->out, "{}");
@@ -459,6 +460,7 @@ cal_confirm(struct req *r)
 		return;
 	}
 	confirm(a, b);
+	events_only(r->u->id);
 	sb_str(r->out, "{}");
 	set_ts(r, obj_touch(r->c, e->o, r->u->id, stamp_new(r->c)));
 }

@@ -406,6 +406,7 @@ chronos_update_attendee(struct req *r)
 		(void)event_extra(r, o, f, only, false);
 		json_decref(only);
 	}
+	events_only(r->u->id);
 	set_ts(r, obj_touch(r->c, o, r->u->id, stamp_new(r->c)));
 	if (o != e->o)
 		(void)obj_touch(r->c, e->o, r->u->id, r->ts);

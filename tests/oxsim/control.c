@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "oxsim/sim.h"
+#include "oxsim/push.h"
 
 static void
 reply(struct req *r, json_t *j)
@@ -16,6 +16,12 @@ reply(struct req *r, json_t *j)
 	sb_str(r->out, t ? t : "null");
 	free(t);
 	json_decref(j);
+}
+
+void
+control_reply(struct req *r, json_t *j)
+{
+	reply(r, j);
 }
 
 static void
@@ -180,6 +186,7 @@ req_as_user(struct req *q, struct user *u, struct sb *out)
 {
 	memset(q, 0, sizeof(*q));
 	q->out = out;
+	events_by(u->c);
 	q->c = u->c;
 	q->u = u;
 	q->method = "PUT";
@@ -415,9 +422,49 @@ expire(struct req *r)
 	reply(r, json_pack("{s:b}", "ok", 1));
 }
 
+/* The other state in memory goes as well. */
+static void
+restart(struct req *r)
+{
+	udp_restart();
+	expire(r);
+}
+
+static void
+push(struct req *r)
+{
+	(void)input(r);
+	udp_control(r);
+}
+
+static void
+webhooks(struct req *r)
+{
+	(void)input(r);
+	hook_control(r);
+}
+
+static void
+password(struct req *r)
+{
+	json_t *j = input(r);
+	struct user *u = user_named(json_string_value(json_object_get(j, "user")));
+	const char *p = json_string_value(json_object_get(j, "password"));
+
+	if (u == NULL || p == NULL) {
+		bad(r, "want {\"user\":..,\"password\":..}");
+		return;
+	}
+	free(u->password);
+	u->password = xstrdup(p);
+	sessions_of_end(u);
+	reply(r, json_pack("{s:b}", "ok", 1));
+}
+
 static void
 reset(struct req *r)
 {
+	events_forget();
 	store_reset();
 	fault_clear();
 	S.clk = CLK_REAL;
@@ -446,8 +493,9 @@ control(struct req *r)
 	static const struct { const char *path; void (*fn)(struct req *r); } t[] = {
 		{ "/state", state }, { "/counters", counters }, { "/faults", faults }, { "/clock", clock_set },
 		{ "/as", act_as }, { "/fill", fill }, { "/users", add_user }, { "/late", late },
-		{ "/rate", rate }, { "/expire", expire }, { "/restart", expire }, { "/reset", reset },
-		{ "/save", save }, { "/modules", modules_off },
+		{ "/rate", rate }, { "/expire", expire }, { "/restart", restart }, { "/reset", reset },
+		{ "/save", save }, { "/modules", modules_off }, { "/push", push }, { "/webhooks", webhooks },
+		{ "/password", password },
 	};
 	size_t i;
 

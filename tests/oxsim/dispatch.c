@@ -90,7 +90,10 @@ dispatch(struct req *r)
 			fail(r, "SVL-0021", json_pack("[s,s]", r->action, r->module));
 	} else {
 		count(key);
+		events_by(r->c);
 		rt->fn(r);
+		events_only(0);
+		events_too(0);
 	}
 	if (r->failed)
 		r->kind = RK_JSON;

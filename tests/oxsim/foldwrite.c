@@ -148,6 +148,8 @@ pim_folder_new(struct req *r, struct folder *parent, const json_t *o)
 	else
 		folder_set_perm(f, owner, false, PERM_OWNER);
 	folder_touch(r->c, parent, stamp);
+	events_folder(r->c, parent, stamp);
+	events_folder(r->c, f, stamp);
 	f->lm = stamp;
 	sb_printf(r->out, event ? "\"cal://0/%d\"" : "\"%d\"", f->id);
 	set_ts(r, stamp);
@@ -262,8 +264,13 @@ pim_folder_update(struct req *r, struct folder *f, const json_t *o)
 			folder_touch(r->c, old, stamp);
 		folder_touch(r->c, dest, stamp);
 	}
-	if (json_is_array(perms))
+	if (parent != NULL)
+		events_folder(r->c, parent, stamp);
+	events_folder(r->c, f, stamp); /* also to those who lose it */
+	if (json_is_array(perms)) {
 		set_perms(f, perms);
+		events_folder(r->c, f, stamp);
+	}
 	f->modified_by = r->u->id;
 	folder_touch(r->c, f, stamp);
 	sb_printf(r->out, "\"%d\"", f->id);

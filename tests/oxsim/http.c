@@ -406,6 +406,7 @@ finish(struct conn *c, bool heard)
 	upload = r.npart > 0;
 	sb_reserve(&out, 512);
 	run_ajax(&r, c->url, &fa);
+	events_flush();
 	if (r.kind != RK_RAW && upload && strncmp(c->url, "/control", 8) != 0)
 		html_callback(&r, upload);
 	/* octets that were asked for stay whole: half of a mail looks like a mail, to everybody */
@@ -511,6 +512,7 @@ http_run(const char *host, int port, const char *port_file)
 	(void)sigaddset(&set, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	events_start();
 	d = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
 	    on_request, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&sin,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_CONNECTION_TIMEOUT, 300u,

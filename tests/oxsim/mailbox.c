@@ -114,6 +114,7 @@ mail_append(struct user *u, struct mbox *mb, struct blob *raw, int flags, int64_
 	}
 	mb->m[mb->n++] = m;
 	u->mailrev++;
+	events_mail(u, mb, m);
 	return m;
 }
 
@@ -124,6 +125,7 @@ mail_remove(struct user *u, struct mbox *mb, size_t i)
 	memmove(mb->m + i, mb->m + i + 1, sizeof(*mb->m) * (mb->n - i - 1));
 	mb->n--;
 	u->mailrev++;
+	events_mail(u, mb, NULL);
 }
 
 ssize_t

@@ -111,6 +111,25 @@ session_kill(struct session *s)
 	free(s);
 }
 
+/* His password was changed. */
+void
+sessions_of_end(const struct user *u)
+{
+	GHashTableIter it;
+	struct session *found;
+	gpointer v;
+
+	do {
+		found = NULL;
+		g_hash_table_iter_init(&it, S.session);
+		while (found == NULL && g_hash_table_iter_next(&it, NULL, &v))
+			if (((struct session *)v)->u == u)
+				found = v;
+		if (found != NULL)
+			session_kill(found);
+	} while (found != NULL);
+}
+
 void
 sessions_forget(void)
 {

@@ -473,6 +473,7 @@ void act_login(struct req *r);
 bool session_check(struct req *r);
 void sessions_forget(void);
 void session_kill(struct session *s);
+void sessions_of_end(const struct user *u);
 bool session_public(struct req *r);
 
 /* --- pim.c: what the three PIM modules share ----------------------------------------------------- */
@@ -606,6 +607,19 @@ void fault_clear(void);
 
 /* control.c */
 void control(struct req *r);
+void control_reply(struct req *r, json_t *j);
+
+/* events.c: what changes, for the push; nothing before events_start */
+void events_start(void);
+void events_by(struct ctx *c);
+/* until the end of the request, of appointments only what lies in USER's place; of tasks he counts as a reader, too; 0: no more */
+void events_only(int user);
+void events_too(int user);
+void events_obj(const struct obj *o, const struct ent *at, int64_t stamp);
+void events_folder(struct ctx *c, const struct folder *f, int64_t stamp);
+void events_mail(struct user *u, const struct mbox *mb, struct mail *m);
+void events_flush(void);
+void events_forget(void);
 /* persist.c */
 json_t *persist_dump(bool with_content);
 bool persist_load(const char *file);

@@ -263,6 +263,7 @@ folder_free(struct folder *f)
 void
 folder_drop(struct ctx *c, struct folder *f, int64_t stamp)
 {
+	events_folder(c, f, f->lm);
 	while (f->n > 0) {
 		struct ent *e = f->item[f->n - 1];
 		struct obj *o = e->o;
@@ -372,6 +373,7 @@ obj_place(struct obj *o, struct folder *f, int user)
 	f->item[f->n++] = e;
 	f->sorted = false;
 	chg_link(e);
+	events_obj(o, e, o->lm);
 	return e;
 }
 
@@ -395,6 +397,7 @@ void
 ent_drop(struct ent *e, int64_t stamp)
 {
 	tomb_add(&e->f->tomb, &e->f->ntomb, &e->f->ctomb, e->o->id, stamp);
+	events_obj(e->o, e, e->o->lm);
 	ent_remove(e);
 }
 
@@ -407,8 +410,10 @@ obj_touch(struct ctx *c, struct obj *o, int by, int64_t stamp)
 		stamp = o->lm + 1;
 	if (stamp > c->last_stamp)
 		c->last_stamp = stamp;
-	for (e = o->ents; e != NULL; e = e->onext)
+	for (e = o->ents; e != NULL; e = e->onext) {
 		chg_unlink(e);
+		events_obj(o, e, o->m == M_CALENDAR ? o->lm : stamp);
+	}
 	o->lm = stamp;
 	for (e = o->ents; e != NULL; e = e->onext)
 		chg_link(e);

@@ -327,6 +327,7 @@ tasks_confirm(struct req *r)
 		a->msg = xstrdup(json_string_value(json_object_get(b, "confirmmessage")));
 	}
 	sb_str(r->out, "{}");
+	events_too(r->u->id);
 	set_ts(r, obj_touch(r->c, e->o, r->u->id, stamp_new(r->c)));
 }
 

@@ -118,14 +118,22 @@ static const char *const status_name[] = {
 
 /* A folder or mail came as somebody's before its creation was answered: the two are one, and what was edited in the twin goes on as an edit. */
 static void
-take_twin(struct client *c, struct local *l, struct local *twin)
+take_twin(struct sim *s, struct client *c, struct local *l, const struct sent_change *ch, struct local *twin)
 {
-	for (unsigned k = 0; k < sim_nf(c->folder[l->folder].ct); k++)
-		if (has(twin->dirty, k) && !has(l->dirty, k)) {
-			l->cur[k] = twin->cur[k];
-			l->dirty |= 1U << k;
-			l->blind |= twin->blind & 1U << k;
+	enum content ct = c->folder[l->folder].ct;
+
+	for (unsigned k = 0; k < sim_nf(ct); k++) {
+		if (!has(twin->dirty, k))
+			continue;
+		if (l->cur[k] != ch->f[k]) { /* edited in both: the one that was made here */
+			if (is_typed(sim_fields[ct][k].kind))
+				token_gone(s, twin->cur[k]);
+			continue;
 		}
+		l->cur[k] = twin->cur[k];
+		l->dirty |= 1U << k;
+		l->blind |= twin->blind & 1U << k;
+	}
 	twin->used = false;
 }
 
@@ -153,7 +161,7 @@ one_result(struct sim *s, struct client *c, const struct creq *q, const struct a
 	if (l->is_new && r->has_uuid) {
 		twin = by_uuid(c, q->folder, &r->uuid);
 		if (twin != NULL)
-			take_twin(c, l, twin);
+			take_twin(s, c, l, ch, twin);
 		l->uuid = r->uuid;
 		l->has_uuid = true;
 		l->is_new = false;

@@ -840,3 +840,24 @@ ox_mail_part(struct ox_session *s, const char *folder, int64_t id, const char *o
 	(void)part;
 	return ox_mail_raw(s, folder, id, oxid, out, e);
 }
+
+enum rc
+ox_session_check(struct ox_session *s, struct err *e)
+{
+	(void)s, (void)e;
+	return RC_OK;
+}
+
+/* Nobody waits in this world: the threads that look where somebody does are not started. */
+uint64_t
+backend_requests(void)
+{
+	return 0;
+}
+
+enum rc
+ox_push_subscribe(struct ox_session *s, const char *webhook, const char *uri, msec_t expires, struct err *e)
+{
+	(void)s, (void)webhook, (void)uri, (void)expires;
+	return err_set(e, RC_UPSTREAM, "this server has no pns");
+}
