@@ -72,7 +72,7 @@ start(void)
 	log_setup(LOG_LVL_ERROR, false);
 	(void)snprintf(path, sizeof(path), "/tmp/usmd-fuzz-%ld", (long)getpid());
 	(void)atexit(stop);
-	must(httpd_new(&o, &p, 1, hub_new(100), &h, &e) == RC_OK && httpd_start(h, &e) == RC_OK, "the server does not start");
+	must(httpd_new(&o, &p, 1, hub_new(&(struct hub_options){ .max_waiters = 100 }), &h, &e) == RC_OK && httpd_start(h, &e) == RC_OK, "the server does not start");
 }
 
 static int
