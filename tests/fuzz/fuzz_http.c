@@ -124,7 +124,7 @@ readable(int fd)
 static size_t
 answer(int fd, char *out, size_t size)
 {
-	char more[4096];
+	char more[4096] = { 0 };
 	size_t n = 0;
 	ssize_t got;
 
