@@ -186,13 +186,16 @@ START_TEST(refused)
 	char name[40], uuid[40];
 	struct dev d;
 	json_t *what = fields(refusals[_i].change), *r;
+	char *text;
 
 	(void)snprintf(name, sizeof(name), "refused-%d", _i);
 	begin(&d, "appointment", name, refusals[_i].has, uuid);
 	(void)json_object_set_new(what, "uuid", json_string(uuid));
 	r = send_one(&d, "modified", what);
 	ck_assert_str_eq(str(r, "status"), "error");
-	ck_assert_msg(strstr(json_dumps(r, 0), refusals[_i].code) != NULL, "%s and %s: %s", refusals[_i].has, refusals[_i].change, json_dumps(r, 0));
+	text = json_dumps(r, 0);
+	ck_assert_msg(strstr(text, refusals[_i].code) != NULL, "%s and %s: %s", refusals[_i].has, refusals[_i].change, text);
+	free(text);
 	both_have(&d, "appointment", uuid, refusals[_i].has);
 	json_decref(r);
 	json_decref(what);
