@@ -220,6 +220,7 @@ run(const char *mode)
 	if (c.db != NULL)
 		state_close(&c);
 	json_decref(c.skip);
+	json_decref(c.config);
 }
 
 int

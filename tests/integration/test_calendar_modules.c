@@ -395,6 +395,124 @@ START_TEST(events_say_more)
 }
 END_TEST
 
+/* What another client changes. */
+static void
+change_as_anton(const char *module, const char *folder, const struct object *o, json_t *data)
+{
+	json_t *req = json_pack("{s:s,s:s,s:s,s:{s:s,s:s,s:o,s:o},s:o}", "user", "anton", "module", module, "action", "update", "params", "folder", folder,
+	    "timezone", "UTC", "id", json_sprintf("%lld", (long long)o->id), "timestamp", json_sprintf("%lld", (long long)o->lm), "data", data);
+	char *text = json_dumps(req, 0);
+
+	control("as", text);
+	free(text);
+	json_decref(req);
+}
+
+static struct object *
+read_one(int by, int64_t id)
+{
+	struct object **o;
+	size_t n;
+
+	OK(ox_list(ses[by], mem, CT_CALENDAR, "31", &id, NULL, 1, &o, &n, &e));
+	ck_assert_uint_eq(n, 1);
+	return o[0];
+}
+
+#define MONDAY INT64_C(1799625600000) /* 2027-01-11 */
+#define HOUR INT64_C(3600000)
+
+enum mover { USMD_LEGACY, USMD_CHRONOS, OTHER_LEGACY, OTHER_CHRONOS, N_MOVERS };
+
+static json_t *
+at_hour(int hour)
+{
+	return json_pack("{s:o,s:s}", "value", json_sprintf("20270111T%02d0000", hour), "tzid", "UTC");
+}
+
+/* The series begins at HOUR and takes one. */
+static void
+move_series(enum mover by, int64_t id, int hour)
+{
+	struct object *o = read_one(LEGACY, id);
+	int64_t start = MONDAY + hour * HOUR;
+	struct fmask m = { { 0 } };
+	msec_t lm;
+
+	if (by == OTHER_LEGACY) {
+		change_as_anton("calendar", "31", o, json_pack("{s:I,s:I}", "start_date", (json_int_t)start, "end_date", (json_int_t)(start + HOUR)));
+	} else if (by == OTHER_CHRONOS) {
+		change_as_anton("chronos", "cal://0/31", o, json_pack("{s:o,s:o}", "startDate", at_hour(hour), "endDate", at_hour(hour + 1)));
+	} else {
+		put(o, "start_date", json_integer(start));
+		put(o, "end_date", json_integer(start + HOUR));
+		fmask_set(&m, fno("start_date"));
+		fmask_set(&m, fno("end_date"));
+		OK(ox_update(ses[by == USMD_LEGACY ? LEGACY : CHRONOS], "31", id, NULL, o, &m, o->lm, &lm, &e));
+	}
+	object_drop(o);
+}
+
+/*
+ * A start that moves to later in the day on a series' last day: usmd moves the end along, whatever module it has; another client's request leaves the
+ * end where it is, and the last occurrence is cut off.  Both modules say so, also where the occurrence before is not the day before.
+ */
+START_TEST(moved_to_later)
+{
+	static const int hours[] = { 13, 6 };
+	int interval = 1 + 2 * (_i % 2);
+	enum mover by = (enum mover)(_i / 2);
+	int64_t until = MONDAY + 30 * interval * DAY, want = by < OTHER_LEGACY ? until : until - DAY, id;
+	struct object *o = object_new(mem, CT_CALENDAR);
+	msec_t lm;
+
+	put(o, "title", json_string("series"));
+	put(o, "start_date", json_integer(MONDAY + 8 * HOUR));
+	put(o, "end_date", json_integer(MONDAY + 9 * HOUR));
+	put(o, "timezone", json_string("UTC"));
+	put(o, "shown_as", json_integer(4));
+	put(o, "recurrence_type", json_integer(1));
+	put(o, "interval", json_integer(interval));
+	put(o, "until", json_integer(until));
+	OK(ox_create(ses[LEGACY], "31", o, NULL, &id, &lm, &e));
+	object_drop(o);
+	for (int k = 0; k < 2; k++) {
+		move_series(by, id, hours[k]);
+		ck_assert_uint_eq(compare(k == 0 ? "to later" : "to earlier"), 1);
+		o = read_one(LEGACY, id);
+		ck_assert_int_eq(object_get_i64(o, fno("start_date"), 0), MONDAY + hours[k] * HOUR);
+		ck_assert_int_eq(object_get_i64(o, fno("until"), 0), by == OTHER_CHRONOS && k == 1 ? until : want); /* the same moment lets it in again */
+		object_drop(o);
+	}
+}
+END_TEST
+
+/* An end late enough stays as it is written, and so does everything else of a rule. */
+START_TEST(moved_with_its_rule)
+{
+	static const char event[] = "{\"user\":\"anton\",\"module\":\"chronos\",\"action\":\"new\",\"params\":{\"folder\":\"cal://0/31\"},\"data\":{"
+	    "\"summary\":\"s\",\"startDate\":{\"value\":\"20270111T080000\",\"tzid\":\"UTC\"},\"endDate\":{\"value\":\"20270111T090000\",\"tzid\":\"UTC\"},"
+	    "\"rrule\":\"FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,SU;WKST=SU;UNTIL=20270419T225959Z\"}}";
+	enum mover by = _i == 0 ? USMD_CHRONOS : OTHER_CHRONOS;
+	struct object **o, *now;
+	int64_t *gone;
+	size_t n, n_gone;
+	msec_t ts;
+
+	control("as", event);
+	OK(ox_updates(ses[CHRONOS], mem, CT_CALENDAR, "31", 1, &o, &n, &gone, &n_gone, &ts, NULL, &e));
+	ck_assert_uint_eq(n, 1);
+	move_series(by, o[0]->id, 13);
+	ck_assert_uint_eq(compare("with its rule"), 1);
+	now = read_one(CHRONOS, o[0]->id);
+	ck_assert_int_eq(object_get_i64(now, fno("start_date"), 0), MONDAY + 13 * HOUR);
+	ck_assert_int_eq(object_get_i64(now, fno("until"), 0), MONDAY + 98 * DAY);
+	ck_assert_str_eq(object_get_str(now, fno("rrule")), object_get_str(o[0], fno("rrule")));
+	object_drop(now);
+	object_drop_all(o, n);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -409,5 +527,7 @@ main(void)
 	tcase_add_test(t, made_by_either);
 	tcase_add_test(t, changed_by_either);
 	tcase_add_test(t, events_say_more);
+	tcase_add_loop_test(t, moved_to_later, 0, 2 * N_MOVERS);
+	tcase_add_loop_test(t, moved_with_its_rule, 0, 2);
 	return harness_main(s);
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "oxsim/cal.h"
-#include "oxsim/chronos.h"
 
 static struct folder *
 body_folder(struct req *r, const json_t *v)
@@ -196,27 +195,12 @@ local_time(const struct obj *o, int64_t utc)
 	return utc + tz_offset(cal_zone(o), utc);
 }
 
-/* The rule in the words of the newer module ends after T (UTC). */
-static bool
-rule_reaches(const struct obj *o, int64_t t)
-{
-	char *rule = obj_str(o, fld_by_name(&MI_CALENDAR, "_rrule")), *end = rule != NULL ? strstr(rule, "UNTIL=") : NULL;
-	int64_t until;
-	bool day, z, reaches;
-
-	if (end != NULL)
-		end[6 + strcspn(end + 6, ";")] = '\0';
-	reaches = end != NULL && event_stamp(end + 6, &until, &day, &z) && !day && until >= t;
-	free(rule);
-	return reaches;
-}
-
 /*
  * The server keeps the end of a series with the hour of its first start.  When the start moves to later in the day, the occurrence of the last
- * day is cut off, unless the request names the new start as recurrence_start, too; a rule of the newer module tells the end with its hour.
+ * day is cut off, unless the request names the new start as recurrence_start, too.  An event keeps its rule instead (keep_rule).
  */
 static void
-cut_last_day(const struct req *r, const struct obj *was, struct obj *now, const json_t *body)
+cut_last_day(const struct obj *was, struct obj *now, const json_t *body)
 {
 	int64_t until = obj_int(now, CF(CF_UNTIL), 0);
 	struct occ *v;
@@ -226,8 +210,8 @@ cut_last_day(const struct req *r, const struct obj *was, struct obj *now, const 
 	    local_time(now, cal_start(now)) % DAY_MS <= local_time(was, cal_start(was)) % DAY_MS)
 		return;
 	n = cal_occurrences(now, INT64_MAX, 20000, true, &v);
-	if (n > 1 && local_time(now, v[n - 1].start) / DAY_MS * DAY_MS == until && !(r->as_event && rule_reaches(now, v[n - 1].start)))
-		obj_set_int(now, CF(CF_UNTIL), local_time(now, v[n - 2].start) / DAY_MS * DAY_MS);
+	if (n > 1 && local_time(now, v[n - 1].start) / DAY_MS * DAY_MS == until)
+		obj_set_int(now, CF(CF_UNTIL), until - DAY_MS); /* not the occurrence before: as last_day reads such an end */
 	free(v);
 }
 
@@ -243,7 +227,8 @@ cal_change(struct req *r, struct obj *o, struct folder *f, json_t *body, struct 
 	trial->series = o->series;
 	if (cal_apply(r, trial, f, body, false) && same_class(r, trial) &&
 	    !(timed && cal_conflicts(r, trial, json_is_true(json_object_get(body, "ignore_conflicts"))))) {
-		cut_last_day(r, o, trial, body);
+		if (!r->as_event)
+			cut_last_day(o, trial, body);
 		stamp = stamp_new(r->c);
 		if (stamp <= o->lm)
 			stamp = o->lm + 1;

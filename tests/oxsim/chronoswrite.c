@@ -284,6 +284,23 @@ put_change(struct req *r, struct ent *made, struct ent *changed)
 	g_strfreev(fields);
 }
 
+/*
+ * An event whose start moves keeps its rule word by word, with its end as the moment that it is (the server's public source); what the older module says
+ * of it is read anew.  Not where a day becomes a time or a time a day: there the server makes the end one as well.
+ */
+static void
+keep_rule(const struct obj *m, json_t *ev)
+{
+	const char *start = json_string_value(json_object_get(json_object_get(ev, "startDate"), "value"));
+	char *rule;
+
+	if (!cal_is_master(m) || start == NULL || (strlen(start) == 8) != cal_full(m) || json_object_get(ev, "rrule") != NULL)
+		return;
+	rule = event_rrule(m);
+	json_object_set_new(ev, "rrule", json_string(rule));
+	free(rule);
+}
+
 void
 chronos_update(struct req *r)
 {
@@ -311,6 +328,8 @@ chronos_update(struct req *r)
 		return;
 	if (rid != NULL && !cal_is_master(m))
 		rid = NULL;
+	if (rid == NULL)
+		keep_rule(m, ev);
 	if ((fields = event_fields(r, ev, m)) == NULL)
 		return;
 	r->zone = tz_get("UTC");
