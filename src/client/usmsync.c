@@ -119,6 +119,9 @@ misused(const char *fmt, ...)
 	(void)fputs("\nusmsync --help lists options and commands.\n", stderr);
 	return EXIT_USAGE;
 }
+#ifdef __clang_analyzer__ /* which does not follow functions of any number of arguments */
+#define misused(...) ((void)misused(__VA_ARGS__), EXIT_USAGE)
+#endif
 
 static bool
 server_valid(const char *url)
@@ -139,10 +142,6 @@ device_valid(const char *name)
 static int
 check_options(const struct options *o)
 {
-	if (o->n_command > 0 && !command_known(o->command[0]))
-		return misused("there is no command \"%s\"", o->command[0]);
-	if (o->server == NULL || o->user == NULL || o->dir == NULL)
-		return misused("%s is missing", o->server == NULL ? "--server" : o->user == NULL ? "--user" : "--dir");
 	if (!server_valid(o->server))
 		return misused("--server takes https://..., http://... or unix:/path, not \"%s\"", o->server);
 	if (o->device != NULL && !device_valid(o->device))
@@ -217,6 +216,10 @@ parse_options(int argc, char **argv, struct options *o)
 	}
 	o->command = argv + optind;
 	o->n_command = argc - optind;
+	if (o->n_command > 0 && !command_known(o->command[0]))
+		return misused("there is no command \"%s\"", o->command[0]);
+	if (o->server == NULL || o->user == NULL || o->dir == NULL)
+		return misused("%s is missing", o->server == NULL ? "--server" : o->user == NULL ? "--user" : "--dir");
 	return check_options(o);
 }
 

@@ -35,15 +35,55 @@ struct repair {
 static enum rc
 user_parse(const char *text, struct repair *r, struct err *e)
 {
-	long long context_id = 0, user_id = 0;
-	char rest;
+	char context[24];
+	size_t n = strcspn(text, "/");
 
-	if (sscanf(text, "%lld/%lld%c", &context_id, &user_id, &rest) == 2 && context_id > 0 && user_id > 0) {
-		r->context_id = context_id;
-		r->user_id = user_id;
-		return RC_OK;
+	if (n < sizeof(context) && text[n] == '/') {
+		memcpy(context, text, n);
+		context[n] = '\0';
+		if (parse_i64(context, 1, INT64_MAX, &r->context_id) && parse_i64(text + n + 1, 1, INT64_MAX, &r->user_id))
+			return RC_OK;
 	}
 	return err_set(e, RC_PROTO, "--user %s: say CONTEXT/USER, the numbers of both", text);
+}
+
+/* A number of at most DIGITS digits at *P, and then one of END, which *P is behind then; where it is the end of the text, *P stays at it. */
+static bool
+take_number(const char **p, size_t digits, const char *end, int *out)
+{
+	size_t n = strspn(*p, "0123456789");
+
+	if (n == 0 || n > digits || ((*p)[n] != '\0' && strchr(end, (*p)[n]) == NULL) || ((*p)[n] == '\0' && *end != '\0'))
+		return false;
+	*out = 0;
+	for (size_t i = 0; i < n; i++)
+		*out = *out * 10 + ((*p)[i] - '0');
+	*p += n + ((*p)[n] != '\0');
+	return true;
+}
+
+/* YYYY-MM-DD, HH:MM or HH:MM:SS behind it or not, in local time. */
+static bool
+date_parse(const char *p, msec_t *out)
+{
+	struct tm tm = { .tm_isdst = -1 };
+	bool ok = take_number(&p, 4, "-", &tm.tm_year) && take_number(&p, 2, "-", &tm.tm_mon);
+
+	if (ok && take_number(&p, 2, " T", &tm.tm_mday)) {
+		ok = take_number(&p, 2, ":", &tm.tm_hour);
+		if (ok && take_number(&p, 2, ":", &tm.tm_min))
+			ok = take_number(&p, 2, "", &tm.tm_sec);
+		else
+			ok = ok && take_number(&p, 2, "", &tm.tm_min);
+	} else {
+		ok = ok && take_number(&p, 2, "", &tm.tm_mday);
+	}
+	if (!ok || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 59)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	*out = (msec_t)mktime(&tm) * 1000;
+	return true;
 }
 
 /* "2h" ago, or a local time: "2026-11-22 14:00". */
@@ -51,24 +91,17 @@ static enum rc
 since_parse(const char *text, msec_t *out, struct err *e)
 {
 	static const struct { char unit; msec_t ms; } units[] = { { 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 }, { 'w', 604800000 } };
-	struct tm tm = { .tm_isdst = -1 };
-	long n;
-	char unit, rest;
-	int got;
+	const char *p = text;
+	int n;
 
-	if (sscanf(text, "%ld%c%c", &n, &unit, &rest) == 2 && n >= 0 && n < 100000)
+	if (take_number(&p, 5, "smhdw", &n) && *p == '\0')
 		for (size_t i = 0; i < ARRAY_LEN(units); i++)
-			if (units[i].unit == unit) {
+			if (units[i].unit == p[-1]) {
 				*out = now_ms() - n * units[i].ms;
 				return RC_OK;
 			}
-	got = sscanf(text, "%4d-%2d-%2d%*1[ T]%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec);
-	if (got >= 3 && got != 4) {
-		tm.tm_year -= 1900;
-		tm.tm_mon--;
-		*out = (msec_t)mktime(&tm) * 1000;
+	if (date_parse(text, out))
 		return RC_OK;
-	}
 	return err_set(e, RC_PROTO, "--since %s: say how long ago (30m, 2h, 7d) or when (\"2026-11-22 14:00\")", text);
 }
 

@@ -56,7 +56,7 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 		return err_set(e, RC_NOMEM, "out of memory");
 	h->o = *o;
 	h->hub = hub;
-	h->client.fd = h->admin.fd = h->reaper_fd = h->reaper_stop = -1;
+	h->client.fd = h->client.quiet = h->admin.fd = h->admin.quiet = h->reaper_fd = h->reaper_stop = -1;
 	h->fresh_end = &h->fresh;
 	h->woken_end = &h->woken;
 	(void)pthread_mutex_init(&h->lock, NULL);
@@ -200,11 +200,12 @@ httpd_drain(struct httpd *h, msec_t deadline_ms)
 	if (h->daemon == NULL)
 		return 0;
 	atomic_store(&h->leaving, true);
-	if (!atomic_exchange(&h->draining, true)) {
-		(void)MHD_quiesce_daemon(h->daemon);
-		/* not closed before MHD_stop_daemon: its threads may still use the number (microhttpd.h says so) */
+	/*
+	 * Not by MHD_quiesce_daemon: it and an event thread that is just awake both take the socket out of the thread's epoll set, and who comes second
+	 * aborts the process (0.9.75 to 1.0.1).
+	 */
+	if (!atomic_exchange(&h->draining, true))
 		listener_refuse(&h->client);
-	}
 	hub_shutdown(h->hub);
 	refuse_queued(h);
 	return await_zero(h, &h->in_flight, deadline_ms);
@@ -225,14 +226,15 @@ httpd_free(struct httpd *h)
 		return false;
 	for (size_t i = 0; i < h->n_workers; i++)
 		(void)pthread_join(h->workers[i].thread, NULL);
-	/* first, because /metrics asks the other daemon for its connections */
+	/* first, because /metrics asks the other daemon for its connections; MHD closes the sockets that it was given */
 	if (h->admin_daemon != NULL) {
-		/* MHD closes the socket that it was given */
 		MHD_stop_daemon(h->admin_daemon);
 		h->admin.fd = -1;
 	}
-	if (h->daemon != NULL)
+	if (h->daemon != NULL) {
 		MHD_stop_daemon(h->daemon);
+		h->client.fd = -1;
+	}
 	httpd_destroy(h);
 	return true;
 }

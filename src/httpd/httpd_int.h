@@ -17,6 +17,7 @@
 /* A bound, listening socket. */
 struct listener {
 	int fd;       /* -1 = none */
+	int quiet;    /* takes the place of FD when nobody is accepted any more; -1 = none */
 	unsigned port; /* TCP only */
 	char *path;   /* unix only: removed when closed; owned */
 };
@@ -114,7 +115,7 @@ struct httpd {
 
 /* listen.c */
 MUST_CHECK enum rc listener_open(const char *what, const char *address, unsigned mode, unsigned keepalive_s, struct listener *l, struct err *e);
-/* listener_refuse - from now on connecting fails at once; the descriptor stays, for threads that still know its number. */
+/* listener_refuse - from now on connecting fails at once; the descriptor's number stays taken, for threads that still know it. */
 void listener_refuse(struct listener *l);
 void listener_close(struct listener *l);
 

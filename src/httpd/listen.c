@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -150,6 +151,10 @@ open_tcp(const char *what, const char *address, unsigned keepalive_s, struct lis
 enum rc
 listener_open(const char *what, const char *address, unsigned mode, unsigned keepalive_s, struct listener *l, struct err *e)
 {
+	/* now, because there may be no descriptor left when it is needed */
+	l->quiet = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->quiet < 0)
+		return err_set(e, RC_INTERNAL, "%s: cannot prepare the end of listening: %s", what, strerror(errno));
 	return address[0] == '/' ? open_unix(what, address, mode, l, e) : open_tcp(what, address, keepalive_s, l, e);
 }
 
@@ -166,12 +171,12 @@ drop_path(struct listener *l)
 void
 listener_refuse(struct listener *l)
 {
-	int fd;
-
-	(void)shutdown(l->fd, SHUT_RDWR);
-	/* who was connected but not accepted yet: of a unix socket they would wait until the close */
-	while ((fd = accept(l->fd, NULL, NULL)) >= 0)
-		(void)close(fd);
+	/*
+	 * One step closes the socket - the kernel refuses from now on, sends away who was not accepted yet, and takes it out of all epoll sets - and
+	 * leaves its number to something that never has anything to accept.
+	 */
+	(void)dup2(l->quiet, l->fd);
+	fd_flags(l->fd);
 	drop_path(l);
 }
 
@@ -180,6 +185,8 @@ listener_close(struct listener *l)
 {
 	if (l->fd >= 0)
 		(void)close(l->fd);
-	l->fd = -1;
+	if (l->quiet >= 0)
+		(void)close(l->quiet);
+	l->fd = l->quiet = -1;
 	drop_path(l);
 }

@@ -206,7 +206,8 @@ take(struct link *l)
 			continue;
 		}
 		l->felt = l->felt || l->mode == LINK_HALF;
-		*p = (struct pair){ .l = l, .fd = { fd, up }, .dead = l->mode == LINK_HALF, .dead_since = mono_ms(), .serial = ++serial };
+		serial++;
+		*p = (struct pair){ .l = l, .fd = { fd, up }, .dead = l->mode == LINK_HALF, .dead_since = mono_ms(), .serial = serial };
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "httpd/httpd_int.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
@@ -72,17 +73,20 @@ start(void)
 	log_setup(LOG_LVL_ERROR, false);
 	(void)snprintf(path, sizeof(path), "/tmp/usmd-fuzz-%ld", (long)getpid());
 	(void)atexit(stop);
-	must(httpd_new(&o, &p, 1, hub_new(100), &h, &e) == RC_OK && httpd_start(h, &e) == RC_OK, "the server does not start");
+	must(httpd_new(&o, &p, 1, hub_new(&(struct hub_options){ .max_waiters = 100 }), &h, &e) == RC_OK && httpd_start(h, &e) == RC_OK, "the server does not start");
 }
 
 static int
 reach(void)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), rc = -1;
 
 	(void)snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
-	must(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0, "the server is gone");
+	do
+		rc = fd >= 0 ? connect(fd, (struct sockaddr *)&to, sizeof(to)) : -1;
+	while (rc != 0 && errno == EINTR);
+	must(rc == 0, "the server is gone");
 	return fd;
 }
 
@@ -100,18 +104,35 @@ end(int fd)
 	(void)shutdown(fd, SHUT_WR);
 }
 
+/* libFuzzer's alarm clock (-timeout) interrupts any call: that says nothing of the server. */
+static bool
+readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int64_t until_us = now_mono_us() + INT64_C(20) * 1000000, left_us;
+	int n = 0;
+
+	while ((left_us = until_us - now_mono_us()) > 0) {
+		n = poll(&p, 1, (int)(left_us / 1000) + 1);
+		if (n >= 0 || errno != EINTR)
+			break;
+	}
+	return n == 1;
+}
+
 /* All that comes until the server closes. */
 static size_t
 answer(int fd, char *out, size_t size)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char more[4096];
+	char more[4096] = { 0 };
 	size_t n = 0;
 	ssize_t got;
 
 	for (;;) {
-		must(poll(&p, 1, 20000) == 1, "the server neither answers nor closes");
+		must(readable(fd), "the server neither answers nor closes");
 		got = read(fd, n < size ? out + n : more, n < size ? size - n : sizeof(more));
+		if (got < 0 && errno == EINTR)
+			continue;
 		if (got <= 0)
 			return n;
 		n += n < size ? (size_t)got : 0;
@@ -130,6 +151,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t at = 0; at < size;) {
 		ssize_t k = send(fd, data + at, size - at, MSG_NOSIGNAL);
 
+		if (k < 0 && errno == EINTR)
+			continue;
 		if (k <= 0)
 			break; /* it has closed already: the answer, if there is one, is still there */
 		at += (size_t)k;

@@ -329,7 +329,7 @@ body_of(const struct ox_mail_body *b)
 static enum rc
 mail_call(const struct call *c, unsigned which)
 {
-	static const int64_t size = 1234;
+	static const int64_t size = 1234, top[] = { 9, 5 };
 	static const char inbox[] = "default0/INBOX", raw[] = "From: a@example.com\r\nTo: b@example.com\r\n\r\ntext\r\n";
 	struct ox_mail_wanted w = { .is = wanted, .arg = &size, .from = 2 };
 	struct ox_mail_body body = { 0 };
@@ -345,7 +345,7 @@ mail_call(const struct call *c, unsigned which)
 	buf_init(&out, 1000);
 	switch (which) {
 	case 0: rc = ox_mail_examine(c->s, inbox, &x, c->e); break;
-	case 1: rc = ox_mail_newest(c->s, c->a, keys, inbox, 2, &s, &n, c->e);
+	case 1: rc = ox_mail_newest(c->s, c->a, keys, inbox, 2, c->ct == CT_MAIL ? NULL : top, &s, &n, c->e);
 		if (rc == RC_OK)
 			sightings(s, n);
 		break;

@@ -133,6 +133,12 @@ START_TEST(an_address_names_its_field)
 	ck_assert_str_eq(str(details(data, 0), "path"), "created[0].email3");
 	ck_assert_str_eq(str(details(data, 1), "field"), "distribution_list");
 	json_decref(data);
+	created = one(json_pack("{s:s,s:s,s:b,s:[{s:s,s:i}]}", "clientId", "a-0", "display_name", "A0", "mark_as_distributionlist", 1,
+	    "distribution_list", "display_name", "Nobody", "mail_field", 0));
+	data = update(&d, request(&d, created, NULL, NULL));
+	ck_assert_str_eq(str(details(data, 0), "ox"), "CON-0177");
+	ck_assert_str_eq(str(details(data, 0), "field"), "distribution_list");
+	json_decref(data);
 	open_folder(&d, d.folder);
 	data = update(&d, request(&d, one(json_pack("{s:s,s:s}", "clientId", "a-3", "last_name", "A3")), NULL, NULL));
 	created = one(json_pack("{s:s,s:s}", "uuid", str(result(data, 0), "uuid"), "email2", "a@b@c"));

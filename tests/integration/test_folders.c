@@ -342,6 +342,32 @@ START_TEST(renamed_mail_folder_keeps_mails)
 }
 END_TEST
 
+/* What a list of folders shows beside their names, as OX counts it. */
+START_TEST(counts_of_mails)
+{
+	struct dev d;
+	char uuid[40];
+	const json_t *f;
+	json_t *ids, *o;
+
+	hierarchy(&d, "caesar", "counts");
+	make(&d, "counted", "Counted", "mail", NULL, uuid);
+	world_control(&w, "fill", "{\"user\":\"caesar\",\"folder\":\"default0/Counted\",\"count\":5}", NULL, 0);
+	ids = ox_as("caesar", "mail", "all", json_pack("{s:s,s:s}", "folder", "default0/Counted", "columns", "600"), NULL);
+	for (size_t i = 0; i < json_array_size(ids); i++)
+		json_decref(ox_as("caesar", "mail", "update", json_pack("{s:s,s:s}", "folder", "default0/Counted", "id", json_string_value(json_array_get(json_array_get(ids, i), 0))),
+		    json_pack("{s:i}", i < 2 ? "clear_flags" : "set_flags", 32)));
+	json_decref(ids);
+	o = ox_as("caesar", "folders", "get", json_pack("{s:s}", "id", "default0/Counted"), NULL);
+	ck_assert_int_eq(json_integer_value(json_object_get(o, "unread")), 2);
+	json_decref(o);
+	open_folder(&d, NULL);
+	f = by_title(&d, "Counted");
+	ck_assert_int_eq(json_integer_value(json_object_get(f, "total")), 5);
+	ck_assert_int_eq(json_integer_value(json_object_get(f, "unread")), 2);
+}
+END_TEST
+
 START_TEST(public_folders)
 {
 	struct dev d, other;
@@ -498,6 +524,7 @@ main(void)
 	tcase_add_loop_test(t, what_is_wanted_first_comes_first, 0, 3);
 	tcase_add_loop_test(t, life_of_a_folder, 0, 4);
 	tcase_add_test(t, renamed_mail_folder_keeps_mails);
+	tcase_add_test(t, counts_of_mails);
 	tcase_add_test(t, public_folders);
 	tcase_add_test(t, standard_folders_are_protected);
 	tcase_add_loop_test(t, permissions_by_entry, 0, 2);

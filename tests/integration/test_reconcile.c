@@ -116,7 +116,7 @@ static void
 ox_nth(size_t i, char id[24])
 {
 	json_t *rows = ox_as("berta", "contacts", "all", json_pack("{s:s,s:s}", "folder", "42", "columns", "1"), NULL), *row;
-	long long ids[FILLED];
+	long long ids[FILLED] = { 0 };
 	size_t k;
 
 	ck_assert_uint_eq(json_array_size(rows), FILLED);

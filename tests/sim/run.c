@@ -76,16 +76,30 @@ ping_is_told(struct task *t, struct engine_session *session, const struct sync_r
 	return rc != RC_OK || changed > 0;
 }
 
+/* Something that the client does not have yet?  (The deletion of what it never had is no news: it was gone when its content was read.) */
+static bool
+brought(const struct task *t)
+{
+	const struct client *c = &t->s->cl[t->dev];
+
+	for (size_t i = 0; i < t->ans.n_deleted; i++)
+		for (int k = 0; k < c->n_obj; k++)
+			if (c->obj[k].used && c->obj[k].has_uuid && memcmp(&c->obj[k].uuid, &t->ans.deleted[i], sizeof(struct uuid)) == 0)
+				return true;
+	return t->ans.n > 0;
+}
+
 static void
 sync_request(struct task *t, struct engine_session *session)
 {
 	struct sync_request r = t->q->r; /* the engine may complete what it is given */
+	bool alone = t->s->reliable && t->s->n_task == 1 && t->q->id == t->s->cl[t->dev].attempt; /* and no straggler */
 
 	r.changes = arena_memdup(t->a, r.changes, r.n_changes * sizeof(*r.changes) + 1);
 	t->rc = engine_sync(session, t->a, &r, &t->ans, &t->err);
 	t->s->fig->requests++;
 	/* with one request at a time and nothing failing, nothing happens between the answer and the ping */
-	if (t->s->reliable && t->rc == RC_OK && r.mode == SYNC_UPDATE && r.n_changes == 0 && t->ans.n + t->ans.n_deleted > 0 && !ping_is_told(t, session, &r))
+	if (alone && t->s->n_task == 1 && t->rc == RC_OK && r.mode == SYNC_UPDATE && r.n_changes == 0 && brought(t) && !ping_is_told(t, session, &r))
 		t->s->deaf = true;
 }
 

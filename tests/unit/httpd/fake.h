@@ -44,7 +44,7 @@ int park_states(void);
 struct answer {
 	int status;
 	char head[2048];
-	char body[8192];
+	char body[32768];
 	size_t body_len;
 };
 

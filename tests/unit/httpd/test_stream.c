@@ -3,9 +3,12 @@
 #include "fake.h"
 
 #include <check.h>
+#include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 static struct server s;
@@ -134,6 +137,50 @@ START_TEST(stop_with_a_stream_under_way)
 }
 END_TEST
 
+/*
+ * An event thread that is awake when the server stops accepting must not meet it over the listening socket: libmicrohttpd's own way
+ * (MHD_quiesce_daemon) takes it out of the epoll set twice then, and aborts.  Here every thread is awake at just that moment.
+ */
+static int idle[8];
+static _Atomic(pthread_t) stops;
+
+/* Comes before libc's: libmicrohttpd calls this one. */
+int
+epoll_ctl(int set, int op, int fd, struct epoll_event *ev)
+{
+	int (*real)(int, int, int, struct epoll_event *);
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "epoll_ctl");
+	if (op == EPOLL_CTL_DEL && pthread_equal(atomic_load(&stops), pthread_self()) &&
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0) {
+		for (size_t i = 0; i < ARRAY_LEN(idle); i++)
+			client_send(idle[i], "GET /t/echo HTTP/1.1\r\n");
+		pause_ms(200);
+	}
+	return real(set, op, fd, ev);
+}
+
+START_TEST(stop_while_threads_are_awake)
+{
+	server_start(&s);
+	for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+		struct answer a;
+
+		idle[i] = client_connect(httpd_port(s.h));
+		client_post(idle[i], "/t/echo", "", "");
+		ck_assert(client_read(idle[i], &a));
+	}
+	atomic_store(&stops, pthread_self());
+	ck_assert_uint_eq(httpd_drain(s.h, now_ms() + 10000), 0);
+	ck_assert_int_eq(client_connect(httpd_port(s.h)), -1);
+	server_stop(&s);
+	for (size_t i = 0; i < ARRAY_LEN(idle); i++)
+		(void)close(idle[i]);
+}
+END_TEST
+
 /* ---- everything at once ---- */
 
 #define CHURNERS 6U
@@ -233,6 +280,7 @@ case_stream(void)
 	tcase_add_test(tc, stream_goes_on);
 	tcase_add_test(tc, stream_that_nobody_reads);
 	tcase_add_test(tc, stop_with_a_stream_under_way);
+	tcase_add_test(tc, stop_while_threads_are_awake);
 	tcase_add_test(tc, churn);
 	return tc;
 }
