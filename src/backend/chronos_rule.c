@@ -165,7 +165,7 @@ weekly(const struct parts *p, const struct tm *start, struct rule *out)
 
 /*
  * The day of the last occurrence, as OX's source has it: the day of UNTIL on the clock of the series, but the day before when an
- * occurrence comes later on that day.
+ * occurrence comes later on that day; not where the series begins after its end.
  */
 static void
 read_until(const char *text, const struct parts *p, const struct event_time *start, struct rule *out)
@@ -186,7 +186,7 @@ read_until(const char *text, const struct parts *p, const struct event_time *sta
 		t = zone_to_local(start->zone, t);
 	out->has_until = true;
 	out->until = day_floor(t);
-	if (kind != STAMP_DAY && t - out->until < tod && rule_position(text, start->local, out->until + tod) > 0)
+	if (kind != STAMP_DAY && t > start->local && t - out->until < tod && rule_position(text, start->local, out->until + tod) > 0)
 		out->until -= DAY_MS;
 }
 

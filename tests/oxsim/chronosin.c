@@ -102,7 +102,7 @@ last_day(const json_t *f, int64_t start, int64_t until)
 	int64_t *t = xcalloc(20000, sizeof(*t)), day = until / DAY_MS * DAY_MS;
 	int n = recur_expand(&s, start, day + DAY_MS - 1, 20000, t);
 
-	if (n > 0 && t[n - 1] > until && t[n - 1] >= day)
+	if (until > start && n > 0 && t[n - 1] > until && t[n - 1] >= day)
 		day -= DAY_MS;
 	free(t);
 	return day;

@@ -163,6 +163,7 @@ START_TEST(until_is_the_day_of_the_last_occurrence)
 		{ "20261208T003000", "Europe/Berlin", "FREQ=DAILY;UNTIL=20261214T233000Z", 2026, 12, 15 },           /* the day there, not here */
 		{ "20261208", NULL, "FREQ=DAILY;UNTIL=20261220", 2026, 12, 20 },
 		{ "20261208T090000Z", NULL, "FREQ=DAILY;UNTIL=20261220T000000Z", 2026, 12, 19 },
+		{ "20261208T090000", "Europe/Berlin", "FREQ=DAILY;UNTIL=20261208T070000Z", 2026, 12, 8 }, /* its start was moved behind its end */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
