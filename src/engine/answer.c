@@ -259,6 +259,15 @@ complete_writes(struct op *op, struct err *e)
 
 /* ---- contents of the items ---- */
 
+/* A row that is newer than the index as this task knows it is another task's (this one lost its lock): what was read before may be older (F19). */
+static bool
+at_hand(struct op *op, const struct row *r)
+{
+	if (r->cn > op->t.f.cn)
+		stash_forget(op, r->id);
+	return stash_get(op, r->id) != NULL;
+}
+
 enum rc
 fetch_contents(struct answer *an, const struct sync_item *items, size_t n_items, struct err *e)
 {
@@ -273,7 +282,7 @@ fetch_contents(struct answer *an, const struct sync_item *items, size_t n_items,
 	if (ids == NULL || oxids == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for contents");
 	for (size_t i = 0; i < n_items; i++) {
-		if (items[i].kind == SYNC_DEL || stash_get(op, items[i].row->id) != NULL)
+		if (items[i].kind == SYNC_DEL || at_hand(op, items[i].row))
 			continue;
 		rc = RC_OK;
 		if (row_waits(op, items[i].row, &rc, e)) {
@@ -288,11 +297,13 @@ fetch_contents(struct answer *an, const struct sync_item *items, size_t n_items,
 	for (size_t i = 0; i < op->n_forced; i++) {
 		struct row *r;
 
-		if (!imap_get(op->forced, op->forced_id[i], &kind) || kind != SYNC_PUT || stash_get(op, op->forced_id[i]) != NULL)
+		if (!imap_get(op->forced, op->forced_id[i], &kind) || kind != SYNC_PUT)
 			continue;
 		rc = op_row(op, op->forced_id[i], &r, e);
 		if (rc != RC_OK)
 			return rc;
+		if (r != NULL && at_hand(op, r))
+			continue;
 		ids[n] = op->forced_id[i];
 		oxids[n++] = r != NULL ? r->oxid : NULL;
 	}
