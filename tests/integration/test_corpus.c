@@ -360,7 +360,8 @@ choose_files(void)
 
 START_TEST(there_and_back)
 {
-	static const char *const settings[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", NULL };
+	/* the whole corpus has the same appointment 29 times, which a guard takes for a device gone wrong */
+	static const char *const settings[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "guard_create_count = 0", NULL };
 	char path[200], command[600];
 	size_t refused[PIM_KINDS] = { 0 };
 	unsigned wrong;
