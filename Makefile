@@ -230,7 +230,8 @@ FUZZ_OBJ_cached   := obj/src/engine/quick.o
 FUZZ_AIM_cached   := src/engine/quick.c
 FUZZ_DEPS_client  := client pim model util
 FUZZ_LD_client    := -Wl,--wrap=net_call,--wrap=net_octets,--wrap=net_mail
-FUZZ_AIM_client   := $(addprefix src/client/,apply.c attach.c attach_server.c convert.c file.c folders.c output.c photo.c run.c series.c stub.c unsure.c)
+FUZZ_AIM_client   := $(addprefix src/client/,apply.c attach.c attach_server.c changes.c convert.c directories.c file.c folders.c new_folders.c output.c \
+	photo.c results.c run.c series.c stub.c todo.c twin.c unsure.c)
 FUZZ_DEPS_conf    := conf util
 FUZZ_AIM_conf     := $(addprefix src/conf/,conf.c value.c dump.c)
 FUZZ_DEPS_tokens  := httpd hub model util
