@@ -235,6 +235,10 @@ enum rc op_live(struct op *op, size_t *live, struct err *e); /* objects in the f
 /* stash.c */
 enum rc stash_put(struct op *op, struct object *o);
 struct object *stash_get(const struct op *op, int64_t id);
+/** throttle_check - may IN try to log in now?  RC_LIMIT with retry_after_s: its user or address has failed too often in this minute.   Threads: any. */
+enum rc throttle_check(struct engine *g, const struct engine_login *in, struct err *e);
+/** throttle_note - the login of IN has failed.   Threads: any. */
+void throttle_note(struct engine *g, const struct engine_login *in);
 /** stash_forget - the content at hand is older than what is known now: who needs it reads it again. */
 void stash_forget(struct op *op, int64_t id);
 void stash_drop(struct op *op);

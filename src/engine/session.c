@@ -306,49 +306,6 @@ out:
 	return rc;
 }
 
-/* ---- throttling of failed logins: a slot a (user, minute) and (address, minute) ---- */
-
-static struct throttle *
-throttle_slot_locked(struct engine *g, const char *what, const char *value)
-{
-	uint64_t key;
-	struct throttle *t;
-	int64_t minute = now_ms() / 60000;
-	char text[320];
-
-	(void)snprintf(text, sizeof(text), "%s:%s", what, value);
-	key = siphash24(g->topic_key, text, strlen(text));
-	t = &g->throttle[key % THROTTLE_SLOTS];
-	if (t->key != key || t->minute != minute)
-		*t = (struct throttle){ .key = key, .minute = minute };
-	return t;
-}
-
-static enum rc
-throttle_check(struct engine *g, const struct engine_login *in, struct err *e)
-{
-	enum rc rc = RC_OK;
-
-	(void)pthread_mutex_lock(&g->lock);
-	if (throttle_slot_locked(g, "user", in->user)->failed >= g->o.login_attempts ||
-	    throttle_slot_locked(g, "address", in->client_ip)->failed >= g->o.login_attempts) {
-		rc = err_set(e, RC_LIMIT, "too many failed logins; wait a minute and check the password");
-		if (e != NULL)
-			e->retry_after_s = 60;
-	}
-	(void)pthread_mutex_unlock(&g->lock);
-	return rc;
-}
-
-static void
-throttle_note(struct engine *g, const struct engine_login *in)
-{
-	(void)pthread_mutex_lock(&g->lock);
-	throttle_slot_locked(g, "user", in->user)->failed++;
-	throttle_slot_locked(g, "address", in->client_ip)->failed++;
-	(void)pthread_mutex_unlock(&g->lock);
-}
-
 /* ---- login, open, close, logout ---- */
 
 static bool
