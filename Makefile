@@ -20,7 +20,7 @@ CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(WARN) $(OPT)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -pthread $(SAN) $(EXTRA_LDFLAGS) $(LDFLAGS)
 
 # --- modules, each one archive; libraries that only this module may use ----
-MODULES := util model conf sync store cache backend hub push engine protocol httpd pim client daemon
+MODULES := util model conf sync store cache backend hub push engine service protocol httpd pim client daemon
 PKG_util     := libcrypto
 PKG_model    := jansson
 PKG_store    := libpq
@@ -28,6 +28,7 @@ PKG_cache    := hiredis
 PKG_backend  := libcurl jansson libical
 PKG_push     := jansson
 PKG_engine   := jansson
+PKG_service  := jansson
 PKG_protocol := jansson
 PKG_httpd    := libmicrohttpd
 PKG_pim      := libical gmime-3.0 jansson
@@ -48,10 +49,11 @@ DEPS_hub      := util
 DEPS_push     := model util
 DEPS_pim      := model util
 DEPS_engine   := store cache backend hub sync model util
-DEPS_protocol := engine store cache backend hub sync model util
+DEPS_service  := engine store cache backend hub sync model util
+DEPS_protocol := service engine store cache backend hub sync model util
 DEPS_httpd    := hub util
 DEPS_client   := pim model util
-DEPS_daemon   := httpd protocol engine store cache backend hub push conf sync model util
+DEPS_daemon   := httpd protocol service engine store cache backend hub push conf sync model util
 
 pkgc = $(if $(strip $(1)),$(shell pkg-config --cflags $(1) 2>/dev/null))
 pkgl = $(if $(strip $(1)),$(shell pkg-config --libs $(1) 2>/dev/null))
@@ -216,7 +218,7 @@ FUZZ_NAMES ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz
 FUZZ_DEPS_usmjson := protocol model util
 FUZZ_DEPS_push    := push model util
 FUZZ_AIM_push     := src/push/packet.c src/push/hook.c
-FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o
+FUZZ_OBJ_usmjson  := obj/tests/unit/protocol/fake_engine.o obj/tests/unit/protocol/fake_service.o
 FUZZ_AIM_usmjson  := $(filter-out %/answer.c %/write.c %/status.c,$(wildcard src/protocol/usmjson/*.c))
 FUZZ_DEPS_oxjson  := backend model util
 FUZZ_AIM_oxjson   := src/backend/scan.c src/backend/rows.c

@@ -262,6 +262,17 @@ MUST_CHECK enum rc ox_principal_name(struct ox_session *s, struct arena *a, int6
  * Errors: RC_NOTFOUND nobody; RC_PROTO several.   Cost: reads all users of the context.
  */
 MUST_CHECK enum rc ox_principal_find(struct ox_session *s, const char *name, bool group, int64_t *id, struct err *e);
+/* ---- the user's own data ---- */
+
+/** What is used, and of how much; -1 = OX does not say, or no limit. */
+struct ox_quota {
+	int64_t mail_used, mail_limit;   /* octets */
+	int64_t files_used, files_limit; /* octets of the file store */
+	int64_t objects_used[CT_COUNT], objects_limit[CT_COUNT];
+};
+/** ox_quota_get - two requests; the mail's is -1 where the mail server has no quota or cannot be asked. */
+MUST_CHECK enum rc ox_quota_get(struct ox_session *s, struct ox_quota *out, struct err *e);
+
 /* ---- pictures and attachments ---- */
 
 /** ox_photo - the octets of the picture of contact ID, appended to OUT.  RC_NOTFOUND: no contact or no picture; RC_LIMIT: more than OUT's maximum. */

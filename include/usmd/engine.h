@@ -145,6 +145,9 @@ void engine_config_defaults(const struct engine_session *s, struct device_config
 /** engine_config_set - C is copied.  RC_PROTO when a window is wider than the server allows; RC_LIMIT too many folders. */
 MUST_CHECK enum rc engine_config_set(struct engine_session *s, const struct device_config *c, struct err *e);
 
+/** engine_session_ox - the OX session of S's account, borrowed until S is closed. */
+struct ox_session *engine_session_ox(const struct engine_session *s);
+
 /* ---- sync ---- */
 
 /** The folder a request is about: the hierarchy, or a folder of it. */

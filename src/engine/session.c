@@ -568,6 +568,12 @@ engine_session_close(struct engine_session *s)
 	mem_free(s);
 }
 
+struct ox_session *
+engine_session_ox(const struct engine_session *s)
+{
+	return s->ox;
+}
+
 struct engine_session *
 session_dup(struct engine_session *s)
 {

@@ -203,7 +203,7 @@ folder_body(const struct dev *d)
 }
 
 /* A request of this device; the lists are stolen, NULL = none. */
-static json_t *
+static inline json_t *
 request(struct dev *d, json_t *created, json_t *modified, json_t *deleted)
 {
 	json_t *b = folder_body(d);
@@ -220,7 +220,7 @@ request(struct dev *d, json_t *created, json_t *modified, json_t *deleted)
 }
 
 /* Sends REQ (stolen) and applies the answer, which is returned. */
-static json_t *
+static inline json_t *
 update(struct dev *d, json_t *req)
 {
 	json_t *data = good(d, "syncUpdate", req);
@@ -231,7 +231,7 @@ update(struct dev *d, json_t *req)
 }
 
 /* Until nothing more comes; the entries that came. */
-static size_t
+static inline size_t
 pull(struct dev *d)
 {
 	size_t n = 0;
@@ -249,7 +249,7 @@ pull(struct dev *d)
 }
 
 /* Works on FOLDER (NULL = the hierarchy) from now on: everything that it holds. */
-static void
+static inline void
 open_folder(struct dev *d, const char *folder)
 {
 	json_t *b, *data;

@@ -39,6 +39,8 @@ static const struct status table[US_END] = {
 	    "Send the body as application/json in UTF-8." },
 	[US_REPEATED] = { US_REPEATED, "repeated-create", 400, 0, false,
 	    "Nothing was created; find out why this device creates the same object again and again." },
+	[US_ABSENT] = { US_ABSENT, "not-available", 501, 0, false,
+	    "This groupware server does not offer that, or not to this user; everything else works." },
 };
 
 const struct status *
@@ -71,6 +73,8 @@ status_of(enum rc rc, const struct err *e)
 		s = US_OUTDATED;
 	if (s == US_LIMIT && strcmp(e->code, ENGINE_REPEATED) == 0)
 		s = US_REPEATED;
+	if (s == US_UPSTREAM && strcmp(e->code, SERVICE_ABSENT) == 0)
+		s = US_ABSENT;
 	if (s == US_LIMIT && e->retry_after_s > 0)
 		s = US_THROTTLED; /* a limit that time cures */
 	return status_get(s);
@@ -107,7 +111,7 @@ message(const struct status *s, const struct err *e, bool ox, char *out, size_t 
 void
 status_write_error(struct buf *b, const struct status *s, const struct err *e, const char *where, const json_t *conflicts)
 {
-	bool ours = strcmp(e->code, ENGINE_OUTDATED) == 0 || strcmp(e->code, ENGINE_REPEATED) == 0;
+	bool ours = strcmp(e->code, ENGINE_OUTDATED) == 0 || strcmp(e->code, ENGINE_REPEATED) == 0 || strcmp(e->code, SERVICE_ABSENT) == 0;
 	bool ox = e->code[0] != '\0' && !ours;
 	char text[3 * sizeof(e->text)];
 	int wait_s = e->retry_after_s > 0 ? e->retry_after_s : s->retry_after_s;

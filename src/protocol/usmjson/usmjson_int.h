@@ -10,6 +10,7 @@
 
 #include "usmd/engine.h"
 #include "usmd/protocol.h"
+#include "usmd/service.h"
 
 #define USMJSON_BASE "/usm-json"
 #define USMJSON_PROTOCOL 1
@@ -23,7 +24,7 @@
 enum usm_status {
 	US_OK = 1, US_BAD_REQUEST, US_LOGIN_REQUIRED, US_FORBIDDEN, US_NOT_FOUND, US_METHOD, US_UNKNOWN_COMMAND,
 	US_RECONCILE, US_OUTDATED, US_TOO_LARGE, US_LIMIT, US_BUSY, US_THROTTLED, US_UPSTREAM, US_UPSTREAM_TIMEOUT,
-	US_INTERNAL, US_MEDIA_TYPE, US_REPEATED,
+	US_INTERNAL, US_MEDIA_TYPE, US_REPEATED, US_ABSENT,
 	US_END
 };
 
@@ -100,6 +101,7 @@ enum rc cmd_copy_items(struct call *c);
 enum rc cmd_respond_to_invitation(struct call *c);
 enum rc cmd_get_permissions(struct call *c);
 enum rc cmd_set_permissions(struct call *c);
+enum rc cmd_get_quota(struct call *c);
 enum rc cmd_get_photo(struct call *c);
 enum rc cmd_get_attachments(struct call *c);
 enum rc cmd_get_attachment(struct call *c);

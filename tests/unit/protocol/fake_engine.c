@@ -48,8 +48,8 @@ fake_engine(void)
 	return (struct engine *)(void *)&one;
 }
 
-static void __attribute__((format(printf, 1, 2)))
-note(const char *fmt, ...)
+void
+fake_note(const char *fmt, ...)
 {
 	size_t n = strlen(fake.log);
 	va_list ap;
@@ -59,8 +59,8 @@ note(const char *fmt, ...)
 	va_end(ap);
 }
 
-static enum rc
-fails(const char *name, struct err *e)
+enum rc
+fake_fails(const char *name, struct err *e)
 {
 	if (fake.fail_in == NULL || strcmp(fake.fail_in, name) != 0)
 		return RC_OK;
@@ -85,7 +85,7 @@ enum rc
 engine_login(struct engine *g, const struct engine_login *in, struct engine_login_answer *out, struct err *e)
 {
 	(void)g;
-	note("login user=%s password=%s device=%s agent=%s ip=%s;", in->user, in->password, in->device, in->user_agent, in->client_ip);
+	fake_note("login user=%s password=%s device=%s agent=%s ip=%s;", in->user, in->password, in->device, in->user_agent, in->client_ip);
 	memset(out, 0, sizeof(*out));
 	(void)snprintf(out->token, sizeof(out->token), "%s", FAKE_TOKEN);
 	out->expires = fake_time + 3600000;
@@ -96,13 +96,13 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	out->default_folder[CT_CALENDAR] = uuid_of(2);
 	out->default_folder[CT_TASK] = uuid_of(3);
 	out->default_folder[CT_MAIL] = uuid_of(4);
-	return fails("login", e);
+	return fake_fails("login", e);
 }
 
 enum rc
 engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e)
 {
-	enum rc rc = fails("session_open", e);
+	enum rc rc = fake_fails("session_open", e);
 
 	(void)g;
 	*out = NULL;
@@ -130,8 +130,8 @@ enum rc
 engine_logout(struct engine_session *s, struct err *e)
 {
 	(void)s;
-	note("logout;");
-	return fails("logout", e);
+	fake_note("logout;");
+	return fake_fails("logout", e);
 }
 
 enum rc
@@ -192,7 +192,7 @@ notice_name(enum notice_code c)
 enum rc
 engine_config_set(struct engine_session *s, const struct device_config *c, struct err *e)
 {
-	enum rc rc = fails("config_set", e);
+	enum rc rc = fake_fails("config_set", e);
 
 	(void)s;
 	if (rc != RC_OK)
@@ -252,7 +252,7 @@ engine_folder_type(struct engine_session *s, const struct folder_ref *folder, en
 {
 	(void)s;
 	*ct = folder->hierarchy ? CT_FOLDER : fake.ct;
-	return fails("folder_type", e);
+	return fake_fails("folder_type", e);
 }
 
 static void
@@ -261,31 +261,31 @@ note_change(const struct client_change *ch)
 	static const char *const op[] = { [OP_CREATE] = "create", [OP_MODIFY] = "modify", [OP_DELETE] = "delete" };
 	char text[UUID_TEXT];
 
-	note(" %s", op[ch->op]);
+	fake_note(" %s", op[ch->op]);
 	if (ch->has_uuid) {
 		uuid_format(&ch->uuid, text);
-		note(" uuid=%s", text);
+		fake_note(" uuid=%s", text);
 	}
 	if (ch->client_id != NULL)
-		note(" cid=%s", ch->client_id);
+		fake_note(" cid=%s", ch->client_id);
 	if (ch->rev != NULL)
-		note(" rev=%s", ch->rev);
-	note("%s%s", ch->again ? " again" : "", ch->blind_delete ? " blind" : "");
+		fake_note(" rev=%s", ch->rev);
+	fake_note("%s%s", ch->again ? " again" : "", ch->blind_delete ? " blind" : "");
 	if (ch->refused != NULL) {
-		note(" refused");
+		fake_note(" refused");
 		return;
 	}
 	if (ch->has_move) {
 		uuid_format(&ch->move_to, text);
-		note(" to=%s", text);
+		fake_note(" to=%s", text);
 	}
 	if (ch->has_series) {
 		uuid_format(&ch->series, text);
-		note(" series=%s", text);
+		fake_note(" series=%s", text);
 	}
-	note("%s%s", ch->ignore_conflicts ? " ignore" : "", ch->silent ? " silent" : "");
+	fake_note("%s%s", ch->ignore_conflicts ? " ignore" : "", ch->silent ? " silent" : "");
 	if (ch->raw_len > 0)
-		note(" raw=%.*s", ch->raw_len < 40 ? (int)ch->raw_len : 40, (const char *)ch->raw);
+		fake_note(" raw=%.*s", ch->raw_len < 40 ? (int)ch->raw_len : 40, (const char *)ch->raw);
 	if (ch->object == NULL)
 		return;
 	for (unsigned i = 0; i < model_content(ch->object->ct)->n_fields; i++) {
@@ -293,9 +293,9 @@ note_change(const struct client_change *ch)
 		const json_t *v = ch->object->v[i];
 
 		if (fmask_has(&ch->fields, i))
-			note(" %s=%.40s", name, v == NULL ? "null" : json_is_string(v) ? json_string_value(v) : "set");
+			fake_note(" %s=%.40s", name, v == NULL ? "null" : json_is_string(v) ? json_string_value(v) : "set");
 		if (fmask_has(&ch->blind, i))
-			note(" !%s", name);
+			fake_note(" !%s", name);
 	}
 }
 
@@ -374,17 +374,17 @@ engine_sync(struct engine_session *s, struct arena *a, struct sync_request *req,
 
 	(void)s;
 	uuid_format(&req->folder.uuid, text);
-	note("sync %s folder=%s k=%llu limit=%zu", mode[req->mode], req->folder.hierarchy ? "-" : text, (unsigned long long)req->k, req->limit);
+	fake_note("sync %s folder=%s k=%llu limit=%zu", mode[req->mode], req->folder.hierarchy ? "-" : text, (unsigned long long)req->k, req->limit);
 	if (req->has_policy || req->has_delete_policy)
-		note(" policy=%d/%d", req->has_policy ? (int)req->policy : -1, req->has_delete_policy ? (int)req->delete_policy : -1);
+		fake_note(" policy=%d/%d", req->has_policy ? (int)req->policy : -1, req->has_delete_policy ? (int)req->delete_policy : -1);
 	for (size_t i = 0; i < req->n_changes; i++)
 		note_change(&req->changes[i]);
 	for (size_t i = 0; i < req->n_rejected; i++)
-		note(" rejected=%s", req->rejected[i].reason);
+		fake_note(" rejected=%s", req->rejected[i].reason);
 	if (req->n_pairs > 0)
-		note(" pairs=%zu,\"%s\"", req->n_pairs, req->pair_rev[0]);
-	note(";");
-	rc = fails("sync", e);
+		fake_note(" pairs=%zu,\"%s\"", req->n_pairs, req->pair_rev[0]);
+	fake_note(";");
+	rc = fake_fails("sync", e);
 	if (rc != RC_OK)
 		return rc;
 	fake.answers++;
@@ -426,7 +426,7 @@ enum rc
 engine_conflicts(struct engine_session *s, struct arena *a, int64_t after, size_t limit, struct conflict_list *out, struct err *e)
 {
 	(void)s;
-	note("conflicts %lld %zu;", (long long)after, limit);
+	fake_note("conflicts %lld %zu;", (long long)after, limit);
 	memset(out, 0, sizeof(*out));
 	out->v = arena_array(a, struct conflict_entry, 2);
 	for (int i = 0; out->v != NULL && i < 2; i++) {
@@ -446,7 +446,7 @@ engine_conflicts(struct engine_session *s, struct arena *a, int64_t after, size_
 	}
 	out->more = fake.more;
 	out->next = 8;
-	if (fails("conflicts", e) != RC_OK) {
+	if (fake_fails("conflicts", e) != RC_OK) {
 		out->n = 2;
 		engine_conflicts_done(out);
 		return e->rc;
@@ -470,10 +470,10 @@ engine_conflict_restore(struct engine_session *s, struct arena *a, int64_t id, c
 {
 	(void)s;
 	(void)a;
-	note("restore %lld %s;", (long long)id, rev != NULL ? rev : "-");
+	fake_note("restore %lld %s;", (long long)id, rev != NULL ? rev : "-");
 	out->status = id == 7 ? ST_RETRY : rev != NULL ? ST_CONFLICT : ST_OK;
 	out->uuid = uuid_of(3);
-	return fails("restore", e);
+	return fake_fails("restore", e);
 }
 
 enum rc
@@ -481,8 +481,8 @@ engine_conflict_dismiss(struct engine_session *s, struct arena *a, int64_t id, s
 {
 	(void)s;
 	(void)a;
-	note("dismiss %lld;", (long long)id);
-	return fails("dismiss", e);
+	fake_note("dismiss %lld;", (long long)id);
+	return fake_fails("dismiss", e);
 }
 
 enum rc
@@ -494,9 +494,9 @@ engine_respond(struct engine_session *s, struct arena *a, const struct respond_r
 	(void)a;
 	uuid_format(&req->folder, folder);
 	uuid_format(&req->uuid, object);
-	note("respond %s %s %d \"%s\" %lld;", folder, object, (int)req->response.confirmation, req->response.message, (long long)req->response.occurrence);
+	fake_note("respond %s %s %d \"%s\" %lld;", folder, object, (int)req->response.confirmation, req->response.message, (long long)req->response.occurrence);
 	*uuid = req->uuid;
-	return fails("respond", e);
+	return fake_fails("respond", e);
 }
 
 enum rc
@@ -508,9 +508,9 @@ engine_mail_raw(struct engine_session *s, struct arena *a, const struct uuid *fo
 	(void)a;
 	uuid_format(folder, f);
 	uuid_format(mail, m);
-	note("mail %s %s;", f, m);
+	fake_note("mail %s %s;", f, m);
 	buf_adds(out, "Subject: \xe4 8-bit\r\n\r\nbody\r\n");
-	return fails("mail", e);
+	return fake_fails("mail", e);
 }
 
 enum rc
@@ -526,7 +526,7 @@ engine_mail_body(struct engine_session *s, struct arena *a, const struct uuid *f
 	(void)a;
 	(void)folder;
 	(void)mail;
-	note("body;");
+	fake_note("body;");
 	memset(out, 0, sizeof(*out));
 	out->text = "plain <b>\n";
 	out->text_len = 10;
@@ -537,7 +537,7 @@ engine_mail_body(struct engine_session *s, struct arena *a, const struct uuid *f
 	out->part = parts;
 	out->n_parts = ARRAY_LEN(parts);
 	*truncated = fake.items > 2;
-	return fails("body", e);
+	return fake_fails("body", e);
 }
 
 enum rc
@@ -548,10 +548,10 @@ engine_mail_part(struct engine_session *s, struct arena *a, const struct uuid *f
 	(void)a;
 	(void)folder;
 	(void)mail;
-	note("part %s;", id);
+	fake_note("part %s;", id);
 	if (strcmp(id, "empty") != 0)
 		buf_add(out, "\x89PNG\0", 5);
-	return fails("part", e);
+	return fake_fails("part", e);
 }
 
 enum rc
@@ -559,14 +559,14 @@ engine_send(struct engine_session *s, struct arena *a, const struct send_request
 {
 	(void)s;
 	(void)a;
-	note("send cid=%s raw=%.*s save=%d%s%s%s%s;", in->client_id, (int)in->raw_len, (const char *)in->raw, in->save, in->resend ? " again" : "",
+	fake_note("send cid=%s raw=%.*s save=%d%s%s%s%s;", in->client_id, (int)in->raw_len, (const char *)in->raw, in->save, in->resend ? " again" : "",
 	    in->has_reply ? " reply" : "", in->has_forward ? " forward" : "", in->has_draft ? " draft" : "");
 	memset(out, 0, sizeof(*out));
 	out->state = in->resend ? SEND_UNKNOWN : SEND_SENT;
 	out->has_copy = in->save > 0;
 	out->folder = uuid_of(4);
 	out->copy = uuid_of(5);
-	return fails("send", e);
+	return fake_fails("send", e);
 }
 
 static void
@@ -574,7 +574,7 @@ transferred(struct transfer_item *item, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (item[i].client_id != NULL)
-			note(" cid=%s", item[i].client_id);
+			fake_note(" cid=%s", item[i].client_id);
 		item[i].status = i == 0 ? ST_OK : i == 1 ? ST_GONE : ST_RETRY;
 		item[i].has_uuid = i == 0;
 		item[i].new_uuid = uuid_of(9);
@@ -582,7 +582,7 @@ transferred(struct transfer_item *item, size_t n)
 		if (i == 3)
 			(void)err_set_path(&item[i].err, RC_FORBIDDEN, "", "no");
 	}
-	note(" %zu;", n);
+	fake_note(" %zu;", n);
 }
 
 enum rc
@@ -592,9 +592,9 @@ engine_move(struct engine_session *s, struct arena *a, const struct uuid *folder
 	(void)a;
 	(void)folder;
 	(void)to;
-	note("move");
+	fake_note("move");
 	transferred(item, n);
-	return fails("move", e);
+	return fake_fails("move", e);
 }
 
 enum rc
@@ -604,9 +604,9 @@ engine_copy(struct engine_session *s, struct arena *a, const struct uuid *folder
 	(void)a;
 	(void)folder;
 	(void)to;
-	note("copy");
+	fake_note("copy");
 	transferred(item, n);
-	return fails("copy", e);
+	return fake_fails("copy", e);
 }
 
 /* ---- permissions ---- */
@@ -633,22 +633,22 @@ engine_permissions_get(struct engine_session *s, struct arena *a, const struct u
 {
 	(void)s;
 	(void)folder;
-	note("permissions;");
+	fake_note("permissions;");
 	fake_permissions(a, out);
-	return fails("permissions", e);
+	return fake_fails("permissions", e);
 }
 
 enum rc
 engine_permissions_set(struct engine_session *s, struct arena *a, struct permissions_request *req, struct permissions_answer *out, struct err *e)
 {
-	enum rc rc = fails("permit", e);
+	enum rc rc = fake_fails("permit", e);
 
 	(void)s;
-	note("permit %s", req->rev);
+	fake_note("permit %s", req->rev);
 	for (size_t i = 0; i < req->n; i++)
-		note(" %s%lld%s%s=%lld", req->changes[i].group ? "g" : "", (long long)req->changes[i].entity, req->changes[i].name != NULL ? req->changes[i].name : "",
+		fake_note(" %s%lld%s%s=%lld", req->changes[i].group ? "g" : "", (long long)req->changes[i].entity, req->changes[i].name != NULL ? req->changes[i].name : "",
 		    req->changes[i].remove ? "-" : "", (long long)req->changes[i].bits);
-	note(";");
+	fake_note(";");
 	fake_permissions(a, out);
 	out->applied = true;
 	if (rc == RC_FORBIDDEN && e != NULL)
@@ -666,10 +666,10 @@ engine_photo(struct engine_session *s, struct arena *a, const struct uuid *folde
 	(void)a;
 	uuid_format(folder, f);
 	uuid_format(contact, c);
-	note("photo %s %s;", f, c);
+	fake_note("photo %s %s;", f, c);
 	buf_add(out, "\xff\xd8\xff\0picture", 11);
 	*type = "image/jpeg";
-	return fails("photo", e);
+	return fake_fails("photo", e);
 }
 
 /* ---- attachments ---- */
@@ -682,7 +682,7 @@ note_attachment(const char *what, const struct attachment_ref *ref)
 	uuid_format(&ref->folder, f);
 	uuid_format(&ref->object, o);
 	uuid_format(&ref->attachment, id);
-	note("%s %.4s %.4s %.4s;", what, f, o, id);
+	fake_note("%s %.4s %.4s %.4s;", what, f, o, id);
 }
 
 enum rc
@@ -696,7 +696,7 @@ engine_attachments(struct engine_session *s, struct arena *a, const struct attac
 	(*out)[0] = (struct engine_attachment){ .id = uuid_of(1), .name = "a \"b\".txt", .type = "text/plain", .size = 3, .created = 5 };
 	(*out)[1] = (struct engine_attachment){ .id = uuid_of(2), .name = "\xc3\xbc", .type = "", .size = 0, .created = 6 };
 	*n = 2;
-	return fails("attachments", e);
+	return fake_fails("attachments", e);
 }
 
 enum rc
@@ -707,7 +707,7 @@ engine_attachment_get(struct engine_session *s, struct arena *a, const struct at
 	note_attachment("get", ref);
 	buf_add(out, fake.octets, strlen(fake.octets));
 	*type = fake.type;
-	return fails("attachment_get", e);
+	return fake_fails("attachment_get", e);
 }
 
 enum rc
@@ -717,9 +717,9 @@ engine_attachment_add(struct engine_session *s, struct arena *a, const struct at
 	(void)s;
 	(void)a;
 	note_attachment("add", ref);
-	note("%s %s %zu %.*s;", name, type, n, (int)n, n > 0 ? (const char *)p : "");
+	fake_note("%s %s %zu %.*s;", name, type, n, (int)n, n > 0 ? (const char *)p : "");
 	*out = (struct engine_attached){ .id = uuid_of(3), .count = 4, .newest = 7 };
-	return fails("attachment_add", e);
+	return fake_fails("attachment_add", e);
 }
 
 enum rc
@@ -729,7 +729,7 @@ engine_attachment_delete(struct engine_session *s, struct arena *a, const struct
 	(void)a;
 	note_attachment("delete", ref);
 	*out = (struct engine_attached){ .count = 0 };
-	return fails("attachment_delete", e);
+	return fake_fails("attachment_delete", e);
 }
 
 /* ---- ping ---- */
@@ -738,13 +738,13 @@ enum rc
 engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct ping_entry *entries, size_t n, struct engine_watch **out,
     struct hub_waiter **waiter, struct err *e)
 {
-	enum rc rc = fails("watch_new", e);
+	enum rc rc = fake_fails("watch_new", e);
 	struct engine_watch *w;
 
 	(void)s;
 	*out = NULL;
 	*waiter = NULL;
-	note("watch %s%zu;", kind == WATCH_EVENTS ? "events " : "", n);
+	fake_note("watch %s%zu;", kind == WATCH_EVENTS ? "events " : "", n);
 	if (rc != RC_OK)
 		return rc;
 	w = mem_alloc(sizeof(*w) + n * sizeof(*entries));
@@ -766,9 +766,9 @@ engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct pi
 enum rc
 engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry **entries, size_t *n, size_t *n_changed, struct err *e)
 {
-	enum rc rc = fails("watch_check", e);
+	enum rc rc = fake_fails("watch_check", e);
 
-	note("check%s;", refresh ? " refresh" : "");
+	fake_note("check%s;", refresh ? " refresh" : "");
 	*n_changed = 0;
 	if (rc != RC_OK)
 		return rc;
@@ -787,24 +787,24 @@ engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry
 enum rc
 engine_watch_replay(struct engine_watch *w, const uint64_t *states, size_t n, struct err *e)
 {
-	enum rc rc = fails("replay", e);
+	enum rc rc = fake_fails("replay", e);
 
 	(void)w;
-	note("replay");
+	fake_note("replay");
 	for (size_t i = 0; i < n; i++)
-		note(" %llx", (unsigned long long)states[i]);
-	note(";");
+		fake_note(" %llx", (unsigned long long)states[i]);
+	fake_note(";");
 	return rc;
 }
 
 enum rc
 engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e)
 {
-	enum rc rc = fails("resubscribe", e);
+	enum rc rc = fake_fails("resubscribe", e);
 
 	(void)w;
 	*waiter = NULL;
-	note("resubscribe;");
+	fake_note("resubscribe;");
 	if (rc != RC_OK || fake.replaced)
 		return rc;
 	*waiter = mem_alloc(sizeof(**waiter));

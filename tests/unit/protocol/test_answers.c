@@ -52,6 +52,8 @@ static const struct good rows[] = {
 	    "{\"uuid\":\"" U2 "\",\"status\":\"ok\",\"lost\":[\"last_name\"],\"conflict\":70}" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"note\":\"n\"},{\"uuid\":\"" U2 "\",\"blind\":[\"note\"],\"note\":\"n\"}]}", CT_CONTACT, "modify uuid=" U2,
 	    "{\"uuid\":\"" U2 "\",\"status\":\"gone\",\"won\":[\"note\"],\"conflict\":71}" },
+	{ "getQuota", "{}", CT_CONTACT, "quota;", "{\"mail\":{\"used\":1,\"limit\":null},\"files\":{\"used\":5,\"limit\":6},\"contact\":{\"used\":3,\"limit\":null},"
+	    "\"appointment\":{\"used\":3,\"limit\":null},\"task\":{\"used\":3,\"limit\":null}}" },
 	{ "getConflicts", "{}", CT_CONTACT, "conflicts 0 50;", "{\"conflicts\":[{\"id\":9,\"time\":5,\"expires\":6,\"objectType\":\"contact\",\"folder\":\"aa000000-0000-0000-0000-000000000002\","
 	    "\"uuid\":\"" U1 "\",\"title\":\"Ada \\\"L\\\"\",\"device\":\"desk\",\"loser\":\"client\",\"winner\":\"server\",\"fields\":[\"note\"],"
 	    "\"values\":{\"note\":\"mine\",\"email1\":null}},{\"id\":8,\"time\":5,\"expires\":6,\"objectType\":\"folder\",\"loser\":\"server\",\"winner\":\"device\","

@@ -35,6 +35,7 @@ static const struct bad rows[] = {
 	{ "/getConfig", "{\"a\":1}", "bad-request", "a" },
 	{ "/logout", "{\"token\":\"x\"}", "bad-request", "token" },
 	{ "/serverInfo", "{\"a\":1}", "bad-request", "a" },
+	{ "/getQuota", "{\"a\":1}", "bad-request", "a" },
 	{ "/syncInit", "{\"uuid\":\"" U1 "\"}", "bad-request", "uuid" },
 	/* login */
 	{ "/login", "{\"user\":\"ada\",\"device\":\"d\",\"protocol\":1}", "bad-request", "password" },
