@@ -94,7 +94,8 @@ work_load(struct work *w, struct err *e)
 				return rc;
 		}
 	}
-	if (w->has_intent && w->intent.state != INTENT_PENDING && w->intent.id != 0 && (op->t.ct != CT_MAIL || w->intent.id_known)) {
+	/* known, though nobody was told, is the id of what OX made just before a crash: no uid leads to a folder */
+	if (w->has_intent && w->intent.id != 0 && (w->intent.id_known || (w->intent.state != INTENT_PENDING && op->t.ct != CT_MAIL))) {
 		rc = op_row(op, w->intent.id, &w->row, e);
 		if (rc != RC_OK || w->row != NULL)
 			return rc;
