@@ -32,9 +32,14 @@ ask_uid(struct work *w, bool *again, struct err *e)
 	if (!w->has_intent) { /* a re-creation whose intent is acknowledged: the next plan says what to save */
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
+		w->intent.forgotten = true;
 		w->has_intent = true;
 	}
 	if (op->t.ct == CT_MAIL) {
+		if (!w->has_mail_op && w->message_id != NULL) {
+			w->mail_op = work_import(w);
+			w->has_mail_op = true;
+		}
 		rc = w->has_mail_op ? mail_op_find(op, &here, &w->mail_op, true, &id, e) : RC_NOTFOUND;
 		if (rc == RC_OK) {
 			w->intent.state = INTENT_DONE;

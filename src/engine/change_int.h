@@ -34,6 +34,8 @@ enum rc work_log_write(struct work *w, struct write_entry *entry, struct err *e)
 enum rc work_withdraw(struct work *w, int64_t wid, struct err *e);
 struct write_field *work_sent(struct work *w, const struct fmask *mask, unsigned *n);
 enum rc work_adopt(struct work *w, msec_t lm, struct err *e);
+/** work_import - what is noted of the import of a mail before it is sent, and to find it after: W->message_id is set. */
+struct mail_op work_import(const struct work *w);
 enum rc work_record_lost(struct work *w, const struct fmask *lose, struct err *e);
 
 /* ask.c */
