@@ -213,7 +213,7 @@ struct sync_plan_in {
 	const struct fmask *bits;      /* fields that are marks (a mail's flags), NULL = none: both sides win, and a deletion does not mind them */
 	bool moved_checked;
 	bool may_move;                 /* the content type can move between folders */
-	bool no_key;                   /* nothing in a row leads to the create that made it (mails): OX is asked before the client hears that it must wait,
+	bool no_key;                   /* nothing in a row leads to the create that made it (mails, folders): OX is asked before the client hears that it must wait,
 	                                * else it would be given its own object as somebody else's meanwhile */
 };
 struct sync_plan_out {

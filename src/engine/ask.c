@@ -107,8 +107,12 @@ ask_uid(struct work *w, bool *again, struct err *e)
 			return rc;
 	} else if (w->series != 0) {
 		rc = RC_NOTFOUND; /* an exception was looked for with the row (series_find) */
-	} else if (op->t.ct == CT_FOLDER || op->unreadable) {
-		rc = RC_NOTFOUND; /* a folder is found by parent and title when it is created (write.c) */
+	} else if (op->t.ct == CT_FOLDER) {
+		rc = ask_folder(w, again, e);
+		if (rc == RC_OK)
+			return rc;
+	} else if (op->unreadable) {
+		rc = RC_NOTFOUND;
 	} else {
 		rc = ox_find_uid(op->s->ox, op->a, op->t.ct, client_uid_format(op->a, op->s->n->owner, w->ch.client_id), &o, e);
 	}

@@ -117,7 +117,7 @@ plan(struct work *w, bool moved_checked, struct err *e)
 		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &intent : NULL,
 		.cursor_seq = op->cur.seq, .policy = op->req->policy, .delete_policy = op->req->delete_policy,
 		.now = store_clock(op->g->store), .late_max = op->g->o.late_max_ms, .started = op->g->started, .moved_checked = moved_checked,
-		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL, .no_key = op->t.ct == CT_MAIL,
+		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL, .no_key = op->t.ct == CT_MAIL || op->t.ct == CT_FOLDER,
 	};
 	struct write_entry *mine;
 	struct fmask bits;

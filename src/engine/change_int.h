@@ -38,6 +38,10 @@ enum rc work_adopt(struct work *w, msec_t lm, struct err *e);
 struct mail_op work_import(const struct work *w);
 enum rc work_record_lost(struct work *w, const struct fmask *lose, struct err *e);
 
+/* write.c */
+/** ask_folder - the create of a folder that nobody answered: *AGAIN = one of its name is there; RC_NOTFOUND = none. */
+enum rc ask_folder(struct work *w, bool *again, struct err *e);
+
 /* ask.c */
 struct mail_place place_here(const struct op *op);
 /** ask_uid - PLAN_FIND_UID: sets W->intent.asked or elsewhere; *again = it is here, plan again after a refresh. */
