@@ -18,7 +18,7 @@ struct rule {
 };
 
 static const char *const kinds[] = { "none", "delay_ms", "http_status", "drop_before", "drop_after",
-    "truncate_json", "expire_session", "error", "garbage" };
+    "truncate_json", "expire_session", "error", "garbage", "empty" };
 
 static bool
 same(const char *want, const char *got)
@@ -84,7 +84,7 @@ fault_add(const json_t *j, const char **why)
 	u->f.category = (int)json_integer_value(json_object_get(e, "category"));
 	if (u->f.kind == FA_NONE) {
 		*why = "effect needs one of delay_ms, http_status, drop_before, drop_after, "
-		    "truncate_json, expire_session, error, garbage";
+		    "truncate_json, expire_session, error, garbage, empty";
 		free(u);
 		return false;
 	}
