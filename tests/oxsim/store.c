@@ -592,6 +592,8 @@ user_free(struct user *u)
 	if (u->attr)
 		g_hash_table_destroy(u->attr);
 	json_decref(u->jslob);
+	json_decref(u->mailset);
+	free(u->personal);
 	json_decref(u->gui);
 	free(u->login);
 	free(u->first);
