@@ -311,6 +311,7 @@ INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_RUN_test_nodes         := $(PROGRAMS)
 INT_RUN_test_own           := $(PROGRAMS)
 INT_RUN_test_feedback      := $(PROGRAMS)
+INT_RUN_test_client_own    := $(PROGRAMS)
 INT_RUN_test_proxy         := $(PROGRAMS)
 INT_RUN_test_watch         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so

@@ -16,7 +16,7 @@ tree_load(struct client *c)
 	return tree != NULL ? tree : json_object();
 }
 
-static void
+void
 print_json(const json_t *v)
 {
 	char *text = json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY);
@@ -216,7 +216,7 @@ bool
 command_known(const char *name)
 {
 	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0 || strcmp(name, "fetch") == 0 ||
-	    strcmp(name, "conflicts") == 0;
+	    strcmp(name, "conflicts") == 0 || strcmp(name, "whoami") == 0 || strcmp(name, "passwd") == 0 || strcmp(name, "version") == 0;
 }
 
 enum rc
@@ -228,6 +228,12 @@ command_run(struct client *c, struct err *e)
 		return send_files(c, e);
 	if (strcmp(c->o.command[0], "fetch") == 0)
 		return stubs_fetch(c, e);
+	if (strcmp(c->o.command[0], "whoami") == 0)
+		return whoami_command(c, e);
+	if (strcmp(c->o.command[0], "passwd") == 0)
+		return password_command(c, e);
+	if (strcmp(c->o.command[0], "version") == 0)
+		return version_command(c, e);
 	rc = hierarchy_sync(c, e);
 	if (rc != RC_OK)
 		return rc;
