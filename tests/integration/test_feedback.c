@@ -140,9 +140,8 @@ START_TEST(announced_and_fetched)
 	json_t *client, *none = json_object(), *data;
 	long status;
 
-	srand(11);
 	for (size_t i = 0; i < PACKAGE_OCTETS; i++)
-		octets[i] = (char)(rand() >> 7);
+		octets[i] = (char)(i * i >> 9); /* no piece like another */
 	sha256(octets, PACKAGE_OCTETS, sum);
 	hex_encode(sum, 32, hex);
 	login(&d, "anton", "cv-1");

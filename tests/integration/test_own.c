@@ -231,7 +231,7 @@ START_TEST(settings_set_at_ox)
 	static const char change[] = "{\"settings\":{\"language\":\"de_DE\",\"timeZone\":\"America/New_York\",\"senderName\":\"Dora D.\",\"mailDelete\":\"final\",\"mailFormat\":\"html\","
 	    "\"forwardAs\":\"attachment\",\"lineWrap\":72,\"quoteText\":false,\"saveSent\":false,\"receiptPrompt\":true}}";
 	struct dev d;
-	json_t *body = json_loads(change, 0, NULL), *p, *q, *v;
+	json_t *body = json_loads(change, JSON_REJECT_DUPLICATES, NULL), *p, *q, *v;
 	const char *name;
 
 	login(&d, "dora", "own-4");
