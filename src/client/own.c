@@ -119,15 +119,21 @@ static json_t *
 day_value(const char *s)
 {
 	struct tm tm = { 0 };
-	int y, m, d;
-	char rest;
+	char part[11];
+	int64_t y, m, d;
+	time_t t;
 
-	if (sscanf(s, "%4d-%2d-%2d%c", &y, &m, &d, &rest) != 3 || m < 1 || m > 12 || d < 1 || d > 31)
+	if (strlen(s) != sizeof(part) - 1 || s[4] != '-' || s[7] != '-')
 		return NULL;
-	tm.tm_year = y - 1900;
-	tm.tm_mon = m - 1;
-	tm.tm_mday = d;
-	return json_integer((json_int_t)timegm(&tm) * 1000);
+	memcpy(part, s, sizeof(part));
+	part[4] = part[7] = '\0';
+	if (!parse_i64(part, 1, 9999, &y) || !parse_i64(part + 5, 1, 12, &m) || !parse_i64(part + 8, 1, 31, &d))
+		return NULL;
+	tm.tm_year = (int)y - 1900;
+	tm.tm_mon = (int)m - 1;
+	tm.tm_mday = (int)d;
+	t = timegm(&tm);
+	return tm.tm_mday == d ? json_integer((json_int_t)t * 1000) : NULL; /* else it has made a day of the next month of it */
 }
 
 static enum rc
