@@ -360,7 +360,7 @@ START_TEST(others_have_to_log_in_again)
 	for (size_t i = 0; i < 5; i++) {
 		at(i % 2 == 0 ? &first : &two);
 		(void)snprintf(name, sizeof(name), "pw-%zu", i);
-		login(&d[i], "anton", name);
+		login(&d[i], "dora", name);
 		open_folder(&d[i], str(d[i].defaults, "contact"));
 	}
 	/* the device that does it works at the second node, too */
@@ -391,11 +391,11 @@ START_TEST(others_have_to_log_in_again)
 		json_decref(quota_of(&d[4]));
 		world_control(&w, "expire", "{}", NULL, 0);
 	}
-	ck_assert_str_eq(try_login("anton", "secret", "pw-0"), "login-required");
-	ck_assert_str_eq(try_login("anton", NEW_PASSWORD, "pw-0"), "ok");
+	ck_assert_str_eq(try_login("dora", "secret", "pw-0"), "login-required");
+	ck_assert_str_eq(try_login("dora", NEW_PASSWORD, "pw-0"), "ok");
 	p = ask(&d[4], "changePassword", passwords(NEW_PASSWORD, "secret-again-1"));
 	ck_assert_int_eq(json_integer_value(json_object_get(p, "endedSessions")), 1);
-	world_control(&w, "password", "{\"user\":\"anton\",\"password\":\"secret\"}", NULL, 0);
+	world_control(&w, "password", "{\"user\":\"dora\",\"password\":\"secret\"}", NULL, 0);
 	json_decref(data);
 	json_decref(p);
 }
@@ -543,9 +543,9 @@ main(void)
 	tcase_add_unchecked_fixture(nodes, nodes_up, nodes_down);
 	tcase_add_checked_fixture(nodes, NULL, forget_devices);
 	tcase_add_test(nodes, the_address_book_is_told);
+	tcase_add_test(nodes, rights_reach_the_others_at_once);
 	tcase_add_test(nodes, others_have_to_log_in_again);
 	tcase_add_test(nodes, the_own_wait_goes_on);
-	tcase_add_test(nodes, rights_reach_the_others_at_once);
 	tcase_add_test(nodes, guesses_are_throttled); /* the last: the address is throttled, too */
 	suite_add_tcase(s, nodes);
 	return harness_main(s);
