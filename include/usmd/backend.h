@@ -93,7 +93,7 @@ uint64_t backend_requests(void);
  */
 MUST_CHECK enum rc ox_push_subscribe(struct ox_session *s, const char *webhook, const char *uri, msec_t expires, struct err *e);
 /** ox_session_password_is - constant-time compare with the password that opened it. */
-bool ox_session_password_is(const struct ox_session *s, const char *password);
+bool ox_session_password_is(struct ox_session *s, const char *password);
 
 /* ---- reading ----  Objects and arrays live in A; call object_drop_all on what you got. */
 
@@ -262,6 +262,9 @@ MUST_CHECK enum rc ox_principal_name(struct ox_session *s, struct arena *a, int6
  * Errors: RC_NOTFOUND nobody; RC_PROTO several.   Cost: reads all users of the context.
  */
 MUST_CHECK enum rc ox_principal_find(struct ox_session *s, const char *name, bool group, int64_t *id, struct err *e);
+/** ox_group_members - numbers of the users in group ID, in A.  RC_NOTFOUND = OX knows none. */
+MUST_CHECK enum rc ox_group_members(struct ox_session *s, struct arena *a, int64_t id, int64_t **out, size_t *n, struct err *e);
+
 /* ---- the user's own data ---- */
 
 /** What is used, and of how much; -1 = OX does not say, or no limit. */
@@ -309,6 +312,39 @@ MUST_CHECK enum rc ox_signature_picture(struct ox_session *s, const char *id, co
 /** ox_mail_settings_get - what OX's web client keeps about mail (jslob io.ox/mail), the caller's.  _set - the members of VALUES. */
 MUST_CHECK enum rc ox_mail_settings_get(struct ox_session *s, json_t **out, struct err *e);
 MUST_CHECK enum rc ox_mail_settings_set(struct ox_session *s, const json_t *values, struct err *e);
+/** What OX tells of the user himself. */
+struct ox_profile {
+	struct object *contact;     /* his entry in the global address book, without picture; values: object_drop */
+	msec_t lm;                  /* of that entry */
+	const char *login;          /* below, in the arena; "" = OX does not say */
+	const char *language, *zone, *sender, *version;
+	const char **aliases;       /* all his mail addresses */
+	size_t n_aliases;
+	const char **capabilities;  /* OX's words for what he may use */
+	size_t n_capabilities;
+	bool has_capabilities;      /* false: this OX does not tell them */
+	json_t *mail;               /* settings of config/modules/mail by OX's names: to json_decref; NULL = not told */
+	int64_t password_min, password_max; /* characters that OX wants of a password, 0 = does not say */
+};
+/** ox_profile_get - one request; what OX does not have or tell is left empty, but for the entry itself. */
+MUST_CHECK enum rc ox_profile_get(struct ox_session *s, struct arena *a, struct ox_profile *out, struct err *e);
+/** ox_own_update - the FIELDS of O, the user's own entry, guarded by LM; fields that are read only or a picture are ignored. */
+MUST_CHECK enum rc ox_own_update(struct ox_session *s, const struct object *o, const struct fmask *fields, msec_t lm, struct err *e);
+/** ox_setting_set - VALUE as config/PATH.  QUIRK(OX): what it does not like it may take without a word and without effect: read it again. */
+MUST_CHECK enum rc ox_setting_set(struct ox_session *s, const char *path, const json_t *value, struct err *e);
+/** ox_sender_set - the name that his mails are sent under, "" = none. */
+MUST_CHECK enum rc ox_sender_set(struct ox_session *s, const char *name, struct err *e);
+
+#define OX_WRONG_PASSWORD "USR-0027" /* e->code of RC_PROTO: OLD is not the password */
+/**
+ * ox_password_change - S goes on, and is opened with the new one from now on (ox_session_password_set has been called); all other sessions of the user
+ * at OX end.  Errors: RC_PROTO OX refuses one of the two (e->code); RC_FORBIDDEN this user may not; RC_TIMEOUT unknown, ask ox_login.
+ */
+MUST_CHECK enum rc ox_password_change(struct ox_session *s, const char *was, const char *is, struct err *e);
+/** ox_session_password_set - S is revived with PASSWORD from now on, also where OX refused the one before.  RC_LIMIT too long. */
+MUST_CHECK enum rc ox_session_password_set(struct ox_session *s, const char *password, struct err *e);
+/** ox_session_name - what the user logged in with; borrowed, does not change. */
+const char *ox_session_name(const struct ox_session *s);
 
 /* ---- pictures and attachments ---- */
 

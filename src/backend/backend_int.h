@@ -77,7 +77,7 @@ struct ox_session {
 	bool ended, refused;        /* logged out; the password was refused */
 	char *name, *device_agent;
 	const char *client;         /* of the options: that which OX accepted */
-	struct buf password;        /* sealed */
+	struct buf password;        /* sealed; changes under both locks */
 	struct ox_user user;
 };
 

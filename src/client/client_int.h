@@ -21,12 +21,12 @@
 #define MAX_LOST 20     /* answers of one folder that may get lost before a run gives up */
 
 struct options {
-	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy, *deletions;
+	const char *server, *user, *dir, *device, *password_file, *new_password_file, *ca_file, *policy, *deletions;
 	unsigned limit;       /* objects a page */
-	bool watch, quiet, json;
+	bool watch, quiet, json, check;
 	const char *modes[MAX_CHOICES], *first[MAX_CHOICES]; /* "FOLDER=MODE"; folders in the order in which they go before all others */
 	unsigned n_modes, n_first;
-	char *const *command; /* what follows the options: folders, rights FOLDER ..., conflicts ..., send FILE...; none = keep in step */
+	char *const *command; /* what follows the options: folders, rights FOLDER ..., conflicts ..., whoami ..., passwd, version, send FILE...; none = keep in step */
 	int n_command;
 	bool again;           /* send what may have been sent */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
@@ -100,6 +100,16 @@ void say(const struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void complain(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** put_off - told like a problem, but nobody has to do anything about it: the next run goes on with it. */
 void put_off(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* password.c */
+/** password_get - of the user, of at most SIZE; false: it said what is missing. */
+bool password_get(const struct options *o, char *out, size_t size);
+enum rc password_command(struct client *c, struct err *e);
+/* own.c: usmsync whoami, usmsync version */
+enum rc whoami_command(struct client *c, struct err *e);
+enum rc version_command(struct client *c, struct err *e);
+/* rights.c */
+void print_json(const json_t *v);
 
 /* net.c */
 enum rc net_open(const struct options *o, struct net **out, struct err *e);

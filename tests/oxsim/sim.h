@@ -227,6 +227,9 @@ struct user {
 	int f_cal, f_con, f_task, f_info, f_collect;
 	bool seen;		/* had a login: the "collected" folder exists */
 	bool harddelete;	/* his setting: deleted mails do not go into the trash */
+	bool fixed_password;	/* he may not change his password */
+	json_t *mailset;	/* his other settings of mail, by their names in config/modules/mail */
+	char *personal;		/* name that his mails are sent under, NULL: none */
 	GHashTable *attr;	/* setAttribute */
 	json_t *jslob;
 	json_t *gui;
@@ -413,6 +416,7 @@ struct req {
 	bool has_ts;
 	int64_t ts;
 	bool failed;
+	bool null_data;		/* an error comes with "data":null */
 	json_t *err;		/* the error object */
 	json_t *warn;
 	enum reply_kind kind;
@@ -477,7 +481,8 @@ void act_login(struct req *r);
 bool session_check(struct req *r);
 void sessions_forget(void);
 void session_kill(struct session *s);
-void sessions_of_end(const struct user *u);
+/* KEEP: the session that goes on, NULL: none */
+void sessions_of_end(const struct user *u, const struct session *keep);
 bool session_public(struct req *r);
 
 /* --- pim.c: what the three PIM modules share ----------------------------------------------------- */

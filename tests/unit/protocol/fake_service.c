@@ -3,6 +3,7 @@
 #include "fake_engine.h"
 #include "usmd/service.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum rc
@@ -154,4 +155,110 @@ service_signature_delete(struct engine_session *s, const char *id, const char *r
 	fake_note("signature_delete %s %s;", id, rev);
 	*out = (struct service_written){ .applied = true };
 	return fake_fails("signature_delete", e);
+/* ---- the own data ---- */
+
+enum rc
+service_profile_get(struct engine_session *s, struct arena *a, struct service_profile *out, struct err *e)
+{
+	static const char *aliases[] = { "ada@example.com" }, *features[] = { "mail", "password" };
+
+	(void)s;
+	fake_note("profile;");
+	*out = (struct service_profile){ .login = "ada", .address = aliases[0], .version = "8.19.0", .aliases = aliases, .n_aliases = 1, .features = features, .n_features = 2,
+		.has_features = true, .password_min = 10 };
+	(void)snprintf(out->rev, sizeof(out->rev), "0123456789abcdef");
+	out->contact = object_new(a, CT_CONTACT);
+	if (out->contact == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	object_set(out->contact, (unsigned)model_field(model_content(CT_CONTACT), "first_name"), json_string("Ada"));
+	out->settings = json_pack("{s:s}", "language", "de_DE");
+	if (fake_fails("profile", e) == RC_OK && out->settings != NULL && object_get_str(out->contact, (unsigned)model_field(model_content(CT_CONTACT), "first_name")) != NULL)
+		return RC_OK;
+	if (e->rc == RC_OK)
+		(void)err_set(e, RC_NOMEM, "out of memory");
+	service_profile_fini(out);
+	return e->rc;
+}
+
+void
+service_profile_fini(struct service_profile *p)
+{
+	object_drop(p->contact);
+	json_decref(p->settings);
+	p->contact = NULL;
+	p->settings = NULL;
+}
+
+enum rc
+service_setting_check(const char *name, const json_t *value, struct err *e)
+{
+	return strcmp(name, "language") == 0 && json_is_string(value) ? RC_OK : err_set(e, RC_PROTO, "is no setting");
+}
+
+enum rc
+service_profile_set(struct engine_session *s, struct arena *a, const struct service_profile_change *in, bool *applied, struct service_profile *out, struct err *e)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	if (in->contact != NULL)
+		(void)object_text(&b, in->contact, &in->fields, FF_NODELIVER, true);
+	if (b.failed)
+		return err_set(e, RC_NOMEM, "out of memory");
+	fake_note("set rev=%s {%s} settings=%d;", in->rev != NULL ? in->rev : "", b.p != NULL ? b.p : "", (int)json_object_size(in->settings));
+	buf_fini(&b);
+	*applied = in->rev == NULL || in->rev[0] == '0';
+	if (fake_fails("set", e) != RC_OK)
+		return e->rc;
+	return service_profile_get(s, a, out, e);
+}
+
+const char *
+service_strength_name(enum service_strength s)
+{
+	return s == STRENGTH_GOOD ? "good" : "weak";
+}
+
+enum rc
+service_password_change(struct engine_session *s, const struct service_password_rules *r, const struct engine_password *in, enum service_strength *strength,
+    size_t *ended, struct err *e)
+{
+	(void)s;
+	fake_note("password %u %u %s to %s;", r->min_length, r->min_classes, in->was, in->is);
+	*strength = STRENGTH_GOOD;
+	*ended = 2;
+	return fake_fails("password", e);
+}
+
+/* ---- client service ---- */
+
+enum rc
+service_package_get(struct service_client *c, struct arena *a, struct service_package *out, struct err *e)
+{
+	(void)a;
+	if (c == NULL)
+		return err_set(e, RC_NOTFOUND, "none");
+	*out = (struct service_package){ .name = "Client", .version = "2.0", .minimum = "1.5", .file = "setup.bin", .signature = "", .notes = "", .size = 3 };
+	memset(out->sha256, 'a', 64);
+	return RC_OK;
+}
+
+enum rc
+service_package_read(struct service_client *c, const char *version, int64_t offset, struct buf *out, struct err *e)
+{
+	(void)c;
+	fake_note("piece %s %d;", version, (int)offset);
+	buf_adds(out, "abc");
+	return fake_fails("piece", e);
+}
+
+enum rc
+service_feedback_put(struct service_client *c, const struct engine_session *s, const struct service_feedback *in, const void *data, size_t n,
+    char id[SERVICE_FEEDBACK_ID], struct err *e)
+{
+	(void)c;
+	(void)s;
+	fake_note("feedback %s %s %s %.*s;", in->type, in->version, in->comment, (int)n, (const char *)data);
+	(void)snprintf(id, SERVICE_FEEDBACK_ID, "1795343426456-00112233-44556677");
+	return fake_fails("feedback", e);
 }

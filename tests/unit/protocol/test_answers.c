@@ -71,6 +71,17 @@ static const struct good rows[] = {
 	{ "deleteSignature", "{\"id\":\"3\",\"rev\":\"" R1 "\"}", CT_CONTACT, "signature_delete 3 " R1 ";", "{\"applied\":true}" },
 	{ "getQuota", "{}", CT_CONTACT, "quota;", "{\"mail\":{\"used\":1,\"limit\":null},\"files\":{\"used\":5,\"limit\":6},\"contact\":{\"used\":3,\"limit\":null},"
 	    "\"appointment\":{\"used\":3,\"limit\":null},\"task\":{\"used\":3,\"limit\":null}}" },
+	{ "getProfile", "{}", CT_CONTACT, "profile;", "{\"user\":{\"contextId\":1,\"userId\":6,\"login\":\"ada\"},\"rev\":\"0123456789abcdef\",\"contact\":{\"first_name\":\"Ada\"},"
+	    "\"identities\":{\"address\":\"ada@example.com\",\"aliases\":[\"ada@example.com\"]},\"settings\":{\"language\":\"de_DE\"},\"features\":[\"mail\",\"password\"],"
+	    "\"password\":{\"minLength\":10,\"minClasses\":2,\"maxLength\":null},\"groupware\":{\"version\":\"8.19.0\"}}" },
+	{ "setProfile", "{\"rev\":\"f123456789abcdef\",\"contact\":{\"note\":\"n\",\"title\":null},\"settings\":{\"language\":\"fr\"}}", CT_CONTACT,
+	    "set rev=f123456789abcdef {\"title\":null,\"note\":\"n\"} settings=1;", "{\"applied\":false,\"user\":" },
+	{ "setProfile", "{\"settings\":{\"language\":\"fr\"}}", CT_CONTACT, "set rev= {} settings=1;", "{\"applied\":true,\"user\":" },
+	{ "changePassword", "{\"oldPassword\":\"old one\",\"newPassword\":\"new one\"}", CT_CONTACT, "password 8 2 old one to new one;",
+	    "{\"strength\":\"good\",\"endedSessions\":2}" },
+	{ "getClientVersion", "{}", CT_CONTACT, "", "{\"client\":null}" },
+	{ "sendFeedback", "{\"data\":\"YWJj\",\"type\":\"text/plain\",\"version\":\"1.0\",\"comment\":\"it\\nhangs\"}", CT_CONTACT,
+	    "feedback text/plain 1.0 it\nhangs abc;", "{\"id\":\"1795343426456-00112233-44556677\"}" },
 	{ "getConflicts", "{}", CT_CONTACT, "conflicts 0 50;", "{\"conflicts\":[{\"id\":9,\"time\":5,\"expires\":6,\"objectType\":\"contact\",\"folder\":\"aa000000-0000-0000-0000-000000000002\","
 	    "\"uuid\":\"" U1 "\",\"title\":\"Ada \\\"L\\\"\",\"device\":\"desk\",\"loser\":\"client\",\"winner\":\"server\",\"fields\":[\"note\"],"
 	    "\"values\":{\"note\":\"mine\",\"email1\":null}},{\"id\":8,\"time\":5,\"expires\":6,\"objectType\":\"folder\",\"loser\":\"server\",\"winner\":\"device\","
