@@ -117,7 +117,7 @@ find_part(struct engine_session *s, struct arena *a, const struct engine_place *
 			buf_fini(&octets);
 		}
 	if (rc == RC_OK && *method == ITIP_NONE)
-		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this mail holds no invitation, nor an answer to one");
+		rc = err_set_path(e, RC_NOTFOUND, "uuid", "is a mail without an invitation, or an answer to one");
 	return rc;
 }
 
@@ -144,7 +144,7 @@ look(struct engine_session *s, struct arena *a, const struct uuid *folder, const
 
 	memset(out, 0, sizeof(*out));
 	if (rc == RC_OK && at.ct != CT_MAIL)
-		rc = err_set_path(e, RC_PROTO, "folder", "this folder holds no mail");
+		rc = err_set_path(e, RC_PROTO, "folder", "holds no mail");
 	if (rc == RC_OK) {
 		m->folder = at.folder;
 		m->id = at.oxid != NULL ? at.oxid : arena_printf(a, "%" PRId64, at.id);

@@ -18,7 +18,7 @@
 
 static const char *const settings[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "ox_write_max_time = 2s", "ox_timeout = 2s",
 	"ping_poll_interval = 0", "heartbeat_min = 1s", NULL };
-static bool chronos;
+static bool chronos, old; /* the calendar is served by chronos; there is nothing but the legacy modules */
 
 static void
 world_up(void)
@@ -42,6 +42,7 @@ world_up_old(void)
 	world_begin(&w, NULL, settings);
 	world_control(&w, "modules", "{\"without\":[\"chronos\"]}", NULL, 0);
 	chronos = false;
+	old = true;
 }
 
 /* ---- helpers ---- */
@@ -676,8 +677,8 @@ START_TEST(answer_and_proposal_by_mail)
 {
 	msec_t day = DAY_0 + 65 * DAY;
 	struct dev m, c, maker;
-	char mail[2][40], uuid[40], path[80], more[200], from[20], to[20];
-	struct ics x = { "REPLY", NULL, "Ours", "anton@example.com", "ext@example.org", "ACCEPTED", "COMMENT:fine\r\n", day + 9 * HOUR, 0 };
+	char mail[2][40], uuid[40], path[80], more[200], from[20], to[20], uid[100];
+	struct ics x = { "REPLY", uid, "Ours", "anton@example.com", "ext@example.org", "ACCEPTED", "COMMENT:fine\r\n", day + 9 * HOUR, 0 };
 	json_int_t before;
 	json_t *r;
 
@@ -686,8 +687,8 @@ START_TEST(answer_and_proposal_by_mail)
 	device(&maker, "anton", "org-3", "appointment");
 	make(&maker, with(event("p1", "Ours", day + 9 * HOUR), "participants", json_pack("[{s:i,s:s}]", "type", 5, "mail", "ext@example.org")), uuid);
 	(void)pull(&c);
-	x.uid = str(find(&c, "title", "Ours", NULL), "uid");
-	ck_assert_str_ne(x.uid, "");
+	(void)snprintf(uid, sizeof(uid), "%s", str(find(&c, "title", "Ours", NULL), "uid"));
+	ck_assert_str_ne(uid, "");
 	mail_in(&m, "p1", &x, "text/calendar; method=REPLY", mail[0]);
 	r = analyze(&m, mail[0]);
 	ck_assert(offers(r, "reply") && !offers(r, "accept"));
@@ -709,7 +710,8 @@ START_TEST(answer_and_proposal_by_mail)
 	mail_in(&m, "p2", &x, "text/calendar; method=COUNTER", mail[1]);
 	r = analyze(&m, mail[1]);
 	ck_assert_str_eq(str(r, "method"), "counter");
-	if (!offers(r, "acceptProposal")) { /* the legacy module alone cannot */
+	ck_assert(offers(r, "acceptProposal") == !old);
+	if (old) { /* the legacy module alone cannot */
 		json_decref(r);
 		r = application(&m, mail[1], "acceptProposal", NULL);
 		ck_assert_str_eq(bad(&m, "applyInvitation", r, path), "bad-request");
@@ -819,16 +821,24 @@ END_TEST
 
 /* ---- who waits is woken ---- */
 
+struct waiter {
+	const struct dev *d;
+	struct buf out;
+	long status;
+};
+
+/* Without the checks of good(): the schemas belong to the thread that tests. */
 static void *
 wait_for_change(void *arg)
 {
-	const struct dev *d = arg;
-	json_t *b = json_pack("{s:[{s:s,s:s}],s:i}", "folders", "folder", d->folder, "syncid", d->syncid, "heartbeat", 50), *data = good(d, "ping", b);
-	bool changed = json_array_size(json_object_get(data, "changed")) == 1;
+	struct waiter *x = arg;
+	json_t *b = json_pack("{s:[{s:s,s:s}],s:i}", "folders", "folder", x->d->folder, "syncid", x->d->syncid, "heartbeat", 50);
+	char *text = json_dumps(b, JSON_COMPACT);
 
+	http("http://localhost/usm-json/ping", x->d->token, text, &x->out, &x->status);
+	free(text);
 	json_decref(b);
-	json_decref(data);
-	return changed ? arg : NULL;
+	return NULL;
 }
 
 START_TEST(waiters_are_woken)
@@ -838,22 +848,160 @@ START_TEST(waiters_are_woken)
 	char mail[40], uid[60];
 	struct ics x = { "REQUEST", uid, "Wake", "orga@example.org", "anton@example.com", "NEEDS-ACTION", NULL, day + 9 * HOUR, 0 };
 	const char *asked = chronos ? "chronos/updates" : "calendar/updates";
+	struct waiter x_wait = { .d = &c };
 	json_int_t before;
 	pthread_t waiter;
-	void *woken;
+	json_t *r;
 
 	(void)snprintf(uid, sizeof(uid), "wake-%d@example.org", chronos);
 	device(&m, "anton", "wake-1", "inbox");
 	device(&c, "anton", "wake-2", "appointment");
 	mail_in(&m, "w1", &x, "text/calendar; method=REQUEST", mail);
 	before = counted(asked);
-	ck_assert_int_eq(pthread_create(&waiter, NULL, wait_for_change, &c), 0);
+	buf_init(&x_wait.out, 1 << 16);
+	ck_assert_int_eq(pthread_create(&waiter, NULL, wait_for_change, &x_wait), 0);
 	for (int i = 0; i < 500 && counted(asked) == before; i++) /* who begins to wait asks OX once, and listens already */
 		sleep_ms(10);
 	ck_assert_int_gt(counted(asked), before);
 	ck_assert(do_it(&m, mail, "accept", NULL, NULL)); /* OX is not asked by anybody else: ping_poll_interval is 0 */
-	ck_assert_int_eq(pthread_join(waiter, &woken), 0);
-	ck_assert_ptr_nonnull(woken);
+	ck_assert_int_eq(pthread_join(waiter, NULL), 0);
+	r = json_loadb(x_wait.out.p, x_wait.out.len, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_uint_eq(json_array_size(json_object_get(json_object_get(r, "data"), "changed")), 1);
+	json_decref(r);
+	buf_fini(&x_wait.out);
+}
+END_TEST
+
+/* ---- usmsync ---- */
+
+static char said[1 << 16]; /* what it printed */
+
+/* usmsync of USER with its directory W.DIR/USER and the N ARGS; its exit status. */
+static int
+usmsync(const char *user_name, const char *const *args, size_t n)
+{
+	char prog[160], dir[200], log[200];
+	char *argv[24] = { prog, "--server", w.server, "--user", (char *)(size_t)user_name, "--dir", dir, "--quiet" };
+	size_t k = 8, got;
+	FILE *f;
+	int status;
+
+	(void)snprintf(prog, sizeof(prog), "%s/usmsync", w.build);
+	(void)snprintf(dir, sizeof(dir), "%s/%s", w.dir, user_name);
+	(void)snprintf(log, sizeof(log), "%s/usmsync.log", w.dir);
+	for (size_t i = 0; i < n; i++)
+		argv[k++] = (char *)(size_t)args[i];
+	argv[k] = NULL;
+	(void)remove(log);
+	status = run_wait(argv, log);
+	f = fopen(log, "r");
+	ck_assert_ptr_nonnull(f);
+	got = fread(said, 1, sizeof(said) - 1, f);
+	said[got] = '\0';
+	(void)fclose(f);
+	return status;
+}
+
+#define USMSYNC(user_name, ...) usmsync(user_name, (const char *const[]){ __VA_ARGS__ }, ARRAY_LEN(((const char *const[]){ __VA_ARGS__ })))
+#define RUNS(status, ...) do { int got_ = USMSYNC(__VA_ARGS__); ck_assert_msg(got_ == (status), "%d: %s", got_, said); } while (0)
+#define SAYS(text) ck_assert_msg(strstr(said, text) != NULL, "not \"%s\" in: %s", text, said)
+
+START_TEST(usmsync_freebusy)
+{
+	msec_t day = DAY_0 + 90 * DAY; /* 2028-03-31 */
+
+	ox_event("anton", "31", with(timed("Meeting with", day + 9 * HOUR, day + 10 * HOUR, 1), "location", json_string("Room 5")));
+	ox_event("anton", "31", timed("Over night", day + 22 * HOUR, day + 30 * HOUR, 4));
+	RUNS(0, "anton", "--from", "2028-03-31", "freebusy", "anton", "dora@example.com", "group:Team", "resource:#9");
+	SAYS("Anton Anders <anton@example.com>\n  Fri 2028-03-31 09:00 - 10:00 ");
+	SAYS("busy       Meeting with (Room 5)\n");
+	SAYS("  Fri 2028-03-31 22:00 - Sat 2028-04-01 00:00  free       Over night\n");
+	SAYS("Dora Dietz <dora@example.com>\n  free\n");
+	SAYS(":\n  Anton Anders <anton@example.com>\n    Fri 2028-03-31 09:00");
+	RUNS(1, "anton", "--from", "2028-03-31T09:30", "--to", "2028-03-31T09:45", "--json", "freebusy", "#3", "#4711");
+	SAYS("\"code\": \"unknown\"");
+	SAYS("\"shown\": \"busy\"");
+	RUNS(1, "anton", "--from", "tomorrow", "freebusy", "anton");
+	SAYS("--from and --to take a time");
+	RUNS(1, "anton", "freebusy");
+}
+END_TEST
+
+/* The one file of USER's directory whose name the pattern says. */
+static const char *
+file_of(const char *user_name, const char *pattern)
+{
+	static char out[600];
+	char cmd[600], log[200];
+	char *argv[] = { "sh", "-c", cmd, NULL };
+	FILE *f;
+
+	(void)snprintf(log, sizeof(log), "%s/file", w.dir);
+	(void)snprintf(cmd, sizeof(cmd), "find '%s/%s' -name '%s'", w.dir, user_name, pattern);
+	(void)remove(log);
+	ck_assert_int_eq(run_wait(argv, log), 0);
+	f = fopen(log, "r");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_msg(fgets(out, sizeof(out), f) != NULL, "no file %s", pattern);
+	(void)fclose(f);
+	out[strcspn(out, "\n")] = '\0';
+	return out;
+}
+
+START_TEST(usmsync_respond)
+{
+	msec_t day = DAY_0 + 95 * DAY; /* 2028-04-05 */
+	struct dev a, see, m;
+	char series[40], one_day[40], task[40], mail[40];
+	struct ics x = { "REQUEST", "usmsync@example.org", "By mail", "orga@example.org", "berta@example.com", "NEEDS-ACTION", NULL, day + 15 * HOUR, 0 };
+	const json_t *found;
+	json_t *r;
+
+	device(&a, "anton", "cli-1", "appointment");
+	make(&a, with(event("s1", "Once only", day + 9 * HOUR), "participants", one(user(BERTA))), one_day);
+	make(&a, with(with(with(with(event("s2", "Serial", day + 11 * HOUR), "recurrence_type", json_integer(1)), "interval", json_integer(1)), "occurrences", json_integer(3)),
+	    "participants", one(user(BERTA))), series);
+	device(&m, "berta", "cli-2", "inbox");
+	mail_in(&m, "s3", &x, "text/calendar; method=REQUEST", mail);
+	device(&m, "anton", "cli-3", "task");
+	make(&m, json_pack("{s:s,s:s,s:[o]}", "clientId", "s4", "title", "A task", "participants", user(BERTA)), task);
+	ck_assert_int_eq(usmsync("berta", NULL, 0), 0);
+	RUNS(0, "berta", "--message", "perhaps", "respond", file_of("berta", "*nly*.ics"), "tentative");
+	RUNS(0, "berta", "--occurrence", "2028-04-06", "--json", "respond", file_of("berta", "*erial*.ics"), "decline");
+	SAYS("\"uuid\"");
+	RUNS(0, "berta", "--message", "fine", "respond", file_of("berta", "*task*.ics"), "accept");
+	RUNS(0, "berta", "--message", "gladly", "respond", file_of("berta", "*mail*.eml"), "accept");
+	ck_assert_int_eq(usmsync("berta", NULL, 0), 0);
+	(void)file_of("berta", "*mail*.ics"); /* it is an appointment now */
+	device(&see, "anton", "cli-4", "appointment");
+	ck_assert_int_eq(num(own(&see, "Once only", BERTA), "confirmation"), 3);
+	ck_assert_str_eq(str(own(&see, "Once only", BERTA), "confirmmessage"), "perhaps");
+	found = NULL;
+	for (void *it = json_object_iter(see.have); it != NULL; it = json_object_iter_next(see.have, it))
+		if (strcmp(str(json_object_iter_value(it), "title"), "Serial") == 0 && num(json_object_iter_value(it), "recurrence_date_position") == day + DAY)
+			found = json_object_iter_value(it);
+	ck_assert_ptr_nonnull(found);
+	/* what is wrong is named and changes nothing */
+	RUNS(1, "berta", "respond", "/etc/passwd", "accept");
+	SAYS("is no file in");
+	RUNS(1, "berta", "respond", file_of("berta", "*nly*.ics"), "perhaps");
+	RUNS(1, "berta", "--propose", "2028-04-05T13:00", "respond", file_of("berta", "*nly*.ics"), "accept");
+	SAYS("--propose goes with");
+	/* another time: the organizer gets a mail that he can take over */
+	RUNS(0, "berta", "--message", "later, please; \xc3\xbc", "--propose", "2028-04-05T13:00", "respond", file_of("berta", "*nly*.ics"), "tentative");
+	if (!old) { /* only chronos/itip knows proposals; the mail is the same */
+		device(&m, "anton", "cli-5", "inbox");
+		found = find(&m, "subject", "New time proposed: Once only", NULL);
+		ck_assert_ptr_nonnull(found);
+		r = analyze(&m, str(found, "uuid"));
+		ck_assert_str_eq(str(r, "method"), "counter");
+		ck_assert(offers(r, "acceptProposal"));
+		json_decref(r);
+		ck_assert(do_it(&m, str(found, "uuid"), "acceptProposal", NULL, NULL));
+		(void)pull(&see);
+		ck_assert_int_eq(num(find(&see, "title", "Once only", NULL), "start_date"), day + 13 * HOUR);
+		ck_assert_int_eq(num(find(&see, "title", "Once only", NULL), "end_date"), day + 14 * HOUR);
+	}
 }
 END_TEST
 
@@ -909,6 +1057,8 @@ cases(const char *name, SFun up)
 	tcase_add_test(t, lost_answer_of_an_application);
 	tcase_add_test(t, mails_that_are_none);
 	tcase_add_test(t, waiters_are_woken);
+	tcase_add_test(t, usmsync_freebusy);
+	tcase_add_test(t, usmsync_respond);
 	return t;
 }
 
@@ -920,6 +1070,8 @@ main(void)
 
 	if (getenv("USMD_TEST_DIR") == NULL)
 		return 77;
+	(void)setenv("USMSYNC_PASSWORD", "secret", 1);
+	(void)setenv("TZ", "UTC", 1);
 	t = cases("calendar", world_up);
 	tcase_add_test(t, absent_or_away);
 	suite_add_tcase(s, t);

@@ -491,7 +491,7 @@ put_busy(struct req *r, const struct crow *c)
 			if (strcmp(show[k], f->name) == 0)
 				break;
 		if (k == sizeof(show) / sizeof(show[0]) &&
-		    (e == NULL || (f->col != 20 && f->col != 200)))
+		    (e == NULL || (f->col != 20 && f->col != 200 && f->col != 400)))
 			continue;
 		if (b->p[b->len - 1] != '{')
 			sb_ch(b, ',');
@@ -500,7 +500,7 @@ put_busy(struct req *r, const struct crow *c)
 		q.occ = c->on ? &c->occ : NULL;
 		q.veil = true;
 		/* a participant, too, sees no title of what somebody else calls private */
-		if (f->col == 200 && (c->e->o->created_by == r->u->id || obj_fv(c->e->o, CF(CF_PRIVATE)) == NULL))
+		if ((f->col == 200 || f->col == 400) && (c->e->o->created_by == r->u->id || obj_fv(c->e->o, CF(CF_PRIVATE)) == NULL))
 			q.veil = false;
 		if (f->col == 402) {
 			sb_printf(b, "%d", cal_shown(c->e->o));

@@ -221,13 +221,18 @@ invite_appointment(const struct req *r, const struct invite *in)
 {
 	struct pim_options opt;
 	json_t *o = NULL, *exceptions = NULL;
+	gchar **half = g_strsplit(in->text, "\nMETHOD:", 2), *text;
 
+	/* pim takes no message about an object for the object: without its method it is one */
+	text = half[0] && half[1] ? g_strconcat(half[0], "\nX-METHOD:", half[1], NULL) : g_strdup(in->text);
 	pim_options_init(&opt);
 	opt.lenient = true;
 	opt.timezone = r->u->zone;
-	if (pim_ical_event_parse(in->text, strlen(in->text), &opt, &o, &exceptions, NULL, NULL) != PIM_OK)
+	if (pim_ical_event_parse(text, strlen(text), &opt, &o, &exceptions, NULL, NULL) != PIM_OK)
 		o = NULL;
 	json_decref(exceptions);
+	g_strfreev(half);
+	g_free(text);
 	return o;
 }
 
