@@ -6,23 +6,42 @@
 #include <string.h>
 #include <time.h>
 
+/* The N digits at S and, unless it is 0, the character THEN behind them. */
+static bool
+digits(const char **s, size_t n, char then, int *out)
+{
+	*out = 0;
+	for (size_t i = 0; i < n; i++, (*s)++) {
+		if (**s < '0' || **s > '9')
+			return false;
+		*out = 10 * *out + (**s - '0');
+	}
+	if (then == '\0')
+		return true;
+	return *(*s)++ == then;
+}
+
 bool
 time_read(const char *text, bool end, msec_t *out)
 {
-	unsigned year, month, day, hour = 0, minute = 0;
-	char rest = '\0';
 	struct tm tm = { .tm_isdst = -1 };
-	int n = sscanf(text, "%4u-%2u-%2uT%2u:%2u%c", &year, &month, &day, &hour, &minute, &rest);
+	const char *s = text;
 	time_t t;
 
-	if ((n != 3 && n != 5) || (n == 3 && strlen(text) > 10) || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59)
+	if (!digits(&s, 4, '-', &tm.tm_year) || !digits(&s, 2, '-', &tm.tm_mon) || !digits(&s, 2, '\0', &tm.tm_mday))
 		return false;
-	tm.tm_year = (int)year - 1900;
-	tm.tm_mon = (int)month - 1;
-	tm.tm_mday = (int)day + (n == 3 && end ? 1 : 0);
-	tm.tm_hour = (int)hour;
-	tm.tm_min = (int)minute;
-	t = mktime(&tm);
+	if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31)
+		return false;
+	if (*s == 'T') {
+		s++;
+		if (!digits(&s, 2, ':', &tm.tm_hour) || !digits(&s, 2, '\0', &tm.tm_min) || tm.tm_hour > 23 || tm.tm_min > 59)
+			return false;
+	} else if (end) {
+		tm.tm_mday++;
+	}
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	t = *s == '\0' ? mktime(&tm) : (time_t)-1;
 	if (t == (time_t)-1)
 		return false;
 	*out = (msec_t)t * 1000;

@@ -130,8 +130,8 @@ add_mail(struct buf *b, const struct client *c, const struct cobject *o, const c
 static enum rc
 own_mail(struct client *c, char *out, size_t size, struct err *e)
 {
-	msec_t now = now_ms();
-	json_t *body = json_pack("{s:[{s:s}],s:I,s:I}", "who", strchr(c->o.user, '@') != NULL ? "mail" : "name", c->o.user, "from", (json_int_t)now, "to", (json_int_t)(now + 1000)), *data = NULL;
+	json_int_t now = now_ms(), then = now + 1000;
+	json_t *body = json_pack("{s:[{s:s}],s:I,s:I}", "who", strchr(c->o.user, '@') != NULL ? "mail" : "name", c->o.user, "from", now, "to", then), *data = NULL;
 	enum rc rc = net_call(c->net, "getFreeBusy", body, 120, &data, e);
 
 	(void)snprintf(out, size, "%s", text_of(json_array_get(json_object_get(data, "attendees"), 0), "mail"));
@@ -148,10 +148,11 @@ begun(struct client *c, const char *key, char id[33], msec_t *now, struct err *e
 {
 	char *kept = state_get(c, key), text[80];
 	unsigned char rnd[16];
-	long long at;
+	int64_t at;
 	enum rc rc = RC_OK;
 
-	if (kept != NULL && sscanf(kept, "%32s %lld", id, &at) == 2) {
+	if (kept != NULL && strlen(kept) > 33 && kept[32] == ' ' && parse_i64(kept + 33, 0, INT64_MAX, &at)) {
+		(void)snprintf(id, 33, "%.32s", kept);
 		*now = at;
 	} else {
 		random_bytes(rnd, sizeof(rnd));
