@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A path that is not served, the same in a `multiple`, an action that the module does not have or that is switched off, a module that the user may not use. */
-static const char *const absent[] = { "HTTP-404", "SVL-0007", "SVL-0021", "SVL-0015", "SVL-0016" };
+/* A path that is not served, the same in a `multiple`, an action that the module does not have or that is switched off, a module that the user may
+ * not use; no mail filter for this user, none for guests. */
+static const char *const absent[] = { "HTTP-404", "SVL-0007", "SVL-0021", "SVL-0015", "SVL-0016", "MAIL_FILTER-0027", "MAIL_FILTER-0035" };
 
 enum rc
 service_absent(enum rc rc, struct err *e)
