@@ -337,6 +337,7 @@ endef
 $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
 # runs the programs themselves
 $(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl $(B)/oxsim
+$(B)/tests/int_test_scheduling: | $(B)/usmsync
 $(B)/tests/int_test_story: | $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare
 
 # --- tests --------------------------------------------------------------------

@@ -448,6 +448,27 @@ struct respond_request {
  * have arrived: ask again; and those of engine_sync.
  */
 MUST_CHECK enum rc engine_respond(struct engine_session *s, struct arena *a, const struct respond_request *req, struct uuid *uuid, struct err *e);
+
+/* ---- what is no sync: for service ---- */
+
+/** Where OX keeps an object. */
+struct engine_place {
+	enum content ct;
+	const char *folder, *oxid; /* oxid NULL = the decimal ID */
+	int64_t id;
+};
+/** engine_place_of - of the object UUID that a client has in FOLDER; strings in A.   RC_NOTFOUND it is not there (any more). */
+MUST_CHECK enum rc engine_place_of(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct engine_place *out, struct err *e);
+/** What a client calls an object of OX. */
+struct engine_touched {
+	bool known; /* false: the user has no such folder */
+	struct uuid folder, uuid;
+};
+/**
+ * engine_touched - the object ID in OX's FOLDER of CT was changed by a call that is no sync: the folder's index is brought up to date, and who waits for it is
+ * woken.   Blocking: as a sync of the folder.   Errors: those of engine_sync; OUT is filled as far as it is known all the same.
+ */
+MUST_CHECK enum rc engine_touched(struct engine_session *s, struct arena *a, enum content ct, const char *folder, int64_t id, struct engine_touched *out, struct err *e);
 /* ---- permissions ---- */
 
 /** One entry of a folder's permissions; strings live in the arena. */

@@ -29,6 +29,8 @@ struct options {
 	char *const *command; /* what follows the options: folders, rights FOLDER ..., conflicts ..., whoami ..., passwd, version, send FILE...; none = keep in step */
 	int n_command;
 	bool again;           /* send what may have been sent */
+	const char *from, *to, *message, *occurrence, *propose; /* freebusy, respond; NULL = not given */
+	bool in_spite;        /* respond: although it collides */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
 };
 
@@ -232,6 +234,17 @@ bool series_dirty(enum content ct, const struct objlist *l, const struct cobject
 /* send.c */
 /** send_files - sends each file of the options as a mail; problems are named and counted. */
 MUST_CHECK enum rc send_files(struct client *c, struct err *e);
+/** send_octets - RAW once under the name ID; KEY of the state is emptied when it is out.  WHAT names it in messages. */
+MUST_CHECK enum rc send_octets(struct client *c, const char *key, const char *id, const struct buf *raw, const char *what, struct err *e);
+
+/* freebusy.c, respond.c, propose.c */
+/** time_read - "2028-01-31" or "2028-01-31T09:30", local time, as ms; a day alone is its begin, with END that of the next day. */
+bool time_read(const char *text, bool end, msec_t *out);
+/** freebusy_command, respond_command - with their arguments. */
+MUST_CHECK enum rc freebusy_command(struct client *c, struct err *e);
+MUST_CHECK enum rc respond_command(struct client *c, struct err *e);
+/** propose_mail - a mail to the organizer of O that proposes FROM to TO; goes out once for each time that is proposed. */
+MUST_CHECK enum rc propose_mail(struct client *c, const struct cobject *o, const char *response, msec_t from, msec_t to, struct err *e);
 
 /* stub.c */
 #define STUB ".stub" /* behind the name of a mail of which there is only the head and the text */

@@ -78,6 +78,9 @@ usage(FILE *out)
 	    "                        who may do what in FOLDER (its path in DIR), and change it; WHO: a name, #number, group:name\n"
 	    "  conflicts [restore ID... | dismiss ID...]\n"
 	    "                        list what lost a conflict, write it again at the server, or forget it\n"
+	    "  freebusy WHO...       when people have time; WHO: a name, a mail address, #number, group:..., resource:...\n"
+	    "  respond FILE accept|tentative|decline\n"
+	    "                        answer the invitation in FILE: an appointment or task (.ics) or a mail (.eml) in DIR\n"
 	    "  rules [list | show N | on N | off N | delete N | move N POS | add NAME WHAT...]\n"
 	    "                        the rules that the mail server applies to incoming mail; N as listed; usmsync(1) tells what WHAT is\n"
 	    "  vacation [on | off | set WHAT...]\n"
@@ -101,11 +104,16 @@ usage(FILE *out)
 	    "  --first FOLDER        synchronize FOLDER before all others; may be repeated\n"
 	    "  --limit N             objects asked for at once, 1 to 1000 (default 50)\n"
 	    "  --again               send: what may have been sent, but is not known to be, too\n"
+	    "  --from TIME, --to TIME  freebusy: the range (default: today); TIME: 2028-01-31 or 2028-01-31T09:30\n"
+	    "  --message TEXT        respond: for the organizer\n"
+	    "  --occurrence DAY      respond: to this one day of a series\n"
+	    "  --propose TIME[/TIME] respond: ask the organizer for another time\n"
+	    "  --in-spite            respond accept: although it collides with something\n"
 	    "  --watch               stay and follow changes of both sides until interrupted\n"
 	    "  --ca-file FILE        certificate authorities to trust\n"
 	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
 	    "  --quiet               print problems only\n"
-	    "  --json                folders, rights, conflicts, rules, vacation, whoami, passwd, version: as JSON\n"
+	    "  --json                of what the commands print: as JSON\n"
 	    "  --version, --help\n"
 	    "\n"
 	    "Exit status: 0 in step, 1 some objects were refused (each is named), 2 wrong usage, 3 server not reached, 4 login refused,\n"
@@ -169,7 +177,10 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "device", required_argument, NULL, 'D' }, { "password-file", required_argument, NULL, 'p' }, { "policy", required_argument, NULL, 'P' },
 		{ "limit", required_argument, NULL, 'l' }, { "mode", required_argument, NULL, 'm' }, { "first", required_argument, NULL, 'f' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
 		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "json", no_argument, NULL, 'j' }, { "version", no_argument, NULL, 'V' },
-		{ "deletions", required_argument, NULL, 'y' }, { "again", no_argument, NULL, 'a' }, { "new-password-file", required_argument, NULL, 'n' }, { "check", no_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "deletions", required_argument, NULL, 'y' }, { "again", no_argument, NULL, 'a' }, { "new-password-file", required_argument, NULL, 'n' },
+		{ "check", no_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { "from", required_argument, NULL, 'F' },
+		{ "to", required_argument, NULL, 'T' }, { "message", required_argument, NULL, 'M' }, { "occurrence", required_argument, NULL, 'O' },
+		{ "propose", required_argument, NULL, 'N' }, { "in-spite", no_argument, NULL, 'I' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t v;
 	int ch;
@@ -193,6 +204,12 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'a': o->again = true; break;
 		case 'q': o->quiet = true; break;
 		case 'j': o->json = true; break;
+		case 'F': o->from = optarg; break;
+		case 'T': o->to = optarg; break;
+		case 'M': o->message = optarg; break;
+		case 'O': o->occurrence = optarg; break;
+		case 'N': o->propose = optarg; break;
+		case 'I': o->in_spite = true; break;
 		case 'm':
 			if (!mode_valid(optarg) || o->n_modes == MAX_CHOICES)
 				return misused("--mode takes FOLDER=full, FOLDER=headers or FOLDER=off, at most %d times, not \"%s\"", MAX_CHOICES, optarg);

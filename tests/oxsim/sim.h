@@ -357,6 +357,8 @@ int64_t obj_int(const struct obj *o, int f, int64_t def);
 char *obj_str(const struct obj *o, int f);
 void obj_copy_fields(struct obj *to, const struct obj *from);
 void obj_free(struct obj *o);
+/* one more of what /control/counters tells */
+void sim_count(const char *key);
 
 /* --- perm.c ------------------------------------------------------------------------- */
 
@@ -541,6 +543,9 @@ struct obj *cal_insert(struct req *r, struct folder *f, json_t *fields);
 bool parts_read(struct req *r, struct obj *o, const json_t *list, const char *nomail_key);
 void parts_resolve(struct ctx *c, struct obj *o, int keep_user);
 void parts_places(struct ctx *c, struct obj *o, struct folder *home, int64_t stamp);
+/* sched.c: mails to those who take part, but for the writer */
+void parts_tell(struct req *r, const struct obj *o, bool silent);
+bool parts_silent(const json_t *body);
 void parts_emit(struct sb *b, const struct obj *o, bool conf);
 void users_emit(struct sb *b, const struct obj *o);
 void confs_emit(struct sb *b, const struct obj *o);

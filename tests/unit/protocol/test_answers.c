@@ -111,6 +111,16 @@ static const struct good rows[] = {
 	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"tentative\",\"message\":\"late\",\"occurrence\":86400000}", CT_CALENDAR,
 	    "respond " U1 " " U2 " 3 \"late\" 86400000;", "\"data\":{\"uuid\":\"" U2 "\"}}" },
 	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"decline\",\"message\":null}", CT_TASK, "respond " U1 " " U2 " 2 \"\" -1;", "" },
+	{ "getFreeBusy", "{\"who\":[{\"user\":3},{\"group\":8},{\"name\":\"N\"}],\"from\":1,\"to\":100}", CT_CALENDAR, "busy 1 100 1:3 2:8 0:0N;",
+	    "{\"attendees\":[{\"type\":\"user\",\"entity\":3,\"name\":\"Ada\",\"mail\":\"a@x\",\"busy\":[{\"start\":10,\"end\":20,\"shown\":\"busy\"}]},{\"type\":\"group\",\"entity\":8,"
+	    "\"members\":[{\"type\":\"user\",\"entity\":3,\"name\":\"Ada\",\"mail\":\"a@x\",\"busy\":[{\"start\":10,\"end\":20,\"shown\":\"busy\"}]}]},{\"type\":\"unknown\","
+	    "\"name\":\"N\",\"error\":{\"code\":\"unknown\",\"message\":\"Nobody\"}}]}" },
+	{ "getFreeBusy", "{\"who\":[{\"mail\":\"a@x\"}],\"from\":1,\"to\":100,\"details\":true,\"exclude\":{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}}", CT_CALENDAR,
+	    "busy 1 100 0:0a@x exclude;", "\"appointments\":[{\"start\":12,\"end\":20,\"shown\":\"free\",\"full_time\":true,\"title\":\"T\",\"location\":\"L\"}]" },
+	{ "analyzeInvitation", "{" MAIL "}", CT_MAIL, "analyze;", "{\"method\":\"request\",\"part\":\"2\",\"uid\":\"u\",\"actions\":[\"accept\",\"decline\"],\"collides\":false,"
+	    "\"messages\":[\"You are invited.\"],\"changes\":[{\"type\":\"create\",\"folder\":\"" },
+	{ "applyInvitation", "{" MAIL ",\"action\":\"decline\",\"message\":\"no\",\"ignoreConflicts\":true}", CT_MAIL, "apply 2 \"no\" ignore;", "{\"changed\":true,\"appointments\":[{\"folder\":\"" },
+	{ "applyInvitation", "{" MAIL ",\"action\":\"tentative\",\"message\":null}", CT_MAIL, "apply 1 \"\";", "{\"changed\":false," },
 	{ "syncUpdate", UP "\"created\":[{\"clientId\":\"x\",\"recurrence_id\":\"" U1 "\",\"recurrence_date_position\":86400000,\"title\":\"T\",\"ignoreConflicts\":true,\"notify\":false}]}",
 	    CT_CALENDAR, "create cid=x series=" U1 " ignore silent title=T recurrence_date_position=set;", "" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"title\":\"T\",\"ignoreConflicts\":false,\"notify\":false}]}", CT_CALENDAR, "modify uuid=" U2 " silent title=T;", "" },
@@ -438,6 +448,8 @@ START_TEST(failing_calls)
 		{ "folder_type", "/syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"deleted\":[{\"clientId\":\"c\"}]}" },
 		{ "sync", "/syncUpdate", "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"c\",\"note\":\"x\"}]}" },
 		{ "respond", "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\"}" },
+		{ "busy", "/getFreeBusy", "{\"who\":[{\"user\":3}],\"from\":1,\"to\":100}" }, { "analyze", "/analyzeInvitation", "{" MAIL "}" },
+		{ "apply", "/applyInvitation", "{" MAIL ",\"action\":\"accept\"}" },
 		{ "conflicts", "/getConflicts", "{}" }, { "restore", "/restoreConflict", "{\"id\":1}" }, { "dismiss", "/dismissConflict", "{\"id\":1}" },
 		{ "watch_new", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
 		{ "watch_check", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
