@@ -32,6 +32,8 @@ static const struct command commands[] = {
 	{ "respondToInvitation", cmd_respond_to_invitation, true, "POST" },
 	{ "getPermissions", cmd_get_permissions, true, "POST" },
 	{ "setPermissions", cmd_set_permissions, true, "POST" },
+	{ "resolveRecipients", cmd_resolve_recipients, true, "POST" },
+	{ "search", cmd_search, true, "POST" },
 	{ "getQuota", cmd_get_quota, true, "POST" },
 	{ "getPhoto", cmd_get_photo, true, "POST" },
 	{ "getAttachments", cmd_get_attachments, true, "POST" },

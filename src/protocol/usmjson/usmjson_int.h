@@ -101,6 +101,8 @@ enum rc cmd_copy_items(struct call *c);
 enum rc cmd_respond_to_invitation(struct call *c);
 enum rc cmd_get_permissions(struct call *c);
 enum rc cmd_set_permissions(struct call *c);
+enum rc cmd_resolve_recipients(struct call *c);
+enum rc cmd_search(struct call *c);
 enum rc cmd_get_quota(struct call *c);
 enum rc cmd_get_photo(struct call *c);
 enum rc cmd_get_attachments(struct call *c);
@@ -232,6 +234,8 @@ const char *policy_name(enum sync_policy p);
 
 /** answer_write_* - parts of the answer to a sync, as members of an object that is open in B. */
 void answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key);
+/** answer_write_found - the object of F as an item of a sync, whole. */
+void answer_write_found(struct buf *b, enum content ct, const struct engine_found *f);
 void answer_write_deleted(struct buf *b, const struct sync_answer *a);
 void answer_write_renamed(struct buf *b, const struct sync_answer *a);
 /** answer_write_notices - what of FOLDER the client does not get; no member when there is nothing to tell. */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A search while its answers are read: shared by search.c and chronos_search.c. */
+#ifndef USMD_SEARCH_INT_H
+#define USMD_SEARCH_INT_H
+
+#include "backend/backend_int.h"
+
+struct searching {
+	struct ox_session *s;
+	struct arena *a;
+	const struct ox_search *q;
+	struct object *scratch;   /* one for all rows */
+	struct columns c;
+	struct ox_hit *hit;
+	size_t n, cap;
+	size_t folder;            /* whose hits begin at FROM, with their ids in AT */
+	size_t from;
+	struct imap *at;
+	bool cut;
+};
+
+/** search_folder - what comes now is of folder number FOLDER.  RC_NOMEM. */
+MUST_CHECK enum rc search_folder(struct searching *x, size_t folder, struct err *e);
+/** search_clear - the scratch object, empty.  search_take - it is filled: a hit of the word number WORD, if it is one (dates, special characters). */
+void search_clear(struct searching *x);
+MUST_CHECK enum rc search_take(struct searching *x, size_t word, struct err *e);
+
+/** chronos_search - all of X's search by the module `chronos`; each hit has every word already. */
+MUST_CHECK enum rc chronos_search(struct searching *x, struct err *e);
+
+#endif
