@@ -29,6 +29,7 @@ struct options {
 	char *const *command; /* what follows the options: folders, rights FOLDER ..., conflicts ..., send FILE...; none = keep in step */
 	int n_command;
 	bool again;           /* send what may have been sent */
+	const char *in, *type, *from, *to, *subject, *body, *save; /* of find: folder, objectType, what mails must hold, directory for found mails; NULL = none */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
 };
 
@@ -277,6 +278,11 @@ MUST_CHECK enum rc command_run(struct client *c, struct err *e);
 
 /* conflicts.c */
 /** conflicts_command - "conflicts" with its arguments; needs the state's list of folders. */
+/* find.c */
+MUST_CHECK enum rc find_command(struct client *c, struct err *e);
+MUST_CHECK enum rc who_command(struct client *c, struct err *e);
+/* rights.c: the uuid and type of a folder named by its path in the directory, or by its uuid */
+MUST_CHECK enum rc folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], enum content *ct, struct err *e);
 MUST_CHECK enum rc conflicts_command(struct client *c, struct err *e);
 
 /* modes.c */

@@ -79,6 +79,8 @@ usage(FILE *out)
 	    "                        who may do what in FOLDER (its path in DIR), and change it; WHO: a name, #number, group:name\n"
 	    "  conflicts [restore ID... | dismiss ID...]\n"
 	    "                        list what lost a conflict, write it again at the server, or forget it\n"
+	    "  find WORDS...         what the server finds in contacts, appointments, tasks and mails, kept here or not\n"
+	    "  who NAME...           who answers to names and addresses that begin so, with members of groups and lists\n"
 	    "  fetch FILE...         bring the whole mail in place of each FILE, a " STUB " of a folder in the mode headers\n"
 	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n"
 	    "\n"
@@ -92,12 +94,17 @@ usage(FILE *out)
 	    "  --mode FOLDER=MODE    what of FOLDER (its path in DIR) is synchronized: full, headers or off; may be repeated\n"
 	    "  --first FOLDER        synchronize FOLDER before all others; may be repeated\n"
 	    "  --limit N             objects asked for at once, 1 to 1000 (default 50)\n"
+	    "  --in FOLDER           find: in this folder (its path in DIR) only\n"
+	    "  --type TYPE           find: contact, appointment, task or mail only\n"
+	    "  --from TEXT, --to TEXT, --subject TEXT, --body TEXT\n"
+	    "                        find: mails with that in the sender, recipients, subject, text\n"
+	    "  --save DIRECTORY      find: the found mails into files there\n"
 	    "  --again               send: what may have been sent, but is not known to be, too\n"
 	    "  --watch               stay and follow changes of both sides until interrupted\n"
 	    "  --ca-file FILE        certificate authorities to trust\n"
 	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
 	    "  --quiet               print problems only\n"
-	    "  --json                folders, rights and conflicts: as JSON\n"
+	    "  --json                folders, rights, conflicts, find and who: as JSON\n"
 	    "  --version, --help\n"
 	    "\n"
 	    "Exit status: 0 in step, 1 some objects were refused (each is named), 2 wrong usage, 3 server not reached, 4 login refused,\n"
@@ -150,6 +157,10 @@ check_options(const struct options *o)
 		return misused("--policy is server, client or error, not \"%s\"", o->policy);
 	if (o->deletions != NULL && strcmp(o->deletions, "yes") != 0 && strcmp(o->deletions, "no") != 0)
 		return misused("--deletions is yes or no, not \"%s\"", o->deletions);
+	if (o->type != NULL && (model_content_by_name(o->type) == NULL || strcmp(o->type, "folder") == 0 || strcmp(model_content_by_name(o->type)->name, o->type) != 0))
+		return misused("--type is contact, appointment, task or mail, not \"%s\"", o->type);
+	if (o->type != NULL && strcmp(o->type, "mail") != 0 && (o->from != NULL || o->to != NULL || o->subject != NULL || o->body != NULL))
+		return misused("--from, --to, --subject and --body are for --type mail");
 	return 0;
 }
 
@@ -161,7 +172,9 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "device", required_argument, NULL, 'D' }, { "password-file", required_argument, NULL, 'p' }, { "policy", required_argument, NULL, 'P' },
 		{ "limit", required_argument, NULL, 'l' }, { "mode", required_argument, NULL, 'm' }, { "first", required_argument, NULL, 'f' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
 		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "json", no_argument, NULL, 'j' }, { "version", no_argument, NULL, 'V' },
-		{ "deletions", required_argument, NULL, 'y' }, { "again", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "deletions", required_argument, NULL, 'y' }, { "again", no_argument, NULL, 'a' }, { "in", required_argument, NULL, 'i' },
+		{ "type", required_argument, NULL, 't' }, { "from", required_argument, NULL, 'F' }, { "to", required_argument, NULL, 'T' },
+		{ "subject", required_argument, NULL, 'S' }, { "body", required_argument, NULL, 'B' }, { "save", required_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t v;
 	int ch;
@@ -181,6 +194,13 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'c': o->ca_file = optarg; break;
 		case 'w': o->watch = true; break;
 		case 'a': o->again = true; break;
+		case 'i': o->in = optarg; break;
+		case 't': o->type = optarg; break;
+		case 'F': o->from = optarg; break;
+		case 'T': o->to = optarg; break;
+		case 'S': o->subject = optarg; break;
+		case 'B': o->body = optarg; break;
+		case 'v': o->save = optarg; break;
 		case 'q': o->quiet = true; break;
 		case 'j': o->json = true; break;
 		case 'm':
