@@ -297,6 +297,10 @@ part_take(struct people *p, const json_t *env, enum ox_person_kind kind, struct 
 		p->absent |= kind == OX_PERSON_CONTACT ? CONTACT_KINDS & p->kinds : OX_PERSON(kind);
 		return RC_OK;
 	}
+	if (rc == RC_PROTO) { /* too few letters, for one: this OX wants more of them, and the other queries have theirs */
+		w->cut = true;
+		return RC_OK;
+	}
 	return rc == RC_OK ? array_take(p, data, kind, w, e) : rc;
 }
 

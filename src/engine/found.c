@@ -135,7 +135,7 @@ static enum rc
 places(struct op *op, enum content ct, const struct uuid *folder, struct engine_place **out, size_t *n, struct err *e)
 {
 	struct folder_ref ref = { .uuid = folder != NULL ? *folder : (struct uuid){ { 0 } } };
-	struct target hier, t;
+	struct target hier, t = { .ct = ct };
 	enum rc rc = target_hierarchy(op, true, &hier, e);
 
 	if (rc == RC_OK)

@@ -97,11 +97,11 @@ words(struct arena *a, const char *text, const char **out, size_t *n, struct err
 	return *n > 0 ? RC_OK : err_set_path(e, RC_PROTO, "text", "has no word in it");
 }
 
-/* Without folders of a type the user does not have its module. */
+/* The user does not have the module: it has no folders, or is not there. */
 static enum rc
 absent(const struct service_search *q, struct err *e)
 {
-	enum rc rc = err_set(e, RC_UPSTREAM, "this user has no folders with objects of the type %s", model_content(q->ct)->name);
+	enum rc rc = err_set(e, RC_UPSTREAM, "objects of the type %s cannot be searched here", model_content(q->ct)->name);
 
 	if (e != NULL)
 		(void)snprintf(e->code, sizeof(e->code), "%s", SERVICE_ABSENT);
@@ -129,8 +129,8 @@ ask(struct engine_session *s, struct arena *a, const struct service_search *q, c
 	x.folders = folders;
 	x.n_folders = n_places;
 	rc = ox_search(engine_session_ox(s), a, &x, hits, n, cut, e);
-	if (rc == RC_UPSTREAM && (strcmp(e->code, "HTTP-404") == 0 || strcmp(e->code, "SVL-0007") == 0 || strcmp(e->code, "SVL-0021") == 0))
-		(void)snprintf(e->code, sizeof(e->code), "%s", SERVICE_ABSENT); /* the module, or its way of searching */
+	if (rc != RC_OK && (strcmp(e->code, "HTTP-404") == 0 || strcmp(e->code, "SVL-0007") == 0 || strcmp(e->code, "SVL-0021") == 0))
+		rc = absent(q, e); /* the module is not there, or does not search */
 	return rc;
 }
 

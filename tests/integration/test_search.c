@@ -421,6 +421,11 @@ START_TEST(refused)
 	ck_assert_str_eq(bad(&d, "search", b, NULL), "upstream-timeout");
 	no_faults();
 	json_decref(b);
+	world_control(&w, "modules", "{\"without\":[\"tasks\"]}", NULL, 0);
+	m = json_pack("{s:s,s:s}", "objectType", "task", "text", "a");
+	ck_assert_str_eq(bad(&d, "search", m, NULL), "not-available");
+	json_decref(m);
+	world_control(&w, "modules", "{\"without\":[]}", NULL, 0);
 	m = json_pack("{s:s,s:s}", "objectType", "mail", "body", "*?");
 	ck_assert_str_eq(bad(&d, "search", m, path), "bad-request");
 	ck_assert_str_eq(path, "body");

@@ -164,6 +164,7 @@ struct obj {
 	int organizer;
 	int sequence;
 	char *sort;		/* contacts: lower-case sort key */
+	int used;		/* contacts: column 608 */
 };
 
 struct perm { int entity; bool group; int bits; };
