@@ -135,7 +135,8 @@ START_TEST(appointments)
 	ck_assert_str_eq(titles(&d, "appointment", "wal fish", NULL), "Walrus feeding"); /* each word anywhere */
 	ck_assert_str_eq(titles(&d, "appointment", "walrus", json_pack("{s:I}", "before", (json_int_t)(T0 - DAY))), "Walrus long ago");
 	/* a series lies where its occurrences do */
-	ck_assert_str_eq(titles(&d, "appointment", "walrus", json_pack("{s:I,s:I}", "after", (json_int_t)(T0 + 40 * DAY), "before", (json_int_t)(T0 + 50 * DAY))), "Walrus daily");
+	ck_assert_str_eq(titles(&d, "appointment", "walrus", json_pack("{s:I,s:I}", "after", (json_int_t)(T0 + 40 * DAY), "before", (json_int_t)(T0 + 50 * DAY))),
+	    "Walrus daily");
 	ck_assert_str_eq(titles(&d, "appointment", "walrus feeding long", NULL), "");
 	ck_assert_str_eq(titles(&d, "appointment", "%", NULL), "");
 }
