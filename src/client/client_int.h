@@ -275,14 +275,19 @@ MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
 /* rights.c */
 bool command_known(const char *name);
 MUST_CHECK enum rc command_run(struct client *c, struct err *e);
+void print_json(const json_t *v);
 
-/* conflicts.c */
-/** conflicts_command - "conflicts" with its arguments; needs the state's list of folders. */
+/* rules.c, vacation.c */
+MUST_CHECK enum rc rules_command(struct client *c, struct err *e);
+MUST_CHECK enum rc vacation_command(struct client *c, struct err *e);
+
 /* find.c */
 MUST_CHECK enum rc find_command(struct client *c, struct err *e);
 MUST_CHECK enum rc who_command(struct client *c, struct err *e);
-/* rights.c: the uuid and type of a folder named by its path in the directory, or by its uuid */
+/** folder_named - the uuid, and unless NULL the type of objects, of a folder named by its path in the directory, or by its uuid. */
 MUST_CHECK enum rc folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], enum content *ct, struct err *e);
+/* conflicts.c */
+/** conflicts_command - "conflicts" with its arguments; needs the state's list of folders. */
 MUST_CHECK enum rc conflicts_command(struct client *c, struct err *e);
 
 /* modes.c */

@@ -16,7 +16,7 @@ tree_load(struct client *c)
 	return tree != NULL ? tree : json_object();
 }
 
-static void
+void
 print_json(const json_t *v)
 {
 	char *text = json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY);
@@ -59,7 +59,7 @@ list_folders(struct client *c, struct err *e)
 
 /* ---- rights ---- */
 
-/* The uuid of a folder named by its path in the directory, or by itself. */
+/* The uuid of a folder named by its path in the directory, or by itself; CT, unless NULL, is what it holds. */
 enum rc
 folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], enum content *ct, struct err *e)
 {
@@ -73,7 +73,8 @@ folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], enum cont
 	for (size_t i = 0; i < n && rc == RC_OK; i++)
 		if (f[i].id != 0 && (strcmp(f[i].uuid, name) == 0 || (strlen(f[i].path) == len && strncmp(f[i].path, name, len) == 0))) {
 			(void)snprintf(uuid, UUID_TEXT, "%s", f[i].uuid);
-			*ct = f[i].ct;
+			if (ct != NULL)
+				*ct = f[i].ct;
 		}
 	cfolder_free(f, n);
 	if (rc == RC_OK && uuid[0] == '\0')
@@ -188,13 +189,12 @@ show_rights(struct client *c, struct err *e)
 {
 	char uuid[UUID_TEXT];
 	json_t *body = json_object(), *data = NULL, *after = NULL;
-	enum content ct;
 	enum rc rc;
 
 	if (c->o.n_command < 2)
 		rc = err_set(e, RC_PROTO, "usmsync rights needs a folder; usmsync folders lists them");
 	else
-		rc = folder_named(c, c->o.command[1], uuid, &ct, e);
+		rc = folder_named(c, c->o.command[1], uuid, NULL, e);
 	if (rc == RC_OK) {
 		(void)json_object_set_new(body, "folder", json_string(uuid));
 		rc = net_call(c->net, "getPermissions", body, 120, &data, e);
@@ -219,7 +219,7 @@ bool
 command_known(const char *name)
 {
 	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0 || strcmp(name, "fetch") == 0 ||
-	    strcmp(name, "conflicts") == 0 || strcmp(name, "find") == 0 || strcmp(name, "who") == 0;
+	    strcmp(name, "conflicts") == 0 || strcmp(name, "find") == 0 || strcmp(name, "who") == 0 || strcmp(name, "rules") == 0 || strcmp(name, "vacation") == 0;
 }
 
 enum rc
@@ -233,6 +233,8 @@ command_run(struct client *c, struct err *e)
 		return stubs_fetch(c, e);
 	if (strcmp(c->o.command[0], "who") == 0)
 		return who_command(c, e);
+	if (strcmp(c->o.command[0], "vacation") == 0)
+		return vacation_command(c, e);
 	rc = hierarchy_sync(c, e);
 	if (rc != RC_OK)
 		return rc;
@@ -240,5 +242,7 @@ command_run(struct client *c, struct err *e)
 		return conflicts_command(c, e);
 	if (strcmp(c->o.command[0], "find") == 0)
 		return find_command(c, e);
+	if (strcmp(c->o.command[0], "rules") == 0)
+		return rules_command(c, e);
 	return strcmp(c->o.command[0], "folders") == 0 ? list_folders(c, e) : show_rights(c, e);
 }
