@@ -365,6 +365,86 @@ struct ox_itip_touched {
  */
 MUST_CHECK enum rc ox_itip_apply(struct ox_session *s, struct arena *a, const struct ox_itip_mail *m, const struct ox_itip *x, const char *action,
     const char *message, struct ox_itip_touched **out, size_t *n, struct err *e);
+/* ---- searching ---- */
+
+#define OX_MAIL_ANSWERED 1U
+#define OX_MAIL_DELETED 2U
+#define OX_MAIL_FLAGGED 8U
+#define OX_MAIL_SEEN 32U
+
+/** What is looked for; everything that is named has to hold. */
+struct ox_search {
+	enum content ct;            /* not CT_FOLDER */
+	const char *const *folders; /* OX ids */
+	size_t n_folders;
+	const char *const *words;   /* each somewhere in the object: contacts names, company, addresses, telephone numbers, towns, categories, note; appointments
+	                             * and tasks title, note, categories; mails from, to, cc, subject.  None empty; of all but mail at least one */
+	size_t n_words;
+	const char *from, *to, *subject, *body; /* mails; NULL = anything */
+	unsigned set, clear;        /* mails: OX_MAIL_* that they have, and have not */
+	msec_t after, before;       /* from, and up to without it: mails received, appointments and tasks that touch the time; TIME_MIN, TIME_MAX = any */
+	size_t max;                 /* hits in the answer */
+};
+struct ox_hit {
+	size_t folder;              /* its number in the search */
+	int64_t id;
+	const char *oxid;           /* of an id that is no number, else NULL */
+	int64_t key;                /* time that it is sorted by, descending; then by NAME */
+	const char *name;           /* contacts: display name, "" = none */
+	size_t words;               /* internal: how many of the words it has */
+};
+/**
+ * ox_search - the ids of what OX finds, the newest first (appointments and tasks by their dates, contacts by name), in a fixed order; in A.
+ *
+ * Case and accents are OX's affair: contacts, appointments and tasks know neither, mail does as the mail server does.  No character stands for others.
+ * In the body of a mail * ? and \ are passed over.
+ * @cut  there are more than MAX
+ * Cost: mail a search of each folder, 25 in a request; tasks and appointments one of each folder and word; contacts one request.
+ */
+MUST_CHECK enum rc ox_search(struct ox_session *s, struct arena *a, const struct ox_search *q, struct ox_hit **out, size_t *n, bool *cut, struct err *e);
+
+/* ---- people ---- */
+
+enum ox_person_kind { OX_PERSON_USER, OX_PERSON_CONTACT, OX_PERSON_LIST, OX_PERSON_GROUP, OX_PERSON_RESOURCE, OX_PERSON_KINDS };
+#define OX_PERSON(kind) (1U << (kind))
+/** A member of a distribution list, or (entity alone) of a group. */
+struct ox_member {
+	int64_t entity;             /* user, 0 = none */
+	const char *name, *mail;    /* "" = unknown */
+	const char *folder;         /* OX ids of the contact that it is, NULL = none */
+	int64_t id;
+};
+struct ox_person {
+	enum ox_person_kind kind;
+	int64_t entity;             /* users, groups, resources: OX's number; else 0 */
+	const char *name;
+	const char *mail[3];        /* those that are set come first; NULL = no more */
+	const char *folder;         /* OX ids of the contact, NULL = it is none */
+	int64_t id;
+	int64_t used;               /* how often this user has used the contact */
+	bool closed;                /* private, and another user's */
+	bool picture;
+	const struct ox_member *member;
+	size_t n_members;
+};
+/** One name that is looked for, and who answers to it. */
+struct ox_who {
+	const char *query;          /* beginnings of words of a name, or of an address; not empty */
+	/* out */
+	struct ox_person *v;
+	size_t n;
+	bool cut;                   /* there are more than MAX of one kind */
+};
+/**
+ * ox_people - N queries at once over contacts (in all folders that the user may read, the global address book among them), groups and resources; in A.
+ * @kinds   OX_PERSON(...) together        @exact   only who has exactly the address (groups have none)
+ * @absent  out: kinds that this OX, or this user, does not have
+ * Case and accents are OX's affair; no character stands for others.   Cost: a request for each 8 queries.
+ */
+MUST_CHECK enum rc ox_people(struct ox_session *s, struct arena *a, struct ox_who *who, size_t n, unsigned kinds, bool exact, size_t max, unsigned *absent,
+    struct err *e);
+/** ox_people_users - name and address of those of the N members that are users by number; one request for each rows_per_request. */
+MUST_CHECK enum rc ox_people_users(struct ox_session *s, struct arena *a, struct ox_member *m, size_t n, struct err *e);
 
 /* ---- the user's own data ---- */
 

@@ -378,6 +378,40 @@ MUST_CHECK enum rc engine_conflict_restore(struct engine_session *s, struct aren
 /** engine_conflict_dismiss - forget the values.  May be repeated.  RC_NOTFOUND no such conflict of this account. */
 MUST_CHECK enum rc engine_conflict_dismiss(struct engine_session *s, struct arena *a, int64_t id, struct err *e);
 
+/* ---- what was found at OX, wherever the indexes stand ---- */
+
+/** A folder of the account; strings live in the arena. */
+struct engine_folder {
+	const char *oxid;
+	struct uuid uuid;
+	bool shared;             /* another user's private folder */
+};
+/**
+ * engine_folders - the folders of type CT that the user has at OX now, or FOLDER alone (NULL = all), in OX's order.  A client may name each of them.
+ * Errors: RC_NOTFOUND, RC_PROTO (path "folder") there is no such folder, it holds other objects; those of engine_sync.
+ */
+MUST_CHECK enum rc engine_folders(struct engine_session *s, struct arena *a, enum content ct, const struct uuid *folder, struct engine_folder **out, size_t *n,
+    struct err *e);
+/** engine_mark - names the object ID of FOLDER (OX's ids) for a cursor; of all but mail it is the object's uuid.  No request. */
+void engine_mark(const struct engine_session *s, enum content ct, const char *folder, int64_t id, struct uuid *out);
+
+/** An object that OX has named. */
+struct engine_found {
+	const struct engine_folder *place;
+	int64_t id;
+	const char *oxid;        /* of an id that is no number, else NULL */
+	/* out */
+	struct object *object;   /* NULL: gone, or closed to this user */
+	struct answer_item item; /* valid with an object */
+	struct fmask hidden;     /* fields that the device does not get */
+};
+/**
+ * engine_found - the contents of N objects of type CT, as a sync would deliver them, with the uuid and rev that they have in a sync.
+ * Nothing is remembered; each command that takes an object's uuid takes these, too.  engine_found_done drops the contents.
+ */
+MUST_CHECK enum rc engine_found(struct engine_session *s, struct arena *a, enum content ct, struct engine_found *f, size_t n, struct err *e);
+void engine_found_done(struct engine_found *f, size_t n);
+
 /* ---- mail ---- */
 
 /** engine_mail_raw - the octets of one mail of FOLDER into OUT.  It is not marked as seen, by this or by what follows. */

@@ -103,6 +103,66 @@ MUST_CHECK enum rc service_invitation_apply(struct engine_session *s, struct are
 
 /* ---- people ---- */
 
+#define SERVICE_QUERIES 20      /* names in one request */
+#define SERVICE_PEOPLE 100      /* answers to one name at most */
+#define SERVICE_MEMBERS 1000    /* of all groups and lists of an answer, and of one of them */
+#define SERVICE_PHOTOS 20       /* pictures that an answer brings along */
+#define SERVICE_PHOTO_MAX 131072 /* octets of one of them at most */
+
+enum person_kind { PERSON_USER, PERSON_CONTACT, PERSON_LIST, PERSON_GROUP, PERSON_RESOURCE, PERSON_KINDS };
+
+/** Where a contact is that can be synchronised. */
+struct service_object {
+	bool known;             /* false: it is no contact, or in a folder that is not synchronised */
+	struct uuid folder, uuid;
+};
+struct service_member {
+	int64_t entity;         /* OX's number of a user, 0 = it is none */
+	const char *name, *address; /* "" = not told */
+	struct service_object at;
+};
+struct service_person {
+	enum person_kind kind;
+	int64_t entity;         /* users, groups, resources: OX's number, as in permissions and participants; else 0 */
+	const char *name;
+	const char *address[3];
+	size_t n_addresses;
+	struct service_object at;
+	bool exact;             /* its name, or an address of it, is the query */
+	bool has_photo;         /* engine_photo gives it */
+	const char *photo_type; /* NULL = the picture is not here */
+	const void *photo;
+	size_t photo_len;
+	struct service_member *members; /* only when they were asked for */
+	size_t n_members;
+	bool more_members;
+};
+struct service_name {
+	const char *query;
+	/* out */
+	struct service_person *v;
+	size_t n;
+	bool more;              /* others answer to it as well */
+};
+struct service_people {
+	struct service_name *who;
+	size_t n;               /* SERVICE_QUERIES at most */
+	unsigned kinds;         /* bits 1 << PERSON_* */
+	bool exact;             /* only who has this very address */
+	size_t limit;           /* SERVICE_PEOPLE at most */
+	bool members;
+	size_t photo_max;       /* octets of a picture that comes along; 0 = none do */
+	unsigned absent;        /* out: kinds that are not available */
+};
+/**
+ * service_people_resolve - who answers to names and addresses that begin so: first who is named exactly, then users, then contacts and lists by how
+ * often this user has used them, groups, resources.
+ *
+ * Groups and distribution lists hold users and addresses, never each other, so their members are at hand at once and cannot run in circles.
+ * Private contacts of others never appear.   Errors: those of all; SERVICE_ABSENT when none of the kinds is available.
+ */
+MUST_CHECK enum rc service_people_resolve(struct engine_session *s, struct arena *a, struct service_people *q, struct err *e);
+
 /* ---- mail rules, absence, signatures ---- */
 
 #define RULE_MAX_NAME 250       /* octets */
@@ -267,6 +327,38 @@ MUST_CHECK enum rc service_password_change(struct engine_session *s, const struc
     enum service_strength *strength, size_t *ended, struct err *e);
 
 /* ---- search ---- */
+
+#define SERVICE_FINDS 2000      /* hits of one search that can be paged through */
+#define SERVICE_PAGE 100        /* objects of one page at most */
+#define SERVICE_WORDS 10        /* in TEXT */
+#define SERVICE_CURSOR 64       /* octets of a cursor's text, NUL included */
+
+struct service_search {
+	enum content ct;        /* not CT_FOLDER */
+	const struct uuid *folder; /* NULL = all of this type */
+	const char *text;       /* words, each of which has to be in the object (struct ox_search); NULL = any object, of mail only */
+	const char *from, *to, *subject, *body; /* mail; NULL = anything */
+	unsigned set, clear;    /* mail: OX_MAIL_* */
+	msec_t after, before;   /* TIME_MIN, TIME_MAX = any time */
+	size_t limit;           /* SERVICE_PAGE at most */
+	const char *cursor;     /* of the page before, NULL = the first */
+};
+struct service_found {
+	struct engine_found *v; /* in their order; one without an object has gone since */
+	size_t n;
+	bool more;
+	char cursor[SERVICE_CURSOR]; /* with more */
+	bool cut;               /* more than SERVICE_FINDS: only the first ones of the order can be paged through */
+};
+/**
+ * service_search - a page of what OX finds, of synchronised folders and others, inside of the device's window or not; service_found_done drops it.
+ *
+ * Newest first, contacts by name.  The next page goes on behind the last object of this one, wherever that is then: while nothing changes nothing
+ * comes twice and nothing is left out; when the last object goes meanwhile, one may come again.
+ * Errors: RC_NOTFOUND, RC_PROTO (path "folder", "cursor", "text"); RC_LIMIT OX has more than it tells at once; SERVICE_ABSENT the user has no such folders.
+ */
+MUST_CHECK enum rc service_search(struct engine_session *s, struct arena *a, const struct service_search *q, struct service_found *out, struct err *e);
+void service_found_done(struct service_found *f);
 
 /* ---- client service: what is no business of OX ---- */
 

@@ -326,6 +326,18 @@ MUST_CHECK enum rc ox_exception_create(struct ox_session *s, const char *folder,
 /** ox_delete_occurrences - those of DAYS that still have an occurrence.  DONE: a part of this update is stored already, so a failure leaves it half done. */
 MUST_CHECK enum rc ox_delete_occurrences(struct ox_session *s, const char *folder, const char *id, const json_t *days, msec_t lm, bool done, msec_t *new_lm, struct err *e);
 
+/* ---- words.c: what a person typed, as OX takes it ---- */
+
+/** word_special - does WORD (may be NULL) hold a character that OX does not take for itself?  Then its answers have to be looked through. */
+bool word_special(const char *word);
+/** word_pattern - BEFORE, WORD with every special character as ?, AFTER; in A, or NULL. */
+char *word_pattern(struct arena *a, const char *before, const char *word, const char *after);
+/** word_in - is WORD in TEXT?  word_begins - does a word of TEXT begin with it?  Exact for special characters, as wide as OX may be for the others. */
+bool word_in(const char *text, const char *word);
+bool word_begins(const char *text, const char *word);
+/** word_in_value - is it in one of the texts of V, lists gone through? */
+bool word_in_value(const json_t *v, const char *word);
+
 /* ---- read.c: shared by the other operations ---- */
 
 /** module_params - what every read of CT needs to tell the whole truth. */

@@ -29,8 +29,10 @@ struct options {
 	char *const *command; /* what follows the options: folders, rights FOLDER ..., conflicts ..., whoami ..., passwd, version, send FILE...; none = keep in step */
 	int n_command;
 	bool again;           /* send what may have been sent */
-	const char *from, *to, *message, *occurrence, *propose; /* freebusy, respond; NULL = not given */
-	bool in_spite;        /* respond: although it collides */
+	const char *from, *to;   /* freebusy: times; find: whom a mail is from and to; NULL = not given, as below */
+	const char *message, *occurrence, *propose; /* respond */
+	bool in_spite;           /* respond: although it collides */
+	const char *in, *type, *subject, *body, *save; /* find: folder, objectType, what mails must hold, directory for found mails */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
 };
 
@@ -110,7 +112,7 @@ enum rc password_command(struct client *c, struct err *e);
 /* own.c: usmsync whoami, usmsync version */
 enum rc whoami_command(struct client *c, struct err *e);
 enum rc version_command(struct client *c, struct err *e);
-/* rights.c */
+/* command.c */
 void print_json(const json_t *v);
 
 /* net.c */
@@ -294,17 +296,24 @@ MUST_CHECK enum rc attach_forget(struct client *c, const struct cfolder *f, cons
 /* folders.c */
 MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
 
-/* rights.c */
+/* command.c: the commands behind the options; each prints a table for people, or with --json what the server says */
 bool command_known(const char *name);
+/** command_run - the command of the options, which is known. */
 MUST_CHECK enum rc command_run(struct client *c, struct err *e);
-void print_json(const json_t *v);
-/** folder_named - the uuid of a folder named by its path in the directory, or by itself. */
-MUST_CHECK enum rc folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], struct err *e);
+
+/* rights.c */
+MUST_CHECK enum rc folders_command(struct client *c, struct err *e);
+MUST_CHECK enum rc rights_command(struct client *c, struct err *e);
 
 /* rules.c, vacation.c */
 MUST_CHECK enum rc rules_command(struct client *c, struct err *e);
 MUST_CHECK enum rc vacation_command(struct client *c, struct err *e);
 
+/* find.c */
+MUST_CHECK enum rc find_command(struct client *c, struct err *e);
+MUST_CHECK enum rc who_command(struct client *c, struct err *e);
+/** folder_named - the uuid, and unless NULL the type of objects, of a folder named by its path in the directory, or by its uuid. */
+MUST_CHECK enum rc folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], enum content *ct, struct err *e);
 /* conflicts.c */
 /** conflicts_command - "conflicts" with its arguments; needs the state's list of folders. */
 MUST_CHECK enum rc conflicts_command(struct client *c, struct err *e);

@@ -81,6 +81,8 @@ usage(FILE *out)
 	    "  freebusy WHO...       when people have time; WHO: a name, a mail address, #number, group:..., resource:...\n"
 	    "  respond FILE accept|tentative|decline\n"
 	    "                        answer the invitation in FILE: an appointment or task (.ics) or a mail (.eml) in DIR\n"
+	    "  find WORDS...         what the server finds in contacts, appointments, tasks and mails, kept here or not\n"
+	    "  who NAME...           who answers to names and addresses that begin so, with members of groups and lists\n"
 	    "  rules [list | show N | on N | off N | delete N | move N POS | add NAME WHAT...]\n"
 	    "                        the rules that the mail server applies to incoming mail; N as listed; usmsync(1) tells what WHAT is\n"
 	    "  vacation [on | off | set WHAT...]\n"
@@ -90,8 +92,8 @@ usage(FILE *out)
 	    "  passwd                change the password; other devices have to log in again\n"
 	    "  version [--check]     of the server; --check: is there a newer usmsync that the administrator announces?\n"
 	    "  fetch FILE...         bring the whole mail in place of each FILE, a " STUB " of a folder in the mode headers\n"
-	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n"
-	    "\n"
+	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n", out);
+	(void)fputs("\n"
 	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"
 	    "  --user NAME           login name\n"
 	    "  --dir DIR             directory to keep in step (made when it is not there)\n"
@@ -103,6 +105,11 @@ usage(FILE *out)
 	    "  --mode FOLDER=MODE    what of FOLDER (its path in DIR) is synchronized: full, headers or off; may be repeated\n"
 	    "  --first FOLDER        synchronize FOLDER before all others; may be repeated\n"
 	    "  --limit N             objects asked for at once, 1 to 1000 (default 50)\n"
+	    "  --in FOLDER           find: in this folder (its path in DIR) only\n"
+	    "  --type TYPE           find: contact, appointment, task or mail only\n"
+	    "  --from TEXT, --to TEXT, --subject TEXT, --body TEXT\n"
+	    "                        find: mails with that in the sender, recipients, subject, text\n"
+	    "  --save DIRECTORY      find: the found mails into files there\n"
 	    "  --again               send: what may have been sent, but is not known to be, too\n"
 	    "  --from TIME, --to TIME  freebusy: the range (default: today); TIME: 2028-01-31 or 2028-01-31T09:30\n"
 	    "  --message TEXT        respond: for the organizer\n"
@@ -166,6 +173,10 @@ check_options(const struct options *o)
 		return misused("--policy is server, client or error, not \"%s\"", o->policy);
 	if (o->deletions != NULL && strcmp(o->deletions, "yes") != 0 && strcmp(o->deletions, "no") != 0)
 		return misused("--deletions is yes or no, not \"%s\"", o->deletions);
+	if (o->type != NULL && (model_content_by_name(o->type) == NULL || strcmp(o->type, "folder") == 0 || strcmp(model_content_by_name(o->type)->name, o->type) != 0))
+		return misused("--type is contact, appointment, task or mail, not \"%s\"", o->type);
+	if (o->type != NULL && strcmp(o->type, "mail") != 0 && (o->from != NULL || o->to != NULL || o->subject != NULL || o->body != NULL))
+		return misused("--from, --to, --subject and --body are for --type mail");
 	return 0;
 }
 
@@ -180,7 +191,9 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "deletions", required_argument, NULL, 'y' }, { "again", no_argument, NULL, 'a' }, { "new-password-file", required_argument, NULL, 'n' },
 		{ "check", no_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { "from", required_argument, NULL, 'F' },
 		{ "to", required_argument, NULL, 'T' }, { "message", required_argument, NULL, 'M' }, { "occurrence", required_argument, NULL, 'O' },
-		{ "propose", required_argument, NULL, 'N' }, { "in-spite", no_argument, NULL, 'I' }, { NULL, 0, NULL, 0 },
+		{ "propose", required_argument, NULL, 'N' }, { "in-spite", no_argument, NULL, 'I' }, { "in", required_argument, NULL, 'i' },
+		{ "type", required_argument, NULL, 't' }, { "subject", required_argument, NULL, 'S' }, { "body", required_argument, NULL, 'B' },
+		{ "save", required_argument, NULL, 'v' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t v;
 	int ch;
@@ -202,6 +215,11 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'c': o->ca_file = optarg; break;
 		case 'w': o->watch = true; break;
 		case 'a': o->again = true; break;
+		case 'i': o->in = optarg; break;
+		case 't': o->type = optarg; break;
+		case 'S': o->subject = optarg; break;
+		case 'B': o->body = optarg; break;
+		case 'v': o->save = optarg; break;
 		case 'q': o->quiet = true; break;
 		case 'j': o->json = true; break;
 		case 'F': o->from = optarg; break;

@@ -374,6 +374,22 @@ add_user(struct req *r)
 	reply(r, json_pack("{s:i,s:i,s:i,s:i}", "id", u->id, "calendar", u->f_cal, "contacts", u->f_con, "tasks", u->f_task));
 }
 
+/* OX counts how often a user has used a contact; here it is told, and the same for all */
+static void
+used(struct req *r)
+{
+	json_t *j = input(r);
+	struct ctx *c = ctx_by_id(1);
+	struct obj *o = c != NULL ? obj_get(c, M_CONTACTS, (int)json_integer_value(json_object_get(j, "contact"))) : NULL;
+
+	if (o == NULL) {
+		bad(r, "want {\"contact\":id,\"count\":N}");
+		return;
+	}
+	o->used = (int)json_integer_value(json_object_get(j, "count"));
+	reply(r, json_pack("{s:i}", "count", o->used));
+}
+
 static void
 late(struct req *r)
 {
@@ -529,7 +545,7 @@ control(struct req *r)
 		{ "/as", act_as }, { "/fill", fill }, { "/users", add_user }, { "/late", late },
 		{ "/rate", rate }, { "/expire", expire }, { "/restart", restart }, { "/reset", reset },
 		{ "/save", save }, { "/modules", modules_off }, { "/push", push }, { "/webhooks", webhooks },
-		{ "/password", password },
+		{ "/password", password }, { "/used", used },
 		{ "/sieve", sieve },
 		{ "/password", password }, { "/allow", allow },
 	};

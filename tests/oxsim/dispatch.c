@@ -140,6 +140,7 @@ sub_request(struct req *r, const json_t *item)
 {
 	struct req q = { 0 };
 	const char *m = json_string_value(json_object_get(item, "module"));
+	struct fault fa;
 
 	q.c = r->c;
 	q.u = r->u;
@@ -160,11 +161,17 @@ sub_request(struct req *r, const json_t *item)
 	if (q.action == NULL)
 		q.action = "GET";
 	envelope_begin(&q);
+	fa = fault_match(&q, r->u->login);
 	if (!module_known(q.module) && strncmp(q.module, "config/", 7) == 0) {
 		q.rest = q.path + 7;
 		(void)snprintf(q.module, sizeof(q.module), "config");
 	}
-	if (!module_known(q.module) || strcmp(q.module, "login") == 0 ||
+	if (fa.kind == FA_ERROR) {
+		fail(&q, fa.code, NULL);
+		if (fa.category > 0)
+			error_category(q.err, fa.category);
+		envelope_end(&q);
+	} else if (!module_known(q.module) || strcmp(q.module, "login") == 0 ||
 	    strcmp(q.module, "multiple") == 0) {
 		fail(&q, "SVL-0007", NULL);
 		envelope_end(&q);

@@ -164,6 +164,7 @@ struct obj {
 	int organizer;
 	int sequence;
 	char *sort;		/* contacts: lower-case sort key */
+	int used;		/* contacts: column 608 */
 };
 
 struct perm { int entity; bool group; int bits; };
@@ -507,6 +508,12 @@ struct set_errs { const char *bad_char, *too_long; const char *bad_type, *bad_in
 bool field_set(struct req *r, const struct modinfo *mi, const struct set_errs *se, struct obj *o, int f, const json_t *v, const json_t *whole);
 void ents_by_id(struct ent **v, size_t n);
 /* a growing list of objects to answer */
+/* match.c: patterns of searches.  whole: *, ? of contacts and chronos; part: anywhere in the text; name: of groups and resources, from the beginning */
+bool match_whole(const char *s, const char *pattern);
+bool match_part(const char *s, const char *pattern);
+bool match_name(const char *s, const char *pattern);
+bool match_mail(const char *s, const char *pattern);
+
 struct rows { struct ent **v; size_t n, cap; };
 void rows_add(struct rows *w, struct ent *e);
 /* writes them (the closing bracket too unless open) and raises the timestamp */

@@ -35,6 +35,8 @@ static const struct command commands[] = {
 	{ "applyInvitation", cmd_apply_invitation, true, "POST" },
 	{ "getPermissions", cmd_get_permissions, true, "POST" },
 	{ "setPermissions", cmd_set_permissions, true, "POST" },
+	{ "resolveRecipients", cmd_resolve_recipients, true, "POST" },
+	{ "search", cmd_search, true, "POST" },
 	{ "getRules", cmd_get_rules, true, "POST" },
 	{ "setRule", cmd_set_rule, true, "POST" },
 	{ "deleteRule", cmd_delete_rule, true, "POST" },

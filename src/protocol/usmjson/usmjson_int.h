@@ -105,6 +105,8 @@ enum rc cmd_analyze_invitation(struct call *c);
 enum rc cmd_apply_invitation(struct call *c);
 enum rc cmd_get_permissions(struct call *c);
 enum rc cmd_set_permissions(struct call *c);
+enum rc cmd_resolve_recipients(struct call *c);
+enum rc cmd_search(struct call *c);
 enum rc cmd_get_rules(struct call *c);
 enum rc cmd_set_rule(struct call *c);
 enum rc cmd_delete_rule(struct call *c);
@@ -258,6 +260,8 @@ const char *policy_name(enum sync_policy p);
 
 /** answer_write_* - parts of the answer to a sync, as members of an object that is open in B. */
 void answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key);
+/** answer_write_found - the object of F as an item of a sync, whole. */
+void answer_write_found(struct buf *b, enum content ct, const struct engine_found *f);
 void answer_write_deleted(struct buf *b, const struct sync_answer *a);
 void answer_write_renamed(struct buf *b, const struct sync_answer *a);
 /** answer_write_notices - what of FOLDER the client does not get; no member when there is nothing to tell. */

@@ -79,6 +79,12 @@ uuid_of(unsigned n)
 	return u;
 }
 
+struct uuid
+fake_uuid(unsigned n)
+{
+	return uuid_of(n);
+}
+
 /* ---- sessions ---- */
 
 enum rc

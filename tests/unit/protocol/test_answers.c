@@ -54,6 +54,20 @@ static const struct good rows[] = {
 	    "{\"uuid\":\"" U2 "\",\"status\":\"ok\",\"lost\":[\"last_name\"],\"conflict\":70}" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"note\":\"n\"},{\"uuid\":\"" U2 "\",\"blind\":[\"note\"],\"note\":\"n\"}]}", CT_CONTACT, "modify uuid=" U2,
 	    "{\"uuid\":\"" U2 "\",\"status\":\"gone\",\"won\":[\"note\"],\"conflict\":71}" },
+	{ "resolveRecipients", "{\"queries\":[\"be\",\"c\"]}", CT_CONTACT, "people kinds=31 limit=20 photo=0 be c;",
+	    "{\"results\":[{\"query\":\"be\",\"recipients\":[{\"kind\":\"user\",\"entity\":4,\"name\":\"Ada \\\"L\\\"\",\"addresses\":[\"ada@example.com\"],\"folder\":\"" U1 "\",\"uuid\":\"" U2
+	    "\",\"exact\":true,\"hasPhoto\":false},{\"kind\":\"contact\",\"name\"" },
+	{ "resolveRecipients", "{\"queries\":[\"x\"],\"kinds\":[\"group\",\"contact\"],\"exact\":true,\"limit\":100,\"members\":true,\"photoSize\":1000}", CT_CONTACT,
+	    "people kinds=10 limit=100 exact members photo=1000 x;", "\"hasPhoto\":true,\"photo\":{\"type\":\"image/png\",\"data\":\"iVBO\"}},{\"kind\":\"group\",\"entity\":4,\"name\":\"Ada \\\"L\\\"\","
+	    "\"addresses\":[],\"exact\":false,\"hasPhoto\":false,\"members\":[{\"name\":\"Bo\",\"address\":\"\",\"entity\":3},{\"name\":\"\",\"address\":\"c@example.com\",\"folder\":\"" U1 "\"," },
+	{ "resolveRecipients", "{\"queries\":[\"x\"],\"kinds\":[\"list\"]}", CT_CONTACT, "kinds=4 ", "\"more\":true}],\"unavailable\":[\"resource\"]}" },
+	{ "search", "{\"objectType\":\"contact\",\"text\":\"ada\"}", CT_CONTACT, "search contact text=ada from=- body=- set=0 clear=0 any limit=50 cursor=-;",
+	    "{\"found\":[{\"folder\":\"" U1 "\",\"object\":{\"uuid\":\"" U2 "\",\"objectType\":\"contact\",\"rev\":\"0123456789abcdef\"," },
+	{ "search", "{\"objectType\":\"mail\",\"from\":\"a\",\"body\":\"b\",\"unread\":true,\"flagged\":true,\"answered\":false,\"after\":1,\"before\":2,\"limit\":100,\"cursor\":\"ab\",\"folder\":\"" U1 "\"}",
+	    CT_MAIL, "search mail text=- from=a body=b set=8 clear=33 timed limit=100 cursor=ab;", "}],\"more\":true,\"cursor\":\"00ff\",\"cut\":true}" },
+	{ "search", "{\"objectType\":\"mail\",\"unread\":false}", CT_MAIL, "set=32 clear=0 any", "\"objectType\":\"mail\"" },
+	{ "search", "{\"objectType\":\"appointment\",\"text\":\"x\",\"before\":5}", CT_CALENDAR, "search appointment", "\"objectType\":\"appointment\"" },
+	{ "search", "{\"objectType\":\"task\",\"text\":\"x\",\"after\":5}", CT_TASK, "search task text=x", "\"objectType\":\"task\"" },
 	{ "getRules", "{}", CT_CONTACT, "rules;", "{\"rev\":\"00112233445566ff\",\"hidden\":0,\"rules\":[" RULE "],\"tests\":[{\"id\":\"subject\",\"comparisons\":[\"is\"]},"
 	    "{\"id\":\"envelope\",\"parts\":[\"all\"],\"headers\":[\"from\"]}],\"actions\":[\"keep\"],\"nested\":true,\"maxRedirects\":4}" },
 	{ "setRule", "{\"clientId\":\"c1\",\"name\":\"R\",\"test\":{\"id\":\"true\"},\"actions\":[],\"stop\":true,\"position\":2}", CT_CONTACT, "rule -1 c1 R -1 1 2 test actions;",
