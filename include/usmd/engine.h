@@ -572,6 +572,11 @@ MUST_CHECK enum rc engine_watch_check(struct engine_watch *w, bool refresh, cons
 MUST_CHECK enum rc engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e);
 void engine_watch_free(struct engine_watch *w);
 
+/** On which way the nodes tell each other of claims. */
+enum claim_way { CLAIM_BY_REDIS, CLAIM_BY_PG };
+/** engine_claimed - a node's waiter with TICKET has CLAIM now; OWN: this node's (cache_claim, store_notify_claim).   Threads: any. */
+void engine_claimed(struct engine *g, enum claim_way way, uint64_t claim, uint64_t ticket, bool own);
+
 enum wait_end {
 	WAIT_ANSWERED, /* at its end, without a change: whether the answer arrived is told by when the device waits again */
 	WAIT_CUT,      /* the connection was closed under it */

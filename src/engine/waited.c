@@ -254,6 +254,7 @@ watch_link(struct engine_watch *x, const struct target *targets)
 		return false;
 	}
 	p->n_accounts += w->watches == NULL;
+	claim_add_locked(p, x);
 	x->w = w;
 	x->next = w->watches;
 	x->prev = NULL;
@@ -274,6 +275,7 @@ watch_unlink(struct engine_watch *x)
 	if (w == NULL)
 		return;
 	(void)pthread_mutex_lock(&p->lock);
+	claim_remove_locked(p, x);
 	for (size_t i = 0; i < x->n; i++)
 		folder_release_locked(w, x->tags[i]);
 	if (x->prev != NULL)

@@ -67,7 +67,7 @@ engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, str
 			e->retry_after_s = 30;
 	} else if (rc != RC_OK) {
 		rc = err_set(e, rc, "out of memory for a ping");
-	} else if (!hub_claim(*waiter, w->claim, w->ticket)) {
+	} else if (!hub_claim(*waiter, w->claim, w->ticket) || claim_is_lost(w)) {
 		hub_waiter_free(*waiter);
 		*waiter = NULL;
 	}
@@ -131,6 +131,8 @@ engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct pi
 		rc = err_set(e, RC_NOMEM, "out of memory for a ping");
 		goto out;
 	}
+	if (*waiter != NULL)
+		claim_tell(w);
 	*out = w;
 	w = NULL;
 out:

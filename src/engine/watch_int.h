@@ -14,6 +14,7 @@
 #define ACCOUNT_SLOTS 4096
 #define FOLDER_SLOTS 16384
 #define HEARD_SLOTS 1024
+#define CLAIM_SLOTS 16384
 
 /* Times here are monotonic milliseconds (steady_ms), 0 = never, where they are not said to be of the wall clock. */
 
@@ -28,6 +29,10 @@ struct engine_watch {
 	bool looked;                      /* OX was asked for it; from then on the poller does it */
 	enum watch_kind kind;
 	uint64_t claim, ticket;           /* of the hub: a device has one wait of a kind */
+	struct engine_watch *same_slot;   /* of the claims; this and what follows under poll.lock */
+	int64_t claimed_at;
+	unsigned char heard_own;          /* bits of ways on which this claim was heard */
+	bool replaced;                    /* the device waits at another node */
 	bool told;                        /* the states of the entries are what the client was told */
 	uint64_t *replay;                 /* what the client was told before, until the first look; owned */
 	size_t n_replay;
@@ -90,6 +95,7 @@ struct poll {
 	bool stop;
 	struct waited *account[ACCOUNT_SLOTS];
 	struct waited_folder *folder[FOLDER_SLOTS];
+	struct engine_watch *claim[CLAIM_SLOTS];
 	struct heap heap[HEAPS];
 	size_t n_accounts, n_known;       /* that somebody waits for; these and those remembered */
 	double tokens;                    /* of the budget; what a look needed beyond one is a debt */
@@ -107,6 +113,14 @@ struct poll {
 /** account_topic - wakes whoever waits for anything of this account, and nobody else. */
 uint64_t account_topic(const struct engine *g, int64_t context, int64_t user);
 enum rc watch_open_targets(struct op *op, const struct ping_entry *entries, size_t n, bool known, struct target *targets, struct err *e);
+
+/* claim.c */
+void claim_add_locked(struct poll *p, struct engine_watch *w);
+void claim_remove_locked(struct poll *p, struct engine_watch *w);
+/** claim_tell - to the other nodes: W, which is linked and has claimed its name at the hub, is its device's newest. */
+void claim_tell(const struct engine_watch *w);
+/** claim_is_lost - has the device begun to wait at another node? */
+bool claim_is_lost(struct engine_watch *w);
 
 /* waited.c */
 /** watch_link - W, for TARGETS, is waited for from now on; false = out of memory. */

@@ -167,6 +167,93 @@ START_TEST(a_change_in_the_moment_of_the_loss)
 }
 END_TEST
 
+/* As wait_end, for a wait that ends because its device waits elsewhere. */
+static void
+ended_unchanged(struct waiting *x)
+{
+	wait_end(x);
+	ck_assert_msg(!x->changed, "%s", x->text);
+}
+
+static long
+waiters(void)
+{
+	return node_metric(&first, "usmd_waiters") + node_metric(&two, "usmd_waiters");
+}
+
+/* One device at both nodes in turn: each new wait ends the one before. */
+static void
+one_wait(const char *what)
+{
+	const struct node *n[] = { &first, &two };
+	struct waiting x[9], stream;
+	int64_t took, worst = 0;
+
+	at(&two);
+	(void)pull(&b);
+	stream = (struct waiting){ .server = first.server, .d = &b, .heartbeat_s = 60, .command = "events", .until = "changed" };
+	ck_assert_int_eq(pthread_create(&stream.thread, NULL, waiting_main, &stream), 0);
+	node_await(&first, "usmd_waiters", 1);
+	for (unsigned i = 0; i < ARRAY_LEN(x); i++) {
+		int64_t t = now_mono_us();
+
+		wait_begin(&x[i], n[i % 2]->server, &b, 60);
+		if (i > 0) {
+			ended_unchanged(&x[i - 1]);
+			took = x[i - 1].ended_us - t;
+			worst = took > worst ? took : worst;
+		}
+		node_await(n[i % 2], "usmd_waiters", i % 2 == 0 ? 2 : 1);
+		ck_assert_int_eq(waiters(), 2); /* it, and the stream, which is another kind of wait */
+	}
+	(void)printf("%s: an older wait at the other node ends after %.1f ms at most, of %zu\n", what, (double)worst / 1000, ARRAY_LEN(x) - 1);
+	/* the last one is a wait like any other */
+	at(&first);
+	json_decref(update(&a, request(&a, contact(what), NULL, NULL)));
+	wait_end(&x[ARRAY_LEN(x) - 1]);
+	ck_assert(x[ARRAY_LEN(x) - 1].changed);
+	(void)pthread_join(stream.thread, NULL);
+}
+
+START_TEST(a_device_waits_once)
+{
+	one_wait("by Redis");
+	ck_assert_int_eq(node_metric(&first, "usmd_pg_notifies_total"), 0);
+}
+END_TEST
+
+static long
+replaced(void)
+{
+	return node_metric(&first, "usmd_waits_replaced_total") + node_metric(&two, "usmd_waits_replaced_total");
+}
+
+/* Both at once: one of them stays, whichever. */
+START_TEST(two_waits_at_once)
+{
+	at(&two);
+	(void)pull(&b);
+	for (long i = 0; i < 20; i++) {
+		struct waiting x, y;
+		char name[20];
+
+		wait_begin(&x, first.server, &b, 60);
+		wait_begin(&y, two.server, &b, 60);
+		for (int k = 0; k < 2000 && (replaced() <= i || waiters() != 1); k++)
+			sleep_ms(2);
+		ck_assert_int_eq(waiters(), 1);
+		(void)snprintf(name, sizeof(name), "At once %ld", i);
+		at(&first);
+		json_decref(update(&a, request(&a, contact(name), NULL, NULL)));
+		wait_end(&x);
+		wait_end(&y);
+		ck_assert(x.changed != y.changed);
+		at(&two);
+		(void)pull(&b);
+	}
+}
+END_TEST
+
 static void
 up_without_redis(void)
 {
@@ -177,6 +264,7 @@ up_without_redis(void)
 START_TEST(without_any_redis)
 {
 	several("PostgreSQL alone", 20);
+	one_wait("PostgreSQL alone");
 	ck_assert_int_gt(node_metric(&first, "usmd_pg_notifies_total"), 0);
 }
 END_TEST
@@ -191,6 +279,8 @@ main(void)
 	tcase_add_checked_fixture(t, up_with_redis, down_with_redis);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_change_is_heard_at_the_other_node);
+	tcase_add_test(t, a_device_waits_once);
+	tcase_add_test(t, two_waits_at_once);
 	tcase_add_test(t, redis_goes_and_comes_back);
 	tcase_add_test(t, a_change_in_the_moment_of_the_loss);
 	suite_add_tcase(s, t);
