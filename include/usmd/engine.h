@@ -50,6 +50,7 @@ struct engine_options {
 	unsigned path_floor_s;        /* waits that die on their way are made shorter, but never than this */
 	msec_t path_memory_ms;        /* what was learnt of that is forgotten after this; 0 = nothing is learnt */
 	msec_t poll_max_ms;           /* at the slowest: nothing changes there, or OX tells by itself */
+	msec_t compare_ms;            /* what waits is compared with its indexes so often, for changes of which nobody told; 0 = never */
 	unsigned poll_rate;           /* requests a second to OX for looks where somebody waits, of all accounts together */
 	unsigned poll_workers;        /* threads that make them */
 	msec_t push_late_ms;          /* a change that a poll finds should have been told by OX at least so soon after */
@@ -537,7 +538,7 @@ struct ping_entry {
 	struct folder_ref folder;
 	struct syncid syncid;
 	bool changed;  /* answer: something newer than the syncid, or the syncid is unknown (sync and see) */
-	uint64_t state; /* answer, WATCH_EVENTS: what CHANGED speaks of, WATCH_STATE_BITS of a keyed hash; equal = nothing has changed since */
+	uint64_t state; /* answer: what CHANGED speaks of, WATCH_STATE_BITS of a keyed hash; equal = nothing has changed since */
 };
 #define WATCH_STATE_BITS 48
 

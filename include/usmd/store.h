@@ -169,6 +169,14 @@ struct store_folder {
 /** store_folder_open - index of (account, ct, oxid); CREATE makes it (epoch from EPOCH). RC_NOTFOUND. */
 MUST_CHECK enum rc store_folder_open(struct store_conn *c, struct arena *a, int64_t account, enum content ct, const char *oxid, bool create, uint64_t epoch,
     struct store_folder *out, struct err *e);
+/** How new an index is. */
+struct store_version {
+	int64_t folder;
+	uint64_t epoch, cn;
+	bool there; /* false: dropped */
+};
+/** store_folder_versions - of the indexes v[i].folder, each named once, in one statement. */
+MUST_CHECK enum rc store_folder_versions(struct store_conn *c, struct store_version *v, size_t n, struct err *e);
 /** store_folder_save - everything of F where its fence is still F->fence, which it raises; RC_CONFLICT when somebody else was faster. */
 MUST_CHECK enum rc store_folder_save(struct store_conn *c, struct store_folder *f, struct err *e);
 /** store_folder_reset - UIDVALIDITY changed: drop all rows, new epoch, cn 0, not init. Same fence rule. */

@@ -240,6 +240,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.path_floor_s = (unsigned)((c->heartbeat_min + 999) / 1000),
 		.path_memory_ms = c->path_memory,
 		.poll_max_ms = c->ping_poll_max,
+		.compare_ms = c->ping_compare_interval,
 		.poll_rate = (unsigned)c->ping_poll_budget,
 		.poll_workers = (unsigned)c->ping_poll_workers,
 		.push_late_ms = c->push_late,

@@ -201,7 +201,8 @@ account_make_locked(struct poll *p, const struct engine_session *s)
 	return w;
 }
 
-static bool
+/* NULL = out of memory. */
+static struct waited_folder *
 folder_add_locked(struct poll *p, struct waited *w, const struct target *t, const struct folder_ref *ref, uint64_t topic)
 {
 	struct waited_folder *f = waited_folder_locked(w, topic), **slot = &p->folder[topic % FOLDER_SLOTS];
@@ -209,7 +210,7 @@ folder_add_locked(struct poll *p, struct waited *w, const struct target *t, cons
 	if (f == NULL) {
 		f = mem_alloc(sizeof(*f));
 		if (f == NULL)
-			return false;
+			return NULL;
 		f->w = w;
 		f->topic = topic;
 		f->flags_at = steady_ms() + p->g->o.poll_ms;
@@ -219,19 +220,11 @@ folder_add_locked(struct poll *p, struct waited *w, const struct target *t, cons
 		w->folders = f;
 	}
 	f->folder = *ref;
+	f->id = t->f.id;
 	f->watches++;
 	f->polled = steady_ms(); /* a client that begins to wait looks for itself */
 	f->ct = t->f.id != 0 ? t->ct : CT_COUNT;
-	return true;
-}
-
-static void
-folder_release_locked(struct waited *w, uint64_t topic)
-{
-	struct waited_folder *f = waited_folder_locked(w, topic);
-
-	if (f != NULL && f->watches > 0)
-		f->watches--;
+	return f;
 }
 
 bool
@@ -243,14 +236,19 @@ watch_link(struct engine_watch *x, const struct target *targets)
 
 	if (p == NULL)
 		return true; /* an engine without threads: whoever drives it looks */
+	x->of = mem_alloc(x->n * sizeof(struct waited_folder *) + 1);
+	if (x->of == NULL)
+		return false;
 	(void)pthread_mutex_lock(&p->lock);
 	w = account_make_locked(p, x->s);
-	while (w != NULL && done < x->n && folder_add_locked(p, w, &targets[done], &x->entries[done].folder, x->tags[done]))
+	while (w != NULL && done < x->n && (x->of[done] = folder_add_locked(p, w, &targets[done], &x->entries[done].folder, x->tags[done])) != NULL)
 		done++;
 	if (done < x->n || w == NULL) {
 		while (done > 0)
-			folder_release_locked(w, x->tags[--done]);
+			x->of[--done]->watches--;
 		(void)pthread_mutex_unlock(&p->lock);
+		mem_free(x->of);
+		x->of = NULL;
 		return false;
 	}
 	p->n_accounts += w->watches == NULL;
@@ -277,7 +275,7 @@ watch_unlink(struct engine_watch *x)
 	(void)pthread_mutex_lock(&p->lock);
 	claim_remove_locked(p, x);
 	for (size_t i = 0; i < x->n; i++)
-		folder_release_locked(w, x->tags[i]);
+		x->of[i]->watches--;
 	if (x->prev != NULL)
 		x->prev->next = x->next;
 	else
@@ -291,6 +289,8 @@ watch_unlink(struct engine_watch *x)
 	}
 	waited_plan_locked(p, w);
 	(void)pthread_mutex_unlock(&p->lock);
+	mem_free(x->of);
+	x->of = NULL;
 }
 
 /* ---- forgetting ---- */
@@ -361,6 +361,7 @@ poll_free(struct engine *g)
 		mem_free(p->heap[i].w);
 	mem_free(p->thread);
 	(void)pthread_cond_destroy(&p->wake);
+	(void)pthread_cond_destroy(&p->ended);
 	(void)pthread_mutex_destroy(&p->lock);
 	mem_free(p);
 	g->poll = NULL;

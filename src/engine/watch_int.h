@@ -33,11 +33,13 @@ struct engine_watch {
 	int64_t claimed_at;
 	unsigned char heard_own;          /* bits of ways on which this claim was heard */
 	bool replaced;                    /* the device waits at another node */
+	bool seen, behind;                /* it has looked: entries[].state; the last comparison found something newer */
 	bool told;                        /* the states of the entries are what the client was told */
 	uint64_t *replay;                 /* what the client was told before, until the first look; owned */
 	size_t n_replay;
 	size_t n;
 	uint64_t *tags;                   /* n of the folders, and the account's */
+	struct waited_folder **of;        /* linked: of each entry; owned */
 	struct ping_entry entries[];
 };
 
@@ -47,6 +49,9 @@ struct waited_folder {
 	struct waited_folder *next;       /* of the same account */
 	struct waited *w;
 	uint64_t topic;
+	int64_t id;                       /* of the index; 0 = there is none */
+	uint64_t state;                   /* COMPARED: of the index as it is in the database */
+	bool compared, missed;            /* somebody waits who has not been told of that */
 	struct folder_ref folder;
 	unsigned watches;
 	enum content ct;                  /* CT_COUNT: not known before the first look */
@@ -89,9 +94,11 @@ struct heap {
 struct poll {
 	struct engine *g;
 	pthread_mutex_t lock;             /* everything below; taken before engine.lock, never after it */
-	pthread_cond_t wake;
+	pthread_cond_t wake, ended;       /* for the pollers; stop */
 	pthread_t *thread;
 	size_t n_threads;
+	pthread_t comparer;
+	bool comparing;
 	bool stop;
 	struct waited *account[ACCOUNT_SLOTS];
 	struct waited_folder *folder[FOLDER_SLOTS];
@@ -112,6 +119,8 @@ struct poll {
 /* watch.c */
 /** account_topic - wakes whoever waits for anything of this account, and nobody else. */
 uint64_t account_topic(const struct engine *g, int64_t context, int64_t user);
+/** watch_state - what a client knows of FOLDER's index: equal on every node and after a restart; EPOCH and CN 0: that there is none. */
+uint64_t watch_state(const struct engine *g, const struct folder_ref *folder, uint64_t epoch, uint64_t cn);
 enum rc watch_open_targets(struct op *op, const struct ping_entry *entries, size_t n, bool known, struct target *targets, struct err *e);
 
 /* claim.c */
@@ -147,6 +156,11 @@ struct look {
 };
 /* look.c */
 enum rc watch_look(struct op *op, const struct ping_entry *entries, struct target *targets, size_t n, bool force, struct look *looks, struct err *e);
+
+/* compare.c */
+MUST_CHECK enum rc compare_start(struct poll *p, struct err *e);
+/** compare_stop - ends the thread, after p->stop was set and p->ended told. */
+void compare_stop(struct poll *p);
 
 /* event.c: what a look says of the sources */
 void source_found_locked(struct poll *p, struct waited_folder *f, const struct look *l, bool told, int64_t before, int64_t now);

@@ -25,6 +25,7 @@ struct node {
 	pid_t pid;
 };
 
+static const char *node_redis; /* a Redis of its own for the node that is started next; NULL = the world's */
 static char own_redis[200];
 static pid_t redis_pid;
 
@@ -142,9 +143,11 @@ node_conf(struct node *n, unsigned port)
 	to = fopen(path, "w");
 	ck_assert(from != NULL && to != NULL);
 	while (fgets(line, sizeof(line), from) != NULL)
-		if (strncmp(line, "listen", 6) != 0 && strncmp(line, "admin_listen", 12) != 0)
+		if (strncmp(line, "listen", 6) != 0 && strncmp(line, "admin_listen", 12) != 0 && (node_redis == NULL || strncmp(line, "redis_url", 9) != 0))
 			(void)fputs(line, to);
 	(void)fprintf(to, "listen = 127.0.0.1:%u\nadmin_listen = %s\n", port, n->admin);
+	if (node_redis != NULL)
+		(void)fprintf(to, "redis_url = %s\n", node_redis);
 	(void)fclose(from);
 	(void)fclose(to);
 }

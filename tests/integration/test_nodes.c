@@ -68,7 +68,7 @@ change_and_hear(const char *name)
 }
 
 /* nobody polls OX: what is heard was told by the other node */
-static const char *const quiet[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", NULL };
+static const char *const quiet[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", "ping_compare_interval = 500ms", NULL };
 
 static void
 up_with_redis(void)
@@ -105,6 +105,8 @@ START_TEST(a_change_is_heard_at_the_other_node)
 	/* and it costs nothing at PostgreSQL */
 	ck_assert_int_eq(node_metric(&first, "usmd_pg_notifies_total"), 0);
 	ck_assert_int_eq(node_metric(&two, "usmd_pg_notifies_total"), 0);
+	/* nor is anybody looked after who has been told */
+	ck_assert_int_eq(node_metric(&two, "usmd_untold_changes_total"), 0);
 }
 END_TEST
 
@@ -254,6 +256,64 @@ START_TEST(two_waits_at_once)
 }
 END_TEST
 
+/* Each node has a Redis that works and that the other one does not hear: as if the node that wrote had died before it could tell. */
+static char lone_redis[200];
+static pid_t lone_pid;
+
+static void
+up_apart(void)
+{
+	static char url[220];
+
+	(void)snprintf(lone_redis, sizeof(lone_redis), "%s/lone.sock", harness_env("USMD_TEST_DIR"));
+	(void)snprintf(url, sizeof(url), "unix:%s", lone_redis);
+	lone_pid = harness_redis_start(lone_redis);
+	redis_up();
+	node_redis = url;
+	up(quiet);
+	node_redis = NULL;
+}
+
+static void
+down_apart(void)
+{
+	down_with_redis();
+	harness_redis_stop(lone_pid);
+}
+
+START_TEST(a_change_of_which_nobody_told)
+{
+	struct waiting stream;
+	struct dev c;
+	long looks;
+
+	several("not told", 5);
+	ck_assert_int_ge(node_metric(&two, "usmd_untold_changes_total"), 5);
+	ck_assert_int_eq(node_metric(&two, "usmd_source_events_total{source=\"node\"}"), 0);
+
+	/* a stream, and beside it a device whose folder does not change: that one is not disturbed */
+	at(&two);
+	login(&c, "caesar", "c");
+	open_folder(&c, str(c.defaults, "contact"));
+	(void)pull(&b);
+	stream = (struct waiting){ .server = two.server, .d = &b, .heartbeat_s = 60, .command = "events", .until = "event: changed" };
+	ck_assert_int_eq(pthread_create(&stream.thread, NULL, waiting_main, &stream), 0);
+	{
+		struct waiting x;
+
+		wait_begin(&x, two.server, &c, 3);
+		node_await(&two, "usmd_waiters", 2);
+		looks = node_metric(&two, "usmd_wakeups_total");
+		at(&first);
+		json_decref(update(&a, request(&a, contact("streamed"), NULL, NULL)));
+		(void)pthread_join(stream.thread, NULL);
+		wait_end(&x);
+		ck_assert(!x.changed);
+	}
+	ck_assert_int_eq(node_metric(&two, "usmd_wakeups_total"), looks + 1);
+}
+END_TEST
+
 static void
 up_without_redis(void)
 {
@@ -273,7 +333,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("nodes");
-	TCase *t = tcase_create("redis"), *u = tcase_create("no redis");
+	TCase *t = tcase_create("redis"), *u = tcase_create("no redis"), *v = tcase_create("apart");
 
 	(void)harness_env("USMD_TEST_DIR");
 	tcase_add_checked_fixture(t, up_with_redis, down_with_redis);
@@ -284,6 +344,10 @@ main(void)
 	tcase_add_test(t, redis_goes_and_comes_back);
 	tcase_add_test(t, a_change_in_the_moment_of_the_loss);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(v, up_apart, down_apart);
+	tcase_set_timeout(v, 120);
+	tcase_add_test(v, a_change_of_which_nobody_told);
+	suite_add_tcase(s, v);
 	tcase_add_checked_fixture(u, up_without_redis, down);
 	tcase_set_timeout(u, 120);
 	tcase_add_test(u, without_any_redis);
