@@ -10,7 +10,13 @@
  */
 #include "engine/watch_int.h"
 
-#define SETTLED_MS 5000 /* what is heard so long after the own claim was told came after it, also where that was not heard */
+#define SETTLED_S 5 /* what is heard so long after the own claim was told came after it, also where that was not heard */
+
+static uint32_t
+steady_s(void)
+{
+	return (uint32_t)(steady_ms() / 1000);
+}
 
 static struct engine_watch **
 slot_of(struct poll *p, uint64_t claim)
@@ -21,7 +27,7 @@ slot_of(struct poll *p, uint64_t claim)
 void
 claim_add_locked(struct poll *p, struct engine_watch *w)
 {
-	w->claimed_at = steady_ms();
+	w->claimed_s = steady_s();
 	w->same_slot = *slot_of(p, w->claim);
 	*slot_of(p, w->claim) = w;
 }
@@ -60,7 +66,7 @@ claim_is_lost(struct engine_watch *w)
 static bool
 loses_locked(struct engine_watch *w, enum claim_way way)
 {
-	bool older = (w->heard_own >> way & 1U) != 0 || steady_ms() - w->claimed_at > SETTLED_MS;
+	bool older = (w->heard_own >> way & 1U) != 0 || steady_s() - w->claimed_s > SETTLED_S;
 
 	w->replaced = w->replaced || older;
 	return older;

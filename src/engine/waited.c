@@ -236,9 +236,6 @@ watch_link(struct engine_watch *x, const struct target *targets)
 
 	if (p == NULL)
 		return true; /* an engine without threads: whoever drives it looks */
-	x->of = mem_alloc(x->n * sizeof(struct waited_folder *) + 1);
-	if (x->of == NULL)
-		return false;
 	(void)pthread_mutex_lock(&p->lock);
 	w = account_make_locked(p, x->s);
 	while (w != NULL && done < x->n && (x->of[done] = folder_add_locked(p, w, &targets[done], &x->entries[done].folder, x->tags[done])) != NULL)
@@ -247,8 +244,6 @@ watch_link(struct engine_watch *x, const struct target *targets)
 		while (done > 0)
 			x->of[--done]->watches--;
 		(void)pthread_mutex_unlock(&p->lock);
-		mem_free(x->of);
-		x->of = NULL;
 		return false;
 	}
 	p->n_accounts += w->watches == NULL;
@@ -289,8 +284,6 @@ watch_unlink(struct engine_watch *x)
 	}
 	waited_plan_locked(p, w);
 	(void)pthread_mutex_unlock(&p->lock);
-	mem_free(x->of);
-	x->of = NULL;
 }
 
 /* ---- forgetting ---- */

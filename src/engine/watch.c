@@ -115,12 +115,13 @@ engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct pi
 	w->claim = claim_of(s, kind);
 	w->ticket = ticket;
 	memcpy(w->entries, entries, n * sizeof(*entries));
-	w->tags = mem_alloc((n + 1) * sizeof(*w->tags));
+	w->tags = mem_alloc((n + 1) * sizeof(*w->tags) + n * sizeof(struct waited_folder *));
 	w->s = w->tags != NULL ? session_dup(s) : NULL;
 	if (w->s == NULL) {
 		rc = err_set(e, RC_NOMEM, "out of memory for a ping");
 		goto out;
 	}
+	w->of = (struct waited_folder **)(void *)(w->tags + n + 1);
 	for (size_t i = 0; i < n; i++)
 		w->tags[i] = targets[i].topic;
 	w->tags[n] = account_topic(s->g, s->n->account->context, s->n->account->user);

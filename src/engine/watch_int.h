@@ -21,25 +21,26 @@
 /** Sources that tell by themselves, of those in enum event_source. */
 enum push_source { BY_UDP, BY_HOOK, PUSH_SOURCES };
 
+/* Each waiting client has one: it is kept small. */
 struct engine_watch {
 	struct engine_watch *prev, *next; /* of the same account; under poll.lock */
 	struct engine *g;
 	struct engine_session *s;
 	struct waited *w;                 /* NULL: not linked */
-	bool looked;                      /* OX was asked for it; from then on the poller does it */
-	enum watch_kind kind;
 	uint64_t claim, ticket;           /* of the hub: a device has one wait of a kind */
-	struct engine_watch *same_slot;   /* of the claims; this and what follows under poll.lock */
-	int64_t claimed_at;
+	struct engine_watch *same_slot;   /* of the claims; under poll.lock, as are these four: */
+	uint32_t claimed_s;
 	unsigned char heard_own;          /* bits of ways on which this claim was heard */
 	bool replaced;                    /* the device waits at another node */
 	bool seen, behind;                /* it has looked: entries[].state; the last comparison found something newer */
+	enum watch_kind kind;
+	bool looked;                      /* OX was asked for it; from then on the poller does it */
 	bool told;                        /* the states of the entries are what the client was told */
 	uint64_t *replay;                 /* what the client was told before, until the first look; owned */
 	size_t n_replay;
 	size_t n;
-	uint64_t *tags;                   /* n of the folders, and the account's */
-	struct waited_folder **of;        /* linked: of each entry; owned */
+	uint64_t *tags;                   /* n of the folders, and the account's; owned */
+	struct waited_folder **of;        /* linked: of each entry; behind the tags */
 	struct ping_entry entries[];
 };
 

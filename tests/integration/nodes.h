@@ -139,7 +139,7 @@ node_conf(struct node *n, unsigned port)
 
 	(void)snprintf(path, sizeof(path), "%s/usmd.conf", w.dir);
 	from = fopen(path, "r");
-	(void)snprintf(path, sizeof(path), "%s/usmd.conf", n->dir);
+	(void)snprintf(path, sizeof(path), "%.180s/usmd.conf", n->dir);
 	to = fopen(path, "w");
 	ck_assert(from != NULL && to != NULL);
 	while (fgets(line, sizeof(line), from) != NULL)
@@ -162,10 +162,10 @@ node_start(struct node *n)
 	memset(n, 0, sizeof(*n));
 	(void)snprintf(n->dir, sizeof(n->dir), "%.120s/node.XXXXXX", w.dir);
 	ck_assert_ptr_nonnull(mkdtemp(n->dir));
-	(void)snprintf(n->admin, sizeof(n->admin), "%s/admin.sock", n->dir);
+	(void)snprintf(n->admin, sizeof(n->admin), "%.160s/admin.sock", n->dir);
 	(void)snprintf(prog, sizeof(prog), "%s/usmd", w.build);
-	(void)snprintf(conf, sizeof(conf), "%s/usmd.conf", n->dir);
-	(void)snprintf(log, sizeof(log), "%s/usmd.log", n->dir);
+	(void)snprintf(conf, sizeof(conf), "%.180s/usmd.conf", n->dir);
+	(void)snprintf(log, sizeof(log), "%.180s/usmd.log", n->dir);
 	for (int attempt = 0; attempt < 5; attempt++) { /* the port may be taken meanwhile */
 		unsigned port = some_port();
 
