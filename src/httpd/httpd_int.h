@@ -64,6 +64,7 @@ struct hreq {
 	struct MHD_Response *response; /* ready to be sent */
 	int status;                  /* HTTP; 0 = no answer yet */
 	enum hub_end end;            /* why the parking ended */
+	uint32_t vain_ms;            /* monotonic clock, the last time that it was parked again; 0 = never */
 	bool parked_before;
 	bool in_flight;              /* counted in httpd.in_flight */
 	bool lost;                   /* the connection is gone, a worker frees what is left */
@@ -150,8 +151,8 @@ void queue_push_reserved(struct httpd *h, struct hreq *r);
 /* request_dispose - R, whose connection is gone, has still what only a worker may free; in_flight ends with it. */
 void request_dispose(struct hreq *r);
 void request_done(struct hreq *r);
-/* request_park - R->waiter until R->deadline_ms; any thread, the connection is suspended.  R belongs to others from here on. */
-void request_park(struct hreq *r);
+/* request_park - R->waiter until R->deadline_ms; any thread, the connection is suspended.  TOLD: a piece was sent.  R belongs to others from here on. */
+void request_park(struct hreq *r, bool told);
 void *worker_main(void *arg);
 
 /* stream.c */

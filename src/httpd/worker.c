@@ -184,14 +184,31 @@ on_parking_end(void *arg, enum hub_end why)
 	queue_push_woken(r);
 }
 
-void
-request_park(struct hreq *r)
+/*
+ * How long wake-ups wait from now on: one that looked and found nothing need not look after the next change in the same instant.  But for
+ * the first time after a pause: it may have been told of what could not be read yet, and is woken again as soon as it can.
+ */
+static msec_t
+hold_of(struct hreq *r, bool told)
 {
-	/* one that looked and found nothing need not look after the next change in the same instant */
-	msec_t hold_ms = r->parked_before ? r->h->o.wake_interval_ms : 0;
+	msec_t interval = r->h->o.wake_interval_ms;
+	uint32_t now = (uint32_t)(now_mono_us() / 1000) | 1;
+	bool again = r->vain_ms != 0 && now - r->vain_ms < 2 * interval;
+
+	if (!r->parked_before) {
+		r->parked_before = true;
+		return 0;
+	}
+	r->vain_ms = now;
+	return told || again ? interval : 0;
+}
+
+void
+request_park(struct hreq *r, bool told)
+{
+	msec_t hold_ms = hold_of(r, told);
 	enum hub_end why;
 
-	r->parked_before = true;
 	/* the number must be known to the hub before the socket can report by it */
 	hub_identify(r->waiter, r->id);
 	reaper_arm(r);
@@ -302,7 +319,7 @@ run_request(struct hreq *r)
 		r->waiter = rep.waiter;
 		r->park_state = rep.park_state;
 		r->deadline_ms = rep.deadline_ms;
-		request_park(r);
+		request_park(r, false);
 		return;
 	}
 	hub_waiter_free(rep.waiter);

@@ -24,6 +24,14 @@ world_up(void)
 	world_begin(&w, NULL, settings);
 }
 
+#define PATIENCE_US 6000000
+
+static void
+world_up_patient(void)
+{
+	world_begin(&w, NULL, (const char *const[]){ "calendar_past = 30d", "calendar_future = 30d", "ping_poll_interval = 0", "wake_interval = 6s", NULL });
+}
+
 /* ---- what usmd says of itself ---- */
 
 static double
@@ -259,6 +267,44 @@ START_TEST(what_a_device_does_not_get_wakes_nobody)
 	ck_assert_uint_eq(pull(&d), 1);
 	hang_up(&s);
 	hang_up(&t);
+}
+END_TEST
+
+/* A look in vain - somebody told before there was anything to read - does not put off the next one; after that wake_interval holds. */
+START_TEST(one_look_in_vain_costs_no_time)
+{
+	struct sock s = { .fd = -1 };
+	struct dev d, other;
+	int64_t t0;
+	double woken;
+
+	device(&d, "vain-1", "appointment");
+	device(&other, "vain-2", "appointment");
+	start(&s, &d, "ping", d.syncid, 600, NULL);
+	await_that(metric("usmd_waiters") == 1);
+	woken = metric("usmd_wakeups_total");
+	add_appointment(&other, "Far", now_ms() + INT64_C(400) * 86400000);
+	await_that(metric("usmd_wakeups_total") >= woken + 1 && metric("usmd_waiters") == 1);
+	t0 = now_mono_us();
+	add_appointment(&other, "Near", now_ms() + 86400000);
+	ck_assert(comes(&s, "\"changed\":[{\"folder\":\"", 30000, NULL, 0));
+	ck_assert_int_lt(now_mono_us() - t0, PATIENCE_US / 2);
+	(void)pull(&d);
+
+	/* two in vain */
+	s.n = 0;
+	start(&s, &d, "ping", d.syncid, 600, NULL);
+	await_that(metric("usmd_waiters") == 1);
+	for (int i = 0; i < 2; i++) {
+		woken = metric("usmd_wakeups_total");
+		add_appointment(&other, i == 0 ? "Far-away" : "Farther-away", now_ms() + INT64_C(400) * 86400000);
+		await_that(metric("usmd_wakeups_total") >= woken + 1 && metric("usmd_waiters") == 1);
+	}
+	t0 = now_mono_us();
+	add_appointment(&other, "Nearer", now_ms() + 2 * 86400000);
+	ck_assert(comes(&s, "\"changed\":[{\"folder\":\"", 30000, NULL, 0));
+	ck_assert_int_gt(now_mono_us() - t0, PATIENCE_US / 2);
+	hang_up(&s);
 }
 END_TEST
 
@@ -526,6 +572,11 @@ main(void)
 	tcase_add_test(t, heartbeats_of_nonsense);
 	tcase_add_test(t, many_changes_are_few_events);
 	tcase_add_test(t, crowds_do_no_harm);
+	suite_add_tcase(suite, t);
+	t = tcase_create("patience");
+	tcase_add_checked_fixture(t, world_up_patient, world_down);
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, one_look_in_vain_costs_no_time);
 	suite_add_tcase(suite, t);
 	/* these stop usmd, so it must be a child of theirs */
 	t = tcase_create("restarts");
