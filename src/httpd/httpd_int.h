@@ -104,7 +104,8 @@ struct httpd {
 	pthread_cond_t idle;         /* in_flight became 0, or a worker ended */
 	struct hreq *fresh, **fresh_end; /* new requests, oldest first */
 	struct hreq *woken, **woken_end; /* requests that were parked */
-	size_t n_fresh, reserved;    /* waiting; requests about to be queued: no worker ends before they are */
+	size_t n_fresh, reserved;    /* waiting; requests about to be queued */
+	size_t suspended;            /* connections, or about to be: no worker ends before they are resumed */
 	size_t in_flight;            /* queued, running, parked or being sent */
 	size_t busy;                 /* workers inside a protocol */
 	size_t running;              /* worker threads alive */
@@ -144,9 +145,8 @@ void request_headers(struct hreq *r, const struct reply *rep);
 /* workers_call - wakes every worker, to look at stop; h->lock is held. */
 void workers_call_locked(struct httpd *h);
 MUST_CHECK bool queue_reserve(struct httpd *h);
-/* queue_hold, queue_let_go - around request_park by an event thread.  False: the server stops, nothing may be parked any more. */
+/* queue_hold - before an event thread suspends a connection that goes on.  False: the server stops, nothing may be parked any more. */
 MUST_CHECK bool queue_hold(struct httpd *h);
-void queue_let_go(struct httpd *h);
 void queue_push_reserved(struct httpd *h, struct hreq *r);
 /* request_dispose - R, whose connection is gone, has still what only a worker may free; in_flight ends with it. */
 void request_dispose(struct hreq *r);

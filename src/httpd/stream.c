@@ -42,7 +42,6 @@ on_room(void *cls, uint64_t pos, char *buf, size_t max)
 	/* in this order, as for a new request; from the parking on R belongs to others */
 	(void)MHD_suspend_connection(r->conn);
 	request_park(r, true);
-	queue_let_go(h);
 	return 0;
 }
 
