@@ -35,6 +35,18 @@ device_start(unsigned i, const char *at)
 }
 
 static void
+device_end(unsigned i, int sig)
+{
+	int status;
+
+	(void)kill(device[i], sig);
+	while (waitpid(device[i], &status, 0) < 0 && errno == EINTR)
+		;
+	device[i] = 0;
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "device %u ended with %d, see %s.log", i, status, dir[i]);
+}
+
+static void
 conf_add(const char *lines)
 {
 	char path[160];
@@ -123,6 +135,16 @@ subscriptions(void)
 	return count;
 }
 
+/* OX posts below URL from now on. */
+static void
+webhook_to(const char *url)
+{
+	char text[500];
+
+	(void)snprintf(text, sizeof(text), "{\"id\":\"usmd\",\"uri\":\"%s/usm-json/webhook\",\"secret\":\"" SECRET "\",\"delay_ms\":200,\"max\":2}", url);
+	world_control(&w, "webhooks", text, NULL, 0);
+}
+
 static void
 up_webhook(void)
 {
@@ -139,9 +161,7 @@ up_webhook(void)
 	(void)snprintf(text, sizeof(text), "webhook = usmd\nwebhook_secret_file = %s\nping_poll_interval = 1h", path);
 	conf_add(text);
 	all_up(true);
-	/* OX posts to one address: Apache gives it to one of the nodes, and that one tells the other */
-	(void)snprintf(text, sizeof(text), "{\"id\":\"usmd\",\"uri\":\"%s/usm-json/webhook\",\"secret\":\"" SECRET "\",\"delay_ms\":200,\"max\":2}", proxy.url);
-	world_control(&w, "webhooks", text, NULL, 0);
+	webhook_to(proxy.url); /* one address: Apache gives it to one of the nodes, and that one tells the other */
 }
 
 static void
@@ -262,7 +282,6 @@ START_TEST(two_devices_follow)
 	double other[ROUNDS], polled[2 * ROUNDS], direct[ROUNDS];
 	char name[32];
 	struct dev d;
-	int status;
 
 	await_waiters(2);
 	for (unsigned i = 0; i < ROUNDS; i++) {
@@ -306,13 +325,8 @@ START_TEST(two_devices_follow)
 	(void)seen_after(1, "Contacts", "Meanwhile", 0);
 
 	/* and a signal is the ordinary end */
-	for (unsigned i = 0; i < 2; i++) {
-		(void)kill(device[i], i == 0 ? SIGTERM : SIGINT);
-		while (waitpid(device[i], &status, 0) < 0 && errno == EINTR)
-			;
-		device[i] = 0;
-		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "device %u ended with %d, see %s.log", i, status, dir[i]);
-	}
+	for (unsigned i = 0; i < 2; i++)
+		device_end(i, i == 0 ? SIGTERM : SIGINT);
 }
 END_TEST
 
@@ -370,6 +384,46 @@ START_TEST(by_udp)
 }
 END_TEST
 
+/* Until the node has not looked at OX for three seconds: a look in vain is repeated after two. */
+static void
+pause_until_quiet(const struct node *x)
+{
+	long polls = node_metric(x, "usmd_polls_total");
+
+	for (unsigned quiet = 0; quiet < 30; quiet++) {
+		long more = node_metric(x, "usmd_polls_total");
+
+		if (more != polls)
+			quiet = 0;
+		polls = more;
+		sleep_ms(100);
+	}
+}
+
+/* A device at node 1 alone, and OX posts to node 0. */
+static void
+post_where_nobody_waits(void)
+{
+	double s[ROUNDS];
+
+	device_end(0, SIGTERM);
+	while (node_metric(&n[0], "usmd_waiters") > 0)
+		sleep_ms(10);
+	webhook_to(n[0].server);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		char name[32];
+		int64_t t;
+
+		/* the looks that the last one caused are over: this one is told, or it is not seen */
+		pause_until_quiet(&n[1]);
+		(void)snprintf(name, sizeof(name), "Alone%u", i);
+		t = now_mono_us();
+		appointment_in_ox(name);
+		s[i] = seen_after(1, "Calendar", name, t);
+	}
+	report("webhook: posted to the other node alone", s, ROUNDS);
+}
+
 START_TEST(by_webhook)
 {
 	by_source("webhook", "Calendar", appointment_in_ox);
@@ -377,6 +431,7 @@ START_TEST(by_webhook)
 	for (int i = 0; i < 1000 && both("usmd_source_events_total{source=\"webhook\"}") < ROUNDS; i++)
 		sleep_ms(10);
 	ck_assert_int_eq(both("usmd_source_events_total{source=\"webhook\"}"), ROUNDS);
+	post_where_nobody_waits();
 	ck_assert_int_ge(both("usmd_source_events_total{source=\"node\"}"), ROUNDS);
 	ck_assert_int_eq(both("usmd_source_events_total{source=\"poll\"}"), 0);
 }
