@@ -3,6 +3,8 @@
 #include "wire.h"
 #include "nodes.h"
 
+#include <libpq-fe.h>
+
 static struct node first, two;
 static struct dev a, b; /* of the same user: a works at the first node, b waits at the second */
 
@@ -256,6 +258,110 @@ START_TEST(two_waits_at_once)
 }
 END_TEST
 
+/* ---- a wait that is about to look when its device goes elsewhere: it has no waiter at the hub in that moment ---- */
+
+static void
+up_with_one_worker(void)
+{
+	redis_up();
+	up((const char *const[]){ "heartbeat_min = 1s", "ping_poll_interval = 0", "workers = 1", "calendar_past = 30d", "calendar_future = 30d", NULL });
+}
+
+static void
+sql(PGconn *pg, const char *text)
+{
+	PGresult *r = PQexec(pg, text);
+
+	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "%s", PQerrorMessage(pg));
+	PQclear(r);
+}
+
+static void
+await_blocked(PGconn *pg)
+{
+	for (int i = 0; i < 3000; i++) {
+		PGresult *r = PQexec(pg, "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'usmd.conflict'::regclass");
+		bool there = PQntuples(r) > 0;
+
+		PQclear(r);
+		if (there)
+			return;
+		sleep_ms(10);
+	}
+	ck_abort_msg("nobody waits for the table");
+}
+
+/* An appointment that no device gets, through the second node. */
+static void
+far_away(const char *name)
+{
+	at(&two);
+	json_decref(update(&a, request(&a, json_pack("[{s:s,s:s,s:I,s:I}]", "clientId", name, "title", name, "start_date",
+	    (json_int_t)(now_ms() + INT64_C(400) * 86400000), "end_date", (json_int_t)(now_ms() + INT64_C(401) * 86400000)), NULL, NULL)));
+}
+
+static void *
+conflicts_main(void *arg)
+{
+	const struct node *n = arg;
+	char url[250];
+	struct buf out;
+	long status;
+
+	(void)snprintf(url, sizeof(url), "http://localhost/usm-json/getConflicts");
+	ck_assert_int_eq(strncmp(n->server, "unix:", 5), 0);
+	buf_init(&out, 65536);
+	http(url, a.token, "{}", &out, &status);
+	buf_fini(&out);
+	return NULL;
+}
+
+START_TEST(claimed_while_it_is_about_to_look)
+{
+	char info[512];
+	struct waiting x, y;
+	pthread_t busy;
+	PGconn *pg;
+	long woken, heard;
+	int64_t t;
+
+	(void)snprintf(info, sizeof(info), "%s dbname=usmd_world", harness_env("USMD_TEST_PG"));
+	pg = PQconnectdb(info);
+	ck_assert_int_eq(PQstatus(pg), CONNECTION_OK);
+	at(&first);
+	open_folder(&a, str(a.defaults, "appointment"));
+	open_folder(&b, str(b.defaults, "appointment"));
+	(void)pull(&b);
+	wait_begin(&x, first.server, &b, 100);
+	node_await(&first, "usmd_waiters", 1);
+	/* the only worker of the first node is busy for as long as we want */
+	sql(pg, "BEGIN");
+	sql(pg, "LOCK TABLE usmd.conflict");
+	ck_assert_int_eq(pthread_create(&busy, NULL, conflicts_main, &first), 0);
+	await_blocked(pg);
+	woken = node_metric(&first, "usmd_wakeups_total");
+	far_away("Far");
+	node_await(&first, "usmd_wakeups_total", woken + 1);
+	wait_begin(&y, two.server, &b, 100);
+	node_await(&two, "usmd_waiters", 1);
+	/* what is told after the claim is heard after it */
+	heard = node_metric(&first, "usmd_source_events_total{source=\"node\"}");
+	far_away("Farther");
+	node_await(&first, "usmd_source_events_total{source=\"node\"}", heard + 1);
+	t = now_mono_us();
+	sql(pg, "COMMIT");
+	ended_unchanged(&x);
+	ck_assert_int_lt(x.ended_us - t, 20000000);
+	(void)pthread_join(busy, NULL);
+	node_await(&two, "usmd_waiters", 1);
+	json_decref(update(&a, request(&a, json_pack("[{s:s,s:s,s:I,s:I}]", "clientId", "near", "title", "near", "start_date",
+	    (json_int_t)(now_ms() + 86400000), "end_date", (json_int_t)(now_ms() + 90000000)), NULL, NULL)));
+	wait_end(&y);
+	ck_assert(y.changed);
+	PQfinish(pg);
+}
+END_TEST
+
 /* Each node has a Redis that works and that the other one does not hear: as if the node that wrote had died before it could tell. */
 static char lone_redis[200];
 static pid_t lone_pid;
@@ -333,7 +439,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("nodes");
-	TCase *t = tcase_create("redis"), *u = tcase_create("no redis"), *v = tcase_create("apart");
+	TCase *t = tcase_create("redis"), *u = tcase_create("no redis"), *v = tcase_create("apart"), *one_worker = tcase_create("one worker");
 
 	(void)harness_env("USMD_TEST_DIR");
 	tcase_add_checked_fixture(t, up_with_redis, down_with_redis);
@@ -344,6 +450,10 @@ main(void)
 	tcase_add_test(t, redis_goes_and_comes_back);
 	tcase_add_test(t, a_change_in_the_moment_of_the_loss);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(one_worker, up_with_one_worker, down_with_redis);
+	tcase_set_timeout(one_worker, 180);
+	tcase_add_test(one_worker, claimed_while_it_is_about_to_look);
+	suite_add_tcase(s, one_worker);
 	tcase_add_checked_fixture(v, up_apart, down_apart);
 	tcase_set_timeout(v, 120);
 	tcase_add_test(v, a_change_of_which_nobody_told);
