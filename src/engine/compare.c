@@ -85,7 +85,7 @@ account_compare_locked(const struct engine *g, struct waited *w, struct part *x,
 	for (struct engine_watch *q = w->watches; q != NULL; q = q->next)
 		note_behind_locked(q);
 	for (const struct waited_folder *f = w->folders; f != NULL; f = f->next)
-		if (f->missed && x->n_missed < x->n)
+		if (f->missed && x->missed != NULL && x->n_missed < x->n)
 			x->missed[x->n_missed++] = f->topic;
 }
 

@@ -297,7 +297,7 @@ far_away(const char *name)
 {
 	at(&two);
 	json_decref(update(&a, request(&a, json_pack("[{s:s,s:s,s:I,s:I}]", "clientId", name, "title", name, "start_date",
-	    (json_int_t)(now_ms() + INT64_C(400) * 86400000), "end_date", (json_int_t)(now_ms() + INT64_C(401) * 86400000)), NULL, NULL)));
+	    ((json_int_t)now_ms() + INT64_C(400) * 86400000), "end_date", ((json_int_t)now_ms() + INT64_C(401) * 86400000)), NULL, NULL)));
 }
 
 static void *
@@ -355,7 +355,7 @@ START_TEST(claimed_while_it_is_about_to_look)
 	(void)pthread_join(busy, NULL);
 	node_await(&two, "usmd_waiters", 1);
 	json_decref(update(&a, request(&a, json_pack("[{s:s,s:s,s:I,s:I}]", "clientId", "near", "title", "near", "start_date",
-	    (json_int_t)(now_ms() + 86400000), "end_date", (json_int_t)(now_ms() + 90000000)), NULL, NULL)));
+	    ((json_int_t)now_ms() + 86400000), "end_date", ((json_int_t)now_ms() + 90000000)), NULL, NULL)));
 	wait_end(&y);
 	ck_assert(y.changed);
 	PQfinish(pg);
