@@ -226,12 +226,6 @@ START_TEST(a_device_waits_once)
 }
 END_TEST
 
-static long
-replaced(void)
-{
-	return node_metric(&first, "usmd_waits_replaced_total") + node_metric(&two, "usmd_waits_replaced_total");
-}
-
 /* Both at once: one of them stays, whichever. */
 START_TEST(two_waits_at_once)
 {
@@ -243,8 +237,10 @@ START_TEST(two_waits_at_once)
 
 		wait_begin(&x, first.server, &b, 60);
 		wait_begin(&y, two.server, &b, 60);
-		for (int k = 0; k < 2000 && (replaced() <= i || waiters() != 1); k++)
-			sleep_ms(2);
+		for (int k = 0; k < 3000 && __atomic_load_n(&x.ended_us, __ATOMIC_ACQUIRE) == 0 && __atomic_load_n(&y.ended_us, __ATOMIC_ACQUIRE) == 0; k++)
+			sleep_ms(5);
+		for (int k = 0; k < 500 && waiters() != 1; k++)
+			sleep_ms(5);
 		ck_assert_int_eq(waiters(), 1);
 		(void)snprintf(name, sizeof(name), "At once %ld", i);
 		at(&first);
