@@ -50,6 +50,7 @@ struct engine_options {
 	unsigned path_floor_s;        /* waits that die on their way are made shorter, but never than this */
 	msec_t path_memory_ms;        /* what was learnt of that is forgotten after this; 0 = nothing is learnt */
 	msec_t poll_max_ms;           /* at the slowest: nothing changes there, or OX tells by itself */
+	msec_t compare_ms;            /* what waits is compared with its indexes so often, for changes of which nobody told; 0 = never */
 	unsigned poll_rate;           /* requests a second to OX for looks where somebody waits, of all accounts together */
 	unsigned poll_workers;        /* threads that make them */
 	msec_t push_late_ms;          /* a change that a poll finds should have been told by OX at least so soon after */
@@ -629,7 +630,7 @@ struct ping_entry {
 	struct folder_ref folder;
 	struct syncid syncid;
 	bool changed;  /* answer: something newer than the syncid, or the syncid is unknown (sync and see) */
-	uint64_t state; /* answer, WATCH_EVENTS: what CHANGED speaks of, WATCH_STATE_BITS of a keyed hash; equal = nothing has changed since */
+	uint64_t state; /* answer: what CHANGED speaks of, WATCH_STATE_BITS of a keyed hash; equal = nothing has changed since */
 };
 #define WATCH_STATE_BITS 48
 
@@ -665,6 +666,11 @@ bool engine_watch_renewed(struct engine_watch *w, const char *token);
  */
 MUST_CHECK enum rc engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e);
 void engine_watch_free(struct engine_watch *w);
+
+/** On which way the nodes tell each other of claims. */
+enum claim_way { CLAIM_BY_REDIS, CLAIM_BY_PG };
+/** engine_claimed - a node's waiter with TICKET has CLAIM now; OWN: this node's (cache_claim, store_notify_claim).   Threads: any. */
+void engine_claimed(struct engine *g, enum claim_way way, uint64_t claim, uint64_t ticket, bool own);
 
 enum wait_end {
 	WAIT_ANSWERED, /* at its end, without a change: whether the answer arrived is told by when the device waits again */

@@ -95,6 +95,27 @@ on_topic(void *arg, uint64_t topic)
 }
 
 static void
+claimed(struct wire *w, enum claim_way way, uint64_t claim, uint64_t ticket, bool own)
+{
+	(void)pthread_mutex_lock(&w->ear_lock);
+	if (w->ear != NULL)
+		engine_claimed(w->ear, way, claim, ticket, own);
+	(void)pthread_mutex_unlock(&w->ear_lock);
+}
+
+static void
+on_redis_claim(void *arg, uint64_t claim, uint64_t ticket, bool own)
+{
+	claimed(arg, CLAIM_BY_REDIS, claim, ticket, own);
+}
+
+static void
+on_pg_claim(void *arg, uint64_t claim, uint64_t ticket, bool own)
+{
+	claimed(arg, CLAIM_BY_PG, claim, ticket, own);
+}
+
+static void
 ear_set(struct wire *w, struct engine *g)
 {
 	(void)pthread_mutex_lock(&w->ear_lock);
@@ -130,8 +151,8 @@ on_link(void *arg, bool up)
 static enum rc
 listen_to_nodes(struct wire *w, const struct conf *c, struct err *e)
 {
-	const struct cache_ear by_redis = { .on_topic = on_topic, .on_link = on_link, .arg = w };
-	const struct store_ear by_pg = { .on_topic = on_topic, .on_gap = on_gap, .arg = w, .retry_ms = (unsigned)c->redis_retry };
+	const struct cache_ear by_redis = { .on_topic = on_topic, .on_claim = on_redis_claim, .on_link = on_link, .arg = w };
+	const struct store_ear by_pg = { .on_topic = on_topic, .on_claim = on_pg_claim, .on_gap = on_gap, .arg = w, .retry_ms = (unsigned)c->redis_retry };
 	enum rc rc = store_listen(w->store, &by_pg, e);
 
 	if (c->redis_url[0] == '\0')
@@ -221,6 +242,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.path_floor_s = (unsigned)((c->heartbeat_min + 999) / 1000),
 		.path_memory_ms = c->path_memory,
 		.poll_max_ms = c->ping_poll_max,
+		.compare_ms = c->ping_compare_interval,
 		.poll_rate = (unsigned)c->ping_poll_budget,
 		.poll_workers = (unsigned)c->ping_poll_workers,
 		.push_late_ms = c->push_late,
