@@ -289,6 +289,7 @@ INT_OBJ_test_oxsim_replay  := $(filter-out %/replay.o,$(REPLAY_OBJ))
 INT_RUN_test_oxsim_replay  := $(B)/oxsim
 PROGRAMS := $(addprefix $(B)/,usmd usmctl usmsync oxsim)
 INT_RUN_test_daemon        := $(PROGRAMS)
+INT_RUN_test_systemd       := $(B)/usmd $(B)/usmctl
 INT_RUN_test_guards        := $(PROGRAMS)
 INT_RUN_test_push          := $(PROGRAMS)
 INT_RUN_test_rights        := $(PROGRAMS)

@@ -53,6 +53,14 @@ rest_locked(struct httpd *h, struct worker *me)
 		(void)pthread_cond_wait(&me->called, &h->lock);
 }
 
+/* What comes into an empty queue begins to wait now (httpd_stalled_ms). */
+static void
+note_arrival_locked(struct httpd *h)
+{
+	if (h->fresh == NULL && h->woken == NULL)
+		h->moved_us = now_mono_us();
+}
+
 /* A place in the queue, promised before the connection is suspended: afterwards it is too late to refuse simply. */
 bool
 queue_reserve(struct httpd *h)
@@ -103,6 +111,7 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 	r->next = NULL;
 	(void)pthread_mutex_lock(&h->lock);
 	let_go_locked(h);
+	note_arrival_locked(h);
 	h->n_fresh++;
 	*h->fresh_end = r;
 	h->fresh_end = &r->next;
@@ -121,6 +130,7 @@ request_dispose(struct hreq *r)
 	(void)pthread_mutex_lock(&h->lock);
 	workers = h->running > 0; /* each looks at the queue once more before it ends */
 	if (workers) {
+		note_arrival_locked(h);
 		*h->woken_end = r;
 		h->woken_end = &r->next;
 	}
@@ -139,6 +149,7 @@ queue_push_woken(struct hreq *r)
 
 	r->next = NULL;
 	(void)pthread_mutex_lock(&h->lock);
+	note_arrival_locked(h);
 	*h->woken_end = r;
 	h->woken_end = &r->next;
 	unlock_and_call_one(h);
@@ -149,6 +160,7 @@ queue_take_locked(struct httpd *h)
 {
 	struct hreq *r;
 
+	h->moved_us = now_mono_us();
 	if (h->woken != NULL && (h->woken_turn || h->fresh == NULL)) {
 		r = h->woken;
 		h->woken = r->next;
