@@ -73,6 +73,7 @@ lines(char *p, size_t n)
 /*
  * What OX 8.19 changes in the header of a mail that it takes: raw 8-bit characters are replaced, and it adds a mark, and From where there is none.
  * usmd gives a mail without Message-ID one.  The lines of such are left out, and so is what stands where such a character was; the body stays as it is.
+ * A header that no empty line ends, so that there is no body, gets one from OX: it is told without its end.
  */
 static size_t
 header(char *p, size_t n)
@@ -90,6 +91,11 @@ header(char *p, size_t n)
 		for (size_t x = i; !leave && x < end; x++)
 			if ((unsigned char)p[x] < 0x80 && p[x] != '?')
 				p[k++] = p[x];
+	}
+	if (i + 1 >= n) {
+		while (k > 0 && p[k - 1] == '\n')
+			k--;
+		return k;
 	}
 	memmove(p + k, p + i, n - i);
 	return k + (n - i);
