@@ -163,6 +163,7 @@ struct intent {
 	msec_t at;         /* when it was last sent; 0 = surely not running any more */
 	uint64_t seq;
 	bool asked;        /* in this request: searched by uid in all folders, nothing found */
+	bool forgotten;    /* in this request: the database knows no intent, though the client has sent the create before */
 	bool elsewhere;    /* in this request: found in another folder */
 	struct uuid else_uuid;
 	unsigned else_nf;  /* what it has there, ascending by i; none = not compared */
@@ -212,6 +213,8 @@ struct sync_plan_in {
 	const struct fmask *bits;      /* fields that are marks (a mail's flags), NULL = none: both sides win, and a deletion does not mind them */
 	bool moved_checked;
 	bool may_move;                 /* the content type can move between folders */
+	bool no_key;                   /* nothing in a row leads to the create that made it (mails, folders): OX is asked before the client hears that it must wait,
+	                                * else it would be given its own object as somebody else's meanwhile */
 };
 struct sync_plan_out {
 	enum plan_kind kind;

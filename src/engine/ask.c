@@ -13,15 +13,81 @@ place_here(const struct op *op)
 		.x = { .validity = op->t.f.validity, .next = op->t.f.uidnext } };
 }
 
+/*
+ * A mail that the database forgot, deleted since: its device, or the device's backup, may know nothing of that and send it once more.  Deleting is
+ * moving to the trash, so it is looked for there, too, before it would be imported again.
+ */
+static enum rc
+ask_trash(struct work *w, struct err *e)
+{
+	struct op *op = w->op;
+	const char *trash = ox_session_user(op->s->ox)->trash;
+	struct mail_place there;
+	struct object **o;
+	struct sighting s;
+	int64_t id;
+	size_t n = 0;
+	enum rc rc;
+
+	if (trash[0] == '\0' || strcmp(trash, op->t.oxid) == 0)
+		return RC_NOTFOUND;
+	rc = mail_place_open(op, trash, &there, e);
+	if (rc == RC_OK)
+		rc = mail_op_find(op, &there, &w->mail_op, true, &id, e);
+	if (rc == RC_OK)
+		rc = ox_list(op->s->ox, op->a, CT_MAIL, trash, &id, NULL, 1, &o, &n, e);
+	if (rc != RC_OK || n == 0)
+		return rc == RC_OK ? RC_NOTFOUND : rc;
+	if (!o[0]->broken && object_sight(op->a, op->g->keys, o[0], &s) == RC_OK) {
+		w->intent.else_f = s.f;
+		w->intent.else_nf = s.nf;
+	}
+	object_drop_all(o, n);
+	mail_place_uuid(op, &there, id, &w->intent.else_uuid);
+	w->intent.elsewhere = true;
+	w->intent.id = 0; /* its number there is another mail's here */
+	w->mail_op.validity = 0; /* a repeat looks again: see load_mail_op */
+	return mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_DONE, e);
+}
+
+/* Of a mail: *AGAIN = it is here; RC_OK without it = it is in the trash; RC_NOTFOUND = neither. */
+static enum rc
+ask_mail(struct work *w, bool *again, struct err *e)
+{
+	struct op *op = w->op;
+	struct mail_place here = place_here(op);
+	int64_t id = 0;
+	enum rc rc;
+
+	if (!w->has_mail_op && w->message_id != NULL) {
+		w->mail_op = work_import(w);
+		w->has_mail_op = true;
+	}
+	if (!w->has_mail_op)
+		return RC_NOTFOUND;
+	rc = mail_op_find(op, &here, &w->mail_op, true, &id, e);
+	if (rc == RC_NOTFOUND && w->ch.again && w->mail_op.mail == 0)
+		return ask_trash(w, e);
+	if (rc != RC_OK)
+		return rc;
+	w->intent.state = INTENT_DONE;
+	w->intent.id = id;
+	w->intent.id_known = true;
+	w->mail_op.validity = here.x.validity;
+	op->made_id = id;
+	op->made_key = w->key;
+	*again = true;
+	rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_DONE, e);
+	return rc == RC_OK ? work_intent_put(w, e) : rc;
+}
+
 /* A create whose outcome is unknown for longer than OX can still be working on it: is there an object with its uid? */
 enum rc
 ask_uid(struct work *w, bool *again, struct err *e)
 {
 	struct op *op = w->op;
-	struct mail_place here = place_here(op);
 	struct object *o = NULL;
 	struct sighting s = { 0 };
-	int64_t id = 0;
 	enum rc rc;
 
 	*again = false;
@@ -32,25 +98,21 @@ ask_uid(struct work *w, bool *again, struct err *e)
 	if (!w->has_intent) { /* a re-creation whose intent is acknowledged: the next plan says what to save */
 		memset(&w->intent, 0, sizeof(w->intent));
 		w->intent.state = INTENT_PENDING;
+		w->intent.forgotten = true;
 		w->has_intent = true;
 	}
 	if (op->t.ct == CT_MAIL) {
-		rc = w->has_mail_op ? mail_op_find(op, &here, &w->mail_op, true, &id, e) : RC_NOTFOUND;
-		if (rc == RC_OK) {
-			w->intent.state = INTENT_DONE;
-			w->intent.id = id;
-			w->intent.id_known = true;
-			w->mail_op.validity = here.x.validity;
-			op->made_id = id;
-			op->made_key = w->key;
-			*again = true;
-			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_DONE, e);
-			return rc == RC_OK ? work_intent_put(w, e) : rc;
-		}
+		rc = ask_mail(w, again, e);
+		if (rc != RC_NOTFOUND)
+			return rc;
 	} else if (w->series != 0) {
 		rc = RC_NOTFOUND; /* an exception was looked for with the row (series_find) */
-	} else if (op->t.ct == CT_FOLDER || op->unreadable) {
-		rc = RC_NOTFOUND; /* a folder is found by parent and title when it is created (write.c) */
+	} else if (op->t.ct == CT_FOLDER) {
+		rc = ask_folder(w, again, e);
+		if (rc == RC_OK)
+			return rc;
+	} else if (op->unreadable) {
+		rc = RC_NOTFOUND;
 	} else {
 		rc = ox_find_uid(op->s->ox, op->a, op->t.ct, client_uid_format(op->a, op->s->n->owner, w->ch.client_id), &o, e);
 	}

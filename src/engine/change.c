@@ -94,7 +94,8 @@ work_load(struct work *w, struct err *e)
 				return rc;
 		}
 	}
-	if (w->has_intent && w->intent.state != INTENT_PENDING && w->intent.id != 0 && (op->t.ct != CT_MAIL || w->intent.id_known)) {
+	/* known, though nobody was told, is the id of what OX made just before a crash: no uid leads to a folder */
+	if (w->has_intent && w->intent.id != 0 && (w->intent.id_known || (w->intent.state != INTENT_PENDING && op->t.ct != CT_MAIL))) {
 		rc = op_row(op, w->intent.id, &w->row, e);
 		if (rc != RC_OK || w->row != NULL)
 			return rc;
@@ -116,7 +117,7 @@ plan(struct work *w, bool moved_checked, struct err *e)
 		.change = &w->ch, .cursor = &op->cur.c, .row = w->row, .intent = w->has_intent ? &intent : NULL,
 		.cursor_seq = op->cur.seq, .policy = op->req->policy, .delete_policy = op->req->delete_policy,
 		.now = store_clock(op->g->store), .late_max = op->g->o.late_max_ms, .started = op->g->started, .moved_checked = moved_checked,
-		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL,
+		.may_move = op->t.ct != CT_FOLDER && op->t.ct != CT_MAIL, .no_key = op->t.ct == CT_MAIL || op->t.ct == CT_FOLDER,
 	};
 	struct write_entry *mine;
 	struct fmask bits;
@@ -243,12 +244,22 @@ fields_of_create(enum content ct, struct fmask *out)
 		fmask_clear(out, (unsigned)days);
 }
 
+struct mail_op
+work_import(const struct work *w)
+{
+	struct mail_place here = place_here(w->op);
+	struct mail_op o = mail_op_begin(w->op->g, &here, mail_mark_id(w->op, w->message_id, strlen(w->message_id)));
+
+	if (w->ch.again) /* sent before, and forgotten here since: it may lie anywhere in the folder */
+		o.mail = 0;
+	return o;
+}
+
 static enum rc
 plan_side_effects(struct work *w, struct err *e)
 {
 	struct op *op = w->op;
 	const struct sync_plan_out *p = &w->p;
-	struct mail_place here = place_here(op);
 	struct fmask in_create;
 	enum rc rc = RC_OK;
 
@@ -260,9 +271,7 @@ plan_side_effects(struct work *w, struct err *e)
 		if (p->kind == PLAN_CREATE) /* what an attempt that the database forgot has carried is not known: its values may be other ones */
 			w->intent.f = work_sent(w, &in_create, &w->intent.nf);
 		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
-			w->mail_op = mail_op_begin(op->g, &here, mail_mark_id(op, w->message_id, strlen(w->message_id)));
-			if (w->ch.again) /* sent before, and forgotten here since: it may lie anywhere in the folder */
-				w->mail_op.mail = 0;
+			w->mail_op = work_import(w);
 			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_PENDING, e);
 		}
 		if (rc == RC_OK)

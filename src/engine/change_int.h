@@ -34,7 +34,13 @@ enum rc work_log_write(struct work *w, struct write_entry *entry, struct err *e)
 enum rc work_withdraw(struct work *w, int64_t wid, struct err *e);
 struct write_field *work_sent(struct work *w, const struct fmask *mask, unsigned *n);
 enum rc work_adopt(struct work *w, msec_t lm, struct err *e);
+/** work_import - what is noted of the import of a mail before it is sent, and to find it after: W->message_id is set. */
+struct mail_op work_import(const struct work *w);
 enum rc work_record_lost(struct work *w, const struct fmask *lose, struct err *e);
+
+/* write.c */
+/** ask_folder - the create of a folder that nobody answered: *AGAIN = one of its name is there; RC_NOTFOUND = none. */
+enum rc ask_folder(struct work *w, bool *again, struct err *e);
 
 /* ask.c */
 struct mail_place place_here(const struct op *op);

@@ -193,6 +193,20 @@ tree_may_change(struct op *op, const struct client_change *cc, int64_t id, const
 /* ---- a name that is taken ---- */
 
 const struct object *
+tree_titled(const struct op *op, const char *parent, uint64_t title)
+{
+	const struct field *f = &model_content(CT_FOLDER)->fields[field("title")];
+
+	for (size_t i = 0; i < op->n_folders; i++) {
+		const char *fp = object_get_str(op->folders[i], field("folder_id"));
+
+		if (fp != NULL && strcmp(fp, parent) == 0 && field_fp(op->g->keys, f, op->folders[i]->v[field("title")]) == title)
+			return op->folders[i];
+	}
+	return NULL;
+}
+
+const struct object *
 tree_namesake(const struct op *op, const char *parent, const char *title)
 {
 	for (size_t i = 0; i < op->n_folders; i++) {

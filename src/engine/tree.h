@@ -15,6 +15,8 @@ MUST_CHECK enum rc tree_may_hold(const struct op *op, const char *parent, enum c
 MUST_CHECK enum rc tree_may_change(struct op *op, const struct client_change *cc, int64_t id, const char *parent, struct err *e);
 /** tree_namesake - the folder TITLE below PARENT, or NULL: OX allows no second one, so this is how a lost create is found. */
 const struct object *tree_namesake(const struct op *op, const char *parent, const char *title);
+/** tree_titled - the same by the title's fingerprint. */
+const struct object *tree_titled(const struct op *op, const char *parent, uint64_t title);
 
 /* principal.c */
 struct principals;

@@ -28,38 +28,82 @@ folder_parent(struct work *w, const char *module, const char **parent, struct er
 	return RC_OK;
 }
 
+/* What a client wants to make. */
+struct new_folder {
+	const char *title, *parent;
+	enum content ct;
+};
+
+/* *ID: of the folder that is there already, 0 = none.  As OX itself does for this client (its CreatePerformer): who makes one that is there, gets that one. */
+static enum rc
+folder_there(struct work *w, struct new_folder *f, int64_t *id, struct err *e)
+{
+	const struct content_type *t = model_content(CT_FOLDER);
+	const json_t *const *v = (const json_t *const *)w->cc->object->v;
+	const char *module = json_string_value(v[model_field(t, "module")]);
+	const struct content_type *mt = module != NULL ? model_content_by_name(module) : NULL;
+	const struct object *there;
+	enum rc rc;
+
+	*id = 0;
+	f->title = json_string_value(v[model_field(t, "title")]);
+	if (f->title == NULL || mt == NULL || mt->ct == CT_FOLDER)
+		return err_set_path(e, RC_PROTO, "title", "a new folder needs a title and a module (contacts, calendar, tasks or mail)");
+	f->ct = mt->ct;
+	rc = folder_parent(w, mt->ox_module, &f->parent, e);
+	if (rc == RC_OK)
+		rc = hierarchy_load(w->op, e);
+	if (rc != RC_OK)
+		return rc;
+	there = tree_namesake(w->op, f->parent, f->title);
+	if (there != NULL && folder_content(there) != f->ct)
+		return err_set_path(e, RC_PROTO, "title", "a folder of this name but of another type is there already; choose another name");
+	if (there != NULL)
+		*id = there->id;
+	return RC_OK;
+}
+
+enum rc
+ask_folder(struct work *w, bool *again, struct err *e)
+{
+	int title = model_field(model_content(CT_FOLDER), "title");
+	const struct object *there = NULL;
+	struct new_folder f;
+	int64_t id;
+	enum rc rc;
+
+	if (w->cc->object == NULL)
+		return RC_NOTFOUND; /* the deletion of one */
+	rc = folder_there(w, &f, &id, e);
+	/* as it was sent, where it was renamed at the device since */
+	for (unsigned i = 0; rc == RC_OK && id == 0 && i < w->intent.nf; i++)
+		if (w->intent.f[i].i == title)
+			there = tree_titled(w->op, f.parent, w->intent.f[i].fp);
+	if (there != NULL && folder_content(there) == f.ct)
+		id = there->id;
+	if (rc != RC_OK || id == 0)
+		return rc == RC_OK ? RC_NOTFOUND : rc;
+	w->intent.id = id;
+	w->intent.id_known = true;
+	w->intent.at = 0;
+	*again = true;
+	return work_intent_put(w, e);
+}
+
 static enum rc
 create_folder(struct work *w, int64_t *id, msec_t *lm, struct err *e)
 {
 	struct op *op = w->op;
-	const struct content_type *t = model_content(CT_FOLDER);
-	const json_t *const *v = (const json_t *const *)w->cc->object->v;
-	const char *title = json_string_value(v[model_field(t, "title")]);
-	const char *module = json_string_value(v[model_field(t, "module")]);
-	const struct content_type *mt = module != NULL ? model_content_by_name(module) : NULL;
-	const struct object *there;
-	const char *parent;
+	struct new_folder f;
 	char *oxid;
-	enum rc rc;
+	enum rc rc = folder_there(w, &f, id, e);
 
-	if (title == NULL || mt == NULL || mt->ct == CT_FOLDER)
-		return err_set_path(e, RC_PROTO, "title", "a new folder needs a title and a module (contacts, calendar, tasks or mail)");
-	rc = folder_parent(w, mt->ox_module, &parent, e);
-	if (rc == RC_OK)
-		rc = hierarchy_load(op, e);
-	if (rc == RC_OK)
-		rc = tree_may_hold(op, parent, mt->ct, e);
-	if (rc != RC_OK)
-		return rc;
 	*lm = 0;
-	/* as OX itself does for this client (its CreatePerformer): who makes a folder that is there, gets that one */
-	there = tree_namesake(op, parent, title);
-	if (there != NULL && folder_content(there) != mt->ct)
-		return err_set_path(e, RC_PROTO, "title", "a folder of this name but of another type is there already; choose another name");
-	*id = there != NULL ? there->id : 0;
-	if (*id != 0)
-		return RC_OK;
-	rc = ox_folder_create(op->s->ox, op->a, parent, mt->ct, title, &oxid, lm, e);
+	if (rc == RC_OK)
+		rc = tree_may_hold(op, f.parent, f.ct, e);
+	if (rc != RC_OK || *id != 0)
+		return rc;
+	rc = ox_folder_create(op->s->ox, op->a, f.parent, f.ct, f.title, &oxid, lm, e);
 	hierarchy_drop(op);
 	if (rc == RC_OK)
 		*id = model_id(op->g->keys, oxid);

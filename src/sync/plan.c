@@ -234,7 +234,7 @@ plan_absent(const struct sync_plan_in *in, struct sync_plan_out *out)
 	}
 	/* It may live in any folder: look before anything is created again (F9, F10).  A re-creation is looked for even without intent:
 	 * a client that edits on after its first answer asks for it again when the first intent is long acknowledged. */
-	if (it == NULL ? ch->recreate : it->state == INTENT_PENDING && !it->asked && !may_run(in, it)) {
+	if (it == NULL ? ch->recreate || (in->no_key && ch->again) : it->state == INTENT_PENDING && !it->asked && (in->no_key || !may_run(in, it))) {
 		out->kind = PLAN_FIND_UID;
 		return;
 	}
@@ -252,7 +252,7 @@ plan_absent(const struct sync_plan_in *in, struct sync_plan_out *out)
 		return;
 	}
 	out->intent_new = true;
-	if (ch->again && (it == NULL || (ch->recreate && it->at == 0 && it->nf == 0))) {
+	if (ch->again && (it == NULL || it->forgotten || (ch->recreate && it->at == 0 && it->nf == 0))) {
 		/* sent before, but the database does not know: it was lost, and OX may still be at it (F9) */
 		done(out, ST_RETRY);
 		return;

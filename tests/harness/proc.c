@@ -255,8 +255,9 @@ collect(char *p, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-void
-world_control(const struct world *w, const char *path, const char *json, char *out, size_t size)
+/* METHOD NULL: POST of JSON, or GET without. */
+static void
+control(const struct world *w, const char *method, const char *path, const char *json, char *out, size_t size)
 {
 	struct sink s = { .p = out, .size = size };
 	char url[160];
@@ -267,6 +268,7 @@ world_control(const struct world *w, const char *path, const char *json, char *o
 		out[0] = '\0';
 	(void)snprintf(url, sizeof(url), "%s/control/%s", w->ox, path);
 	(void)curl_easy_setopt(c, CURLOPT_URL, url);
+	(void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
 	if (json != NULL)
 		(void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, json);
 	(void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, collect);
@@ -275,4 +277,16 @@ world_control(const struct world *w, const char *path, const char *json, char *o
 	(void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(c);
 	ck_assert_msg(status == 200, "oxsim /control/%s: HTTP %ld", path, status);
+}
+
+void
+world_control(const struct world *w, const char *path, const char *json, char *out, size_t size)
+{
+	control(w, NULL, path, json, out, size);
+}
+
+void
+world_no_faults(const struct world *w)
+{
+	control(w, "DELETE", "faults", NULL, NULL, 0);
 }

@@ -30,6 +30,8 @@ void world_usmd_kill(struct world *w);
 void world_new_database(struct world *w);
 /** world_control - POST JSON to oxsim's control API PATH; the answer into OUT (may be NULL). */
 void world_control(const struct world *w, const char *path, const char *json, char *out, size_t size);
+/** world_no_faults - oxsim forgets its fault rules. */
+void world_no_faults(const struct world *w);
 /** run_wait - run ARGV (NULL-terminated) to its end, output into LOG (NULL = inherited); its exit status, 128 + signal when killed. */
 int run_wait(char *const *argv, const char *log);
 /** run_start - the same without waiting. */

@@ -345,17 +345,7 @@ faults(const char *rules)
 static inline void
 no_faults(void)
 {
-	char url[160];
-	CURL *c = curl_easy_init();
-	FILE *sink = fopen("/dev/null", "w");
-
-	(void)snprintf(url, sizeof(url), "%s/control/faults", w.ox);
-	(void)curl_easy_setopt(c, CURLOPT_URL, url);
-	(void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, "DELETE");
-	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, sink);
-	ck_assert_int_eq(curl_easy_perform(c), CURLE_OK);
-	curl_easy_cleanup(c);
-	(void)fclose(sink);
+	world_no_faults(&w);
 }
 
 #endif

@@ -10,6 +10,7 @@
 struct rule {
 	struct rule *next;
 	char *module, *action, *user;	/* NULL: any */
+	char *param;			/* a parameter that the request has, NULL: any */
 	int nth;			/* first matching request that is hit, from 1 */
 	int count;			/* how many are hit, 0: all from nth on */
 	int seen, hits;
@@ -17,7 +18,7 @@ struct rule {
 };
 
 static const char *const kinds[] = { "none", "delay_ms", "http_status", "drop_before", "drop_after",
-    "truncate_json", "expire_session", "error", "garbage" };
+    "truncate_json", "expire_session", "error", "garbage", "empty" };
 
 static bool
 same(const char *want, const char *got)
@@ -33,7 +34,8 @@ match(const struct req *r, const char *login, bool delays)
 
 	for (u = S.rules; u != NULL; u = u->next) {
 		if ((u->f.kind == FA_DELAY) != delays || !same(u->module, r->module) ||
-		    !same(u->action, r->action) || !same(u->user, login))
+		    !same(u->action, r->action) || !same(u->user, login) ||
+		    (u->param != NULL && arg(r, u->param) == NULL))
 			continue;
 		u->seen++;
 		if (u->seen < u->nth || (u->count > 0 && u->seen >= u->nth + u->count))
@@ -82,13 +84,14 @@ fault_add(const json_t *j, const char **why)
 	u->f.category = (int)json_integer_value(json_object_get(e, "category"));
 	if (u->f.kind == FA_NONE) {
 		*why = "effect needs one of delay_ms, http_status, drop_before, drop_after, "
-		    "truncate_json, expire_session, error, garbage";
+		    "truncate_json, expire_session, error, garbage, empty";
 		free(u);
 		return false;
 	}
 	u->module = opt_str(m, "module");
 	u->action = opt_str(m, "action");
 	u->user = opt_str(m, "user");
+	u->param = opt_str(m, "param");
 	v = json_object_get(m, "nth");
 	u->nth = json_is_integer(v) ? (int)json_integer_value(v) : 1;
 	v = json_object_get(m, "count");
@@ -123,6 +126,7 @@ fault_clear(void)
 		free(u->module);
 		free(u->action);
 		free(u->user);
+		free(u->param);
 		free(u);
 	}
 }

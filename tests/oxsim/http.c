@@ -323,6 +323,8 @@ run_ajax(struct req *r, const char *url, struct fault *fa)
 			fail(r, fa->code, NULL);
 			if (fa->category > 0)
 				error_category(r->err, fa->category);
+		} else if (fa->kind == FA_EMPTY) {
+			sb_str(r->out, "[]");
 		} else {
 			dispatch(r);
 			return;

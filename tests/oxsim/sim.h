@@ -596,7 +596,7 @@ struct user *fixture_user(struct ctx *c, int id, const char *login, const char *
 void user_first_login(struct user *u);
 
 /* fault.c */
-enum fault_kind { FA_NONE, FA_DELAY, FA_STATUS, FA_DROP_BEFORE, FA_DROP_AFTER, FA_TRUNCATE, FA_EXPIRE, FA_ERROR, FA_GARBAGE };
+enum fault_kind { FA_NONE, FA_DELAY, FA_STATUS, FA_DROP_BEFORE, FA_DROP_AFTER, FA_TRUNCATE, FA_EXPIRE, FA_ERROR, FA_GARBAGE, FA_EMPTY };
 struct fault { enum fault_kind kind; int num; int category; char code[24]; };
 /* the first rule that matches; delays are asked separately, before the work */
 struct fault fault_match(const struct req *r, const char *login);

@@ -99,6 +99,7 @@ ox_login(struct backend *b, const char *name, const char *password, const char *
 	x->user.context_id = 1;
 	x->user.user_id = 3 + x->u;
 	(void)snprintf(x->user.locale, sizeof(x->user.locale), "en_US");
+	(void)snprintf(x->user.trash, sizeof(x->user.trash), "default0/Trash");
 	*out = x;
 	return RC_OK;
 }

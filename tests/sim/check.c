@@ -153,7 +153,7 @@ check_doubles(struct sim *s)
 			if (!mail && (out_of_sight(s, a) || out_of_sight(s, b)))
 				continue;
 			if (mail ? a->token == b->token : !s->v.copies && a->uid[0] != '\0' && strcmp(a->uid, b->uid) == 0)
-				sim_fail(s, "doubled in OX: %s %s", mail ? "mail" : "object", a->uid);
+				sim_fail(s, "doubled in OX: %s %s %lld in %d %lld in %d", mail ? "mail" : "object", a->uid, (long long)a->id, a->folder, (long long)b->id, b->folder);
 		}
 	for (size_t i = 0; i < s->ox.n_obj && s->v.users == 1; i++)
 		for (size_t k = 0; k < i; k++)

@@ -218,6 +218,7 @@ exec_folder(struct sim *s, const struct oxop *op, struct oxres *r)
 			}
 		(void)snprintf(id, sizeof(id), op->ct == CT_MAIL ? "default0/w%lld" : "%lld", (long long)(op->ct == CT_MAIL ? op->f[0] / 2 : s->ox.next_id++));
 		r->folder = folder_add(s, op->user, op->ct, id, op->to, false, op->f[0]);
+		tell(s, "OX: folder %s is made, called w%lld", id, (long long)op->f[0] / 2);
 		return;
 	}
 	if (!ox_sees(s, op->user, op->folder)) {
@@ -229,6 +230,7 @@ exec_folder(struct sim *s, const struct oxop *op, struct oxres *r)
 	} else if (op->kind == OX_FDELETE) {
 		folder_remove(s, op->folder);
 	} else {
+		tell(s, "OX: folder %s is renamed from w%lld to w%lld", f->id, (long long)f->title / 2, (long long)op->f[0] / 2);
 		f->title = op->f[0];
 		r->lm = f->lm = f->lm + 1 > s->ox.now ? f->lm + 1 : s->ox.now;
 		if (f->ct == CT_MAIL) /* a mail folder's id is its path */

@@ -536,7 +536,7 @@ do_plan(struct ctx *x)
 	char rev[REV_TEXT] = "";
 	struct sync_plan_in in = { .change = &x->ch, .cursor = &x->cur, .row = r, .row_rev = rev, .writes = x->wr, .n_writes = x->n_wr,
 		.intent = x->has_intent ? &x->intent : NULL, .policy = policy(x, "policy"), .delete_policy = policy(x, "delete-policy"),
-		.now = opt_num(x, "now", 1000), .late_max = 60, .started = opt_num(x, "started", 0), .moved_checked = flag(x, "moved-checked"), .may_move = flag(x, "may-move") };
+		.now = opt_num(x, "now", 1000), .late_max = 60, .started = opt_num(x, "started", 0), .moved_checked = flag(x, "moved-checked"), .may_move = flag(x, "may-move"), .no_key = flag(x, "no-key") };
 	struct sync_plan_out *p = &x->plan;
 
 	for (; marks != NULL && *marks >= 'a' && *marks < 'a' + N_FIELDS; marks++)
