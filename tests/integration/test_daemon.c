@@ -21,7 +21,7 @@ START_TEST(options_and_messages)
 	ck_out("there is no command 'confgi'");
 	ck_assert_int_eq(run("usmctl", "migrate", "--nonsense"), 2);
 	ck_assert_int_eq(run("usmctl", "config", "--sample"), 0);
-	ck_out("#listen = 127.0.0.1:8090\n");
+	ck_out("#listen = /run/usmd/usmd.sock\n");
 
 	ck_assert_int_eq(run("usmd", "-t", "-c", in_dir("none")), 78);
 	ck_out("cannot read the configuration");
