@@ -225,6 +225,8 @@ FUZZ_AIM_oxjson   := src/backend/scan.c src/backend/rows.c
 FUZZ_DEPS_oxevent := backend model util
 FUZZ_AIM_oxevent  := $(addprefix src/backend/chronos_,event.c rule.c people.c body.c zone.c)
 FUZZ_DEPS_oxcalls := backend model util
+FUZZ_DEPS_sieve   := backend model util
+FUZZ_AIM_sieve    := src/backend/sieve.c
 FUZZ_LD_oxcalls   := -Wl,--wrap=http_do
 FUZZ_AIM_oxcalls  := $(filter-out src/backend/http.c,$(wildcard src/backend/*.c))
 FUZZ_DEPS_cached  := sync model util

@@ -273,6 +273,43 @@ struct ox_quota {
 /** ox_quota_get - two requests; the mail's is -1 where the mail server has no quota or cannot be asked. */
 MUST_CHECK enum rc ox_quota_get(struct ox_session *s, struct ox_quota *out, struct err *e);
 
+/* ---- mail rules, signatures ---- */
+
+/** Rules as OX has them: JSON of its module mailfilter v2, in their order, but a condition that is turned round says so (member "id": "not"). */
+struct ox_rules {
+	json_t *list;    /* an array, owned */
+	unsigned hidden; /* rules and parts of rules in the script that OX cannot read: it would delete them with whatever it writes */
+};
+/** ox_rules_get - two requests.  Give it to ox_rules_fini. */
+MUST_CHECK enum rc ox_rules_get(struct ox_session *s, struct ox_rules *out, struct err *e);
+void ox_rules_fini(struct ox_rules *r);
+/** ox_rules_config - which tests, comparisons and actions OX takes now (config of v2); *OUT is the caller's. */
+MUST_CHECK enum rc ox_rules_config(struct ox_session *s, json_t **out, struct err *e);
+/**
+ * ox_rule_new - a rule; *ID is its number.  ox_rule_update - the members of RULE, which names itself by "id"; others stay.  ox_rule_delete.
+ * ox_rules_order - IDS (array of numbers) come first, in this order.
+ * Errors: RC_PROTO what the mail server says about the rule; RC_NOTFOUND; RC_CONFLICT a second absence notice; RC_UPSTREAM; RC_TIMEOUT outcome unknown.
+ */
+MUST_CHECK enum rc ox_rule_new(struct ox_session *s, const json_t *rule, int64_t *id, struct err *e);
+MUST_CHECK enum rc ox_rule_update(struct ox_session *s, const json_t *rule, struct err *e);
+MUST_CHECK enum rc ox_rule_delete(struct ox_session *s, int64_t id, struct err *e);
+MUST_CHECK enum rc ox_rules_order(struct ox_session *s, const json_t *ids, struct err *e);
+
+#define OX_SNIPPET_ID 64 /* room for an id of a signature */
+/**
+ * ox_signatures - all signatures of the user, as module snippet has them (an array, the caller's).  ox_signature_new, _update (the members of S; misc as
+ * a whole), _delete.  RC_NOTFOUND: no such signature.
+ */
+MUST_CHECK enum rc ox_signatures(struct ox_session *s, json_t **out, struct err *e);
+MUST_CHECK enum rc ox_signature_new(struct ox_session *s, const json_t *sig, char id[OX_SNIPPET_ID], struct err *e);
+MUST_CHECK enum rc ox_signature_update(struct ox_session *s, const char *id, const json_t *sig, struct err *e);
+MUST_CHECK enum rc ox_signature_delete(struct ox_session *s, const char *id, struct err *e);
+/** ox_signature_picture - the octets of picture UID of signature ID, appended to OUT. */
+MUST_CHECK enum rc ox_signature_picture(struct ox_session *s, const char *id, const char *uid, struct buf *out, struct err *e);
+/** ox_mail_settings_get - what OX's web client keeps about mail (jslob io.ox/mail), the caller's.  _set - the members of VALUES. */
+MUST_CHECK enum rc ox_mail_settings_get(struct ox_session *s, json_t **out, struct err *e);
+MUST_CHECK enum rc ox_mail_settings_set(struct ox_session *s, const json_t *values, struct err *e);
+
 /* ---- pictures and attachments ---- */
 
 /** ox_photo - the octets of the picture of contact ID, appended to OUT.  RC_NOTFOUND: no contact or no picture; RC_LIMIT: more than OUT's maximum. */

@@ -148,6 +148,20 @@ MUST_CHECK enum rc engine_config_set(struct engine_session *s, const struct devi
 /** engine_session_ox - the OX session of S's account, borrowed until S is closed. */
 struct ox_session *engine_session_ox(const struct engine_session *s);
 
+/**
+ * engine_account_lock - one request at a time, of all devices and nodes, for what is read, compared and written at OX and has no version there.
+ * Holds a connection to PostgreSQL: nothing else that takes one in between.  RC_BUSY after lock_timeout.   engine_account_unlock: NULL is a no-op.
+ */
+struct engine_lock;
+MUST_CHECK enum rc engine_account_lock(struct engine_session *s, struct engine_lock **out, struct err *e);
+void engine_account_unlock(struct engine_lock *l);
+/** engine_session_owner - "<OX user>.<device>": with a clientId it names what a device makes; borrowed until S is closed. */
+const char *engine_session_owner(const struct engine_session *s);
+/** engine_mail_folder - OX's id, in A, of the mail folder FOLDER.  RC_NOTFOUND no such folder; RC_PROTO no mail folder. */
+MUST_CHECK enum rc engine_mail_folder(struct engine_session *s, struct arena *a, const struct uuid *folder, const char **oxid, struct err *e);
+/** engine_folder_uuid - how clients name the folder OXID, whether it is there or not. */
+void engine_folder_uuid(const struct engine_session *s, const char *oxid, struct uuid *out);
+
 /* ---- sync ---- */
 
 /** The folder a request is about: the hierarchy, or a folder of it. */

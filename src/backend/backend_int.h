@@ -141,6 +141,20 @@ void ox_blame(const struct content_type *t, const json_t *env, struct err *e);
 /** ox_blame_value - the same where ENV names a value of the object O that was written, and no field. */
 void ox_blame_value(const struct object *o, const json_t *env, struct err *e);
 
+/* ---- mailfilter.c, sieve.c: mail rules ---- */
+
+/** mailfilter_words - into E, filled before: what the error envelope ENV means, where OX's own text (code E->code) does not say. */
+void mailfilter_words(const json_t *env, struct err *e);
+/** What a script holds. */
+struct sieve_shape {
+	unsigned rules; /* that begin with a condition, or are commands without one */
+	unsigned lost;  /* "elsif" and "else", which OX drops */
+	json_t *tests;  /* of each rule with a condition, in their order: {id, test}; id as OX's comment has it, else -1; of tests only the groups */
+	bool nomem;
+};
+/** sieve_scan - the shape of the script P, N octets; what is no script has no rules.  OUT->tests is the caller's.   Depth of groups: 32, then no test. */
+void sieve_scan(const char *p, size_t n, struct sieve_shape *out);
+
 /* ---- rows.c ---- */
 
 /** The columns asked for in one kind of request and the field that each fills. */

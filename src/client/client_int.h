@@ -274,6 +274,13 @@ MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
 /* rights.c */
 bool command_known(const char *name);
 MUST_CHECK enum rc command_run(struct client *c, struct err *e);
+void print_json(const json_t *v);
+/** folder_named - the uuid of a folder named by its path in the directory, or by itself. */
+MUST_CHECK enum rc folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], struct err *e);
+
+/* rules.c, vacation.c */
+MUST_CHECK enum rc rules_command(struct client *c, struct err *e);
+MUST_CHECK enum rc vacation_command(struct client *c, struct err *e);
 
 /* conflicts.c */
 /** conflicts_command - "conflicts" with its arguments; needs the state's list of folders. */

@@ -16,7 +16,7 @@ tree_load(struct client *c)
 	return tree != NULL ? tree : json_object();
 }
 
-static void
+void
 print_json(const json_t *v)
 {
 	char *text = json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY);
@@ -59,8 +59,7 @@ list_folders(struct client *c, struct err *e)
 
 /* ---- rights ---- */
 
-/* The uuid of a folder named by its path in the directory, or by itself. */
-static enum rc
+enum rc
 folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], struct err *e)
 {
 	size_t len = strlen(name), n;
@@ -216,7 +215,7 @@ bool
 command_known(const char *name)
 {
 	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0 || strcmp(name, "fetch") == 0 ||
-	    strcmp(name, "conflicts") == 0;
+	    strcmp(name, "conflicts") == 0 || strcmp(name, "rules") == 0 || strcmp(name, "vacation") == 0;
 }
 
 enum rc
@@ -228,10 +227,14 @@ command_run(struct client *c, struct err *e)
 		return send_files(c, e);
 	if (strcmp(c->o.command[0], "fetch") == 0)
 		return stubs_fetch(c, e);
+	if (strcmp(c->o.command[0], "vacation") == 0)
+		return vacation_command(c, e);
 	rc = hierarchy_sync(c, e);
 	if (rc != RC_OK)
 		return rc;
 	if (strcmp(c->o.command[0], "conflicts") == 0)
 		return conflicts_command(c, e);
+	if (strcmp(c->o.command[0], "rules") == 0)
+		return rules_command(c, e);
 	return strcmp(c->o.command[0], "folders") == 0 ? list_folders(c, e) : show_rights(c, e);
 }

@@ -444,6 +444,25 @@ webhooks(struct req *r)
 	hook_control(r);
 }
 
+/* What other programs did to the script of a user's rules. */
+static void
+sieve(struct req *r)
+{
+	json_t *j = input(r), *rules = json_object_get(j, "rules");
+	struct user *u = user_named(json_string_value(json_object_get(j, "user")));
+
+	if (u == NULL || (rules != NULL && !json_is_array(rules))) {
+		bad(r, "want {\"user\":..[,\"foreign\":bool,\"rules\":[rules as v1 lists them, with \"unread\":true what the server cannot read]]}");
+		return;
+	}
+	u->foreign_script = json_is_true(json_object_get(j, "foreign"));
+	if (rules != NULL) {
+		json_decref(u->rules);
+		u->rules = json_deep_copy(rules);
+	}
+	control_reply(r, json_pack("{s:O}", "rules", u->rules));
+}
+
 static void
 password(struct req *r)
 {
@@ -496,6 +515,7 @@ control(struct req *r)
 		{ "/rate", rate }, { "/expire", expire }, { "/restart", restart }, { "/reset", reset },
 		{ "/save", save }, { "/modules", modules_off }, { "/push", push }, { "/webhooks", webhooks },
 		{ "/password", password },
+		{ "/sieve", sieve },
 	};
 	size_t i;
 

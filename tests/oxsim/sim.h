@@ -230,6 +230,10 @@ struct user {
 	GHashTable *attr;	/* setAttribute */
 	json_t *jslob;
 	json_t *gui;
+	json_t *rules;		/* of the mail filter, as the script has them: sieve.h */
+	bool foreign_script;	/* another client's script is the active one */
+	GHashTable *answered;	/* who got an absence notice -> when */
+	json_t *snippets;
 	struct mbox **mb;
 	int nmb;
 	uint64_t mailcache;	/* mailcache.c: which fill of the cache counts, and of which folder */

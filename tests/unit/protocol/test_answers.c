@@ -17,6 +17,8 @@ struct good {
 #define UP "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":7,"
 #define MAIL "\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\""
 #define CP(n) "\"uuid\":\"" U1 "\",\"clientId\":\"c" n "\""
+#define RULE "{\"id\":3,\"rev\":\"0123456789abcdef\",\"name\":\"R\",\"active\":true,\"stop\":false,\"vacation\":false,\"test\":{\"id\":\"true\"},\"actions\":[{\"id\":\"keep\"}]}"
+#define SIGNATURE "{\"id\":\"3\",\"rev\":\"0123456789abcdef\",\"name\":\"S\",\"html\":false,\"content\":\"-- \\nx\",\"insertion\":\"below\",\"default\":true,\"defaultReply\":false}"
 static const struct good rows[] = {
 	{ "serverInfo", "{}", CT_CONTACT, "", "\"protocol\":[1],\"limits\":{\"maxBody\":67108864,\"maxObjects\":1000," },
 	{ "login", "{\"user\":\"ada\",\"password\":\"p\\u00e4ss\",\"device\":\"outlook-1\",\"protocol\":1}", CT_CONTACT,
@@ -52,6 +54,21 @@ static const struct good rows[] = {
 	    "{\"uuid\":\"" U2 "\",\"status\":\"ok\",\"lost\":[\"last_name\"],\"conflict\":70}" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"note\":\"n\"},{\"uuid\":\"" U2 "\",\"blind\":[\"note\"],\"note\":\"n\"}]}", CT_CONTACT, "modify uuid=" U2,
 	    "{\"uuid\":\"" U2 "\",\"status\":\"gone\",\"won\":[\"note\"],\"conflict\":71}" },
+	{ "getRules", "{}", CT_CONTACT, "rules;", "{\"rev\":\"00112233445566ff\",\"hidden\":0,\"rules\":[" RULE "],\"tests\":[{\"id\":\"subject\",\"comparisons\":[\"is\"]},"
+	    "{\"id\":\"envelope\",\"parts\":[\"all\"],\"headers\":[\"from\"]}],\"actions\":[\"keep\"],\"nested\":true,\"maxRedirects\":4}" },
+	{ "setRule", "{\"clientId\":\"c1\",\"name\":\"R\",\"test\":{\"id\":\"true\"},\"actions\":[],\"stop\":true,\"position\":2}", CT_CONTACT, "rule -1 c1 R -1 1 2 test actions;",
+	    "{\"applied\":true,\"rule\":" RULE "}" },
+	{ "setRule", "{\"id\":3,\"rev\":\"" R1 "\",\"active\":false}", CT_CONTACT, "rule 3 - - 0 -1 -1;", "{\"applied\":true,\"rule\":" RULE "}" },
+	{ "deleteRule", "{\"id\":3,\"rev\":\"" R1 "\"}", CT_CONTACT, "rule_delete 3 " R1 ";", "{\"applied\":true}" },
+	{ "orderRules", "{\"order\":[3,1],\"rev\":\"" R1 "\"}", CT_CONTACT, "order 2 " R1 ";", "{\"applied\":false,\"rev\":\"00112233445566ff\"}" },
+	{ "getVacation", "{}", CT_CONTACT, "vacation;", "{\"exists\":true,\"active\":true,\"rev\":\"0123456789abcdef\",\"text\":\"away\",\"subject\":\"Away\",\"days\":7,"
+	    "\"addresses\":[\"a@example.com\",\"b@example.com\"],\"from\":86400000,\"to\":172800000,\"zone\":\"+0100\",\"other\":false}" },
+	{ "setVacation", "{\"active\":true,\"text\":\"t\",\"days\":3,\"addresses\":[\"a@b.de\"],\"from\":86400000,\"to\":null,\"zone\":\"+0100\"}", CT_CONTACT,
+	    "vacation_set - 1 t 3 1 1:86400000 0:0 +0100;", "{\"applied\":true,\"exists\":false,\"active\":false}" },
+	{ "getSignatures", "{}", CT_CONTACT, "signatures;", "{\"signatures\":[" SIGNATURE "]}" },
+	{ "setSignature", "{\"clientId\":\"c1\",\"name\":\"S\",\"content\":\"x\",\"html\":true,\"default\":true}", CT_CONTACT, "signature - c1 1 1 -1;",
+	    "{\"applied\":true,\"signature\":" SIGNATURE "}" },
+	{ "deleteSignature", "{\"id\":\"3\",\"rev\":\"" R1 "\"}", CT_CONTACT, "signature_delete 3 " R1 ";", "{\"applied\":true}" },
 	{ "getQuota", "{}", CT_CONTACT, "quota;", "{\"mail\":{\"used\":1,\"limit\":null},\"files\":{\"used\":5,\"limit\":6},\"contact\":{\"used\":3,\"limit\":null},"
 	    "\"appointment\":{\"used\":3,\"limit\":null},\"task\":{\"used\":3,\"limit\":null}}" },
 	{ "getConflicts", "{}", CT_CONTACT, "conflicts 0 50;", "{\"conflicts\":[{\"id\":9,\"time\":5,\"expires\":6,\"objectType\":\"contact\",\"folder\":\"aa000000-0000-0000-0000-000000000002\","
