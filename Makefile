@@ -312,6 +312,9 @@ INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_RUN_test_nodes         := $(PROGRAMS)
+INT_RUN_test_own           := $(PROGRAMS)
+INT_RUN_test_feedback      := $(PROGRAMS)
+INT_RUN_test_client_own    := $(PROGRAMS)
 INT_RUN_test_proxy         := $(PROGRAMS)
 INT_RUN_test_watch         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
@@ -335,6 +338,7 @@ endef
 $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
 # runs the programs themselves
 $(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl $(B)/oxsim
+$(B)/tests/int_test_scheduling: | $(B)/usmsync
 $(B)/tests/int_test_story: | $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare
 
 # --- tests --------------------------------------------------------------------

@@ -126,6 +126,9 @@ struct store_session {
 MUST_CHECK enum rc store_session_put(struct store_conn *c, const unsigned char hash[32], int64_t account, int64_t device, msec_t expires, struct err *e);
 MUST_CHECK enum rc store_session_get(struct store_conn *c, struct arena *a, const unsigned char hash[32], struct store_session *out, struct err *e);
 MUST_CHECK enum rc store_session_delete(struct store_conn *c, const unsigned char hash[32], struct err *e);
+/** store_session_delete_others - all sessions of ACCOUNT but KEEP; their hashes, 32 octets each, in A. */
+MUST_CHECK enum rc store_session_delete_others(struct store_conn *c, struct arena *a, int64_t account, const unsigned char keep[32], unsigned char (**hashes)[32],
+    size_t *n, struct err *e);
 /**
  * store_expire - delete what nobody needs any more, a bounded piece a call (call it every few minutes): expired sessions and
  * conflicts; cursors, writes and intents of devices without session that did not log in for TOMBSTONE_MS; tombstones

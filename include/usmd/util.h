@@ -165,6 +165,8 @@ void random_override(void (*fn)(void *p, size_t n));
 /** siphash24 - SipHash-2-4 of N bytes under a 128-bit key: the 64-bit field fingerprints. */
 uint64_t siphash24(const unsigned char key[16], const void *p, size_t n);
 void sha256(const void *p, size_t n, unsigned char out[32]);
+/** sha256_file - of everything in FD from its beginning, *SIZE octets; false: it cannot be read. */
+MUST_CHECK bool sha256_file(int fd, unsigned char out[32], int64_t *size);
 void hmac_sha256(const void *key, size_t klen, const void *p, size_t n, unsigned char out[32]);
 /** derive_key - HKDF-SHA256 of MASTER for purpose LABEL (a constant text) into N bytes, N <= 64. */
 void derive_key(const unsigned char master[KEY_BYTES], const char *label, unsigned char *out, size_t n);

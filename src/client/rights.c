@@ -215,7 +215,8 @@ bool
 command_known(const char *name)
 {
 	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0 || strcmp(name, "fetch") == 0 ||
-	    strcmp(name, "conflicts") == 0 || strcmp(name, "rules") == 0 || strcmp(name, "vacation") == 0;
+	    strcmp(name, "conflicts") == 0 || strcmp(name, "freebusy") == 0 || strcmp(name, "respond") == 0 || strcmp(name, "rules") == 0 ||
+	    strcmp(name, "vacation") == 0 || strcmp(name, "whoami") == 0 || strcmp(name, "passwd") == 0 || strcmp(name, "version") == 0;
 }
 
 enum rc
@@ -227,8 +228,18 @@ command_run(struct client *c, struct err *e)
 		return send_files(c, e);
 	if (strcmp(c->o.command[0], "fetch") == 0)
 		return stubs_fetch(c, e);
+	if (strcmp(c->o.command[0], "freebusy") == 0)
+		return freebusy_command(c, e);
+	if (strcmp(c->o.command[0], "respond") == 0)
+		return respond_command(c, e);
 	if (strcmp(c->o.command[0], "vacation") == 0)
 		return vacation_command(c, e);
+	if (strcmp(c->o.command[0], "whoami") == 0)
+		return whoami_command(c, e);
+	if (strcmp(c->o.command[0], "passwd") == 0)
+		return password_command(c, e);
+	if (strcmp(c->o.command[0], "version") == 0)
+		return version_command(c, e);
 	rc = hierarchy_sync(c, e);
 	if (rc != RC_OK)
 		return rc;

@@ -10,6 +10,7 @@
 #include "usmd/cache.h"
 #include "usmd/engine.h"
 #include "usmd/push.h"
+#include "usmd/service.h"
 #include "usmd/store.h"
 
 #define DAY_MS (INT64_C(86400) * 1000)
@@ -23,6 +24,7 @@ struct wire {
 	pthread_mutex_t ear_lock;
 	struct engine *ear;     /* the engine while it works: other nodes are heard before and after */
 	struct push_udp *udp;
+	struct service_client *client;
 	struct protocol protocols[2]; /* the longer path first */
 	size_t n;
 	bool hooked;     /* protocols[0] is the webhook */
@@ -250,6 +252,14 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 static enum rc
 add_usmjson(struct wire *w, const struct conf *c, struct err *e)
 {
+	const struct service_client_options of_client = {
+		.package_dir = c->client_dir,
+		.feedback_dir = c->feedback_dir,
+		.feedback_max = (size_t)c->feedback_max,
+		.feedback_budget = (size_t)c->feedback_budget,
+		.feedback_keep_ms = c->feedback_keep,
+		.feedback_per_device = (unsigned)c->feedback_per_device,
+	};
 	struct usmjson_options o = {
 		.max_depth = (size_t)c->max_depth,
 		.max_objects = (size_t)c->max_changes,
@@ -266,8 +276,16 @@ add_usmjson(struct wire *w, const struct conf *c, struct err *e)
 		.max_ping_folders = (size_t)c->max_ping_folders,
 		.retry_spread_ms = c->wake_spread,
 		.cookie_secure = c->cookie_secure,
+		.password_min_length = (unsigned)c->password_min_length,
+		.password_min_classes = (unsigned)c->password_min_classes,
+		.max_feedback_bytes = (size_t)c->feedback_max,
 	};
-	enum rc rc = usmjson_new(w->engine, &o, &w->protocols[w->n], e);
+	enum rc rc = service_client_new(&of_client, &w->client, e);
+
+	if (rc != RC_OK)
+		return rc;
+	o.client = w->client;
+	rc = usmjson_new(w->engine, &o, &w->protocols[w->n], e);
 
 	if (rc == RC_OK)
 		w->n++;
@@ -382,6 +400,7 @@ wire_free(struct wire *w)
 		usmjson_free(&w->protocols[w->n - 1]);
 	if (w->hooked)
 		webhook_free(&w->protocols[0]);
+	service_client_free(w->client);
 	engine_quiet(w->engine);
 	ear_set(w, NULL);
 	engine_free(w->engine);
@@ -391,6 +410,12 @@ wire_free(struct wire *w)
 	store_close(w->store);
 	(void)pthread_mutex_destroy(&w->ear_lock);
 	mem_free(w);
+}
+
+void
+wire_care(struct wire *w)
+{
+	service_feedback_care(w->client);
 }
 
 const struct protocol *

@@ -300,3 +300,9 @@ engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry
 	arena_free(a);
 	return rc;
 }
+
+bool
+engine_watch_renewed(struct engine_watch *w, const char *token)
+{
+	return token != NULL && engine_session_renewed(w->s, token);
+}

@@ -491,7 +491,7 @@ put_busy(struct req *r, const struct crow *c)
 			if (strcmp(show[k], f->name) == 0)
 				break;
 		if (k == sizeof(show) / sizeof(show[0]) &&
-		    (e == NULL || (f->col != 20 && f->col != 200)))
+		    (e == NULL || (f->col != 20 && f->col != 200 && f->col != 400)))
 			continue;
 		if (b->p[b->len - 1] != '{')
 			sb_ch(b, ',');
@@ -500,8 +500,12 @@ put_busy(struct req *r, const struct crow *c)
 		q.occ = c->on ? &c->occ : NULL;
 		q.veil = true;
 		/* a participant, too, sees no title of what somebody else calls private */
-		if (f->col == 200 && (c->e->o->created_by == r->u->id || obj_fv(c->e->o, CF(CF_PRIVATE)) == NULL))
+		if ((f->col == 200 || f->col == 400) && (c->e->o->created_by == r->u->id || obj_fv(c->e->o, CF(CF_PRIVATE)) == NULL))
 			q.veil = false;
+		if (f->col == 402) {
+			sb_printf(b, "%d", cal_shown(c->e->o));
+			continue;
+		}
 		if (f->col == 102 && e == NULL) {
 			sb_str(b, "0");
 			continue;
@@ -538,6 +542,11 @@ cal_freebusy(struct req *r)
 	if (!need_i64(r, "id", &id) || !need_i64(r, "type", &type) || !need_i64(r, "start", &from) ||
 	    !need_i64(r, "end", &to))
 		return;
+	if (type == PT_GROUP) { /* not expanded (recorded 22-password-personal-data 85) */
+		sb_str(r->out, "[]");
+		set_ts(r, 0);
+		return;
+	}
 	if (type == PT_RESOURCE ? res_by_id(r->c, (int)id) == NULL : user_by_id(r->c, (int)id) == NULL) {
 		(void)snprintf(num, sizeof(num), "%lld", (long long)id);
 		fail(r, "CAL-4034", json_pack("[s,I,s]", num, (json_int_t)id, type == PT_RESOURCE ? "RESOURCE" : "INDIVIDUAL"));

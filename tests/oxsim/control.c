@@ -476,7 +476,22 @@ password(struct req *r)
 	}
 	free(u->password);
 	u->password = xstrdup(p);
-	sessions_of_end(u);
+	sessions_of_end(u, NULL);
+	reply(r, json_pack("{s:b}", "ok", 1));
+}
+
+/* what the administrator of the server allows him */
+static void
+allow(struct req *r)
+{
+	json_t *j = input(r);
+	struct user *u = user_named(json_string_value(json_object_get(j, "user")));
+
+	if (u == NULL || !json_is_boolean(json_object_get(j, "edit_password"))) {
+		bad(r, "want {\"user\":..,\"edit_password\":true}");
+		return;
+	}
+	u->fixed_password = json_is_false(json_object_get(j, "edit_password"));
 	reply(r, json_pack("{s:b}", "ok", 1));
 }
 
@@ -516,6 +531,7 @@ control(struct req *r)
 		{ "/save", save }, { "/modules", modules_off }, { "/push", push }, { "/webhooks", webhooks },
 		{ "/password", password },
 		{ "/sieve", sieve },
+		{ "/password", password }, { "/allow", allow },
 	};
 	size_t i;
 

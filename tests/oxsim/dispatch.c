@@ -52,8 +52,8 @@ module_known(const char *module)
 	return module_exists(module);
 }
 
-static void
-count(const char *key)
+void
+sim_count(const char *key)
 {
 	uint64_t *n = g_hash_table_lookup(S.counter, key);
 
@@ -89,7 +89,7 @@ dispatch(struct req *r)
 		else
 			fail(r, "SVL-0021", json_pack("[s,s]", r->action, r->module));
 	} else {
-		count(key);
+		sim_count(key);
 		events_by(r->c);
 		rt->fn(r);
 		events_only(0);
@@ -206,7 +206,7 @@ act_multiple(struct req *r)
 			return;
 		}
 	}
-	count("multiple");
+	sim_count("multiple");
 	sb_ch(r->out, '[');
 	/* continue=false does not stop 8.19 */
 	json_array_foreach(a, i, item) {

@@ -169,6 +169,7 @@ tasks_new(struct req *r)
 	}
 	if (task_folder(r, id) == NULL || (t = store_insert(r, f, o)) == NULL)
 		return;
+	parts_tell(r, t, parts_silent(o));
 	sb_printf(r->out, "{\"id\":%d}", t->id);
 	set_ts(r, t->lm);
 }
@@ -226,6 +227,7 @@ tasks_update(struct req *r)
 		if (stamp <= o->lm)
 			stamp = o->lm + 1;
 		obj_swap(o, trial);
+		parts_tell(r, o, parts_silent(body));
 		stamp = obj_touch(r->c, o, r->u->id, stamp);
 		if (dest != f) {
 			(void)obj_place(o, dest, dest->type == 1 ? dest->owner : 0);
@@ -322,6 +324,7 @@ tasks_confirm(struct req *r)
 		return;
 	}
 	a->conf = (int)json_integer_value(json_object_get(b, "confirmation"));
+	sim_count("mail/reply");
 	if (json_object_get(b, "confirmmessage") != NULL) {
 		free(a->msg);
 		a->msg = xstrdup(json_string_value(json_object_get(b, "confirmmessage")));
