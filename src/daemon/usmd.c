@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 
 /* what a stop takes besides drain_time and shutdown_timeout: httpd_free's wait for its threads, twice 5 s, and the connections' ends */
 #define STOP_SLACK_MS 15000
+#define LARGE_BLOCK 131072 /* octets */
 
 struct options {
 	const char *config;
@@ -255,6 +257,15 @@ out:
 	return rc;
 }
 
+/* What a crowd of slow clients took comes back when they are gone: large blocks are mapped one by one, also after the first of them (glibc would raise
+ * the threshold then), and the heap's end is given back. */
+static void
+memory_setup(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -268,6 +279,7 @@ main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	(void)umask(0077);
+	memory_setup();
 	model_json_memory();
 	signals_block(&set);
 	/* journald sets the variable for what it reads; it takes the level from the prefix */
