@@ -280,6 +280,7 @@ fuzz-run:
 # INT_OBJ_<test>: further objects, INT_RUN_<test>: programs that it starts.
 INT_LIBS_test_store := store sync model util
 INT_LIBS_test_sql   := store sync model util
+INT_LIBS_test_upgrade := store sync model util
 INT_LIBS_test_cache := cache model util
 INT_LIBS_test_notify := store sync model util
 INT_LIBS_test_backend      := backend model util
@@ -322,6 +323,8 @@ INT_RUN_test_proxy         := $(PROGRAMS)
 INT_RUN_test_watch         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
 INT_RUN_test_sources       := $(PROGRAMS)
+INT_RUN_test_explain       := $(PROGRAMS)
+INT_RUN_test_admin         := $(PROGRAMS)
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))

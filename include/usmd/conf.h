@@ -19,9 +19,15 @@ enum conf_kind {
 	CONF_LEVEL  /* enum log_level */
 };
 
+/** Where a setting got its value: FILE NULL = its default. */
+struct conf_origin {
+	const char *file;
+	unsigned line;
+};
 /** One member for each line of settings.def; its type follows from the kind. */
 struct conf {
 	struct arena *mem; /* owns the texts */
+	struct conf_origin *origin; /* one for each row of conf_settings */
 #define CONF_TYPE_TEXT const char *
 #define CONF_TYPE_PATH const char *
 #define CONF_TYPE_URL const char *
@@ -58,26 +64,33 @@ void conf_range(const struct conf_setting *s, char *out, size_t size);
 /** conf_defaults - all settings at their default.  NULL = out of memory. */
 struct conf *conf_defaults(void);
 /**
- * conf_load - defaults, then what FILE says.
+ * conf_load - defaults, then what FILE says, then what the files conf.d/NAME.conf beside it say, in the order of their names; the last word counts.
  *
- * Errors: RC_NOTFOUND  FILE cannot be read
+ * Errors: RC_NOTFOUND  a file cannot be read (that there is no conf.d is none)
  *         RC_PROTO     a line is wrong: e->path is "FILE:LINE", the text names the setting, its value and what is allowed;
  *                      an unknown name comes with the nearest known one
  *         RC_NOMEM     *out is NULL on every failure
  */
 MUST_CHECK enum rc conf_load(const char *file, struct conf **out, struct err *e);
+/** conf_problems - as conf_load, but everything that is wrong goes into OUT, a line each "FILE:LINE: text"; their number, *C the settings without those lines
+ * (NULL: out of memory, or the main file cannot be read). */
+MUST_CHECK size_t conf_problems(const char *file, struct conf **c, struct buf *out);
 /** conf_parse - as conf_load from LEN bytes of text; NAME stands for the file in messages. */
 MUST_CHECK enum rc conf_parse(const char *name, const char *text, size_t len, struct conf **out, struct err *e);
 /**
  * conf_reload - read FILE again: *out has its live settings and OLD's other ones; IGNORED gets the names of those that
- * differ and wait for a restart, separated by spaces.  OLD stays valid and untouched: free it when nobody reads it.
- * Errors as conf_load.
+ * differ and wait for a restart, APPLIED those that differ and hold from now on, separated by spaces.  OLD stays valid and untouched: free it when
+ * nobody reads it.   Errors as conf_load.
  */
-MUST_CHECK enum rc conf_reload(const struct conf *old, const char *file, struct conf **out, struct buf *ignored, struct err *e);
+MUST_CHECK enum rc conf_reload(const struct conf *old, const char *file, struct conf **out, struct buf *ignored, struct buf *applied, struct err *e);
 void conf_free(struct conf *c);
 
 /** conf_dump - the effective settings as a file that conf_load takes.  Passwords in pg_conninfo and URLs become ***. */
 void conf_dump(const struct conf *c, struct buf *out);
+/** conf_show - the same with where each value comes from: "name = value  # FILE:LINE", or "# default". */
+void conf_show(const struct conf *c, struct buf *out);
+/** conf_diff - settings of C that the text DUMP (of conf_dump) has otherwise: "name = value  # NAMED: other value"; their number. */
+size_t conf_diff(const struct conf *c, const char *dump, const char *named, struct buf *out);
 /** conf_sample - the documented sample file: every setting commented out at its default, with unit and range. */
 void conf_sample(struct buf *out);
 

@@ -28,32 +28,33 @@ const char *folder_kind_name(enum folder_kind k);
 const char *folder_mode_name(enum folder_mode m);
 int folder_mode_parse(const char *s);
 
-/** Settings of the engine; all times in the unit of their name. */
+/** Settings of the engine; all times in the unit of their name.  What is atomic may change while it works: engine_reload. */
 struct engine_options {
-	msec_t session_lifetime_ms, password_lifetime_ms;
-	msec_t fresh_ms;              /* an index this young is not asked of OX again (0 = always ask) */
+	_Atomic msec_t session_lifetime_ms;
+	msec_t password_lifetime_ms;
+	_Atomic msec_t fresh_ms;              /* an index this young is not asked of OX again (0 = always ask) */
 	msec_t overlap_ms;            /* `updates` are asked for this much before the stored timestamp */
 	size_t reread_max;            /* objects within the overlap that each look may read again; with more of them it is ended (settled.c) */
-	msec_t listing_interval_ms;   /* complete listing at least this often */
+	_Atomic msec_t listing_interval_ms;   /* complete listing at least this often */
 	msec_t deletions_kept_ms;     /* OX forgets deletions after this: an older index is listed anew */
 	msec_t late_max_ms;           /* OX's maximal request time: an unanswered create may run this long */
-	msec_t conflict_keep_ms;
-	msec_t unreadable_retry_ms;   /* an object that OX cannot deliver is asked for again after this, then twice as long, up to a day */
-	int64_t past_days[CT_COUNT], future_days[CT_COUNT]; /* time windows; 0,0 = no window for the type */
+	_Atomic msec_t conflict_keep_ms;
+	_Atomic msec_t unreadable_retry_ms;   /* an object that OX cannot deliver is asked for again after this, then twice as long, up to a day */
+	_Atomic int64_t past_days[CT_COUNT], future_days[CT_COUNT]; /* time windows; 0,0 = no window for the type */
 	size_t max_objects;           /* per folder */
 	enum folder_mode mode[KIND_COUNT]; /* of folders for which a device wants nothing else */
 	size_t stub_bytes;            /* a larger mail is told as one that is fetched on demand; 0 = no limit */
-	size_t mail_window;           /* newest mails whose flags are looked at in every refresh */
-	msec_t mail_flags_ms;         /* flags of all mails of a folder are compared at least this often */
-	unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
-	msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
+	_Atomic size_t mail_window;           /* newest mails whose flags are looked at in every refresh */
+	_Atomic msec_t mail_flags_ms;         /* flags of all mails of a folder are compared at least this often */
+	_Atomic unsigned cursor_children;     /* cursors kept beyond the acknowledged one */
+	_Atomic msec_t poll_ms;               /* polling where somebody waits; 0 = no polling */
 	unsigned path_floor_s;        /* waits that die on their way are made shorter, but never than this */
 	msec_t path_memory_ms;        /* what was learnt of that is forgotten after this; 0 = nothing is learnt */
-	msec_t poll_max_ms;           /* at the slowest: nothing changes there, or OX tells by itself */
+	_Atomic msec_t poll_max_ms;           /* at the slowest: nothing changes there, or OX tells by itself */
 	msec_t compare_ms;            /* what waits is compared with its indexes so often, for changes of which nobody told; 0 = never */
-	unsigned poll_rate;           /* requests a second to OX for looks where somebody waits, of all accounts together */
+	_Atomic unsigned poll_rate;           /* requests a second to OX for looks where somebody waits, of all accounts together */
 	unsigned poll_workers;        /* threads that make them */
-	msec_t push_late_ms;          /* a change that a poll finds should have been told by OX at least so soon after */
+	_Atomic msec_t push_late_ms;          /* a change that a poll finds should have been told by OX at least so soon after */
 	bool udp;                     /* OX's nodes tell changes of contacts, appointments and tasks by UDP */
 	const char *webhook;          /* id of OX's webhook that users who wait are subscribed to, "" = none; borrowed, outlives the engine */
 	const char *webhook_uri;      /* where it posts to, "" = OX knows */
@@ -62,21 +63,25 @@ struct engine_options {
 	size_t max_body_bytes;        /* of each body in a mail that is asked for on demand */
 	size_t max_attachment_bytes;  /* one attachment or picture, up and down */
 	unsigned max_attachments;     /* of one object; more are neither added nor shown, 0 = no limit on what is shown */
-	msec_t journal_keep_ms;       /* what devices overwrite and delete can be brought back for so long; 0 = no journal */
-	size_t journal_object_bytes;  /* larger ones are noted without their values */
-	size_t journal_entries;       /* of one account */
-	unsigned guard_delete_share;  /* percent of a folder that a device may delete within guard_delete_ms without being asked; 0 = all */
-	unsigned guard_delete_min;    /* fewer deletions are never held */
-	msec_t guard_delete_ms;
-	unsigned guard_create_count;  /* objects of equal content that a device may create in a folder within guard_create_ms; 0 = any number */
-	msec_t guard_create_ms;
-	unsigned stuck_repeats;       /* requests with one syncid after which pages get smaller, then one object, then that is set aside; 0 = never */
-	unsigned flood_rate;          /* requests a minute of one device, on and on; 0 = any number */
-	unsigned flood_burst;         /* requests at once on top of that */
+	_Atomic msec_t journal_keep_ms;       /* what devices overwrite and delete can be brought back for so long; 0 = no journal */
+	_Atomic size_t journal_object_bytes;  /* larger ones are noted without their values */
+	_Atomic size_t journal_entries;       /* of one account */
+	_Atomic unsigned guard_delete_share;  /* percent of a folder that a device may delete within guard_delete_ms without being asked; 0 = all */
+	_Atomic unsigned guard_delete_min;    /* fewer deletions are never held */
+	_Atomic msec_t guard_delete_ms;
+	_Atomic unsigned guard_create_count;  /* objects of equal content that a device may create in a folder within guard_create_ms; 0 = any number */
+	_Atomic msec_t guard_create_ms;
+	_Atomic unsigned stuck_repeats;       /* requests with one syncid after which pages get smaller, then one object, then that is set aside; 0 = never */
+	_Atomic unsigned flood_rate;          /* requests a minute of one device, on and on; 0 = any number */
+	_Atomic unsigned flood_burst;         /* requests at once on top of that */
 	size_t resync_budget;         /* large folders that clients load (first fill, reconcile) at once on this node; 0 = no limit */
-	size_t resync_large;          /* objects from which a folder counts as large */
-	msec_t resync_retry_ms;       /* who finds no place comes again after this, up to twice as long; a place is kept so long between two pages */
-	unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
+	_Atomic size_t resync_large;          /* objects from which a folder counts as large */
+	_Atomic msec_t resync_retry_ms;       /* who finds no place comes again after this, up to twice as long; a place is kept so long between two pages */
+	_Atomic unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
+	_Atomic size_t max_devices;           /* of one account; 0 = no limit */
+	_Atomic bool device_quarantine;       /* new devices wait until an administrator allows them */
+	_Atomic msec_t device_keep_ms;        /* devices unused for so long are forgotten; 0 = never */
+	_Atomic msec_t audit_keep_ms;         /* records of what administrators did; 0 = for ever */
 };
 
 /** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */
@@ -95,6 +100,8 @@ void engine_care(struct engine *g);
  * something is still to be done.   Threads: any; blocks while OX works.   Failures are logged and tried again.
  */
 void engine_undo(struct engine *g, bool *left);
+/** engine_reload - from now on the atomic members of O hold; the others stay as they were.  Threads: any. */
+void engine_reload(struct engine *g, const struct engine_options *o);
 /** engine_free - stops the thread, logs out of OX. */
 void engine_free(struct engine *g);
 /** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
@@ -113,7 +120,8 @@ struct engine_login_answer {
 	struct ox_user user;
 	struct uuid default_folder[CT_COUNT]; /* all zero = none */
 };
-/** engine_login - verify at OX, open session and device.  RC_DENIED, RC_FORBIDDEN, RC_LIMIT (throttled), RC_UPSTREAM, RC_PROTO (device name). */
+/** engine_login - verify at OX, open session and device.  RC_DENIED, RC_FORBIDDEN, RC_LIMIT (throttled, or too many devices), RC_UPSTREAM, RC_PROTO (device name).
+ * RC_FORBIDDEN also: the device is blocked or quarantined. */
 MUST_CHECK enum rc engine_login(struct engine *g, const struct engine_login *in, struct engine_login_answer *out, struct err *e);
 
 /** A client session while a request works with it. */
@@ -681,5 +689,39 @@ enum wait_end {
 unsigned engine_wait_begins(struct engine_session *s, const char *client_ip, unsigned wanted_s);
 /** engine_wait_ended - the wait of W ended after WAITED_S; not to be told of one that a change has ended. */
 void engine_wait_ended(struct engine_watch *w, const char *client_ip, unsigned waited_s, enum wait_end how);
+
+/* ---- administration: for usmctl, with an engine that is not started, and has neither backend nor hub ---- */
+
+/** Which object is asked about: one of the four. */
+struct explain_want {
+	int64_t device;
+	const char *uuid;      /* as clients know it, or NULL */
+	const char *folder;    /* OX's folder id, with id; or NULL */
+	const char *id;        /* OX's object id */
+	const char *client_id; /* that the device gave the object when it made it, or NULL */
+	const char *title;     /* exactly its title, or a contact's display name, or NULL.  Mail has none in the index */
+};
+/** Why a device has an object, or has it not. */
+struct explanation {
+	const char *cause;     /* one constant word, see usmctl(8) */
+	const char *text;      /* one sentence for a person */
+	json_t *details;       /* the caller's to json_decref */
+};
+#define EXPLAIN_MAX 20 /* objects with the same title */
+/**
+ * engine_explain - the last word on "why does it not have this?", out of what is stored: nothing is asked of OX, nothing is changed.
+ *
+ * @c   leased;  @a  holds the texts
+ * @out room for EXPLAIN_MAX
+ * Errors: RC_NOTFOUND no object has the title; RC_PROTO WANT cannot be read.   Cost: few statements; by title one read of every index of the account.
+ */
+MUST_CHECK enum rc engine_explain(struct engine *g, struct store_conn *c, struct arena *a, const struct explain_want *want, struct explanation *out, size_t *n,
+    struct err *e);
+/**
+ * engine_quick_list - names of what the cache holds for ACCOUNT's devices (DEVICE 0 = all): quick answers, sealed passwords.  List before the
+ * cursors and sessions go, drop afterwards: what is noted in between would speak of what is no more.  In A.
+ */
+MUST_CHECK enum rc engine_quick_list(struct store_conn *c, struct arena *a, int64_t account, int64_t device, const char ***keys, size_t *n, struct err *e);
+void engine_quick_drop(struct engine *g, const char *const *keys, size_t n);
 
 #endif

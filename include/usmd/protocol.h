@@ -82,18 +82,18 @@ struct engine;
 struct service_client;
 /** Limits of usm-json; a member that is 0 gets the default in brackets.  serverInfo tells them to clients. */
 struct usmjson_options {
-	size_t max_depth;        /* nesting of the request's JSON [16] */
+	_Atomic size_t max_depth;        /* nesting of the request's JSON [16] */
 	size_t max_values;       /* JSON values in one request: bounds the memory that parsing takes [1,000,000] */
-	size_t max_objects;      /* changes in one request [1000] */
+	_Atomic size_t max_objects;      /* changes in one request [1000] */
 	size_t max_pairs;        /* pairs in one reconcile: all objects of a folder [65,535] */
-	size_t max_string_bytes; /* one string value other than raw mail [8 MiB] */
+	_Atomic size_t max_string_bytes; /* one string value other than raw mail [8 MiB] */
 	size_t max_body_bytes;   /* one request; httpd refuses larger ones before [64 MiB] */
 	size_t max_mail_bytes;   /* one raw mail, decoded [32 MiB] */
 	size_t max_attachment_bytes; /* one attachment or picture, decoded [32 MiB] */
 	size_t max_attachments;  /* of one object: told to clients [100] */
-	unsigned default_limit, max_limit; /* objects a page [50, 1000] */
-	unsigned min_heartbeat_s, max_heartbeat_s; /* [10, 3540] */
-	size_t max_ping_folders; /* [1000] */
+	_Atomic unsigned default_limit, max_limit; /* objects a page [50, 1000] */
+	_Atomic unsigned min_heartbeat_s, max_heartbeat_s; /* [10, 3540] */
+	_Atomic size_t max_ping_folders; /* [1000] */
 	msec_t retry_spread_ms;  /* when the server stops, streams are told to come back within this time [10,000] */
 	bool cookie_secure;      /* set Secure on the session cookie */
 	unsigned password_min_length, password_min_classes; /* of a new password [8, 2] */
@@ -102,6 +102,8 @@ struct usmjson_options {
 };
 /** usmjson_new - the usm-json protocol on ENGINE (borrowed, outlives it); OPTIONS are copied.  RC_NOMEM.  Threads: any. */
 MUST_CHECK enum rc usmjson_new(struct engine *engine, const struct usmjson_options *options, struct protocol *out, struct err *e);
+/** usmjson_reload - from now on the atomic members of OPTIONS hold, as given; the others stay.  Threads: any. */
+void usmjson_reload(struct protocol *p, const struct usmjson_options *options);
 /** usmjson_free - frees P->self; no request may be in work. */
 void usmjson_free(struct protocol *p);
 

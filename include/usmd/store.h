@@ -112,11 +112,23 @@ void store_unlock(struct store_conn *c, int64_t folder);
 /* ---- accounts, devices, sessions ---- */
 /** store_account_open - number of the account (context, user), made when new. */
 MUST_CHECK enum rc store_account_open(struct store_conn *c, int64_t context_id, int64_t user_id, int64_t *account, struct err *e);
+enum device_state { DEVICE_ALLOWED, DEVICE_QUARANTINED /* until an administrator allows it */, DEVICE_BLOCKED };
 struct store_device {
 	int64_t id, account;
 	char *name;          /* as the client calls itself, <= 64 bytes of [A-Za-z0-9._-] */
 	char *config;        /* JSON text of setConfig, "{}" when none */
+	enum device_state state;
+	char *agent;         /* User-Agent of the last login */
 };
+/** What holds for a device that logs in. */
+struct store_device_rule {
+	size_t max;          /* devices of an account, 0 = any number */
+	bool quarantine;     /* new ones wait until they are allowed */
+	const char *agent;   /* at most 200 bytes of printable ASCII */
+};
+/** store_device_login - as store_device_open; notes the agent.  RC_LIMIT: it would be new, and the account has rule->max already. */
+MUST_CHECK enum rc store_device_login(struct store_conn *c, struct arena *a, int64_t account, const char *name, const struct store_device_rule *rule,
+    struct store_device *out, struct err *e);
 /** store_device_open - device NAME of ACCOUNT, made when new; OUT's texts are in A.  store_device_config - replaces its config. */
 MUST_CHECK enum rc store_device_open(struct store_conn *c, struct arena *a, int64_t account, const char *name, struct store_device *out, struct err *e);
 MUST_CHECK enum rc store_device_config(struct store_conn *c, int64_t device, const char *config, struct err *e);
@@ -141,6 +153,13 @@ MUST_CHECK enum rc store_session_delete_others(struct store_conn *c, struct aren
  * that are older than TOMBSTONE_MS (at most twice as old) and settled in all cursors of their folder.
  */
 MUST_CHECK enum rc store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *e);
+
+/**
+ * store_expire_unused - devices that had no session since DEVICE_BEFORE go with all that is kept of them, and with the last device of an account
+ * the account, unless conflicts or journal entries of it are still kept; records of what administrators did before AUDIT_BEFORE.
+ * Blocked devices stay, or they would come back as new ones.  100 devices at most.   0 = nothing of that kind.
+ */
+MUST_CHECK enum rc store_expire_unused(struct store_conn *c, msec_t device_before, msec_t audit_before, struct err *e);
 
 /* ---- networks of clients through which waits die (usmd.path) ---- */
 struct store_path {
@@ -390,5 +409,75 @@ struct store_named_device { int64_t device, account, context_id, user_id; };
 /** store_device_find - devices NAME; CONTEXT_ID, USER_ID: of this user only, 0 = of any; MAX at most. */
 MUST_CHECK enum rc store_device_find(struct store_conn *c, const char *name, int64_t context_id, int64_t user_id, struct store_named_device *out, size_t max,
     size_t *n, struct err *e);
+
+/* ---- administration: what usmctl shows and does ---- */
+
+/** A table as an administrator reads it. */
+enum store_cell { CELL_NUMBER, CELL_TIME /* ms since the epoch, 0 = never */, CELL_TEXT, CELL_BOOL };
+struct store_table {
+	size_t n_columns, n_rows;
+	const char **column;           /* names */
+	enum store_cell *kind;         /* of each column */
+	const char **cell;             /* n_rows * n_columns texts, NULL = not known */
+};
+enum store_list {
+	LIST_ACCOUNTS, LIST_DEVICES, LIST_FOLDERS /* what devices have synchronised */, LIST_SESSIONS, LIST_ASIDE, LIST_CONFLICTS, LIST_AUDIT, LIST_STATS,
+	LIST_REPORT /* counts that say nothing of persons */, LIST_KEPT /* what is kept of an account */
+};
+/** store_list - WHAT of ACCOUNT and DEVICE, 0 = of all (LIST_AUDIT, _STATS and _REPORT are always of all); 10,000 rows at most, in A. */
+MUST_CHECK enum rc store_list(struct store_conn *c, struct arena *a, enum store_list what, int64_t account, int64_t device, struct store_table *out, struct err *e);
+
+/** What a command is about. */
+struct store_subject {
+	int64_t account, device;       /* 0 = any device of the account (of set-aside objects: OX's) */
+	int ct;                        /* content type, -1 = any */
+	const char *folder;            /* OX id, "" = any */
+	int64_t object;
+	const char *session;           /* first digits of the session as LIST_SESSIONS shows it, "" = any */
+};
+enum store_act {
+	ACT_ALLOW, ACT_QUARANTINE, ACT_BLOCK, /* a device */
+	ACT_SESSIONS,                  /* ended */
+	ACT_RESYNC,                    /* cursors are forgotten, so that the clients reconcile, and the folders are listed anew */
+	ACT_ASIDE_RETRY,               /* objects that are set aside are tried again */
+	ACT_ASIDE_SKIP,                /* OBJECT of one folder is set aside for DEVICE */
+	ACT_DEVICE_REMOVE,             /* the device and what is kept of it */
+	ACT_FORGET,                    /* the account and all that is kept of it */
+	ACT_COUNT
+};
+/**
+ * store_act - do WHAT to S; *n is how many rows that concerned.  COUNT: nothing is done, *n is how many it would concern.
+ * One transaction with the record of it: BY_UID did COMMAND on TARGET (numbers and names of devices only).
+ */
+MUST_CHECK enum rc store_act(struct store_conn *c, enum store_act what, const struct store_subject *s, bool count, int64_t by_uid, const char *command,
+    const char *target, size_t *n, struct err *e);
+/** store_audit - the record alone, of what was done otherwise. */
+MUST_CHECK enum rc store_audit(struct store_conn *c, int64_t by_uid, const char *command, const char *target, size_t n, struct err *e);
+/** store_account_find - RC_NOTFOUND = this user never logged in, or was forgotten. */
+MUST_CHECK enum rc store_account_find(struct store_conn *c, int64_t context_id, int64_t user_id, int64_t *account, struct err *e);
+/** store_session_hashes - of ACCOUNT's (and DEVICE's, 0 = any) sessions, 32 bytes each, in A. */
+MUST_CHECK enum rc store_session_hashes(struct store_conn *c, struct arena *a, int64_t account, int64_t device, unsigned char (**out)[32], size_t *n, struct err *e);
+
+/** store_account_syncids - of all cursors of ACCOUNT's devices (DEVICE 0 = all), 100,000 at most, in A. */
+MUST_CHECK enum rc store_account_syncids(struct store_conn *c, struct arena *a, int64_t account, int64_t device, struct syncid **out, size_t *n, struct err *e);
+
+/** A device as `explain` looks at it. */
+struct store_device_info {
+	struct store_device d;
+	int64_t context_id, user_id;
+	msec_t seen_at;                /* last login */
+	msec_t state_at, expires;      /* expires: of its last session, 0 = not logged in */
+};
+/** store_device_info - RC_NOTFOUND. */
+MUST_CHECK enum rc store_device_info(struct store_conn *c, struct arena *a, int64_t device, struct store_device_info *out, struct err *e);
+/** store_folders_of - all folder indexes of ACCOUNT, 10,000 at most. */
+MUST_CHECK enum rc store_folders_of(struct store_conn *c, struct arena *a, int64_t account, struct store_folder **out, size_t *n, struct err *e);
+/** What happened to an object: by which device, when. */
+struct store_event { msec_t at; const char *device; int64_t what; };
+/** store_object_journal - WHAT is enum journal_op; store_object_conflicts - WHAT is 1 while the conflict is open.  Newest first, 20 at most. */
+MUST_CHECK enum rc store_object_journal(struct store_conn *c, struct arena *a, int64_t account, enum content ct, const char *folder, int64_t object,
+    struct store_event **out, size_t *n, struct err *e);
+MUST_CHECK enum rc store_object_conflicts(struct store_conn *c, struct arena *a, int64_t account, const struct uuid *u, struct store_event **out, size_t *n,
+    struct err *e);
 
 #endif

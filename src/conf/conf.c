@@ -2,7 +2,9 @@
 /* The table, and the file: lines to settings, settings to lines.  A wrong line is an error, never a guess. */
 #include "conf/conf_int.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,6 +96,9 @@ conf_defaults(void)
 	if (c == NULL)
 		goto fail;
 	c->mem = mem;
+	c->origin = arena_array(mem, struct conf_origin, ARRAY_LEN(settings));
+	if (c->origin == NULL)
+		goto fail;
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
 		if (settings[i].name != NULL && !conf_set(&settings[i], c, settings[i].def, &nomem))
 			goto fail; /* the unit test sets every default, so only memory can be missing here */
@@ -119,9 +124,37 @@ trim(char *s, char *end)
 	return s + strspn(s, " \t");
 }
 
-/* One line, cut in place.  SEEN marks the settings that stood in a line before. */
+/* One reading of the files: ends with the first thing that is wrong, or (ALL) notes it and goes on. */
+struct reading {
+	struct conf *c;
+	struct buf *all;
+	size_t wrong;
+	const char *file;    /* name of the present one, in the arena */
+	unsigned line;
+	bool seen[ARRAY_LEN(settings)]; /* settings that stood in a line of the present file before */
+	struct err *e;
+};
+
+/* Something is wrong: RC_OK to go on. */
+static enum rc PRINTF_LIKE(4, 5)
+wrong(struct reading *r, enum rc rc, const char *where, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	r->wrong++;
+	if (r->all == NULL || rc == RC_NOMEM)
+		return err_set_path(r->e, rc, where, "%s", text);
+	buf_addf(r->all, "%s: %s\n", where, text);
+	return RC_OK;
+}
+
+/* One line, cut in place. */
 static enum rc
-parse_line(struct conf *c, char *line, char *end, const char *where, bool *seen, struct err *e)
+parse_line(struct reading *r, char *line, char *end, const char *where)
 {
 	const struct conf_setting *s;
 	char *name, *value, *eq, range[128];
@@ -131,24 +164,26 @@ parse_line(struct conf *c, char *line, char *end, const char *where, bool *seen,
 	if (*name == '\0' || *name == '#')
 		return RC_OK;
 	if (*name == '[')
-		return err_set_path(e, RC_PROTO, where, "sections such as '%.40s' are not used here; remove the line", name);
+		return wrong(r, RC_PROTO, where, "sections such as '%.40s' are not used here; remove the line", name);
 	eq = strchr(name, '=');
 	if (eq == NULL)
-		return err_set_path(e, RC_PROTO, where, "'%.60s' has no '='; a line is: name = value", name);
+		return wrong(r, RC_PROTO, where, "'%.60s' has no '='; a line is: name = value", name);
 	value = trim(eq + 1, eq + 1 + strlen(eq + 1));
 	name = trim(name, eq);
 	s = setting_find(name);
 	if (s == NULL)
-		return err_set_path(e, RC_PROTO, where, "there is no setting '%.60s'; did you mean %s?", name, nearest(name));
-	if (seen[s - settings])
-		return err_set_path(e, RC_PROTO, where, "%s is set a second time; keep one of the lines", name);
-	seen[s - settings] = true;
-	if (conf_set(s, c, value, &nomem))
+		return wrong(r, RC_PROTO, where, "there is no setting '%.60s'; did you mean %s?", name, nearest(name));
+	if (r->seen[s - settings])
+		return wrong(r, RC_PROTO, where, "%s is set a second time; keep one of the lines", name);
+	r->seen[s - settings] = true;
+	if (conf_set(s, r->c, value, &nomem)) {
+		r->c->origin[s - settings] = (struct conf_origin){ r->file, r->line };
 		return RC_OK;
+	}
 	if (nomem)
-		return err_set_path(e, RC_NOMEM, where, "out of memory");
+		return wrong(r, RC_NOMEM, where, "out of memory");
 	conf_range(s, range, sizeof(range));
-	return err_set_path(e, RC_PROTO, where, "%s = '%.60s' is not possible; allowed: %s", name, value, range);
+	return wrong(r, RC_PROTO, where, "%s = '%.60s' is not possible; allowed: %s", name, value, range);
 }
 
 static bool
@@ -157,76 +192,93 @@ is_address(const char *s)
 	return s[0] == '/' || strchr(s, ':') != NULL;
 }
 
-/* What kind and range of one setting do not tell: how its text begins, and settings that contradict each other. */
+/* Settings that contradict each other, or whose text begins wrongly: told at the line of one of them. */
 static enum rc
-check_values(const struct conf *c, const char *name, struct err *e)
+contradiction(struct reading *r, bool is, const void *const members[2], const char *text)
 {
-	if (!is_address(c->listen) || (c->admin_listen[0] != '\0' && !is_address(c->admin_listen)))
-		return err_set_path(e, RC_PROTO, name, "%s is neither ADDRESS:PORT nor the path of a socket", is_address(c->listen) ? "admin_listen" : "listen");
-	if (c->redis_url[0] != '\0' && strncmp(c->redis_url, "unix:/", 6) != 0 && strncmp(c->redis_url, "tcp:", 4) != 0)
-		return err_set_path(e, RC_PROTO, name, "redis_url = '%.60s' is neither unix:/path nor tcp:host:port", c->redis_url);
-	if (c->heartbeat_min > c->heartbeat_max)
-		return err_set_path(e, RC_PROTO, name, "heartbeat_min is larger than heartbeat_max");
-	if (c->page_default > c->page_max)
-		return err_set_path(e, RC_PROTO, name, "page_default is larger than page_max");
-	if (c->max_body > c->max_body_total)
-		return err_set_path(e, RC_PROTO, name, "max_body is larger than max_body_total");
-	if (c->max_waiters > c->max_connections)
-		return err_set_path(e, RC_PROTO, name, "max_waiters is larger than max_connections, but each waiting client is a connection");
-	if (c->ox_write_max_time < c->ox_timeout)
-		return err_set_path(e, RC_PROTO, name, "ox_write_max_time is shorter than ox_timeout, but OX may execute a request for that long");
-	return RC_OK;
+	char where[96];
+	bool found = false;
+
+	if (!is)
+		return RC_OK;
+	(void)snprintf(where, sizeof(where), "%.80s", r->file);
+	for (size_t m = 0; m < 2; m++)
+		for (size_t i = 0; i < ARRAY_LEN(settings) && !found; i++) {
+			found = settings[i].name != NULL && conf_member(&settings[i], r->c) == members[m] && r->c->origin[i].file != NULL;
+			if (found)
+				(void)snprintf(where, sizeof(where), "%.80s:%u", r->c->origin[i].file, r->c->origin[i].line);
+		}
+	return wrong(r, RC_PROTO, where, "%s", text);
 }
 
-enum rc
-conf_parse(const char *name, const char *text, size_t len, struct conf **out, struct err *e)
+static enum rc
+check_values(struct reading *r)
 {
-	bool seen[ARRAY_LEN(settings)] = { false };
-	struct conf *c = conf_defaults();
-	char where[96], line[4096];
+	const struct conf *c = r->c;
+	const struct {
+		bool is;
+		const void *members[2]; /* the first that a file sets is told */
+		const char *text;
+	} checks[] = {
+		{ !is_address(c->listen), { &c->listen, NULL }, "listen is neither ADDRESS:PORT nor the path of a socket" },
+		{ c->admin_listen[0] != '\0' && !is_address(c->admin_listen), { &c->admin_listen, NULL }, "admin_listen is neither ADDRESS:PORT nor the path of a socket" },
+		{ c->redis_url[0] != '\0' && strncmp(c->redis_url, "unix:/", 6) != 0 && strncmp(c->redis_url, "tcp:", 4) != 0, { &c->redis_url, NULL },
+		    "redis_url is neither unix:/path nor tcp:host:port" },
+		{ c->heartbeat_min > c->heartbeat_max, { &c->heartbeat_min, &c->heartbeat_max }, "heartbeat_min is larger than heartbeat_max" },
+		{ c->page_default > c->page_max, { &c->page_default, &c->page_max }, "page_default is larger than page_max" },
+		{ c->max_body > c->max_body_total, { &c->max_body, &c->max_body_total }, "max_body is larger than max_body_total" },
+		{ c->max_waiters > c->max_connections, { &c->max_waiters, &c->max_connections }, "max_waiters is larger than max_connections, but each waiting client is a connection" },
+		{ c->ox_write_max_time < c->ox_timeout, { &c->ox_write_max_time, &c->ox_timeout }, "ox_write_max_time is shorter than ox_timeout, but OX may execute a request for that long" },
+	};
 	enum rc rc = RC_OK;
-	unsigned n = 0;
 
-	*out = NULL;
-	if (c == NULL)
-		return err_set(e, RC_NOMEM, "out of memory");
-	for (const char *p = text, *end = text + len; rc == RC_OK && p < end; n++) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t ll = (size_t)((nl != NULL ? nl : end) - p);
-
-		(void)snprintf(where, sizeof(where), "%.80s:%u", name, n + 1);
-		if (ll >= sizeof(line))
-			rc = err_set_path(e, RC_PROTO, where, "the line is longer than %zu bytes", sizeof(line) - 1);
-		else if (memchr(p, '\0', ll) != NULL || !utf8_valid(p, ll))
-			rc = err_set_path(e, RC_PROTO, where, "the line is not UTF-8 text");
-		if (rc != RC_OK)
-			break;
-		memcpy(line, p, ll);
-		line[ll] = '\0';
-		rc = parse_line(c, line, line + ll, where, seen, e);
-		p += ll + 1;
-	}
-	if (rc == RC_OK)
-		rc = check_values(c, name, e);
-	if (rc != RC_OK)
-		conf_free(c);
-	else
-		*out = c;
+	for (size_t i = 0; i < ARRAY_LEN(checks) && rc == RC_OK; i++)
+		rc = contradiction(r, checks[i].is, checks[i].members, checks[i].text);
 	return rc;
 }
 
-enum rc
-conf_load(const char *file, struct conf **out, struct err *e)
+/* One file's text; a name may stand in it once. */
+static enum rc
+parse_text(struct reading *r, const char *name, const char *text, size_t len)
+{
+	char where[96], line[4096];
+	enum rc rc = RC_OK;
+
+	memset(r->seen, 0, sizeof(r->seen));
+	r->file = arena_strdup(r->c->mem, name);
+	r->line = 0;
+	if (r->file == NULL)
+		return err_set(r->e, RC_NOMEM, "out of memory");
+	for (const char *p = text, *end = text + len; rc == RC_OK && p < end;) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t ll = (size_t)((nl != NULL ? nl : end) - p);
+
+		(void)snprintf(where, sizeof(where), "%.80s:%u", name, ++r->line);
+		if (ll >= sizeof(line)) {
+			rc = wrong(r, RC_PROTO, where, "the line is longer than %zu bytes", sizeof(line) - 1);
+		} else if (memchr(p, '\0', ll) != NULL || !utf8_valid(p, ll)) {
+			rc = wrong(r, RC_PROTO, where, "the line is not UTF-8 text");
+		} else {
+			memcpy(line, p, ll);
+			line[ll] = '\0';
+			rc = parse_line(r, line, line + ll, where);
+		}
+		p += ll + 1;
+	}
+	return rc;
+}
+
+static enum rc
+parse_file(struct reading *r, const char *file)
 {
 	FILE *f = fopen(file, "re");
 	struct buf b;
 	enum rc rc;
 	char *p;
 
-	*out = NULL;
-	buf_init(&b, FILE_MAX);
 	if (f == NULL)
-		return err_set(e, RC_NOTFOUND, "cannot read the configuration %s: %s", file, strerror(errno));
+		return err_set(r->e, RC_NOTFOUND, "cannot read the configuration %s: %s", file, strerror(errno));
+	buf_init(&b, FILE_MAX);
 	while ((p = buf_reserve(&b, 4096)) != NULL) {
 		size_t got = fread(p, 1, 4096, f);
 
@@ -235,14 +287,119 @@ conf_load(const char *file, struct conf **out, struct err *e)
 			break;
 	}
 	if (ferror(f))
-		rc = err_set(e, RC_NOTFOUND, "cannot read the configuration %s: %s", file, strerror(errno));
+		rc = err_set(r->e, RC_NOTFOUND, "cannot read the configuration %s: %s", file, strerror(errno));
 	else if (b.failed)
-		rc = err_set(e, RC_PROTO, "the configuration %s is larger than %zu KiB", file, FILE_MAX / 1024);
+		rc = err_set(r->e, RC_PROTO, "the configuration %s is larger than %zu KiB", file, FILE_MAX / 1024);
 	else
-		rc = conf_parse(file, b.p, b.len, out, e);
+		rc = parse_text(r, file, b.p != NULL ? b.p : "", b.len);
 	buf_fini(&b);
 	(void)fclose(f);
 	return rc;
+}
+
+static int
+wanted(const struct dirent *d)
+{
+	size_t n = strlen(d->d_name);
+
+	return n > 5 && d->d_name[0] != '.' && strcmp(d->d_name + n - 5, ".conf") == 0;
+}
+
+static int
+by_octets(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The files of conf.d beside FILE, in the order of their names, whatever the locale. */
+static enum rc
+parse_drop_ins(struct reading *r, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	struct dirent **list = NULL;
+	char dir[512], path[800];
+	enum rc rc = RC_OK;
+	int n;
+
+	if (snprintf(dir, sizeof(dir), "%.*sconf.d", slash != NULL ? (int)(slash + 1 - file) : 0, file) >= (int)sizeof(dir))
+		return err_set(r->e, RC_PROTO, "the path %.80s... is too long", file);
+	n = scandir(dir, &list, wanted, by_octets);
+	if (n < 0 && errno != ENOENT)
+		rc = err_set(r->e, RC_NOTFOUND, "cannot read %s: %s", dir, strerror(errno));
+	for (int i = 0; i < n; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
+		if (rc == RC_OK)
+			rc = parse_file(r, path);
+		mem_free(list[i]);
+	}
+	mem_free(list);
+	return rc;
+}
+
+enum rc
+conf_parse(const char *name, const char *text, size_t len, struct conf **out, struct err *e)
+{
+	struct reading r = { .c = conf_defaults(), .e = e };
+	enum rc rc;
+
+	*out = NULL;
+	if (r.c == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	rc = parse_text(&r, name, text, len);
+	if (rc == RC_OK)
+		rc = check_values(&r);
+	if (rc != RC_OK)
+		conf_free(r.c);
+	else
+		*out = r.c;
+	return rc;
+}
+
+static enum rc
+load(struct reading *r, const char *file)
+{
+	enum rc rc = parse_file(r, file);
+
+	if (rc == RC_OK)
+		rc = parse_drop_ins(r, file);
+	return rc == RC_OK ? check_values(r) : rc;
+}
+
+enum rc
+conf_load(const char *file, struct conf **out, struct err *e)
+{
+	struct reading r = { .c = conf_defaults(), .e = e };
+	enum rc rc;
+
+	*out = NULL;
+	if (r.c == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	rc = load(&r, file);
+	if (rc != RC_OK)
+		conf_free(r.c);
+	else
+		*out = r.c;
+	return rc;
+}
+
+size_t
+conf_problems(const char *file, struct conf **c, struct buf *out)
+{
+	struct err e = { .rc = RC_OK };
+	struct reading r = { .c = conf_defaults(), .all = out, .e = &e };
+
+	*c = r.c;
+	if (r.c == NULL) {
+		buf_adds(out, "out of memory\n");
+		return 1;
+	}
+	if (load(&r, file) != RC_OK) {
+		buf_addf(out, "%s%s%s\n", e.path, e.path[0] != '\0' ? ": " : "", e.text);
+		r.wrong++;
+		conf_free(r.c);
+		*c = NULL;
+	}
+	return r.wrong;
 }
 
 static bool
@@ -253,8 +410,16 @@ same(const struct conf_setting *s, const struct conf *a, const struct conf *b)
 	return conf_number(s, a) == conf_number(s, b);
 }
 
+static void
+add_name(struct buf *list, const char *name)
+{
+	if (list->len > 0)
+		buf_addc(list, ' ');
+	buf_adds(list, name);
+}
+
 enum rc
-conf_reload(const struct conf *old, const char *file, struct conf **out, struct buf *ignored, struct err *e)
+conf_reload(const struct conf *old, const char *file, struct conf **out, struct buf *ignored, struct buf *applied, struct err *e)
 {
 	struct conf *c;
 	struct buf text;
@@ -267,11 +432,11 @@ conf_reload(const struct conf *old, const char *file, struct conf **out, struct 
 		const struct conf_setting *s = &settings[i];
 		bool nomem, ok;
 
-		if (s->name == NULL || s->live || same(s, old, c))
+		if (s->name == NULL || same(s, old, c))
 			continue;
-		if (ignored->len > 0)
-			buf_addc(ignored, ' ');
-		buf_adds(ignored, s->name);
+		add_name(s->live ? applied : ignored, s->name);
+		if (s->live)
+			continue;
 		buf_init(&text, FILE_MAX);
 		conf_format(s, old, &text);
 		ok = !text.failed && conf_set(s, c, text.p != NULL ? text.p : "", &nomem);

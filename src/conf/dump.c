@@ -51,24 +51,90 @@ add_redacted(struct buf *out, const char *v)
 	}
 }
 
-void
-conf_dump(const struct conf *c, struct buf *out)
+static void
+add_value(const struct conf_setting *s, const struct conf *c, struct buf *out)
+{
+	if (conf_is_text(s->kind))
+		add_redacted(out, *(const char *const *)conf_member(s, c));
+	else
+		conf_format(s, c, out);
+}
+
+static void
+dump(const struct conf *c, bool origins, struct buf *out)
 {
 	size_t n;
 	const struct conf_setting *s = conf_settings(&n);
 
 	for (size_t i = 0; i < n; i++) {
+		const struct conf_origin *o = &c->origin[i];
+
 		if (s[i].name == NULL) {
 			buf_addf(out, "%s# %s\n", i == 0 ? "" : "\n", s[i].section);
 			continue;
 		}
 		buf_addf(out, "%s = ", s[i].name);
-		if (conf_is_text(s[i].kind))
-			add_redacted(out, *(const char *const *)conf_member(&s[i], c));
-		else
-			conf_format(&s[i], c, out);
+		add_value(&s[i], c, out);
+		if (origins && o->file != NULL)
+			buf_addf(out, "  # %s:%u", o->file, o->line);
+		else if (origins)
+			buf_adds(out, "  # default");
 		buf_addc(out, '\n');
 	}
+}
+
+void
+conf_dump(const struct conf *c, struct buf *out)
+{
+	dump(c, false, out);
+}
+
+void
+conf_show(const struct conf *c, struct buf *out)
+{
+	dump(c, true, out);
+}
+
+/* The value of NAME in the text DUMP, *LEN octets; NULL = it has none. */
+static const char *
+dumped(const char *dump, const char *name, size_t *len)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = dump; p != NULL; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (strncmp(p, name, n) == 0 && strncmp(p + n, " = ", 3) == 0) {
+			*len = strcspn(p + n + 3, "\n");
+			return p + n + 3;
+		}
+		if (*p == '\0')
+			break;
+	}
+	return NULL;
+}
+
+size_t
+conf_diff(const struct conf *c, const char *dump, const char *named, struct buf *out)
+{
+	size_t n, differ = 0, len = 0;
+	const struct conf_setting *s = conf_settings(&n);
+	struct buf mine;
+
+	buf_init(&mine, 0);
+	for (size_t i = 0; i < n; i++) {
+		const char *other = s[i].name != NULL ? dumped(dump, s[i].name, &len) : NULL;
+
+		buf_reset(&mine);
+		if (s[i].name == NULL)
+			continue;
+		add_value(&s[i], c, &mine);
+		if (other != NULL && mine.len == len && memcmp(other, mine.len > 0 ? mine.p : "", len) == 0)
+			continue;
+		differ++;
+		buf_addf(out, "%s = %s  # %s: %.*s\n", s[i].name, mine.len > 0 ? mine.p : "", named, other != NULL ? (int)len : 7, other != NULL ? other : "unknown");
+	}
+	buf_fini(&mine);
+	return differ;
 }
 
 /* HELP in comment lines of at most 100 characters. */

@@ -34,6 +34,12 @@ MUST_CHECK enum rc database_password(const struct conf *c, struct password *out,
 
 /* wire_check - the settings whose words only a module knows (ox_calendar, default_modes).  RC_PROTO. */
 MUST_CHECK enum rc wire_check(const struct conf *c, struct err *e);
+/* wire_engine_options - the engine's settings out of C, whose texts *out borrows.  RC_PROTO.  wire_cache - the cache; RC_NOMEM, or why its
+ * password cannot be found. */
+struct engine_options;
+struct cache;
+MUST_CHECK enum rc wire_engine_options(const struct conf *c, struct engine_options *out, struct err *e);
+MUST_CHECK enum rc wire_cache(const struct conf *c, struct cache **out, struct err *e);
 /* Everything behind the HTTP server: store, cache, backend, engine and the protocols on it. */
 struct wire;
 /* wire_engine - build it all from C.  C and HUB are borrowed and outlive *out.  Errors: of the part that failed. */
@@ -51,6 +57,39 @@ void wire_gauges(void *arg, struct buf *out);
 bool wire_page(void *arg, const char *url, struct buf *out);
 /* wire_listen - from now on OX's push is heard; C as given to wire_engine. */
 MUST_CHECK enum rc wire_listen(struct wire *w, const struct conf *c, struct err *e);
+
+/* wire_reload - from now on the reloadable settings of C hold. */
+MUST_CHECK enum rc wire_reload(struct wire *w, const struct conf *c, struct err *e);
+
+/* live.c: the settings while the daemon works */
+
+struct live;
+/* live_new - C, FILE and W are borrowed; listens on the control socket, or logs why not.  RC_NOMEM. */
+MUST_CHECK enum rc live_new(const struct conf *c, const char *file, struct wire *w, struct live **out, struct err *e);
+/* live_free - before W is freed.  NULL is a no-op. */
+void live_free(struct live *l);
+/* live_reload - reads the file again; what came of it is logged, and told in OUT (NULL: nowhere).  Threads: any. */
+void live_reload(struct live *l, struct buf *out);
+/* live_drain_time, live_shutdown_timeout - as they are now. */
+msec_t live_drain_time(struct live *l);
+msec_t live_shutdown_timeout(struct live *l);
+
+/* control.c: the socket through which usmctl reaches the running daemon */
+
+struct control;
+struct control_calls {
+	/* what was done, or why it was not, as lines for a person; runs on control's own thread */
+	void (*reload)(void *arg, struct buf *out);
+	void (*drain)(void *arg, struct buf *out);
+	void (*config)(void *arg, struct buf *out); /* conf_dump */
+	void *arg;
+};
+/* control_new - listens on PATH ("" = nowhere: *out is NULL).  RC_INTERNAL the socket cannot be made; the daemon works without it. */
+MUST_CHECK enum rc control_new(const char *path, const struct control_calls *calls, struct control **out, struct err *e);
+/* control_free - ends the thread, removes the socket.  NULL is a no-op. */
+void control_free(struct control *c);
+/* control_ask - for usmctl: COMMAND to the daemon behind PATH, its answer into OUT.  RC_FORBIDDEN this user may not; RC_UPSTREAM nobody answers. */
+MUST_CHECK enum rc control_ask(const char *path, const char *command, struct buf *out, struct err *e);
 
 /* systemd.c */
 
@@ -97,8 +136,27 @@ int run_held(int argc, char **argv);
 /* proxies.c: usmctl proxies, likewise */
 int run_proxies(int argc, char **argv);
 
+/* commands.c: what is stored, and decisions about it; likewise */
+int run_accounts(int argc, char **argv);
+int run_devices(int argc, char **argv);
+int run_folders(int argc, char **argv);
+int run_conflicts(int argc, char **argv);
+int run_audit(int argc, char **argv);
+int run_stats(int argc, char **argv);
+int run_report(int argc, char **argv);
+int run_device(int argc, char **argv);
+int run_sessions(int argc, char **argv);
+int run_resync(int argc, char **argv);
+int run_aside(int argc, char **argv);
+int run_forget(int argc, char **argv);
+int run_explain(int argc, char **argv);
 /* feedback.c: usmctl feedback, likewise */
 int run_feedback(int argc, char **argv);
+
+/* config.c: usmctl config, reload, drain; likewise */
+int run_config(int argc, char **argv);
+int run_reload(int argc, char **argv);
+int run_drain(int argc, char **argv);
 
 /* print_err - "PROGRAM: where: what" to stderr. */
 void print_err(const char *program, const struct err *e);

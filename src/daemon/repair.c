@@ -165,12 +165,16 @@ print_time(msec_t at)
 	(void)printf("%-19s", text);
 }
 
-/* What an administrator orders is logged; content is not. */
-static void
-audit(const struct repair *r, const char *what, size_t n)
+/* What an administrator orders is logged and recorded; content is not. */
+static enum rc
+audit(const struct repair *r, const char *what, size_t n, struct err *e)
 {
+	char target[200];
+
+	(void)snprintf(target, sizeof(target), "user=%" PRId64 "/%" PRId64 " device=%s", r->d.context_id, r->d.user_id, r->device);
 	log_info(what, "device=%" PRId64 " name=%s context=%" PRId64 " user=%" PRId64 " entries=%zu by_uid=%ld", r->d.device, r->device, r->d.context_id,
 	    r->d.user_id, n, (long)getuid());
+	return store_audit(r->conn, (int64_t)getuid(), what, target, n, e);
 }
 
 /* -1 to go on, else the exit code. */
@@ -257,7 +261,9 @@ undo(struct repair *r, struct err *e)
 	rc = store_journal_want(r->conn, r->d.device, since, r->folder, &n, e);
 	if (rc != RC_OK)
 		return rc;
-	audit(r, "undo-wanted", n);
+	rc = audit(r, "undo-wanted", n, e);
+	if (rc != RC_OK)
+		return rc;
 	(void)printf("%zu entries will be brought back within seconds, as soon as the user is logged in with some device; this command without --apply shows "
 	    "what became of them.\n", n);
 	return RC_OK;
@@ -309,7 +315,9 @@ duplicates(struct repair *r, struct err *e)
 	rc = store_created_want(r->conn, r->d.device, DUPLICATES_LEAST, &n, e);
 	if (rc != RC_OK)
 		return rc;
-	audit(r, "duplicates-wanted", n);
+	rc = audit(r, "duplicates-wanted", n, e);
+	if (rc != RC_OK)
+		return rc;
 	(void)printf("%zu copies will be removed within seconds, as soon as the user is logged in; those that differ from the first by now stay.\n", n);
 	return RC_OK;
 }
@@ -346,7 +354,9 @@ held(struct repair *r, struct err *e)
 	rc = store_guard_decide(r->conn, r->d.device, 0, r->verdict, now_ms() + VERDICT_MS, &n, e);
 	if (rc != RC_OK)
 		return rc;
-	audit(r, r->verdict == GUARD_RELEASE ? "deletions-released" : "deletions-refused", n);
+	rc = audit(r, r->verdict == GUARD_RELEASE ? "deletions-released" : "deletions-refused", n, e);
+	if (rc != RC_OK)
+		return rc;
 	(void)printf(r->verdict == GUARD_RELEASE ? "%zu folders: the device deletes them when it sends them again within a day.\n"
 	                                         : "%zu folders: the device gets the objects back when it sends the deletions again within a day.\n", n);
 	return RC_OK;

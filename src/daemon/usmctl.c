@@ -25,68 +25,6 @@ fail(const struct err *e, int code)
 }
 
 static int
-print_buf(struct buf *b)
-{
-	bool ok = !b->failed && b->p != NULL && fputs(b->p, stdout) >= 0 && fflush(stdout) == 0;
-
-	buf_fini(b);
-	return ok ? EXIT_OK : EXIT_FAILED;
-}
-
-static int
-config_check(const struct conf *c, const char *file)
-{
-	unsigned char key[KEY_BYTES];
-	struct err e = { .rc = RC_OK };
-
-	if (wire_check(c, &e) != RC_OK || key_load(c->key_file, key, &e) != RC_OK)
-		return fail(&e, EXIT_CONFIG);
-	secret_wipe(key, sizeof(key));
-	(void)printf("%s: ok\n", file);
-	return EXIT_OK;
-}
-
-static int
-run_config(int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 't' }, { "dump", no_argument, NULL, 'd' },
-		{ "sample", no_argument, NULL, 's' }, { NULL, 0, NULL, 0 },
-	};
-	const char *file = USMD_CONFFILE;
-	struct conf *c;
-	struct err e = { .rc = RC_OK };
-	struct buf b;
-	int opt, what = 't', code;
-
-	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
-		if (opt == 'c')
-			file = optarg;
-		else if (opt == 't' || opt == 'd' || opt == 's')
-			what = opt;
-		else
-			return command_usage(argv[0]);
-	}
-	if (optind < argc)
-		return command_usage(argv[0]);
-	buf_init(&b, 0);
-	if (what == 's') {
-		conf_sample(&b);
-		return print_buf(&b);
-	}
-	if (conf_load(file, &c, &e) != RC_OK)
-		return fail(&e, EXIT_CONFIG);
-	if (what == 'd') {
-		conf_dump(c, &b);
-		code = print_buf(&b);
-	} else {
-		code = config_check(c, file);
-	}
-	conf_free(c);
-	return code;
-}
-
-static int
 run_migrate(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -135,9 +73,11 @@ run_key_create(int argc, char **argv)
 static int run_help(int argc, char **argv);
 
 static const struct command commands[] = {
-	{ "config", "[--check | --dump | --sample] [--config FILE]",
-	  "--check (default): are settings and key right?  --dump: print the effective settings, passwords hidden.\n"
-	  "      --sample: print a file with all settings explained", run_config },
+	{ "config", "[check | show | diff [--running] | sample] [--config FILE]",
+	  "check (default): are settings and key right?  show: the effective settings and where each comes from, passwords hidden.\n"
+	  "      diff: what differs from the defaults, or from what the running daemon has.  sample: a file with all settings explained", run_config },
+	{ "reload", "[--config FILE]", "let the running daemon read its settings again; says what holds now, and what waits for a restart", run_reload },
+	{ "drain", "[--config FILE]", "let the running daemon send its clients to other nodes, before it is stopped", run_drain },
 	{ "migrate", "[--config FILE] [--sql DIR]", "bring the database's schema to this version (patches of DIR, default " USMD_SQLDIR ")", run_migrate },
 	{ "key-create", "FILE", "write a new master key to FILE, which must not exist", run_key_create },
 	{ "undo", "--device D --since T [--user C/U] [--folder F] [--apply | --dry-run] [--config FILE]",
@@ -149,6 +89,23 @@ static const struct command commands[] = {
 	{ "proxies", "[--config FILE]", "show networks of clients where something ends waiting connections before their time", run_proxies },
 	{ "sources", "[--user C/U] [--config FILE]",
 	  "show what tells the running usmd of changes, for each account that clients wait for, and how long ago each source did last", run_sources },
+	{ "explain", "--device D [--user C/U] (--object UUID | --folder F --id N | --client-id X | --title TEXT) [--json]",
+	  "why does the device have this object, or why not: one sentence, and the details", run_explain },
+	{ "accounts", "[--user C/U] [--json]", "show users that have logged in through usmd", run_accounts },
+	{ "devices", "[--user C/U] [--device D] [--json]", "show devices: client, last login and sync, state, what is wrong", run_devices },
+	{ "folders", "[--user C/U] [--device D] [--json]", "show what devices synchronise: last sync and changes behind, for each folder", run_folders },
+	{ "device", "allow | block | quarantine | remove --device D [--user C/U] [--dry-run] [--json]",
+	  "decide about a device; remove: forget what is kept of it", run_device },
+	{ "sessions", "[--user C/U] [--device D] [--end [--session S] [--dry-run]] [--json]", "show who is logged in; --end: end these sessions", run_sessions },
+	{ "resync", "(--device D | --user C/U) [--type T] [--folder F [--object N]] [--dry-run] [--json]",
+	  "let devices compare folders anew at their next sync; only differences are sent", run_resync },
+	{ "aside", "[--user C/U] [--device D] [--folder F] [--object N] [--retry | --skip] [--dry-run] [--json]",
+	  "show objects that are set aside; --retry: try them again, --skip: set one aside for the device", run_aside },
+	{ "conflicts", "[--user C/U] [--device D] [--json]", "show conflicts of which a losing version is kept", run_conflicts },
+	{ "forget", "--user C/U [--apply] [--json]", "show what is kept of a user; --apply: delete it", run_forget },
+	{ "audit", "[--json]", "show what administrators have changed", run_audit },
+	{ "stats", "[--json]", "show how much is stored", run_stats },
+	{ "report", "[--json]", "show counts for a report on the installation: nothing of persons", run_report },
 	{ "feedback", "list | show ID [--data FILE] | delete ID... [--config FILE]",
 	  "what clients have handed in at this node (feedback_dir); show: the record, and the octets into FILE, - is the standard output", run_feedback },
 	{ "help", "", "print this", run_help },

@@ -93,40 +93,16 @@ signals_block(sigset_t *set)
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
-static void
-reload(const struct conf *start, const char *file)
-{
-	struct conf *c;
-	struct buf ignored;
-	struct err e;
-
-	/* systemd wants the time, to tell this reload from an earlier one */
-	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, now_mono_us());
-	buf_init(&ignored, 8192);
-	if (conf_reload(start, file, &c, &ignored, &e) != RC_OK) {
-		log_error("reload", "file=%s line=%s text=%s; the settings stay as they were", file, e.path, e.text);
-	} else {
-		e.text[0] = e.path[0] = '\0';
-		log_level_set(c->log_level);
-		if (ignored.len > 0)
-			log_warn("reload", "file=%s text=these settings wait for a restart: %s", file, ignored.p);
-		else
-			log_info("reload", "file=%s", file);
-		conf_free(c);
-	}
-	buf_fini(&ignored);
-	(void)sd_notifyf(0, "READY=1\nSTATUS=serving%s%s%s%s", e.text[0] != '\0' ? " with the settings of before the reload: " : "", e.path,
-	    e.path[0] != '\0' ? ": " : "", e.text);
-}
-
 /* Begins to send clients elsewhere, once; returns when that shall be done. */
 static int64_t
-leave(struct httpd *h, const struct conf *c, int64_t *left_at_us)
+leave(struct httpd *h, struct live *l, int64_t *left_at_us)
 {
 	if (*left_at_us == 0) {
-		*left_at_us = now_mono_us() + c->drain_time * 1000;
-		log_info("drain", "seconds=%" PRId64 " text=waiting clients are sent to other nodes", c->drain_time / 1000);
-		httpd_leave(h, c->drain_time);
+		msec_t span = live_drain_time(l);
+
+		*left_at_us = now_mono_us() + span * 1000;
+		log_info("drain", "seconds=%" PRId64 " text=waiting clients are sent to other nodes", span / 1000);
+		httpd_leave(h, span);
 	}
 	return *left_at_us;
 }
@@ -142,7 +118,7 @@ tell_stop(const char *what, msec_t ms)
 
 /* Until SIGTERM or SIGINT, and then until clients have had the time to go elsewhere; a second one ends that, too. */
 static void
-serve(struct httpd *h, struct wire *w, const struct conf *c, const char *file, struct watch *watch)
+serve(struct httpd *h, struct wire *w, struct live *l, struct watch *watch)
 {
 	int64_t left_at_us = 0, until_us = INT64_MAX, care_us = 0;
 
@@ -157,30 +133,30 @@ serve(struct httpd *h, struct wire *w, const struct conf *c, const char *file, s
 		if (sig < 0 && now_mono_us() < until_us)
 			continue;
 		if (sig == SIGHUP) {
-			reload(c, file);
+			live_reload(l, NULL);
 		} else if (sig == SIGUSR1) {
-			(void)leave(h, c, &left_at_us);
+			(void)leave(h, l, &left_at_us);
 			(void)sd_notify(0, "STATUS=draining: no clients are wanted here");
 		} else if (until_us != INT64_MAX) {
 			return;
 		} else {
 			log_info("stop", "signal=%s", sig == SIGTERM ? "TERM" : "INT");
-			if (c->drain_time == 0)
+			if (live_drain_time(l) == 0)
 				return;
-			tell_stop("sending waiting clients to other nodes", c->drain_time);
-			until_us = leave(h, c, &left_at_us);
+			tell_stop("sending waiting clients to other nodes", live_drain_time(l));
+			until_us = leave(h, l, &left_at_us);
 		}
 	}
 }
 
 /* Answer who waits, let requests in work finish.  False: some cannot be waited for any longer. */
 static bool
-stop(struct httpd *h, const struct conf *c)
+stop(struct httpd *h, struct live *l)
 {
 	size_t left;
 
-	tell_stop("answering the clients that wait", c->shutdown_timeout);
-	left = httpd_drain(h, now_ms() + c->shutdown_timeout);
+	tell_stop("answering the clients that wait", live_shutdown_timeout(l));
+	left = httpd_drain(h, now_ms() + live_shutdown_timeout(l));
 	if (left > 0)
 		log_warn("stop", "requests=%zu text=not finished within shutdown_timeout", left);
 	return httpd_free(h);
@@ -217,6 +193,7 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	const struct protocol *protocols;
 	struct wire *wire = NULL;
 	struct httpd *httpd = NULL;
+	struct live *live = NULL;
 	struct watch watch = { .set = set, .stall_ms = c->watchdog_stall };
 	size_t n;
 	enum rc rc = hub != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
@@ -236,13 +213,15 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	if (rc != RC_OK)
 		goto out;
 	rc = wire_listen(wire, c, e);
+	if (rc == RC_OK)
+		rc = live_new(c, file, wire, &live, e);
 	if (rc != RC_OK)
 		goto out;
 	log_info("ready", "version=" USMD_VERSION " listen=%s workers=%" PRId64, c->listen, c->workers);
 	(void)sd_notify(0, "READY=1\nSTATUS=serving");
 	watch.httpd = httpd;
-	serve(httpd, wire, c, file, &watch);
-	if (!stop(httpd, c)) {
+	serve(httpd, wire, live, &watch);
+	if (!stop(httpd, live)) {
 		/* a thread is inside the engine: whatever it does survives a crash at any point by design, so end here */
 		log_error("stop", "text=a request does not end; leaving without it");
 		_Exit(EXIT_FAILED);
@@ -251,6 +230,7 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	log_info("stopped", "version=" USMD_VERSION);
 
 out:
+	live_free(live);
 	(void)httpd_free(httpd);
 	wire_free(wire);
 	hub_free(hub);

@@ -146,8 +146,8 @@ listen_to_nodes(struct wire *w, const struct conf *c, struct err *e)
 	return rc == RC_OK ? cache_subscribe(w->cache, &by_redis, e) : rc;
 }
 
-static enum rc
-open_cache(struct wire *w, const struct conf *c, struct err *e)
+enum rc
+wire_cache(const struct conf *c, struct cache **out, struct err *e)
 {
 	char password_file[512] = "";
 	struct cache_options o = {
@@ -158,13 +158,20 @@ open_cache(struct wire *w, const struct conf *c, struct err *e)
 		.pool = (unsigned)c->redis_pool,
 	};
 
+	*out = NULL;
 	if (c->redis_password_file[0] != '\0' &&
 	    conf_secret_path("redis_password_file", c->redis_password_file, password_file, sizeof(password_file), e) != RC_OK)
 		return e->rc;
-	w->cache = cache_new(&o);
-	if (w->cache == NULL)
-		return err_set(e, RC_NOMEM, "out of memory");
-	return listen_to_nodes(w, c, e);
+	*out = cache_new(&o);
+	return *out != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
+}
+
+static enum rc
+open_cache(struct wire *w, const struct conf *c, struct err *e)
+{
+	enum rc rc = wire_cache(c, &w->cache, e);
+
+	return rc == RC_OK ? listen_to_nodes(w, c, e) : rc;
 }
 
 /* "inbox full, mail headers": a kind that is not named gets everything. */
@@ -206,10 +213,10 @@ wire_check(const struct conf *c, struct err *e)
 	return rc == RC_OK ? push_check(c, e) : rc;
 }
 
-static enum rc
-open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BYTES], struct err *e)
+enum rc
+wire_engine_options(const struct conf *c, struct engine_options *out, struct err *e)
 {
-	struct engine_options o = {
+	*out = (struct engine_options){
 		.session_lifetime_ms = c->session_lifetime,
 		.password_lifetime_ms = c->password_lifetime,
 		.fresh_ms = c->fresh_for,
@@ -259,8 +266,19 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.resync_large = (size_t)c->resync_large,
 		.resync_retry_ms = c->resync_retry,
 		.login_attempts = (unsigned)c->login_attempts,
+		.max_devices = (size_t)c->max_devices,
+		.device_quarantine = c->device_quarantine,
+		.device_keep_ms = c->device_keep,
+		.audit_keep_ms = c->audit_keep,
 	};
-	enum rc rc = default_modes(c->default_modes, o.mode, e);
+	return default_modes(c->default_modes, out->mode, e);
+}
+
+static enum rc
+open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BYTES], struct err *e)
+{
+	struct engine_options o;
+	enum rc rc = wire_engine_options(c, &o, e);
 
 	if (rc == RC_OK)
 		rc = engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
@@ -271,18 +289,10 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 	return rc;
 }
 
-static enum rc
-add_usmjson(struct wire *w, const struct conf *c, struct err *e)
+static void
+usmjson_options(const struct conf *c, struct usmjson_options *out)
 {
-	const struct service_client_options of_client = {
-		.package_dir = c->client_dir,
-		.feedback_dir = c->feedback_dir,
-		.feedback_max = (size_t)c->feedback_max,
-		.feedback_budget = (size_t)c->feedback_budget,
-		.feedback_keep_ms = c->feedback_keep,
-		.feedback_per_device = (unsigned)c->feedback_per_device,
-	};
-	struct usmjson_options o = {
+	*out = (struct usmjson_options){
 		.max_depth = (size_t)c->max_depth,
 		.max_objects = (size_t)c->max_changes,
 		.max_pairs = (size_t)c->max_objects_per_folder,
@@ -302,10 +312,25 @@ add_usmjson(struct wire *w, const struct conf *c, struct err *e)
 		.password_min_classes = (unsigned)c->password_min_classes,
 		.max_feedback_bytes = (size_t)c->feedback_max,
 	};
+}
+
+static enum rc
+add_usmjson(struct wire *w, const struct conf *c, struct err *e)
+{
+	const struct service_client_options of_client = {
+		.package_dir = c->client_dir,
+		.feedback_dir = c->feedback_dir,
+		.feedback_max = (size_t)c->feedback_max,
+		.feedback_budget = (size_t)c->feedback_budget,
+		.feedback_keep_ms = c->feedback_keep,
+		.feedback_per_device = (unsigned)c->feedback_per_device,
+	};
+	struct usmjson_options o;
 	enum rc rc = service_client_new(&of_client, &w->client, e);
 
 	if (rc != RC_OK)
 		return rc;
+	usmjson_options(c, &o);
 	o.client = w->client;
 	rc = usmjson_new(w->engine, &o, &w->protocols[w->n], e);
 
@@ -373,6 +398,21 @@ push_check(const struct conf *c, struct err *e)
 	if (c->webhook[0] != '\0' && c->webhook_secret_file[0] == '\0')
 		return err_set_path(e, RC_PROTO, "webhook_secret_file", "webhook is set: without the secret nobody knows whether OX posts");
 	return c->udp_listen[0] != '\0' ? push_udp_check(&o, e) : RC_OK;
+}
+
+enum rc
+wire_reload(struct wire *w, const struct conf *c, struct err *e)
+{
+	struct engine_options o;
+	struct usmjson_options json;
+	enum rc rc = wire_engine_options(c, &o, e);
+
+	if (rc != RC_OK)
+		return rc;
+	usmjson_options(c, &json);
+	engine_reload(w->engine, &o);
+	usmjson_reload(&w->protocols[w->n - 1], &json);
+	return RC_OK;
 }
 
 enum rc

@@ -391,7 +391,7 @@ save_txn(struct store_conn *c, void *arg, struct err *e)
 	enum rc rc;
 
 	memset(s, 0, sizeof(*s));
-	random_bytes(s->syncid.b, sizeof(s->syncid.b)); /* random: a database rolled back must not give a name twice */
+	syncid_make(&s->syncid);
 	s->c = an->next;
 	s->more = an->more;
 	rc = store_cursor_put(c, op->s->n->device_id, op->t.f.id, op->cur.seq, op->g->o.cursor_children, s, e);

@@ -17,6 +17,8 @@ engine_care(struct engine *g)
 	if (rc == RC_OK)
 		rc = store_expire(c, now_ms(), g->o.deletions_kept_ms, &e);
 	if (rc == RC_OK)
+		rc = store_expire_unused(c, g->o.device_keep_ms > 0 ? now_ms() - g->o.device_keep_ms : 0, g->o.audit_keep_ms > 0 ? now_ms() - g->o.audit_keep_ms : 0, &e);
+	if (rc == RC_OK)
 		paths_care(g, c);
 	if (rc != RC_OK)
 		log_warn("expire", "failed=%s %s", rc_name(rc), e.text);

@@ -220,11 +220,9 @@ config_load_locked(struct engine *g, struct node_session *n, const char *text)
 	n->config_hash = hash;
 }
 
-void
-engine_config_defaults(const struct engine_session *s, struct device_config *c)
+static void
+config_defaults(const struct engine *g, struct device_config *c)
 {
-	const struct engine *g = s->g;
-
 	for (int ct = 0; ct < CT_COUNT; ct++) {
 		if (c->past_days[ct] < 0)
 			c->past_days[ct] = g->o.past_days[ct];
@@ -234,6 +232,19 @@ engine_config_defaults(const struct engine_session *s, struct device_config *c)
 	for (size_t k = 0; k < KIND_COUNT; k++)
 		if (c->mode[k] < 0)
 			c->mode[k] = (int)g->o.mode[k];
+}
+
+void
+engine_config_defaults(const struct engine_session *s, struct device_config *c)
+{
+	config_defaults(s->g, c);
+}
+
+void
+config_of_text(const struct engine *g, const char *text, struct device_config *out)
+{
+	config_parse(g, text, out);
+	config_defaults(g, out);
 }
 
 void
@@ -309,31 +320,38 @@ kind_of(const struct engine_session *s, const struct folder_ref *ref, enum conte
  * one folder, and that before the default of its kind.  The hierarchy is always whole.
  */
 enum folder_mode
-config_filter(const struct engine_session *s, const struct folder_ref *ref, enum content ct, struct fmask *hidden)
+config_filter_of(const struct engine *g, const struct device_config *c, enum folder_kind kind, const struct uuid *folder, enum content ct,
+    struct fmask *hidden)
 {
 	const struct content_type *t = model_content(ct);
-	const struct device_config *c = &s->n->config;
+	int mode = c->type_off[ct] ? MODE_OFF : -1;
+
+	*hidden = c->exclude[ct];
+	for (size_t i = 0; mode < 0 && i < c->n_folders; i++)
+		if (memcmp(c->folders[i].uuid.b, folder->b, sizeof(folder->b)) == 0)
+			mode = c->folders[i].mode;
+	if (mode < 0)
+		mode = c->mode[kind] >= 0 ? c->mode[kind] : (int)g->o.mode[kind];
+	for (unsigned i = 0; mode == MODE_HEADERS && i < t->n_fields; i++)
+		if ((t->fields[i].flags & (FF_HEADERS | FF_NODELIVER)) == 0)
+			fmask_set(hidden, i);
+	return (enum folder_mode)mode;
+}
+
+enum folder_mode
+config_filter(const struct engine_session *s, const struct folder_ref *ref, enum content ct, struct fmask *hidden)
+{
 	enum folder_kind kind;
-	int mode = -1;
+	enum folder_mode mode;
 
 	memset(hidden, 0, sizeof(*hidden));
 	if (ct == CT_FOLDER)
 		return MODE_FULL;
 	kind = kind_of(s, ref, ct);
 	(void)pthread_mutex_lock(&s->g->lock);
-	*hidden = c->exclude[ct];
-	if (c->type_off[ct])
-		mode = MODE_OFF;
-	for (size_t i = 0; mode < 0 && i < c->n_folders; i++)
-		if (memcmp(c->folders[i].uuid.b, ref->uuid.b, sizeof(ref->uuid.b)) == 0)
-			mode = c->folders[i].mode;
-	if (mode < 0)
-		mode = c->mode[kind] >= 0 ? c->mode[kind] : (int)s->g->o.mode[kind];
+	mode = config_filter_of(s->g, &s->n->config, kind, &ref->uuid, ct, hidden);
 	(void)pthread_mutex_unlock(&s->g->lock);
-	for (unsigned i = 0; mode == MODE_HEADERS && i < t->n_fields; i++)
-		if ((t->fields[i].flags & (FF_HEADERS | FF_NODELIVER)) == 0)
-			fmask_set(hidden, i);
-	return (enum folder_mode)mode;
+	return mode;
 }
 
 enum rc

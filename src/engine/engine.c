@@ -54,6 +54,47 @@ fail:
 }
 
 void
+engine_reload(struct engine *g, const struct engine_options *o)
+{
+	struct engine_options *to = &g->o;
+
+	to->session_lifetime_ms = o->session_lifetime_ms;
+	to->fresh_ms = o->fresh_ms;
+	to->listing_interval_ms = o->listing_interval_ms;
+	to->conflict_keep_ms = o->conflict_keep_ms;
+	to->unreadable_retry_ms = o->unreadable_retry_ms;
+	to->mail_window = o->mail_window;
+	to->mail_flags_ms = o->mail_flags_ms;
+	to->cursor_children = o->cursor_children;
+	to->poll_ms = o->poll_ms;
+	to->poll_max_ms = o->poll_max_ms;
+	to->poll_rate = o->poll_rate;
+	to->push_late_ms = o->push_late_ms;
+	to->journal_keep_ms = o->journal_keep_ms;
+	to->journal_object_bytes = o->journal_object_bytes;
+	to->journal_entries = o->journal_entries;
+	to->guard_delete_share = o->guard_delete_share;
+	to->guard_delete_min = o->guard_delete_min;
+	to->guard_delete_ms = o->guard_delete_ms;
+	to->guard_create_count = o->guard_create_count;
+	to->guard_create_ms = o->guard_create_ms;
+	to->stuck_repeats = o->stuck_repeats;
+	to->flood_rate = o->flood_rate;
+	to->flood_burst = o->flood_burst;
+	to->resync_large = o->resync_large;
+	to->resync_retry_ms = o->resync_retry_ms;
+	to->login_attempts = o->login_attempts;
+	to->max_devices = o->max_devices;
+	to->device_quarantine = o->device_quarantine;
+	to->device_keep_ms = o->device_keep_ms;
+	to->audit_keep_ms = o->audit_keep_ms;
+	for (int ct = 0; ct < CT_COUNT; ct++) {
+		to->past_days[ct] = o->past_days[ct];
+		to->future_days[ct] = o->future_days[ct];
+	}
+}
+
+void
 engine_free(struct engine *g)
 {
 	if (g == NULL)

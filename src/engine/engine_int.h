@@ -190,10 +190,15 @@ struct op {
 };
 
 /* session.c */
+/** hierarchy_tag - place tag of a user's folder hierarchy. */
+uint64_t hierarchy_tag(const struct engine *g, int64_t context, int64_t user);
 /** session_dup - a second handle on the same session, with the account's present OX session; NULL = out of memory. */
 struct engine_session *session_dup(struct engine_session *s);
 /** session_renew - S gets the account's present OX session, which is another one after a login with another password. */
 void session_renew(struct engine_session *s);
+#define PASSWORD_NAME 72
+/** password_cache_name - of the sealed password of the session HASH. */
+void password_cache_name(const unsigned char hash[32], char *out, size_t size);
 enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
 /** hierarchy_tag - place tag of USER's hierarchy. */
 uint64_t hierarchy_tag(const struct engine *g, int64_t context, int64_t user);
@@ -210,6 +215,10 @@ struct engine_session *session_of_account(struct engine *g, int64_t account);
 /* config.c */
 void config_fini(struct device_config *c);
 void config_load_locked(struct engine *g, struct node_session *n, const char *text);
+/** config_of_text - the settings TEXT of a device, the server's defaults where it has none; config_fini it. */
+void config_of_text(const struct engine *g, const char *text, struct device_config *out);
+enum folder_mode config_filter_of(const struct engine *g, const struct device_config *c, enum folder_kind kind, const struct uuid *folder, enum content ct,
+    struct fmask *hidden);
 void config_now(const struct engine_session *s, struct device_config *out);
 void config_policies(const struct engine_session *s, struct sync_request *req);
 enum folder_mode config_filter(const struct engine_session *s, const struct folder_ref *ref, enum content ct, struct fmask *hidden);
@@ -222,6 +231,7 @@ uint64_t tag_of_index(const struct engine *g, uint64_t topic, const struct store
 uint64_t tag_of_folder(const struct engine *g, const struct account *a, enum content ct, const char *oxid);
 enum content folder_content(const struct object *o);
 int64_t folder_order(const struct op *op, const struct object *o); /* sort key of a folder: when the hierarchy brings it, and what it holds */
+bool folder_row_inbox(const struct row *r);
 enum content folder_row_content(const struct row *r); /* what the folder R of the hierarchy holds; CT_COUNT = nothing */
 enum rc hierarchy_load(struct op *op, struct err *e);
 void hierarchy_drop(struct op *op);
@@ -296,6 +306,12 @@ void item_series(const struct op *op, struct answer_item *it);
 enum rc op_anything_new(struct op *op, const struct cursor *c, bool *any, struct err *e);
 enum rc op_begin_switched_off(struct op *op, struct err *e);
 
+/* syncid.c */
+/** syncid_make - a new name: random, but for the time in its first 48 bits (as a UUID of version 7). */
+void syncid_make(struct syncid *out);
+/** syncid_time - when S was made; 0 = not known (made by an older version). */
+msec_t syncid_time(const struct syncid *s);
+
 /* aside.c */
 enum rc aside_load(struct op *op, struct err *e);
 bool aside_waits(const struct op *op, int64_t id, msec_t lm);
@@ -333,6 +349,7 @@ void op_end(struct op *op);
 void op_end_written(struct op *op);
 enum rc op_lock(struct op *op, struct err *e);
 void fresh_cursor(struct op *op);
+void window_of(const struct engine *g, const struct device_config *cfg, enum content ct, msec_t *w0, msec_t *w1);
 void op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1);
 
 /* resync.c */
@@ -348,6 +365,8 @@ bool quick_unchanged(struct engine_session *s, const struct sync_request *req, e
 void quick_note(struct op *op, const struct store_cursor *cur, bool complete);
 void quick_forget(struct op *op);
 enum rc quick_forget_device(struct engine_session *s, struct store_conn *c, struct err *e);
+/** quick_keys - names in the cache of the answers with IDS, in A with room for ROOM more. */
+enum rc quick_keys(struct arena *a, const struct syncid *ids, size_t n_ids, size_t room, const char ***keys, size_t *n, struct err *e);
 bool quick_fresh(struct op *op);
 msec_t quick_alive(struct op *op);
 

@@ -28,7 +28,7 @@ static enum rc
 refuse(const struct engine *g, struct flood *f, int64_t now_us, struct err *e)
 {
 	int64_t minute = now_us / SECOND_US / 60;
-	unsigned wait_s = g->o.flood_burst * 6 / g->o.flood_rate; /* a tenth of the burst */
+	unsigned rate = g->o.flood_rate, wait_s = rate > 0 ? g->o.flood_burst * 6 / rate : 1; /* a tenth of the burst; a reload may have ended the limit */
 
 	if (f->told_minute != minute) {
 		f->told_minute = minute;

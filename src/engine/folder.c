@@ -87,6 +87,12 @@ folder_row_content(const struct row *r)
 	return ct > CT_FOLDER && ct < CT_COUNT ? (enum content)ct : CT_COUNT;
 }
 
+bool
+folder_row_inbox(const struct row *r)
+{
+	return r->sk / ORDER_STEP == 2; /* the place of mail, and 1 */
+}
+
 enum rc
 target_hierarchy(struct op *op, bool create, struct target *t, struct err *e)
 {

@@ -220,6 +220,26 @@ quick_forget(struct op *op)
 
 /* A device's settings changed: what its syncids stand for was noted under the old ones, and other nodes may know no better. */
 enum rc
+quick_keys(struct arena *a, const struct syncid *ids, size_t n_ids, size_t room, const char ***keys, size_t *n, struct err *e)
+{
+	const char **out = arena_array(a, const char *, n_ids + room + 1);
+
+	*n = 0;
+	*keys = out;
+	if (out == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the settings");
+	for (size_t i = 0; i < n_ids; i++) {
+		char *key = arena_alloc(a, CURSOR_KEY);
+
+		if (key == NULL)
+			return err_set(e, RC_NOMEM, "out of memory for the settings");
+		cursor_key(&ids[i], key, CURSOR_KEY);
+		out[(*n)++] = key;
+	}
+	return RC_OK;
+}
+
+enum rc
 quick_forget_device(struct engine_session *s, struct store_conn *c, struct err *e)
 {
 	struct arena *a = arena_new(0);
@@ -228,17 +248,8 @@ quick_forget_device(struct engine_session *s, struct store_conn *c, struct err *
 	size_t n = 0;
 	enum rc rc = a != NULL ? store_cursor_syncids(c, a, s->n->device_id, &ids, &n, e) : err_set(e, RC_NOMEM, "out of memory for the settings");
 
-	if (rc == RC_OK && (keys = arena_array(a, const char *, n)) == NULL)
-		rc = err_set(e, RC_NOMEM, "out of memory for the settings");
-	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		char *key = arena_alloc(a, CURSOR_KEY);
-
-		if (key == NULL)
-			rc = err_set(e, RC_NOMEM, "out of memory for the settings");
-		else
-			cursor_key(&ids[i], key, CURSOR_KEY);
-		keys[i] = key;
-	}
+	if (rc == RC_OK)
+		rc = quick_keys(a, ids, n, 0, &keys, &n, e);
 	if (rc == RC_OK && n > 0)
 		cache_del(s->g->cache, keys, n);
 	arena_free(a);

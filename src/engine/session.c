@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define AGENT_MAX 200
+
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static void
@@ -250,7 +252,7 @@ password_key(const struct engine *g, const char *token, unsigned char key[KEY_BY
 	hmac_sha256(g->token_key, sizeof(g->token_key), token, strlen(token), key);
 }
 
-static void
+void
 password_cache_name(const unsigned char hash[32], char *out, size_t size)
 {
 	char hex[65];
@@ -350,6 +352,36 @@ default_folders(struct engine *g, const struct account *a, const struct ox_user 
 		uuid_make(g->keys, a->hier_tag, model_id(g->keys, u->inbox), &out[CT_MAIL]);
 }
 
+/* What a client calls itself, as far as it can be stored and shown. */
+static void
+agent_text(const char *in, char out[AGENT_MAX + 1])
+{
+	size_t n = 0;
+
+	for (; in != NULL && *in != '\0' && n < AGENT_MAX; in++)
+		if (*in >= ' ' && *in < 0x7f)
+			out[n++] = *in;
+	out[n] = '\0';
+}
+
+/* The device, made when new; an administrator may have decided that it gets nothing. */
+static enum rc
+device_login(struct engine *g, struct store_conn *c, struct arena *a, int64_t account, const struct engine_login *in, struct store_device *dev, struct err *e)
+{
+	char agent[AGENT_MAX + 1];
+	const struct store_device_rule rule = { .max = g->o.max_devices, .quarantine = g->o.device_quarantine, .agent = agent };
+	enum rc rc;
+
+	agent_text(in->user_agent, agent);
+	rc = store_device_login(c, a, account, in->device, &rule, dev, e);
+	if (rc != RC_OK || dev->state == DEVICE_ALLOWED)
+		return rc;
+	log_warn("device-refused", "device=%s state=%s", dev->name, dev->state == DEVICE_QUARANTINED ? "quarantined" : "blocked");
+	return dev->state == DEVICE_QUARANTINED
+	    ? err_set(e, RC_FORBIDDEN, "this device is new and waits until an administrator allows it: ask for that, then log in again")
+	    : err_set(e, RC_FORBIDDEN, "this device was blocked by an administrator: ask there");
+}
+
 enum rc
 engine_login(struct engine *g, const struct engine_login *in, struct engine_login_answer *out, struct err *e)
 {
@@ -382,7 +414,7 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 		goto out;
 	rc = store_account_open(c, out->user.context_id, out->user.user_id, &row.account, e);
 	if (rc == RC_OK)
-		rc = store_device_open(c, a, row.account, in->device, &dev, e);
+		rc = device_login(g, c, a, row.account, in, &dev, e);
 	if (rc != RC_OK)
 		goto out;
 	random_bytes(raw, sizeof(raw));

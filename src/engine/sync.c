@@ -45,20 +45,26 @@ op_end_written(struct op *op)
 
 /* The filter's window in whole days, so that an unchanged sync stays unchanged until midnight UTC. */
 void
-op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1)
+window_of(const struct engine *g, const struct device_config *cfg, enum content ct, msec_t *w0, msec_t *w1)
 {
-	const struct engine_options *o = &op->g->o;
-	struct device_config cfg;
 	msec_t today = now_ms() / DAY_MS;
 
 	*w0 = TIME_MIN;
 	*w1 = TIME_MAX;
-	if (o->past_days[ct] == 0 && o->future_days[ct] == 0)
+	if (g->o.past_days[ct] == 0 && g->o.future_days[ct] == 0)
 		return;
+	*w0 = (today - cfg->past_days[ct]) * DAY_MS;
+	if (cfg->future_days[ct] > 0)
+		*w1 = (today + cfg->future_days[ct] + 1) * DAY_MS - 1;
+}
+
+void
+op_window(const struct op *op, enum content ct, msec_t *w0, msec_t *w1)
+{
+	struct device_config cfg;
+
 	config_now(op->s, &cfg);
-	*w0 = (today - cfg.past_days[ct]) * DAY_MS;
-	if (cfg.future_days[ct] > 0)
-		*w1 = (today + cfg.future_days[ct] + 1) * DAY_MS - 1;
+	window_of(op->g, &cfg, ct, w0, w1);
 }
 
 void

@@ -8,7 +8,7 @@
 
 #define GUARD_KEPT_MS (INT64_C(31) * 86400 * 1000) /* longer than any period over which guards look back (settings.def) */
 
-enum { S_SESSIONS, S_CONFLICTS, S_MAIL_OPS, S_JOURNAL, S_DELETES, S_CREATES, S_DEVICES, S_MARKED, S_DEAD_PIM, S_DEAD_MAIL, S_MARK };
+enum { S_SESSIONS, S_CONFLICTS, S_MAIL_OPS, S_JOURNAL, S_DELETES, S_CREATES, S_DEVICES, S_MARKED, S_DEAD_PIM, S_DEAD_MAIL, S_MARK, S_UNUSED, S_AUDIT };
 
 static const struct pg_stmt stmts[] = {
 	[S_SESSIONS] = { "store_expire_sessions", "DELETE FROM session WHERE token_hash IN"
@@ -23,9 +23,9 @@ static const struct pg_stmt stmts[] = {
 	    " (SELECT folder, device FROM guard_delete WHERE at <= $1::int8 ORDER BY at LIMIT 1000)", 1 },
 	[S_CREATES] = { "store_expire_guard_creates", "DELETE FROM guard_create WHERE (folder, device, content, object) IN"
 	    " (SELECT folder, device, content, object FROM guard_create WHERE at <= $1::int8 ORDER BY at LIMIT 1000)", 1 },
-	/* devices without a session that have not logged in for long; seen_at 0 = done, so that none is looked at twice */
+	/* devices without a session that have not logged in for long; the sign of seen_at says that it is done, so that none is looked at twice */
 	[S_DEVICES] = { "store_expire_devices",
-	    "WITH stale AS (UPDATE device SET seen_at = 0 WHERE id IN (SELECT d.id FROM device d WHERE d.seen_at > 0"
+	    "WITH stale AS (UPDATE device SET seen_at = -seen_at WHERE id IN (SELECT d.id FROM device d WHERE d.seen_at > 0"
 	    " AND d.seen_at < $1::int8 AND NOT EXISTS (SELECT FROM session s WHERE s.device = d.id) LIMIT 100) RETURNING id),"
 	    " w AS (DELETE FROM write_log WHERE device IN (SELECT id FROM stale)),"
 	    " i AS (DELETE FROM intent WHERE device IN (SELECT id FROM stale))"
@@ -40,6 +40,20 @@ static const struct pg_stmt stmts[] = {
 	    "DELETE FROM mail_row WHERE dead AND folder = $1::int4 AND cn <= $2::int8", 2 },
 	[S_MARK] = { "store_expire_mark",
 	    "UPDATE folder SET mark_cn = cn, mark_at = $2::int8 WHERE id = $1::int4", 2 },
+	/* a blocked device stays, or it would come back as a new one; seen_at < 0 = its state is gone already */
+	[S_UNUSED] = { "store_expire_unused",
+	    "WITH gone AS MATERIALIZED (SELECT d.id, d.account FROM device d WHERE abs(d.seen_at) < $1::int8 AND d.state <> 2"
+	    " AND NOT EXISTS (SELECT FROM session s WHERE s.device = d.id) AND NOT EXISTS (SELECT FROM journal j WHERE j.device = d.id) LIMIT 100),"
+	    " empty AS MATERIALIZED (SELECT DISTINCT g.account FROM gone g"
+	    " WHERE NOT EXISTS (SELECT FROM device d WHERE d.account = g.account AND d.id NOT IN (SELECT id FROM gone))"
+	    " AND NOT EXISTS (SELECT FROM conflict c WHERE c.account = g.account)),"
+	    " f AS MATERIALIZED (SELECT id FROM folder WHERE account IN (SELECT account FROM empty)),"
+	    " p AS (DELETE FROM pim_row WHERE folder IN (SELECT id FROM f)), m AS (DELETE FROM mail_row WHERE folder IN (SELECT id FROM f)),"
+	    " s AS (DELETE FROM mail_span WHERE folder IN (SELECT id FROM f)),"
+	    " w AS (DELETE FROM write_log WHERE device IN (SELECT id FROM gone)), c AS (DELETE FROM cursor WHERE device IN (SELECT id FROM gone)),"
+	    " a AS (DELETE FROM set_aside WHERE device IN (SELECT id FROM gone)), d AS (DELETE FROM device WHERE id IN (SELECT id FROM gone))"
+	    " DELETE FROM account WHERE id IN (SELECT account FROM empty)", 1 },
+	[S_AUDIT] = { "store_expire_audit", "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1::int8 ORDER BY at LIMIT 1000)", 1 },
 };
 const struct pg_table store_expire_stmts = { stmts, ARRAY_LEN(stmts) };
 
@@ -113,4 +127,12 @@ store_expire(struct store_conn *c, msec_t now, msec_t tombstone_ms, struct err *
 	if (rc == RC_OK)
 		rc = expire_before(c, S_CREATES, now - GUARD_KEPT_MS, e);
 	return rc == RC_OK ? store_txn(c, expire_state, &x, e) : rc;
+}
+
+enum rc
+store_expire_unused(struct store_conn *c, msec_t device_before, msec_t audit_before, struct err *e)
+{
+	enum rc rc = device_before > 0 ? expire_before(c, S_UNUSED, device_before, e) : RC_OK;
+
+	return rc == RC_OK && audit_before > 0 ? expire_before(c, S_AUDIT, audit_before, e) : rc;
 }

@@ -74,7 +74,7 @@ static void
 reload(const struct conf *old, const char *text, size_t len)
 {
 	struct conf *c = NULL, *fresh = NULL;
-	struct buf ignored;
+	struct buf ignored, applied;
 	char name[32];
 	struct err e;
 	enum rc rc;
@@ -86,7 +86,8 @@ reload(const struct conf *old, const char *text, size_t len)
 	(void)close(fd[1]);
 	(void)snprintf(name, sizeof(name), "/dev/fd/%d", fd[0]);
 	buf_init(&ignored, 0);
-	rc = conf_reload(old, name, &c, &ignored, &e);
+	buf_init(&applied, 0);
+	rc = conf_reload(old, name, &c, &ignored, &applied, &e);
 	(void)close(fd[0]);
 	if (rc != RC_OK) {
 		refused(c, &e, rc);
@@ -99,6 +100,7 @@ reload(const struct conf *old, const char *text, size_t len)
 	conf_free(c);
 	conf_free(fresh);
 	buf_fini(&ignored);
+	buf_fini(&applied);
 }
 
 int

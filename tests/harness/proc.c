@@ -114,7 +114,8 @@ write_conf(struct world *w, const char *const *settings)
 	(void)snprintf(path, sizeof(path), "%s/usmd.conf", w->dir);
 	f = fopen(path, "w");
 	ck_assert_ptr_nonnull(f);
-	(void)fprintf(f, "listen = %s/usmd.sock\nlisten_mode = 0600\nadmin_listen = %s/admin.sock\nox_url = %s/ajax\n", w->dir, w->dir, w->ox);
+	(void)fprintf(f, "listen = %s/usmd.sock\nlisten_mode = 0600\nadmin_listen = %s/admin.sock\ncontrol_socket = %s/control\nox_url = %s/ajax\n",
+	    w->dir, w->dir, w->dir, w->ox);
 	(void)fprintf(f, "pg_conninfo = %s dbname=usmd_world\nredis_url = %s\nkey_file = %s/key\ncookie_secure = no\n", getenv("USMD_TEST_PG"),
 	    getenv("USMD_TEST_REDIS"), w->dir);
 	for (; settings != NULL && *settings != NULL; settings++)

@@ -90,7 +90,7 @@ START_TEST(life_of_a_daemon)
 	ck_assert(ask("admin.sock", "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer, sizeof(answer)));
 	ck_assert_ptr_nonnull(strstr(answer, "\nusmd_requests_total 1\n"));
 
-	(void)config(conninfo, "log_level = debug\npage_max = 100\n");
+	(void)config(conninfo, "log_level = debug\npage_max = 100\nqueue_length = 9\n");
 	ck_assert_int_eq(kill(pid, SIGHUP), 0);
 	await_notify(notify, "RELOADING=1\nMONOTONIC_USEC=");
 	await_notify(notify, "READY=1");
@@ -109,7 +109,7 @@ START_TEST(life_of_a_daemon)
 	ck_assert_int_eq(finish(pid, log), 0);
 	ck_out("event=ready");
 	ck_out("event=access req=1 client=::1 method=POST path=/usm-json/getConfig status=401");
-	ck_out("text=these settings wait for a restart: page_max");
+	ck_out("text=these settings wait for a restart: queue_length");
 	ck_out("usmd.conf:9 text=page_max = '0' is not possible; allowed: 1 to 10000");
 	ck_out("event=stopped");
 	ck_assert(!ask("usmd.sock", "", answer, sizeof(answer)));

@@ -369,6 +369,21 @@ usmjson_new(struct engine *engine, const struct usmjson_options *options, struct
 }
 
 void
+usmjson_reload(struct protocol *p, const struct usmjson_options *options)
+{
+	struct usmjson *u = p->self;
+
+	u->o.max_depth = options->max_depth;
+	u->o.max_objects = options->max_objects;
+	u->o.max_string_bytes = options->max_string_bytes;
+	u->o.max_ping_folders = options->max_ping_folders;
+	u->o.default_limit = options->default_limit;
+	u->o.max_limit = options->max_limit;
+	u->o.min_heartbeat_s = options->min_heartbeat_s;
+	u->o.max_heartbeat_s = options->max_heartbeat_s;
+}
+
+void
 usmjson_free(struct protocol *p)
 {
 	mem_free(p->self);

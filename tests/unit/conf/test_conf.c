@@ -116,14 +116,14 @@ START_TEST(wrong_lines)
 		{ "listen =", "t.conf:1", "allowed: text" },
 		{ "key_file =", "t.conf:1", "mode 0600" },
 		{ "ox_client = \xff", "t.conf:1", "not UTF-8" },
-		{ "heartbeat_min = 1h", "t.conf", "heartbeat_min is larger" },
-		{ "page_max = 10", "t.conf", "page_default" },
-		{ "max_body = 1G", "t.conf", "max_body_total" },
-		{ "max_connections = 100", "t.conf", "max_waiters" },
-		{ "ox_timeout = 10m", "t.conf", "ox_write_max_time" },
-		{ "listen = 8090", "t.conf", "listen is neither" },
-		{ "admin_listen = usmd.sock", "t.conf", "admin_listen is neither" },
-		{ "redis_url = localhost:6379", "t.conf", "neither unix:/path" },
+		{ "heartbeat_min = 1h", "t.conf:1", "heartbeat_min is larger" },
+		{ "page_max = 10", "t.conf:1", "page_default" },
+		{ "max_body = 1G", "t.conf:1", "max_body_total" },
+		{ "max_connections = 100", "t.conf:1", "max_waiters" },
+		{ "ox_timeout = 10m", "t.conf:1", "ox_write_max_time" },
+		{ "listen = 8090", "t.conf:1", "listen is neither" },
+		{ "admin_listen = usmd.sock", "t.conf:1", "admin_listen is neither" },
+		{ "redis_url = localhost:6379", "t.conf:1", "neither unix:/path" },
 	};
 	char longline[5000];
 	struct conf *c;
@@ -157,6 +157,16 @@ START_TEST(table_is_sound)
 END_TEST
 
 static char dir[32];
+
+static void
+write_path(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	(void)fputs(text, f);
+	ck_assert_int_eq(fclose(f), 0);
+}
 
 static const char *
 write_file(const char *name, const char *text, mode_t mode)
@@ -193,13 +203,15 @@ remove_dir(void)
 START_TEST(reload)
 {
 	struct conf *old = parse_ok("workers = 3\nlisten = 127.0.0.1:1\nlog_level = warn\n"), *c;
-	struct buf ignored;
+	struct buf ignored, applied;
 	struct err e;
 
 	buf_init(&ignored, 0);
+	buf_init(&applied, 0);
 	ck_assert_int_eq(conf_reload(old, write_file("f", "workers = 4\nlog_level = debug\nlisten = 127.0.0.1:2\nox_client=X\n", 0644),
-	    &c, &ignored, &e), RC_OK);
+	    &c, &ignored, &applied, &e), RC_OK);
 	ck_assert_str_eq(ignored.p, "listen workers ox_client");
+	ck_assert_str_eq(applied.p, "log_level");
 	ck_assert_int_eq(c->log_level, LOG_LVL_DEBUG);
 	ck_assert_int_eq(c->workers, 3);
 	ck_assert_str_eq(c->listen, "127.0.0.1:1");
@@ -210,10 +222,87 @@ START_TEST(reload)
 
 	/* a wrong file changes nothing */
 	old = c;
-	ck_assert_int_eq(conf_reload(old, write_file("f", "workers = many\n", 0644), &c, &ignored, &e), RC_PROTO);
+	ck_assert_int_eq(conf_reload(old, write_file("f", "workers = many\n", 0644), &c, &ignored, &applied, &e), RC_PROTO);
 	ck_assert_ptr_null(c);
 	conf_free(old);
 	buf_fini(&ignored);
+	buf_fini(&applied);
+}
+END_TEST
+
+/* Everything that is wrong in one go, in the main file and in a drop-in; a later file has the last word. */
+START_TEST(drop_ins_and_all_problems)
+{
+	char d[90], a[128], b[128], c_conf[128], other[128];
+	const char *main_file = write_file("f", "workers = 3\nnonsense = 1\nqueue_length = many\nheartbeat_min = 1h\n", 0644);
+	struct conf *c;
+	struct conf_setting const *s;
+	struct buf out;
+	size_t n;
+	struct err e;
+
+	(void)snprintf(d, sizeof(d), "%s/conf.d", dir);
+	(void)snprintf(a, sizeof(a), "%s/10-a.conf", d);
+	(void)snprintf(b, sizeof(b), "%s/20-b.conf", d);
+	(void)snprintf(c_conf, sizeof(c_conf), "%s/.hidden.conf", d);
+	(void)snprintf(other, sizeof(other), "%s/notes.txt", d);
+	ck_assert_int_eq(mkdir(d, 0700), 0);
+	write_path(b, "workers = 7\n");
+	write_path(a, "workers = 5\npage_max = 70\nworkrs = 1\n");
+	write_path(c_conf, "bad\n");
+	write_path(other, "bad\n");
+	buf_init(&out, 0);
+	ck_assert_uint_eq(conf_problems(main_file, &c, &out), 4);
+	ck_assert_ptr_nonnull(strstr(out.p, "/f:2: there is no setting 'nonsense'"));
+	ck_assert_ptr_nonnull(strstr(out.p, "/f:3: queue_length = 'many' is not possible; allowed: 1 to 1000000"));
+	ck_assert_ptr_nonnull(strstr(out.p, "/conf.d/10-a.conf:3: there is no setting 'workrs'; did you mean workers?"));
+	ck_assert_ptr_nonnull(strstr(out.p, "/f:4: heartbeat_min is larger"));
+	conf_free(c);
+	ck_assert_int_eq(conf_load(main_file, &c, &e), RC_PROTO);
+	main_file = write_file("f", "workers = 3\nqueue_length = 9\n", 0644);
+	write_path(a, "workers = 5\npage_max = 70\n");
+	ck_assert_int_eq(conf_load(main_file, &c, &e), RC_OK);
+	ck_assert_int_eq(c->workers, 7);
+	ck_assert_int_eq(c->page_max, 70);
+	ck_assert_int_eq(c->queue_length, 9);
+	s = conf_settings(&n);
+	for (size_t i = 0; i < n; i++)
+		if (s[i].name != NULL && strcmp(s[i].name, "workers") == 0) {
+			ck_assert_str_eq(c->origin[i].file, b);
+			ck_assert_uint_eq(c->origin[i].line, 1);
+		} else if (s[i].name != NULL && strcmp(s[i].name, "listen") == 0) {
+			ck_assert_ptr_null(c->origin[i].file);
+		}
+	buf_reset(&out);
+	conf_show(c, &out);
+	ck_assert_ptr_nonnull(strstr(out.p, "\npage_max = 70  # "));
+	ck_assert_ptr_nonnull(strstr(out.p, "10-a.conf:2\n"));
+	ck_assert_ptr_nonnull(strstr(out.p, "\nfresh_for = 0  # default\n"));
+	conf_free(c);
+	(void)unlink(a), (void)unlink(b), (void)unlink(c_conf), (void)unlink(other), (void)rmdir(d);
+	buf_fini(&out);
+}
+END_TEST
+
+/* What differs, and how it is there; passwords are compared without being shown. */
+START_TEST(differences)
+{
+	struct conf *c = parse_ok("workers = 3\npg_conninfo = password=a\n"), *d = conf_defaults();
+	struct buf dump, out;
+
+	buf_init(&dump, 0);
+	buf_init(&out, 0);
+	conf_dump(d, &dump);
+	ck_assert_uint_eq(conf_diff(c, dump.p, "default", &out), 2);
+	ck_assert_str_eq(out.p, "workers = 3  # default: 32\npg_conninfo = password=***  # default: dbname=usmd\n");
+	buf_reset(&out);
+	ck_assert_uint_eq(conf_diff(d, dump.p, "default", &out), 0);
+	ck_assert_uint_gt(conf_diff(d, "", "running", &out), 50);
+	ck_assert_ptr_nonnull(strstr(out.p, "# running: unknown"));
+	conf_free(c);
+	conf_free(d);
+	buf_fini(&dump);
+	buf_fini(&out);
 }
 END_TEST
 
@@ -423,6 +512,8 @@ main(void)
 	tcase_add_test(tc, limits_of_the_protocol_agree);
 	tcase_add_checked_fixture(files, make_dir, remove_dir);
 	tcase_add_test(files, reload);
+	tcase_add_test(files, drop_ins_and_all_problems);
+	tcase_add_test(files, differences);
 	tcase_add_test(files, secrets);
 	suite_add_tcase(suite, tc);
 	suite_add_tcase(suite, files);
