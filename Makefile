@@ -313,6 +313,7 @@ INT_RUN_test_proxy         := $(PROGRAMS)
 INT_RUN_test_watch         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
 INT_RUN_test_sources       := $(PROGRAMS)
+INT_RUN_test_metrics       := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))
@@ -425,6 +426,8 @@ INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(BINDIR)/usmctl:755 $(B)
              packaging/systemd/usmd.tmpfiles:$(PREFIX)/lib/tmpfiles.d/usmd.conf:644 \
              packaging/apache/usmd.conf:$(DATADIR)/apache/usmd.conf:644 \
              packaging/apache/usmd-mpm.conf:$(DATADIR)/apache/usmd-mpm.conf:644 \
+             packaging/monitoring/usmd-alerts.yml:$(DATADIR)/monitoring/usmd-alerts.yml:644 \
+             packaging/monitoring/usmd-dashboard.json:$(DATADIR)/monitoring/usmd-dashboard.json:644 \
              $(foreach f,README.md ARCHITECTURE.md NEWS,$(f):$(DOCDIR)/$(f):644)
 
 .PHONY: install uninstall
@@ -437,7 +440,7 @@ install: $(B)/usmd $(B)/usmctl $(B)/usmsync ## install below DESTDIR and PREFIX;
 	@c=$(DESTDIR)$(SYSCONFDIR)/usmd/usmd.conf; [ -e $$c ] || { mkdir -p $${c%/*} && install -m 644 conf/usmd.conf $$c && echo "  $$c"; }
 uninstall: ## remove what install installed, but for the configuration
 	@for f in $(INSTALLED); do rest=$${f#*:}; rm -f "$(DESTDIR)$${rest%:*}"; done
-	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR)/apache $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
+	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR)/monitoring $(DATADIR)/apache $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
 	@echo "Kept: $(DESTDIR)$(SYSCONFDIR)/usmd"
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -191,6 +191,7 @@ struct log_ctx {
 	uint64_t req;    /* 0 = none */
 	int64_t account; /* 0 = none */
 	int64_t device;
+	const char *command; /* of the protocol, a constant; NULL = none (yet); in metrics and the access line alone */
 };
 /** log_setup - level and whether stderr understands <N> priorities (systemd). Call before threads start; level may change later. */
 void log_setup(enum log_level level, bool systemd_prefix);
@@ -206,8 +207,8 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...) PRI
 
 /* ---- counters for /metrics: fixed table, relaxed atomics ---- */
 enum metric {
-	M_REQUESTS, M_REQUEST_ERRORS, M_REQUEST_US, M_UNCHANGED_FAST, M_FLOOD_SLOWED, M_FLOOD_REFUSED,
-	M_OX_REQUESTS, M_OX_ERRORS, M_OX_RETRIES, M_OX_LOGINS, M_OX_US,
+	M_UNCHANGED_FAST, M_FLOOD_SLOWED, M_FLOOD_REFUSED,
+	M_OX_REQUESTS, M_OX_ERRORS, M_OX_RETRIES, M_OX_LOGINS,
 	M_PG_STATEMENTS, M_PG_RETRIES, M_PG_RECONNECTS, M_NOTIFIED,
 	M_CACHE_HITS, M_CACHE_MISSES, M_CACHE_ERRORS,
 	M_RESYNC_FIRST, M_RESYNC_AGAIN, M_RESYNC_OLD_SYNCID, M_RESYNC_NO_STATE, M_RESYNC_NEW_INDEX, M_RECONCILES, M_RECONCILE_OBJECTS, M_RESYNC_DEFERRED,
@@ -223,5 +224,39 @@ int64_t metric_get(enum metric m);
 /** metric_name/help - Prometheus name and one-line help of M; constants. */
 const char *metric_name(enum metric m);
 const char *metric_help(enum metric m);
+
+/** Families: one number, or one histogram of times, for each combination of label values. */
+enum metric_family {
+	F_REQUESTS /* command, HTTP status */, F_REQUEST_ERRORS /* code */, F_REFUSED /* reason */, F_OX_CALLS /* module, result */, F_PG_ERRORS /* kind */,
+	F_ASIDE /* reason */,
+	F_REQUEST_TIME /* command */, F_QUEUE_TIME, F_WAKEUP_TIME, F_OX_TIME /* module */, F_PG_TIME, F_PG_LEASE_TIME, F_PG_LOCK_TIME, F_CACHE_TIME,
+	F_COUNT
+};
+/**
+ * metric_count - one more of the series with the labels A and B (NULL where the family has none).  A label is a word of ours, never what a client
+ * says: there is room for 1024 series, what is beyond is not counted.   Threads: any.
+ */
+void metric_count(enum metric_family f, const char *a, const char *b);
+/** metric_time - a histogram's observation of US microseconds; otherwise as above. */
+void metric_time(enum metric_family f, const char *a, int64_t us);
+#define METRIC_BOUNDS 18
+/** metric_bound_us - upper bounds of all histograms, microseconds, rising; one bucket more is for what is longer. */
+extern const int64_t metric_bound_us[METRIC_BOUNDS];
+struct metric_series {
+	const char *label[2]; /* "" where there is none */
+	int64_t count, sum_us, bucket[METRIC_BOUNDS + 1]; /* each what lies between two bounds */
+};
+/** metric_each - FN for each series of F.  Threads: any; a number may be a moment older than the next. */
+void metric_each(enum metric_family f, void (*fn)(void *arg, const struct metric_series *s), void *arg);
+/** metrics_format - all of the above in the text format of Prometheus. */
+void metrics_format(struct buf *out);
+
+/** Where the time of the request went that a thread works on; microseconds. */
+struct work_times {
+	int64_t queue_us, pg_us, lock_us, ox_us, cache_us; /* lock: waiting for the lock of a folder, not counted in pg */
+	unsigned pg_statements, ox_calls;
+};
+/** work_times - the calling thread's, writable. */
+struct work_times *work_times(void);
 
 #endif

@@ -427,7 +427,8 @@ http_do(struct backend *b, struct http *h, struct err *e)
 	release(b, c);
 	metric_add(M_OX_REQUESTS, 1);
 	requests++;
-	metric_add(M_OX_US, now_mono_us() - began);
+	work_times()->ox_calls++;
+	work_times()->ox_us += now_mono_us() - began;
 	return rc;
 }
 

@@ -58,37 +58,15 @@ gauge(struct buf *b, const char *name, const char *help, uint64_t v)
 	buf_addf(b, "# HELP %s %s\n# TYPE %s gauge\n%s %" PRIu64 "\n", name, help, name, name, v);
 }
 
-/* Wake-up to answer, as Prometheus wants a histogram: each bound counts what is below it. */
-static void
-latencies(struct httpd *h, struct buf *b)
-{
-	static const char name[] = "usmd_wakeup_seconds";
-	uint64_t n = 0;
-
-	buf_addf(b, "# HELP %s from the wake-up of a waiting client to its answer\n# TYPE %s histogram\n", name, name);
-	for (size_t i = 0; i < LATENCY_BOUNDS; i++) {
-		n += atomic_load(&h->latency[i]);
-		buf_addf(b, "%s_bucket{le=\"%u.%03u\"} %" PRIu64 "\n", name, latency_bound_ms[i] / 1000, latency_bound_ms[i] % 1000, n);
-	}
-	n += atomic_load(&h->latency[LATENCY_BOUNDS]);
-	buf_addf(b, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.6f\n%s_count %" PRIu64 "\n", name, n, name,
-	    (double)atomic_load(&h->latency_us) / 1e6, name, n);
-}
-
 static void
 metrics(struct httpd *h, struct buf *b)
 {
 	const union MHD_DaemonInfo *conns = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 	size_t queued, busy, in_flight;
 
-	for (unsigned i = 0; i < M_COUNT; i++) {
-		const char *name = metric_name(i);
-		size_t n = strlen(name);
-		bool counter = n > 6 && strcmp(name + n - 6, "_total") == 0;
-
-		buf_addf(b, "# HELP %s %s\n# TYPE %s %s\n%s %" PRId64 "\n", name, metric_help(i), name,
-		    counter ? "counter" : "gauge", name, metric_get(i));
-	}
+	metrics_format(b);
+	buf_adds(b, "# HELP usmd_build_info the version, as a label\n# TYPE usmd_build_info gauge\nusmd_build_info{version=\"" USMD_VERSION "\"} 1\n");
+	gauge(b, "usmd_start_time_seconds", "when this process began, in seconds since 1970", (uint64_t)(h->began_ms / 1000));
 	(void)pthread_mutex_lock(&h->lock);
 	queued = h->n_fresh;
 	busy = h->busy;
@@ -99,7 +77,6 @@ metrics(struct httpd *h, struct buf *b)
 	gauge(b, "usmd_requests_in_flight", "requests queued, running, parked or being answered now", in_flight);
 	gauge(b, "usmd_body_bytes", "memory held by request bodies now", atomic_load(&h->body_total));
 	gauge(b, "usmd_connections", "client connections open now", conns != NULL ? conns->num_connections : 0);
-	latencies(h, b);
 	if (h->o.gauges != NULL)
 		h->o.gauges(h->o.admin_arg, b);
 }

@@ -56,6 +56,7 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 		return err_set(e, RC_NOMEM, "out of memory");
 	h->o = *o;
 	h->hub = hub;
+	h->began_ms = now_ms();
 	h->client.fd = h->client.quiet = h->admin.fd = h->admin.quiet = h->reaper_fd = h->reaper_stop = -1;
 	h->fresh_end = &h->fresh;
 	h->woken_end = &h->woken;

@@ -101,6 +101,7 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 {
 	r->in_flight = true;
 	r->next = NULL;
+	r->queued_us = now_mono_us();
 	(void)pthread_mutex_lock(&h->lock);
 	let_go_locked(h);
 	h->n_fresh++;
@@ -180,7 +181,8 @@ on_parking_end(void *arg, enum hub_end why)
 	struct hreq *r = arg;
 
 	r->end = why;
-	r->woken_us = why == HUB_WOKEN ? now_mono_us() : 0;
+	r->queued_us = now_mono_us();
+	r->woken_us = why == HUB_WOKEN ? r->queued_us : 0;
 	queue_push_woken(r);
 }
 
@@ -201,22 +203,12 @@ request_park(struct hreq *r)
 		on_parking_end(r, why);
 }
 
-const unsigned latency_bound_ms[LATENCY_BOUNDS] = { 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000 };
-
 /* The answer to a wake-up is ready. */
 static void
 note_latency(struct hreq *r)
 {
-	struct httpd *h = r->h;
-	int64_t us = now_mono_us() - r->woken_us;
-	size_t i = 0;
-
-	if (r->woken_us == 0)
-		return;
-	while (i < LATENCY_BOUNDS && us > (int64_t)latency_bound_ms[i] * 1000)
-		i++;
-	atomic_fetch_add(&h->latency[i], 1);
-	atomic_fetch_add(&h->latency_us, (uint64_t)us);
+	if (r->woken_us != 0)
+		metric_time(F_WAKEUP_TIME, NULL, now_mono_us() - r->woken_us);
 	r->woken_us = 0;
 }
 
@@ -281,12 +273,17 @@ run_request(struct hreq *r)
 	hub_waiter_free(r->waiter);
 	r->waiter = NULL;
 	/* a request that was parked is known already */
-	*ctx = (struct log_ctx){ .req = r->id, .account = r->account, .device = r->device };
+	*ctx = (struct log_ctx){ .req = r->id, .account = r->account, .device = r->device, .command = r->command };
+	r->times.queue_us += t0 - r->queued_us;
+	metric_time(F_QUEUE_TIME, NULL, t0 - r->queued_us);
+	*work_times() = r->times;
 	p->handle(p->self, &req, &rep);
 	r->account = ctx->account;
 	r->device = ctx->device;
+	r->command = ctx->command;
+	r->times = *work_times();
 	*ctx = (struct log_ctx){ 0 };
-	metric_add(M_REQUEST_US, now_mono_us() - t0);
+	r->work_us += now_mono_us() - t0;
 	if (rep.park_state != r->park_state && r->park_state != NULL)
 		p->park_free(r->park_state);
 	r->park_state = NULL;

@@ -240,7 +240,7 @@ ask(const char *name, const char *request, char *text, size_t size)
 START_TEST(life_of_a_daemon)
 {
 	const char *db = harness_database("daemon"), *file;
-	char conninfo[512], answer[16384];
+	char conninfo[512], answer[65536];
 	int notify = notify_socket(), log;
 	pid_t pid;
 
@@ -265,7 +265,7 @@ START_TEST(life_of_a_daemon)
 	    "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", answer, sizeof(answer)));
 	ck_assert_msg(strstr(answer, "HTTP/1.1 401 ") == answer, "%.500s", answer);
 	ck_assert(ask("admin.sock", "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer, sizeof(answer)));
-	ck_assert_ptr_nonnull(strstr(answer, "\nusmd_requests_total 1\n"));
+	ck_assert_ptr_nonnull(strstr(answer, "\nusmd_requests_total{command=\"getConfig\",status=\"401\"} 1\n"));
 
 	(void)config(conninfo, "log_level = debug\npage_max = 100\n");
 	ck_assert_int_eq(kill(pid, SIGHUP), 0);

@@ -56,6 +56,48 @@ START_TEST(counters)
 }
 END_TEST
 
+static void
+one_series(void *arg, const struct metric_series *s)
+{
+	*(struct metric_series *)arg = *s;
+}
+
+START_TEST(families)
+{
+	struct metric_series s = { .count = 0 };
+	struct buf b;
+
+	metric_count(F_REFUSED, "a \"reason\"\nwith\\all", NULL);
+	metric_count(F_REFUSED, "a \"reason\"\nwith\\all", NULL);
+	metric_time(F_QUEUE_TIME, NULL, 1500);
+	metric_time(F_QUEUE_TIME, NULL, 2000);
+	metric_time(F_QUEUE_TIME, NULL, 2001);
+	metric_time(F_QUEUE_TIME, NULL, INT64_C(1) << 40);
+	metric_each(F_QUEUE_TIME, one_series, &s);
+	ck_assert_int_eq(s.count, 4);
+	ck_assert_int_eq(s.bucket[4], 2); /* to 2 ms, the bound itself included */
+	ck_assert_int_eq(s.bucket[5], 1);
+	ck_assert_int_eq(s.bucket[METRIC_BOUNDS], 1);
+	buf_init(&b, 0);
+	metrics_format(&b);
+	ck_assert_ptr_nonnull(strstr(b.p, "\nusmd_requests_refused_total{reason=\"a _reason__with_all\"} 2\n"));
+	ck_assert_ptr_nonnull(strstr(b.p, "\nusmd_queue_seconds_bucket{le=\"0.002\"} 2\nusmd_queue_seconds_bucket{le=\"0.005\"} 3\n"));
+	ck_assert_ptr_nonnull(strstr(b.p, "\nusmd_queue_seconds_bucket{le=\"+Inf\"} 4\n"));
+	ck_assert_ptr_nonnull(strstr(b.p, "\nusmd_queue_seconds_count 4\n"));
+	buf_fini(&b);
+	/* endless labels end */
+	for (int i = 0; i < 5000; i++) {
+		char label[24];
+
+		(void)snprintf(label, sizeof(label), "%d", i);
+		metric_count(F_ASIDE, label, NULL);
+	}
+	metric_count(F_REFUSED, "a \"reason\"\nwith\\all", NULL);
+	metric_each(F_REFUSED, one_series, &s);
+	ck_assert_int_eq(s.count, 3);
+}
+END_TEST
+
 static FILE *caught;
 static int stderr_kept;
 
@@ -168,6 +210,7 @@ case_log(void)
 	tcase_add_test(tc, errors);
 	tcase_add_test(tc, names);
 	tcase_add_test(tc, counters);
+	tcase_add_test(tc, families);
 	tcase_add_test(tc, log_lines);
 	tcase_add_test(tc, log_line_cannot_be_forged);
 	tcase_add_test(tc, log_time);
