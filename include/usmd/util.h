@@ -195,15 +195,37 @@ struct log_ctx {
 };
 /** log_setup - level and whether stderr understands <N> priorities (systemd). Call before threads start; level may change later. */
 void log_setup(enum log_level level, bool systemd_prefix);
+/**
+ * log_open - where lines go from now on, after log_setup and before threads start: "auto" (the journal where systemd started us and it can be reached,
+ * else stderr), "stderr", "journal" (with a field for each key), "syslog" or the path of a file; AS_JSON: one JSON object a line (not to the journal).
+ * Errors: RC_PROTO (no such target), RC_NOTFOUND (journal or file cannot be opened), RC_NOMEM; lines go to stderr then.
+ */
+MUST_CHECK enum rc log_open(const char *to, bool as_json, struct err *e);
+/** log_journal_override - tests only: where the journal's socket is (NULL restores). */
+void log_journal_override(const char *path);
+/** log_check - is TO a target at all? */
+bool log_check(const char *to);
+/** log_reopen - the file again by its name, after it was rotated; false: that failed, the old one is written on. */
+bool log_reopen(void);
 void log_level_set(enum log_level level);
 enum log_level log_level_get(void);
+/** log_debug_events - events (16 at most, between commas or spaces) whose debug lines are written at every level.  Before threads start. */
+void log_debug_events(const char *list);
+/** log_wanted - would a line of EVENT be written? */
+bool log_wanted(enum log_level level, const char *event);
+/** log_watch - FN hears of each warning and error, written or not.  Before threads start; FN must not log. */
+void log_watch(void (*fn)(enum log_level level, const char *event, const struct log_ctx *ctx));
 struct log_ctx *log_ctx(void); /* the calling thread's context, writable */
-/** log_line - "event key=value ..." to stderr with time, level and context. Threads: any. */
+/**
+ * log_line - EVENT with the fields of FMT, "key=%s other=%d ...", and level, time and context.  A key stands at the beginning or behind a space of
+ * FMT itself; what does not begin with one is the field text.  Values may hold anything: control characters become spaces, the rest is quoted.
+ * A key of the context that FMT has, too, is not repeated.  At most 24 fields and 1.5 KiB.   Threads: any.
+ */
 void log_line(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #define log_error(event, ...) log_line(LOG_LVL_ERROR, event, __VA_ARGS__)
 #define log_warn(event, ...) log_line(LOG_LVL_WARN, event, __VA_ARGS__)
 #define log_info(event, ...) log_line(LOG_LVL_INFO, event, __VA_ARGS__)
-#define log_debug(event, ...) do { if (log_level_get() >= LOG_LVL_DEBUG) log_line(LOG_LVL_DEBUG, event, __VA_ARGS__); } while (0)
+#define log_debug(event, ...) do { if (log_wanted(LOG_LVL_DEBUG, event)) log_line(LOG_LVL_DEBUG, event, __VA_ARGS__); } while (0)
 
 /* ---- counters for /metrics: fixed table, relaxed atomics ---- */
 enum metric {
@@ -217,6 +239,7 @@ enum metric {
 	M_UDP_PACKETS, M_UDP_STRANGERS, M_UDP_MALFORMED, M_UDP_REGISTRATIONS,
 	M_HOOK_TAKEN, M_HOOK_UNSIGNED, M_HOOK_STALE, M_HOOK_REPLAYED, M_HOOK_MALFORMED, M_HOOK_FULL,
 	M_POLLS, M_POLL_ERRORS, M_POLL_DEFERRED,
+	M_LOG_LOST,
 	M_COUNT
 };
 void metric_add(enum metric m, int64_t v);

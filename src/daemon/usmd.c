@@ -97,6 +97,8 @@ reload(const struct conf *start, const char *file)
 	/* systemd wants the time, to tell this reload from an earlier one */
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, now_mono_us());
 	buf_init(&ignored, 8192);
+	if (!log_reopen())
+		log_error("reload", "text=the log file cannot be opened again (%s); the old one is written on", strerror(errno));
 	if (conf_reload(start, file, &c, &ignored, &e) != RC_OK) {
 		log_error("reload", "file=%s line=%s text=%s; the settings stay as they were", file, e.path, e.text);
 	} else {
@@ -204,6 +206,7 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		.client_timeout_s = (unsigned)((c->client_timeout + 999) / 1000),
 		.keepalive_s = (unsigned)((c->client_keepalive + 999) / 1000),
 		.wake_interval_ms = c->wake_interval,
+		.slow_ms = c->slow_request,
 		.health = wire_health,
 		.gauges = wire_gauges,
 		.page = wire_page,
@@ -252,6 +255,14 @@ out:
 	return rc;
 }
 
+static enum rc
+log_start(const struct conf *c, struct err *e)
+{
+	log_level_set(c->log_level);
+	log_debug_events(c->log_debug);
+	return log_open(c->log_to, strcmp(c->log_format, "json") == 0, e);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -277,8 +288,9 @@ main(int argc, char **argv)
 		(void)printf("%s: ok\n", o.config);
 		goto out;
 	}
-	log_level_set(c->log_level);
-	if (run(c, key, o.config, &set, &e) != RC_OK)
+	if (log_start(c, &e) != RC_OK)
+		code = EXIT_CONFIG;
+	else if (run(c, key, o.config, &set, &e) != RC_OK)
 		code = e.rc == RC_PROTO ? EXIT_CONFIG : EXIT_FAILED;
 
 out:

@@ -190,6 +190,10 @@ wire_check(const struct conf *c, struct err *e)
 
 	if (rc == RC_OK)
 		rc = default_modes(c->default_modes, modes, e);
+	if (rc == RC_OK && !log_check(c->log_to))
+		rc = err_set_path(e, RC_PROTO, "log_to", "\"%.60s\" is not possible; allowed: auto, stderr, journal, syslog or the path of a file", c->log_to);
+	if (rc == RC_OK && strcmp(c->log_format, "text") != 0 && strcmp(c->log_format, "json") != 0)
+		rc = err_set_path(e, RC_PROTO, "log_format", "\"%.40s\" is not possible; allowed: text or json", c->log_format);
 	return rc == RC_OK ? push_check(c, e) : rc;
 }
 

@@ -244,6 +244,19 @@ printable(const char *s, char *out, size_t size)
 	out[i] = '\0';
 }
 
+/* Where the time went; other: our own work, and what a client that was slowed down waited. */
+static void
+slow_log(const struct hreq *r, const char *path)
+{
+	const struct work_times *t = &r->times;
+	int64_t other_us = r->work_us - t->pg_us - t->lock_us - t->ox_us - t->cache_us;
+
+	log_warn("slow-request", "path=%s command=%s status=%d ms=%" PRId64 " queue_ms=%" PRId64 " database_ms=%" PRId64 " lock_ms=%" PRId64 " ox_ms=%" PRId64
+	    " cache_ms=%" PRId64 " other_ms=%" PRId64 " statements=%u ox_calls=%u", path, r->command != NULL ? r->command : "none", r->status,
+	    (r->work_us + t->queue_us) / 1000, t->queue_us / 1000, t->pg_us / 1000, t->lock_us / 1000, t->ox_us / 1000, t->cache_us / 1000,
+	    (other_us > 0 ? other_us : 0) / 1000, t->pg_statements, t->ox_calls);
+}
+
 static void
 access_log(const struct hreq *r, enum MHD_RequestTerminationCode why)
 {
@@ -256,9 +269,11 @@ access_log(const struct hreq *r, enum MHD_RequestTerminationCode why)
 	ctx->req = r->id;
 	ctx->account = r->account;
 	ctx->device = r->device;
-	log_line(strcmp(r->url, HEALTH_PATH) == 0 ? LOG_LVL_DEBUG : LOG_LVL_INFO, "access", "client=%s method=%s path=%s status=%d ms=%" PRId64 ".%03d in=%" PRIu64 " out=%" PRIu64 "%s%s",
-	    r->client_ip, method, path, r->status, us / 1000, (int)(us % 1000), r->bytes_in, r->bytes_out,
-	    r->parked_before ? " parked=1" : "", why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " lost=1");
+	log_line(strcmp(r->url, HEALTH_PATH) == 0 ? LOG_LVL_DEBUG : LOG_LVL_INFO, "access",
+	    "client=%s method=%s path=%s status=%d ms=%" PRId64 ".%03d in=%" PRIu64 " out=%" PRIu64 " parked=%d lost=%d", r->client_ip, method, path, r->status,
+	    us / 1000, (int)(us % 1000), r->bytes_in, r->bytes_out, r->parked_before, why != MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	if (r->h->o.slow_ms > 0 && r->work_us + r->times.queue_us >= r->h->o.slow_ms * 1000)
+		slow_log(r, path);
 	*ctx = saved;
 }
 

@@ -286,8 +286,8 @@ START_TEST(life_of_a_daemon)
 	ck_assert_int_eq(finish(pid, log), 0);
 	ck_out("event=ready");
 	ck_out("event=access req=1 client=::1 method=POST path=/usm-json/getConfig status=401");
-	ck_out("text=these settings wait for a restart: page_max");
-	ck_out("usmd.conf:9 text=page_max = '0' is not possible; allowed: 1 to 10000");
+	ck_out("text=\"these settings wait for a restart: page_max");
+	ck_out("usmd.conf:9 text=\"page_max = '0' is not possible; allowed: 1 to 10000");
 	ck_out("event=stopped");
 	ck_assert(!ask("usmd.sock", "", answer, sizeof(answer)));
 	ck_assert_int_eq(access(in_dir("usmd.sock"), F_OK), -1);

@@ -6,7 +6,7 @@
 
 #define NAMES 400
 
-static const char *const settings[] = { "heartbeat_min = 1s", NULL };
+static const char *const settings[] = { "heartbeat_min = 1s", "slow_request = 1ms", NULL };
 
 struct names {
 	char name[NAMES][64];
@@ -209,6 +209,54 @@ START_TEST(the_page)
 }
 END_TEST
 
+/* The number behind KEY= in LINE. */
+static long long
+field(const char *line, const char *key)
+{
+	char text[40];
+	const char *at;
+
+	(void)snprintf(text, sizeof(text), " %s=", key);
+	at = strstr(line, text);
+	ck_assert_msg(at != NULL, "no %s in %s", key, line);
+	return strtoll(at + strlen(text), NULL, 10);
+}
+
+/* A request for which OX takes its time is in the log with OX as the reason. */
+START_TEST(slow_requests)
+{
+	struct dev d;
+	char path[160], *log;
+	const char *line;
+
+	login(&d, "anton", "phone");
+	faults("{\"match\":{\"module\":\"contacts\"},\"effect\":{\"delay_ms\":300}}");
+	open_folder(&d, json_string_value(json_object_get(d.defaults, "contact")));
+	no_faults();
+	(void)snprintf(path, sizeof(path), "%s/usmd.log", w.dir);
+	(void)admin("/health"); /* what was answered before is logged */
+	for (int i = 0; ; i++) {
+		log = read_file(path);
+		line = strstr(log, "event=slow-request req=3 ");
+		if (line != NULL)
+			break;
+		ck_assert_msg(i < 1000, "no slow-request in %s", log);
+		free(log);
+		sleep_ms(10);
+	}
+	ck_assert_msg(strstr(line, " path=/usm-json/syncInit command=syncInit status=200 ") != NULL, "%s", line);
+	ck_assert_msg(field(line, "ms") >= 300, "%s", log);
+	ck_assert_int_ge(field(line, "ox_ms"), 300);
+	ck_assert_int_lt(field(line, "database_ms"), field(line, "ox_ms"));
+	ck_assert_int_ge(field(line, "statements"), 3);
+	ck_assert_int_ge(field(line, "ox_calls"), 1);
+	ck_assert_int_ge(field(line, "ms") + 6, field(line, "queue_ms") + field(line, "database_ms") + field(line, "lock_ms") + field(line, "ox_ms") +
+	    field(line, "cache_ms") + field(line, "other_ms"));
+	ck_assert_ptr_null(strstr(log, "secret"));
+	free(log);
+}
+END_TEST
+
 START_TEST(the_manual)
 {
 	struct names known = { .n = 0 }, told = { .n = 0 };
@@ -263,6 +311,7 @@ main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, world_down);
 	tcase_add_test(tc, the_page);
+	tcase_add_test(tc, slow_requests);
 	tcase_add_test(tc, the_manual);
 	tcase_add_test(tc, dashboard_and_alerts);
 	suite_add_tcase(s, tc);
