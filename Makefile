@@ -225,6 +225,8 @@ FUZZ_AIM_oxjson   := src/backend/scan.c src/backend/rows.c
 FUZZ_DEPS_oxevent := backend model util
 FUZZ_AIM_oxevent  := $(addprefix src/backend/chronos_,event.c rule.c people.c body.c zone.c)
 FUZZ_DEPS_oxcalls := backend model util
+FUZZ_DEPS_sieve   := backend model util
+FUZZ_AIM_sieve    := src/backend/sieve.c
 FUZZ_LD_oxcalls   := -Wl,--wrap=http_do
 FUZZ_AIM_oxcalls  := $(filter-out src/backend/http.c,$(wildcard src/backend/*.c))
 FUZZ_DEPS_cached  := sync model util
@@ -294,6 +296,9 @@ INT_RUN_test_push          := $(PROGRAMS)
 INT_RUN_test_rights        := $(PROGRAMS)
 INT_RUN_test_folders       := $(PROGRAMS)
 INT_RUN_test_client_rights := $(PROGRAMS)
+INT_RUN_test_client_find   := $(PROGRAMS)
+INT_RUN_test_people        := $(PROGRAMS)
+INT_RUN_test_search        := $(PROGRAMS)
 INT_RUN_test_calendar_switch := $(PROGRAMS)
 INT_RUN_test_oxsim_control := $(B)/oxsim
 INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
@@ -309,6 +314,9 @@ INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_RUN_test_nodes         := $(PROGRAMS)
+INT_RUN_test_own           := $(PROGRAMS)
+INT_RUN_test_feedback      := $(PROGRAMS)
+INT_RUN_test_client_own    := $(PROGRAMS)
 INT_RUN_test_proxy         := $(PROGRAMS)
 INT_RUN_test_watch         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
@@ -333,6 +341,7 @@ endef
 $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
 # runs the programs themselves
 $(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl $(B)/oxsim
+$(B)/tests/int_test_scheduling: | $(B)/usmsync
 $(B)/tests/int_test_story: | $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare
 
 # --- tests --------------------------------------------------------------------

@@ -33,8 +33,8 @@ struct httpd_options {
 	unsigned max_connections;   /* of all event threads together, parked ones included */
 	unsigned client_timeout_s;  /* a client that sends or takes nothing for so long is dropped (not while parked) */
 	unsigned keepalive_s;       /* a client on TCP that is silent for so long is asked whether it is still there; 0 = never */
-	msec_t wake_interval_ms;    /* a parked request that was woken looks again at most so often */
 	msec_t slow_ms;             /* a request that is worked on (and waits for a worker) for so long is logged with where the time went; 0 = never */
+	msec_t wake_interval_ms;    /* a parked request that was woken in vain looks again at most so often, but for the first time */
 	/* health - what /health tells; WHY gets a sentence.  NULL = always ready.  Runs on the admin thread, may block. */
 	enum httpd_health (*health)(void *arg, char *why, size_t why_size);
 	/* gauges - append further lines in Prometheus text format.  NULL = none. */

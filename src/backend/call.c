@@ -86,6 +86,7 @@ complaint(const json_t *env, const struct content_type *t, bool write, struct er
 		e->category = category;
 		if (strcmp(code, "SVL-0019") == 0)
 			e->retry_after_s = RETRY_BUSY_S;
+		mailfilter_words(env, e);
 	}
 	return rc;
 }

@@ -50,6 +50,10 @@ static const struct meaning meanings[] = {
 	{ "LGI-0001", 0, false, RC_DENIED }, { "LGI-0006", 0, false, RC_DENIED }, { "LGI-0011", 0, false, RC_DENIED },
 	{ "LGI-0012", 0, false, RC_DENIED }, { "LGI-0013", 0, false, RC_DENIED }, { "LGI-0014", 0, false, RC_FORBIDDEN },
 	{ "SES-0007", 0, false, RC_UPSTREAM },
+	/* mail rules and signatures */
+	{ "MAIL_FILTER-0008", 0, false, RC_NOTFOUND }, { "SNIPPET-0003", 0, false, RC_NOTFOUND }, { "MAIL_FILTER-0021", 0, false, RC_CONFLICT },
+	{ "MAIL_FILTER-0028", 0, false, RC_CONFLICT }, { "MAIL_FILTER-0005", 0, true, RC_PROTO }, { "MAIL_FILTER-0016", 0, true, RC_PROTO },
+	{ "MAIL-FILTER-0001", 0, true, RC_PROTO }, { "SVL-0002", CAT_ERROR, true, RC_PROTO },
 };
 
 enum rc

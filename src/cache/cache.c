@@ -376,10 +376,11 @@ cache_del(struct cache *c, const char *const *keys, size_t n)
 	cmds_fini(&q);
 }
 
-bool
-cache_publish(struct cache *c, uint64_t topic)
+/* N numbers behind this node's name. */
+static bool
+publish(struct cache *c, const uint64_t *v, size_t n)
 {
-	unsigned char msg[CACHE_MESSAGE];
+	unsigned char msg[CACHE_CLAIM];
 	redisReply *reply = NULL;
 	struct cmds q;
 	bool taken = false;
@@ -387,12 +388,12 @@ cache_publish(struct cache *c, uint64_t topic)
 	if (c->o.url[0] == '\0')
 		return false;
 	memcpy(msg, c->node, CACHE_NODE);
-	for (int i = 0; i < 8; i++)
-		msg[CACHE_NODE + i] = (unsigned char)(topic >> (8 * i));
+	for (size_t i = 0; i < 8 * n; i++)
+		msg[CACHE_NODE + i] = (unsigned char)(v[i / 8] >> (8 * (i % 8)));
 	if (cmds_init(&q, 1, 3)) {
 		add_arg(&q, "PUBLISH", 7);
 		add_arg(&q, CACHE_CHANNEL, sizeof(CACHE_CHANNEL) - 1);
-		add_arg(&q, msg, sizeof(msg));
+		add_arg(&q, msg, CACHE_NODE + 8 * n);
 		end_command(&q);
 		/* a Redis that loads, or is out of memory, answers with an error */
 		taken = cmds_end(&q) && perform(c, &q, &reply) && reply->type == REDIS_REPLY_INTEGER;
@@ -401,4 +402,18 @@ cache_publish(struct cache *c, uint64_t topic)
 	}
 	cmds_fini(&q);
 	return taken;
+}
+
+bool
+cache_publish(struct cache *c, uint64_t topic)
+{
+	return publish(c, &topic, 1);
+}
+
+bool
+cache_claim(struct cache *c, uint64_t name, uint64_t ticket)
+{
+	const uint64_t v[] = { name, ticket };
+
+	return publish(c, v, ARRAY_LEN(v));
 }

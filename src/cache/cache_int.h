@@ -13,6 +13,7 @@
 #define CACHE_CHANNEL "usmd:events"
 #define CACHE_NODE 8               /* bytes of a node's random name, in front of each message */
 #define CACHE_MESSAGE (CACHE_NODE + 8)
+#define CACHE_CLAIM (CACHE_MESSAGE + 8) /* its length tells it from a topic */
 
 struct cache {
 	struct cache_options o;        /* strings owned; url "" = no cache */

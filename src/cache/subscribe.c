@@ -27,21 +27,34 @@ wait_for(const struct cache *c, const redisContext *r, int ms, bool *readable)
 	return n <= 0 || p[0].revents == 0;
 }
 
+static uint64_t
+number_at(const unsigned char *p)
+{
+	uint64_t v = 0;
+
+	for (int i = 7; i >= 0; i--)
+		v = v << 8 | p[i];
+	return v;
+}
+
 static void
 hear(const struct cache *c, const redisReply *m)
 {
 	const unsigned char *p;
-	uint64_t topic = 0;
+	size_t len;
+	bool own;
 
-	if (m->type != REDIS_REPLY_ARRAY || m->elements != 3 || m->element[2]->type != REDIS_REPLY_STRING ||
-	    m->element[2]->len != CACHE_MESSAGE || strcmp(m->element[0]->str, "message") != 0)
-		return; /* answers to SUBSCRIBE and PING, and strangers on our channel */
+	if (m->type != REDIS_REPLY_ARRAY || m->elements != 3 || m->element[2]->type != REDIS_REPLY_STRING || strcmp(m->element[0]->str, "message") != 0)
+		return; /* answers to SUBSCRIBE and PING */
 	p = (const unsigned char *)m->element[2]->str;
-	if (memcmp(p, c->node, CACHE_NODE) == 0)
+	len = (size_t)m->element[2]->len;
+	if (len < CACHE_NODE)
 		return;
-	for (int i = 7; i >= 0; i--)
-		topic = topic << 8 | p[CACHE_NODE + i];
-	c->ear.on_topic(c->ear.arg, topic);
+	own = memcmp(p, c->node, CACHE_NODE) == 0;
+	if (len == CACHE_MESSAGE && !own)
+		c->ear.on_topic(c->ear.arg, number_at(p + CACHE_NODE));
+	else if (len == CACHE_CLAIM) /* of another length: strangers on our channel */
+		c->ear.on_claim(c->ear.arg, number_at(p + CACHE_NODE), number_at(p + CACHE_MESSAGE), own);
 }
 
 /* Every complete message that has been read; false when the connection is broken. */

@@ -28,6 +28,8 @@ MUST_CHECK enum rc wire_engine(const struct conf *c, const unsigned char key[KEY
 /* wire_free - no request may be in work.  NULL is a no-op. */
 void wire_free(struct wire *w);
 const struct protocol *wire_protocols(const struct wire *w, size_t *n);
+/* wire_care - what has expired of files goes.  Call it now and then. */
+void wire_care(struct wire *w);
 /* wire_health - for httpd_options.health, ARG is the struct wire. */
 enum httpd_health wire_health(void *arg, char *why, size_t size);
 
@@ -62,6 +64,9 @@ int run_duplicates(int argc, char **argv);
 int run_held(int argc, char **argv);
 /* proxies.c: usmctl proxies, likewise */
 int run_proxies(int argc, char **argv);
+
+/* feedback.c: usmctl feedback, likewise */
+int run_feedback(int argc, char **argv);
 
 /* print_err - "PROGRAM: where: what" to stderr. */
 void print_err(const char *program, const struct err *e);

@@ -144,6 +144,8 @@ static const struct command commands[] = {
 	{ "proxies", "[--config FILE]", "show networks of clients where something ends waiting connections before their time", run_proxies },
 	{ "sources", "[--user C/U] [--config FILE]",
 	  "show what tells the running usmd of changes, for each account that clients wait for, and how long ago each source did last", run_sources },
+	{ "feedback", "list | show ID [--data FILE] | delete ID... [--config FILE]",
+	  "what clients have handed in at this node (feedback_dir); show: the record, and the octets into FILE, - is the standard output", run_feedback },
 	{ "help", "", "print this", run_help },
 };
 

@@ -149,15 +149,24 @@ leave(struct httpd *h, const struct conf *c, int64_t *left_at_us)
 	return *left_at_us;
 }
 
+#define CARE_EVERY_US (INT64_C(3600) * 1000000)
+
 /* Until SIGTERM or SIGINT, and then until clients have had the time to go elsewhere; a second one ends that, too. */
 static void
-serve(struct httpd *h, const struct conf *c, const char *file, const sigset_t *set)
+serve(struct httpd *h, struct wire *w, const struct conf *c, const char *file, const sigset_t *set)
 {
-	int64_t left_at_us = 0, until_us = INT64_MAX;
+	int64_t left_at_us = 0, until_us = INT64_MAX, care_us = 0;
 
 	for (;;) {
-		int sig = signal_until(set, until_us);
+		int sig;
 
+		if (now_mono_us() >= care_us) {
+			wire_care(w);
+			care_us = now_mono_us() + CARE_EVERY_US;
+		}
+		sig = signal_until(set, until_us < care_us ? until_us : care_us);
+		if (sig < 0 && now_mono_us() < until_us)
+			continue;
 		if (sig == SIGHUP) {
 			reload(c, file);
 		} else if (sig == SIGUSR1) {
@@ -239,7 +248,7 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		goto out;
 	log_info("ready", "version=" USMD_VERSION " listen=%s workers=%" PRId64, c->listen, c->workers);
 	(void)sd_notify(0, "READY=1\nSTATUS=serving");
-	serve(httpd, c, file, set);
+	serve(httpd, wire, c, file, set);
 	if (!stop(httpd, c)) {
 		/* a thread is inside the engine: whatever it does survives a crash at any point by design, so end here */
 		log_error("stop", "text=a request does not end; leaving without it");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Failed logins are throttled: a slot a (user, minute) and (address, minute), in this process's memory alone. */
+/* Failed logins, and guesses of who is logged in, are throttled: a slot a (user, minute) and (address, minute), in this process's memory alone. */
 #include "engine/engine_int.h"
 
 #include <stdio.h>
@@ -22,13 +22,13 @@ throttle_slot_locked(struct engine *g, const char *what, const char *value)
 }
 
 enum rc
-throttle_check(struct engine *g, const struct engine_login *in, struct err *e)
+throttle_check(struct engine *g, const char *who, const char *client_ip, struct err *e)
 {
 	enum rc rc = RC_OK;
 
 	(void)pthread_mutex_lock(&g->lock);
-	if (throttle_slot_locked(g, "user", in->user)->failed >= g->o.login_attempts ||
-	    throttle_slot_locked(g, "address", in->client_ip)->failed >= g->o.login_attempts) {
+	if (throttle_slot_locked(g, "user", who)->failed >= g->o.login_attempts ||
+	    throttle_slot_locked(g, "address", client_ip)->failed >= g->o.login_attempts) {
 		rc = err_set(e, RC_LIMIT, "too many failed logins; wait a minute and check the password");
 		metric_count(F_REFUSED, "login", NULL);
 		if (e != NULL)
@@ -39,10 +39,10 @@ throttle_check(struct engine *g, const struct engine_login *in, struct err *e)
 }
 
 void
-throttle_note(struct engine *g, const struct engine_login *in)
+throttle_note(struct engine *g, const char *who, const char *client_ip)
 {
 	(void)pthread_mutex_lock(&g->lock);
-	throttle_slot_locked(g, "user", in->user)->failed++;
-	throttle_slot_locked(g, "address", in->client_ip)->failed++;
+	throttle_slot_locked(g, "user", who)->failed++;
+	throttle_slot_locked(g, "address", client_ip)->failed++;
 	(void)pthread_mutex_unlock(&g->lock);
 }

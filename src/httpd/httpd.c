@@ -222,7 +222,7 @@ httpd_free(struct httpd *h)
 	h->stop = true;
 	workers_call_locked(h);
 	(void)pthread_mutex_unlock(&h->lock);
-	/* no worker left means nothing suspended: only answers that a slow client has not taken may be cut off */
+	/* no worker left means nothing suspended, which libmicrohttpd does not end with: only answers that a slow client has not taken may be cut off */
 	if (await_zero(h, &h->running, now_ms() + STOP_DEADLINE_MS) > 0)
 		return false;
 	for (size_t i = 0; i < h->n_workers; i++)

@@ -11,9 +11,11 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG 4096
+#define PASS_MS 50 /* for event threads to go round once; they are awake, and it takes them microseconds unless the machine is overloaded */
 
 static void
 fd_flags(int fd)
@@ -168,9 +170,30 @@ drop_path(struct listener *l)
 	l->path = NULL;
 }
 
+/*
+ * From now on nobody can be accepted.  The kernel refuses who connects, TCP drops who waits to be accepted; a unix socket keeps those.
+ */
+static void
+stop_accepting(int fd)
+{
+	const struct timespec pass = { .tv_nsec = PASS_MS * 1000000L };
+	int waiting;
+
+	(void)shutdown(fd, SHUT_RDWR);
+	while ((waiting = accept(fd, NULL, NULL)) >= 0)
+		(void)close(waiting);
+	(void)nanosleep(&pass, NULL);
+}
+
 void
 listener_refuse(struct listener *l)
 {
+	/*
+	 * A thread of libmicrohttpd whose share of connections has just been filled, or that finds no descriptor free, takes the socket out of its epoll
+	 * set when it goes round next, and aborts if it is not in there any more.  So first nothing is accepted any more, and all threads go round: the
+	 * socket is ready for ever, so they do at once.
+	 */
+	stop_accepting(l->fd);
 	/*
 	 * One step closes the socket - the kernel refuses from now on, sends away who was not accepted yet, and takes it out of all epoll sets - and
 	 * leaves its number to something that never has anything to accept.

@@ -63,6 +63,7 @@ queue_reserve(struct httpd *h)
 	ok = h->n_fresh + h->reserved < h->o.queue_length && !h->stop;
 	if (ok) {
 		h->reserved++;
+		h->suspended++;
 		h->in_flight++;
 	}
 	(void)pthread_mutex_unlock(&h->lock);
@@ -76,24 +77,9 @@ queue_hold(struct httpd *h)
 
 	(void)pthread_mutex_lock(&h->lock);
 	ok = !h->stop;
-	h->reserved += ok;
+	h->suspended += ok;
 	(void)pthread_mutex_unlock(&h->lock);
 	return ok;
-}
-
-static void
-let_go_locked(struct httpd *h)
-{
-	if (--h->reserved == 0 && h->stop)
-		workers_call_locked(h); /* now they may end */
-}
-
-void
-queue_let_go(struct httpd *h)
-{
-	(void)pthread_mutex_lock(&h->lock);
-	let_go_locked(h);
-	(void)pthread_mutex_unlock(&h->lock);
 }
 
 void
@@ -103,7 +89,7 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 	r->next = NULL;
 	r->queued_us = now_mono_us();
 	(void)pthread_mutex_lock(&h->lock);
-	let_go_locked(h);
+	h->reserved--;
 	h->n_fresh++;
 	*h->fresh_end = r;
 	h->fresh_end = &r->next;
@@ -171,7 +157,15 @@ queue_take_locked(struct httpd *h)
 void
 request_done(struct hreq *r)
 {
-	MHD_resume_connection(r->conn);
+	struct httpd *h = r->h;
+	struct MHD_Connection *conn = r->conn;
+
+	/* before the resume, which the end of the last worker waits for: it is this one, or httpd_free's own thread */
+	(void)pthread_mutex_lock(&h->lock);
+	if (--h->suspended == 0 && h->stop)
+		workers_call_locked(h); /* now they may end */
+	(void)pthread_mutex_unlock(&h->lock);
+	MHD_resume_connection(conn);
 }
 
 /* Hub callback, any thread: the truth is read again by a worker, never here. */
@@ -186,14 +180,31 @@ on_parking_end(void *arg, enum hub_end why)
 	queue_push_woken(r);
 }
 
-void
-request_park(struct hreq *r)
+/*
+ * How long wake-ups wait from now on: one that looked and found nothing need not look after the next change in the same instant.  But for
+ * the first time after a pause: it may have been told of what could not be read yet, and is woken again as soon as it can.
+ */
+static msec_t
+hold_of(struct hreq *r, bool told)
 {
-	/* one that looked and found nothing need not look after the next change in the same instant */
-	msec_t hold_ms = r->parked_before ? r->h->o.wake_interval_ms : 0;
+	msec_t interval = r->h->o.wake_interval_ms;
+	uint32_t now = (uint32_t)(now_mono_us() / 1000) | 1;
+	bool again = r->vain_ms != 0 && now - r->vain_ms < 2 * interval;
+
+	if (!r->parked_before) {
+		r->parked_before = true;
+		return 0;
+	}
+	r->vain_ms = now;
+	return told || again ? interval : 0;
+}
+
+void
+request_park(struct hreq *r, bool told)
+{
+	msec_t hold_ms = hold_of(r, told);
 	enum hub_end why;
 
-	r->parked_before = true;
 	/* the number must be known to the hub before the socket can report by it */
 	hub_identify(r->waiter, r->id);
 	reaper_arm(r);
@@ -299,7 +310,7 @@ run_request(struct hreq *r)
 		r->waiter = rep.waiter;
 		r->park_state = rep.park_state;
 		r->deadline_ms = rep.deadline_ms;
-		request_park(r);
+		request_park(r, false);
 		return;
 	}
 	hub_waiter_free(rep.waiter);
@@ -325,7 +336,7 @@ worker_main(void *arg)
 	for (;;) {
 		struct hreq *r;
 
-		while (h->fresh == NULL && h->woken == NULL && (!h->stop || h->reserved > 0))
+		while (h->fresh == NULL && h->woken == NULL && (!h->stop || h->suspended > 0))
 			rest_locked(h, me);
 		if (h->fresh == NULL && h->woken == NULL)
 			break;

@@ -63,6 +63,7 @@ static const struct {
 	[M_HOOK_FULL] = { "usmd_webhooks_full_total", "webhook posts put off: too many within webhook_window" },
 	[M_POLLS] = { "usmd_polls_total", "looks into an account of OX for which clients wait" },
 	[M_POLL_ERRORS] = { "usmd_poll_errors_total", "looks that failed" },
+	[M_UNTOLD] = { "usmd_untold_changes_total", "folders in which something had changed without any node having told (ping_compare_interval)" },
 	[M_LOG_LOST] = { "usmd_log_lines_lost_total", "log lines that could not be written" },
 	[M_POLL_DEFERRED] = { "usmd_polls_deferred_total", "looks that had to wait for ping_poll_budget" },
 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILES_MAX 32
+#define FILES_MAX 128
 #define DEPTH_MAX 64
 
 static struct {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "oxsim/mail.h"
+#include "oxsim/sieve.h"
 
 static bool
 sender_ok(struct req *r, const struct mailinfo *i)
@@ -65,7 +66,7 @@ flags_arg(const struct req *r)
 	return (int)n & ~16;
 }
 
-/* a copy without Bcc into the INBOX of every local recipient; false: refused */
+/* a copy without Bcc to every local recipient; his rules say where it goes; false: refused */
 static bool
 deliver(struct req *r, const struct blob *raw)
 {
@@ -88,8 +89,7 @@ deliver(struct req *r, const struct blob *raw)
 			struct user *u = user_by_mail(S.ctx[k], g_ptr_array_index(to, i));
 
 			if (u != NULL)
-				(void)mail_append(u, mbox_get(u, "INBOX"), mime_store_form(raw->p, raw->len),
-				    0, sim_now());
+				sieve_deliver(u, raw->p, raw->len);
 		}
 	}
 	g_ptr_array_unref(to);

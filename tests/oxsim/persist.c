@@ -186,6 +186,11 @@ dump_user(const struct user *u, bool content)
 	    u->f_con, "tasks", u->f_task, "infostore", u->f_info, "collected", u->f_collect));
 	json_object_set_new(j, "attributes", dump_attr(u->attr));
 	json_object_set(j, "jslob", u->jslob);
+	json_object_set(j, "rules", u->rules);
+	json_object_set(j, "snippets", u->snippets);
+	json_object_set(j, "mail_settings", u->mailset);
+	if (u->personal != NULL)
+		json_object_set_new(j, "personal", json_string(u->personal));
 	if (u->gui)
 		json_object_set(j, "gui", u->gui);
 	json_object_set_new(j, "mail_folders", dump_mail(u, content));
@@ -310,6 +315,14 @@ load_user(struct ctx *c, const json_t *j)
 	json_object_foreach(json_object_get(j, "attributes"), k, v)
 		g_hash_table_insert(u->attr, xstrdup(k), xstrdup(json_string_value(v)));
 	u->jslob = json_deep_copy(json_object_get(j, "jslob"));
+	u->rules = json_deep_copy(json_object_get(j, "rules"));
+	u->snippets = json_deep_copy(json_object_get(j, "snippets"));
+	if (u->rules == NULL)
+		u->rules = json_array();
+	if (u->snippets == NULL)
+		u->snippets = json_array();
+	u->mailset = json_object_get(j, "mail_settings") ? json_deep_copy(json_object_get(j, "mail_settings")) : json_object();
+	u->personal = gs(j, "personal");
 	u->gui = json_deep_copy(json_object_get(j, "gui"));
 	json_array_foreach(json_object_get(j, "mail_folders"), i, v) {
 		struct mbox *mb = mbox_add(u, json_string_value(json_object_get(v, "path")), gi(v, "std"));

@@ -591,7 +591,13 @@ user_free(struct user *u)
 	free(u->mb);
 	if (u->attr)
 		g_hash_table_destroy(u->attr);
+	if (u->answered)
+		g_hash_table_destroy(u->answered);
 	json_decref(u->jslob);
+	json_decref(u->rules);
+	json_decref(u->snippets);
+	json_decref(u->mailset);
+	free(u->personal);
 	json_decref(u->gui);
 	free(u->login);
 	free(u->first);

@@ -36,5 +36,6 @@ void responder_wait_closed(size_t n);
 TCase *case_scan(void);    /* test_scan.c */
 TCase *case_chronos(void); /* test_chronos.c */
 TCase *case_count(void);   /* test_count.c */
+TCase *case_sieve(void);   /* test_sieve.c */
 
 #endif

@@ -902,6 +902,7 @@ main(void)
 	suite_add_tcase(s, case_scan());
 	suite_add_tcase(s, case_chronos());
 	suite_add_tcase(s, case_count());
+	suite_add_tcase(s, case_sieve());
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 20);
 	tcase_add_test(t, login_and_cookies);

@@ -399,7 +399,7 @@ START_TEST(limits_of_the_protocol_agree)
 		    "man/usm-json.7 gives another default of %s than %s", s[i].name, s[i].def);
 		found++;
 	}
-	ck_assert_uint_eq(found, 13); /* the members of limits */
+	ck_assert_uint_eq(found, 14); /* the members of limits */
 	buf_fini(&page);
 	buf_fini(&row);
 }

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Mail filter: the script as the server writes it (recorded 21-mailfilter 10, 14, 17, 24, 28), rules that are off as comments. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "oxsim/sieve.h"
+
+static const char *
+text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL ? s : "";
+}
+
+static void
+quoted(struct sb *b, const char *s)
+{
+	sb_ch(b, '"');
+	for (; *s != '\0'; s++) {
+		if (*s == '\r')
+			continue;
+		if (*s == '"' || *s == '\\')
+			sb_ch(b, '\\');
+		sb_ch(b, *s);
+	}
+	sb_ch(b, '"');
+}
+
+static void
+strings(struct sb *b, const json_t *list)
+{
+	size_t i, n = json_array_size(list);
+
+	if (n != 1)
+		sb_str(b, "[ ");
+	for (i = 0; i < n; i++) {
+		if (i > 0)
+			sb_str(b, " , ");
+		quoted(b, json_string_value(json_array_get(list, i)) ? json_string_value(json_array_get(list, i)) : "");
+	}
+	if (n != 1)
+		sb_str(b, " ]");
+}
+
+static void
+date_value(struct sb *b, const json_t *t)
+{
+	const json_t *v = json_array_get(json_object_get(t, "datevalue"), 0);
+	time_t at = (time_t)(json_integer_value(v) / 1000);
+	char text[32];
+	struct tm tm;
+
+	if (json_is_string(v)) {
+		quoted(b, json_string_value(v));
+		return;
+	}
+	(void)gmtime_r(&at, &tm);
+	(void)strftime(text, sizeof(text), strcmp(text_of(t, "datepart"), "time") == 0 ? "%H:%M" : "%Y-%m-%d", &tm);
+	quoted(b, text);
+}
+
+static void
+test_text(struct sb *b, const json_t *t)
+{
+	const char *id = text_of(t, "id"), *cmp = text_of(t, "comparison");
+	json_t *v;
+	size_t i;
+
+	if (strcmp(id, "allof") == 0 || strcmp(id, "anyof") == 0) {
+		sb_printf(b, "%s ( ", id);
+		json_array_foreach(json_object_get(t, "tests"), i, v) {
+			if (i > 0)
+				sb_str(b, " , ");
+			test_text(b, v);
+		}
+		sb_str(b, " )");
+	} else if (strcmp(id, "not") == 0) {
+		sb_str(b, "not ");
+		test_text(b, json_object_get(t, "test"));
+	} else if (strcmp(id, "size") == 0) {
+		sb_printf(b, "size :%s %s", cmp, text_of(t, "size"));
+	} else if (strcmp(id, "currentdate") == 0) {
+		sb_printf(b, "currentdate :zone \"%s\" :value \"%s\" \"%s\" ", text_of(t, "zone"), cmp, text_of(t, "datepart"));
+		date_value(b, t);
+	} else {
+		sb_str(b, id);
+		if (*cmp != '\0')
+			sb_printf(b, " :%s", cmp);
+		if (json_object_get(t, "headers") != NULL) {
+			sb_ch(b, ' ');
+			strings(b, json_object_get(t, "headers"));
+		}
+		if (json_array_size(json_object_get(t, "values")) > 0) {
+			sb_ch(b, ' ');
+			strings(b, json_object_get(t, "values"));
+		}
+	}
+}
+
+static void
+vacation_text(struct sb *b, const json_t *a)
+{
+	if (*text_of(a, "days") != '\0')
+		sb_printf(b, " :days %s", text_of(a, "days"));
+	if (json_array_size(json_object_get(a, "addresses")) > 0) {
+		sb_str(b, " :addresses ");
+		strings(b, json_object_get(a, "addresses"));
+	}
+	if (json_object_get(a, "subject") != NULL) {
+		sb_str(b, " :subject ");
+		quoted(b, text_of(a, "subject"));
+	}
+	sb_ch(b, ' ');
+	quoted(b, text_of(a, "text"));
+}
+
+static void
+action_text(struct sb *b, const json_t *a)
+{
+	const char *id = text_of(a, "id");
+	bool copy = json_is_true(json_object_get(a, "copy"));
+
+	if (strcmp(id, "move") == 0) {
+		const char *into = mail_path(text_of(a, "into"));
+
+		sb_str(b, copy ? "fileinto :copy " : "fileinto ");
+		quoted(b, into ? into : text_of(a, "into"));
+	} else if (strcmp(id, "redirect") == 0) {
+		sb_str(b, copy ? "redirect :copy " : "redirect ");
+		quoted(b, text_of(a, "to"));
+	} else if (strcmp(id, "vacation") == 0) {
+		sb_str(b, "vacation");
+		vacation_text(b, a);
+	} else if (strstr(id, "flags") != NULL) {
+		sb_printf(b, "%.*s ", (int)strlen(id) - 1, id);
+		strings(b, json_object_get(a, "flags"));
+	} else {
+		sb_str(b, id);
+		if (json_object_get(a, "text") != NULL) {
+			sb_ch(b, ' ');
+			quoted(b, text_of(a, "text"));
+		}
+	}
+	sb_str(b, " ;\n");
+}
+
+static void
+rule_text(struct sb *b, const json_t *rule)
+{
+	struct sb body = { 0 };
+	json_t *v;
+	size_t i;
+	char *line, *next;
+
+	sb_str(b, "## Flag: ");
+	json_array_foreach(json_object_get(rule, "flags"), i, v)
+		sb_printf(b, "%s%s", i > 0 ? "," : "", json_string_value(v));
+	sb_printf(b, "|UniqueId:%lld|Rulename: %s|LastModified: 2026-11-22T10:36:35Z|ModifiedBy: 127.0.0.1\n",
+	    (long long)json_integer_value(json_object_get(rule, "id")), text_of(rule, "rulename"));
+	sb_str(&body, "if ");
+	test_text(&body, json_object_get(rule, "test"));
+	sb_str(&body, "\n{\n");
+	json_array_foreach(json_object_get(rule, "actioncmds"), i, v)
+		action_text(&body, v);
+	sb_str(&body, "}\n");
+	if (json_is_true(json_object_get(rule, "active"))) {
+		sb_printf(b, "%s\n", sb_cstr(&body));
+	} else {
+		for (line = sb_cstr(&body); *line != '\0'; line = next) {
+			next = line + strcspn(line, "\n") + 1;
+			sb_printf(b, "#<!-->%.*s", (int)(next - line), line);
+		}
+		sb_str(b, "#<!-->\n");
+	}
+	sb_free(&body);
+}
+
+char *
+sieve_script(const json_t *rules)
+{
+	struct sb b = { 0 }, crlf = { 0 };
+	json_t *v;
+	size_t i;
+	char *out;
+
+	sb_str(&b, "# Generated by OX Sieve Bundle on 2026-11-22T10:36:35Z\nrequire [ \"fileinto\" ];\n\n");
+	json_array_foreach((json_t *)(uintptr_t)rules, i, v)
+		rule_text(&b, v);
+	sb_str(&b, "\n\n");
+	for (i = 0; i < b.len; i++) {
+		if (b.p[i] == '\n')
+			sb_ch(&crlf, '\r');
+		sb_ch(&crlf, b.p[i]);
+	}
+	out = xstrdup(json_array_size(rules) > 0 ? sb_cstr(&crlf) : "");
+	sb_free(&b);
+	sb_free(&crlf);
+	return out;
+}
