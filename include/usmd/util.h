@@ -284,4 +284,43 @@ struct work_times {
 /** work_times - the calling thread's, writable. */
 struct work_times *work_times(void);
 
+/* ---- traces: what a device says and hears, for a while, on an administrator's order ---- */
+enum trace_side { TRACE_CLIENT = 1, TRACE_OX = 2 };
+#define TRACE_LONGEST_MS (INT64_C(24) * 3600 * 1000)
+struct trace_options {
+	const char *dir;    /* of orders and traces, 0700; "" = there are no traces */
+	int64_t max_bytes;  /* of one trace; then it ends */
+	msec_t keep_ms;     /* traces are removed after this */
+	bool plain;         /* orders may ask for values as they are */
+};
+/** trace_setup - before threads start; O is copied.  trace_stop: running ones go on after the next start, if their time has not come. */
+void trace_setup(const struct trace_options *o);
+void trace_stop(void);
+/** trace_look - begin what was ordered, end what has had its time, remove what is old; every second or two.  Blocking: disk. */
+void trace_look(void);
+struct trace_order {
+	int64_t device;          /* its number */
+	msec_t began, until;
+	unsigned sides;          /* of enum trace_side */
+	bool plain;
+	int64_t by_uid;
+	unsigned char key[16];   /* of the tokens; random */
+};
+/** trace_order_write - for the daemon whose folder DIR is.  RC_NOTFOUND (no such folder), RC_INTERNAL.  trace_order_drop: false = there was none. */
+MUST_CHECK enum rc trace_order_write(const char *dir, const struct trace_order *o, struct err *e);
+bool trace_order_drop(const char *dir, int64_t device);
+/** trace_wanted - cheap where nothing is traced.  Threads: any. */
+bool trace_wanted(int64_t device, enum trace_side side);
+struct trace_record {
+	enum trace_side side;
+	bool answer;
+	int status;          /* of an answer */
+	const char *method, *what; /* of a request: what is a path with or without a query */
+	const char *body;    /* LEN octets, may be NULL */
+	size_t len;
+	msec_t at;
+};
+/** trace_record - one message, its values replaced by tokens; header fields are never told.  Threads: any.  Blocking: disk. */
+void trace_record(int64_t device, const struct trace_record *x);
+
 #endif

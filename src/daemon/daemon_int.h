@@ -39,6 +39,23 @@ bool wire_page(void *arg, const char *url, struct buf *out);
 /* wire_listen - from now on OX's push is heard; C as given to wire_engine. */
 MUST_CHECK enum rc wire_listen(struct wire *w, const struct conf *c, struct err *e);
 
+/* observe.c */
+
+/* What one thread does from time to time; each run shall end within seconds. */
+struct observe_task {
+	msec_t every_ms;          /* 0 = never */
+	void (*run)(void *arg);
+	void *arg;
+	int64_t due;              /* the thread's */
+};
+struct observe;
+MUST_CHECK enum rc observe_start(const struct observe_task *tasks, size_t n, struct observe **out, struct err *e);
+/* observe_stop - waits for the task that runs.  NULL is a no-op. */
+void observe_stop(struct observe *o);
+/* observe_traces - trace_setup from C; before threads start. */
+void observe_traces(const struct conf *c);
+void observe_trace_look(void *arg);
+
 /* webhook.c */
 
 struct push_hook;
@@ -62,6 +79,8 @@ int run_sources(int argc, char **argv);
 int run_undo(int argc, char **argv);
 int run_duplicates(int argc, char **argv);
 int run_held(int argc, char **argv);
+/* trace.c: usmctl trace, likewise */
+int run_trace(int argc, char **argv);
 /* proxies.c: usmctl proxies, likewise */
 int run_proxies(int argc, char **argv);
 

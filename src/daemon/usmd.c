@@ -18,6 +18,8 @@
 
 #include "usmd/model.h"
 
+#define TRACE_LOOK_MS 1000
+
 struct options {
 	const char *config;
 	bool check;
@@ -225,13 +227,18 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		.burst = (size_t)c->wake_burst,
 		.spread_ms = c->wake_spread,
 	};
+	struct observe_task tasks[] = {
+		{ .every_ms = c->trace_dir[0] != '\0' ? TRACE_LOOK_MS : 0, .run = observe_trace_look },
+	};
 	struct hub *hub = hub_new(&waits);
 	const struct protocol *protocols;
 	struct wire *wire = NULL;
 	struct httpd *httpd = NULL;
+	struct observe *observe = NULL;
 	size_t n;
 	enum rc rc = hub != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
 
+	observe_traces(c);
 	if (rc == RC_OK)
 		rc = wire_engine(c, key, hub, &wire, e);
 	if (rc != RC_OK)
@@ -244,11 +251,15 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	if (rc != RC_OK)
 		goto out;
 	rc = wire_listen(wire, c, e);
+	if (rc == RC_OK)
+		rc = observe_start(tasks, ARRAY_LEN(tasks), &observe, e);
 	if (rc != RC_OK)
 		goto out;
 	log_info("ready", "version=" USMD_VERSION " listen=%s workers=%" PRId64, c->listen, c->workers);
 	(void)sd_notify(0, "READY=1\nSTATUS=serving");
 	serve(httpd, wire, c, file, set);
+	observe_stop(observe);
+	observe = NULL;
 	if (!stop(httpd, c)) {
 		/* a thread is inside the engine: whatever it does survives a crash at any point by design, so end here */
 		log_error("stop", "text=a request does not end; leaving without it");
@@ -258,7 +269,9 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	log_info("stopped", "version=" USMD_VERSION);
 
 out:
+	observe_stop(observe);
 	(void)httpd_free(httpd);
+	trace_stop();
 	wire_free(wire);
 	hub_free(hub);
 	return rc;

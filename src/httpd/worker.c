@@ -250,6 +250,22 @@ token_of(const struct hreq *r)
 	return MHD_lookup_connection_value(r->conn, MHD_COOKIE_KIND, "usm_session");
 }
 
+/* Whose request it is shows only while it is worked on, so both halves are told behind it. */
+static void
+trace(const struct hreq *r, const struct request *req, const struct reply *rep)
+{
+	int64_t device = log_ctx()->device;
+	msec_t now = now_ms();
+	const struct trace_record asked = { .side = TRACE_CLIENT, .method = "POST", .what = log_ctx()->command != NULL ? log_ctx()->command : "other",
+		.body = req->body, .len = req->body_len, .at = now - (now_mono_us() - r->start_us) / 1000 };
+	const struct trace_record answered = { .side = TRACE_CLIENT, .answer = true, .status = rep->status, .body = rep->body, .len = rep->body_len, .at = now };
+
+	if (!r->parked_before)
+		trace_record(device, &asked);
+	if (rep->status != 0)
+		trace_record(device, &answered);
+}
+
 static void
 run_request(struct hreq *r)
 {
@@ -289,6 +305,8 @@ run_request(struct hreq *r)
 	metric_time(F_QUEUE_TIME, NULL, t0 - r->queued_us);
 	*work_times() = r->times;
 	p->handle(p->self, &req, &rep);
+	if (trace_wanted(ctx->device, TRACE_CLIENT))
+		trace(r, &req, &rep);
 	r->account = ctx->account;
 	r->device = ctx->device;
 	r->command = ctx->command;
