@@ -321,6 +321,7 @@ INT_RUN_test_proxy         := $(PROGRAMS)
 INT_RUN_test_watch         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
 INT_RUN_test_sources       := $(PROGRAMS)
+INT_RUN_test_trace         := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_metrics       := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
@@ -400,6 +401,10 @@ cov: ## lines covered by the tests, per module; fails when sync or protocol fall
 	$(Q)find $(B)/cov -name '*.gcda' -exec rm -f {} + 2>/dev/null || :
 	+$(Q)$(COV_MAKE) check
 	@sh tests/harness/coverage $(B)/cov/obj/src 80 sync protocol
+
+.PHONY: status-shots
+status-shots: $(B)/tests/unit_daemon ## pictures of the status page, light and dark, desktop and phone, in $(B)/shots; needs chromium
+	@sh tests/status/shots $< $(B)/shots
 
 # --- lint: only what needs no other tool than the compiler's; a broken rule names file and line ----
 .PHONY: lint-fast

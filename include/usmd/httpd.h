@@ -18,6 +18,12 @@
 
 enum httpd_health { HTTPD_READY, HTTPD_DEGRADED, HTTPD_NOT_READY, HTTPD_LEAVING };
 
+/** What goes with a page: constants, or memory that outlives the server. */
+struct httpd_page {
+	const char *type;   /* Content-Type */
+	const char *policy; /* Content-Security-Policy */
+};
+
 struct httpd_options {
 	const char *listen;         /* "127.0.0.1:8090", "[::1]:8090", "*:8090" or a unix socket path beginning with '/' */
 	unsigned listen_mode;       /* permission bits of a unix socket */
@@ -41,6 +47,9 @@ struct httpd_options {
 	void (*gauges)(void *arg, struct buf *out);
 	/* page - the plain text of another URL of the admin listener into OUT; false = there is none.  NULL = none at all. */
 	bool (*page)(void *arg, const char *url, struct buf *out);
+	const char *status_listen;  /* likewise, for the pages of STATUS alone; "" or NULL = none */
+	/* status - the page of URL into OUT; false = there is none.  Runs on a thread of its own, may block. */
+	bool (*status)(void *arg, const char *url, struct buf *out, struct httpd_page *page);
 	void *admin_arg;            /* first argument of them */
 };
 

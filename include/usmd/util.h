@@ -253,8 +253,9 @@ const char *metric_help(enum metric m);
 /** Families: one number, or one histogram of times, for each combination of label values. */
 enum metric_family {
 	F_REQUESTS /* command, HTTP status */, F_REQUEST_ERRORS /* code */, F_REFUSED /* reason */, F_OX_CALLS /* module, result */, F_PG_ERRORS /* kind */,
-	F_ASIDE /* reason */,
+	F_ASIDE /* reason */, F_SELF_TEST_FAILED /* path */,
 	F_REQUEST_TIME /* command */, F_QUEUE_TIME, F_WAKEUP_TIME, F_OX_TIME /* module */, F_PG_TIME, F_PG_LEASE_TIME, F_PG_LOCK_TIME, F_CACHE_TIME,
+	F_SELF_TEST_TIME /* path */,
 	F_COUNT
 };
 /**

@@ -3,7 +3,7 @@
  * The daemon: options, start in order, signals, stop in order.  Order of the start: umask, signals, log, configuration, key, hub,
  * store and the rest of wire_engine, sockets, threads, READY.  The stop is its reverse, after the requests have been answered.
  */
-#include "daemon/daemon_int.h"
+#include "daemon/status_int.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -221,6 +221,8 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		.health = wire_health,
 		.gauges = wire_gauges,
 		.page = wire_page,
+		.status_listen = c->status_listen,
+		.status = wire_status,
 	};
 	const struct hub_options waits = {
 		.max_waiters = (size_t)c->max_waiters,
@@ -229,14 +231,17 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	};
 	struct observe_task tasks[] = {
 		{ .every_ms = c->trace_dir[0] != '\0' ? TRACE_LOOK_MS : 0, .run = observe_trace_look },
+		{ .every_ms = c->self_test, .run = wire_self_test },
+		{ .every_ms = c->status_listen[0] != '\0' ? STATUS_SAMPLE_MS : 0, .run = status_take },
 	};
 	struct hub *hub = hub_new(&waits);
 	const struct protocol *protocols;
 	struct wire *wire = NULL;
 	struct httpd *httpd = NULL;
 	struct observe *observe = NULL;
+	struct status *status = status_new();
 	size_t n;
-	enum rc rc = hub != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
+	enum rc rc = hub != NULL && status != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
 
 	observe_traces(c);
 	if (rc == RC_OK)
@@ -244,6 +249,9 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	if (rc != RC_OK)
 		goto out;
 	protocols = wire_protocols(wire, &n);
+	tasks[1].arg = wire;
+	tasks[2].arg = status;
+	wire_status_set(wire, status);
 	o.admin_arg = wire;
 	rc = httpd_new(&o, protocols, n, hub, &httpd, e);
 	if (rc == RC_OK)
@@ -273,6 +281,7 @@ out:
 	(void)httpd_free(httpd);
 	trace_stop();
 	wire_free(wire);
+	status_free(status);
 	hub_free(hub);
 	return rc;
 }
@@ -282,6 +291,8 @@ log_start(const struct conf *c, struct err *e)
 {
 	log_level_set(c->log_level);
 	log_debug_events(c->log_debug);
+	if (c->status_listen[0] != '\0')
+		log_watch(status_watch);
 	return log_open(c->log_to, strcmp(c->log_format, "json") == 0, e);
 }
 

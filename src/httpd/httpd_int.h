@@ -89,8 +89,8 @@ struct httpd {
 	size_t n_protocols;
 	struct hub *hub;
 	struct proxies proxies;
-	struct listener client, admin;
-	struct MHD_Daemon *daemon, *admin_daemon;
+	struct listener client, admin, status;
+	struct MHD_Daemon *daemon, *admin_daemon, *status_daemon;
 	atomic_uint_fast64_t next_id;
 	atomic_size_t body_total;
 	atomic_bool draining;

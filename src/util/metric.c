@@ -78,6 +78,8 @@ static const struct {
 	[F_OX_CALLS] = { "usmd_ox_calls_total", { "module", "result" }, "calls of OX's interface, by module and what came of them", false },
 	[F_PG_ERRORS] = { "usmd_pg_errors_total", { "kind", NULL }, "PostgreSQL statements and connections that failed, by kind", false },
 	[F_ASIDE] = { "usmd_set_aside_total", { "reason", NULL }, "objects set aside because OX cannot show them or a device cannot take them", false },
+	[F_SELF_TEST_FAILED] = { "usmd_self_test_failures_total", { "path", NULL }, "changes of the self-test that did not arrive, by path", false },
+	[F_SELF_TEST_TIME] = { "usmd_self_test_seconds", { "path", NULL }, "from telling a change of the self-test to hearing it", true },
 	[F_REQUEST_TIME] = { "usmd_request_seconds", { "command", NULL }, "work on a client request, without waiting for changes and for a worker", true },
 	[F_QUEUE_TIME] = { "usmd_queue_seconds", { NULL, NULL }, "time that a request waited for a worker", true },
 	[F_WAKEUP_TIME] = { "usmd_wakeup_seconds", { NULL, NULL }, "from the wake-up of a waiting client to its answer", true },

@@ -179,6 +179,12 @@ START_TEST(options_and_messages)
 	ck_out("auto, legacy or chronos");
 	ck_assert_int_eq(run("usmd", "-t", "-c", config("dbname=x", "default_modes = inbox ful\n")), 78);
 	ck_out("\"inbox ful\" is not understood");
+	ck_assert_int_eq(run("usmd", "-t", "-c", config("dbname=x", "log_to = nowhere\n")), 78);
+	ck_out("auto, stderr, journal, syslog or the path of a file");
+	ck_assert_int_eq(run("usmd", "-t", "-c", config("dbname=x", "log_format = xml\n")), 78);
+	ck_out("text or json");
+	ck_assert_int_eq(run("usmd", "-t", "-c", config("dbname=x", "status_listen = 0.0.0.0:8092\n")), 78);
+	ck_out("the page has no login");
 }
 END_TEST
 

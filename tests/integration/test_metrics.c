@@ -3,10 +3,12 @@
 #include "integration/wire.h"
 
 #include <ctype.h>
+#include <unistd.h>
 
 #define NAMES 400
 
-static const char *const settings[] = { "heartbeat_min = 1s", "slow_request = 1ms", NULL };
+static char listen_setting[200], status_socket[160];
+static const char *const settings[] = { "heartbeat_min = 1s", "slow_request = 1ms", "self_test = 1s", listen_setting, NULL };
 
 struct names {
 	char name[NAMES][64];
@@ -16,26 +18,41 @@ struct names {
 static void
 setup(void)
 {
+	(void)snprintf(status_socket, sizeof(status_socket), "%s/status.%ld", getenv("USMD_TEST_DIR"), (long)getpid());
+	(void)snprintf(listen_setting, sizeof(listen_setting), "status_listen = %s", status_socket);
 	world_begin(&w, NULL, settings);
 }
 
+/* METHOD of PAGE behind the socket SOCK, with its header. */
 static char *
-admin(const char *page)
+fetch(const char *sock, const char *method, const char *page, bool header, long *status)
 {
-	char sock[160], url[160], *p = NULL;
+	char url[160], *p = NULL;
 	CURL *c = curl_easy_init();
 	size_t len = 0;
 	FILE *f = open_memstream(&p, &len);
 
-	(void)snprintf(sock, sizeof(sock), "%s/admin.sock", w.dir);
+	(void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+	(void)curl_easy_setopt(c, CURLOPT_HEADER, header ? 1L : 0L);
 	(void)snprintf(url, sizeof(url), "http://localhost%s", page);
 	(void)curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, sock);
 	(void)curl_easy_setopt(c, CURLOPT_URL, url);
 	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, f);
 	ck_assert_int_eq(curl_easy_perform(c), CURLE_OK);
+	(void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, status);
 	(void)fclose(f);
 	curl_easy_cleanup(c);
 	return p;
+}
+
+static char *
+admin(const char *page)
+{
+	char sock[160];
+	long status;
+
+	(void)snprintf(sock, sizeof(sock), "%s/admin.sock", w.dir);
+	return fetch(sock, "GET", page, false, &status);
 }
 
 static char *
@@ -257,6 +274,61 @@ START_TEST(slow_requests)
 }
 END_TEST
 
+/* Each path of wake-ups is tested by the daemon itself, and none fails. */
+START_TEST(self_test)
+{
+	static const char *const paths[] = { "hub", "redis", "postgresql" };
+	char sample[80];
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		(void)snprintf(sample, sizeof(sample), "\nusmd_self_test_seconds_count{path=\"%s\"} ", paths[i]);
+		for (int k = 0; ; k++) {
+			char *page = admin("/metrics");
+			const char *at = strstr(page, sample);
+			bool enough = at != NULL && strtol(at + strlen(sample), NULL, 10) >= 2;
+
+			ck_assert_ptr_null(strstr(page, "usmd_self_test_failures_total{"));
+			free(page);
+			if (enough)
+				break;
+			ck_assert_msg(k < 1500, "no self-test by %s", paths[i]);
+			sleep_ms(10);
+		}
+	}
+}
+END_TEST
+
+START_TEST(the_status_page)
+{
+	char *page;
+	json_t *root;
+	long status;
+
+	some_work();
+	page = fetch(status_socket, "GET", "/", true, &status);
+	ck_assert_int_eq(status, 200);
+	ck_assert_ptr_nonnull(strstr(page, "Content-Security-Policy: default-src 'none'; style-src 'sha256-"));
+	ck_assert_ptr_nonnull(strstr(page, "Cache-Control: no-store"));
+	ck_assert_ptr_nonnull(strstr(page, "X-Content-Type-Options: nosniff"));
+	ck_assert_ptr_nonnull(strstr(page, "</svg>Ready</span>"));
+	ck_assert_ptr_nonnull(strstr(page, "Requests took longer than slow_request")); /* of this device */
+	ck_assert_ptr_nonnull(strstr(page, "Nothing is known to end the waits of clients"));
+	ck_assert_ptr_null(strstr(page, "anton"));
+	free(page);
+	page = fetch(status_socket, "GET", "/status.json", false, &status);
+	root = json_loads(page, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_msg(root != NULL, "no JSON: %.500s", page);
+	ck_assert_str_eq(str(root, "status"), "Ready");
+	ck_assert_ptr_nonnull(strstr(str(root, "main"), "<ul class=\"tiles\">"));
+	json_decref(root);
+	free(page);
+	free(fetch(status_socket, "POST", "/", false, &status));
+	ck_assert_int_eq(status, 405);
+	free(fetch(status_socket, "GET", "/metrics", false, &status)); /* not here */
+	ck_assert_int_eq(status, 404);
+}
+END_TEST
+
 START_TEST(the_manual)
 {
 	struct names known = { .n = 0 }, told = { .n = 0 };
@@ -312,6 +384,8 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, world_down);
 	tcase_add_test(tc, the_page);
 	tcase_add_test(tc, slow_requests);
+	tcase_add_test(tc, self_test);
+	tcase_add_test(tc, the_status_page);
 	tcase_add_test(tc, the_manual);
 	tcase_add_test(tc, dashboard_and_alerts);
 	suite_add_tcase(s, tc);
