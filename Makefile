@@ -291,6 +291,7 @@ INT_OBJ_test_oxsim_replay  := $(filter-out %/replay.o,$(REPLAY_OBJ))
 INT_RUN_test_oxsim_replay  := $(B)/oxsim
 PROGRAMS := $(addprefix $(B)/,usmd usmctl usmsync oxsim)
 INT_RUN_test_daemon        := $(PROGRAMS)
+INT_RUN_test_systemd       := $(B)/usmd $(B)/usmctl
 INT_RUN_test_guards        := $(PROGRAMS)
 INT_RUN_test_push          := $(PROGRAMS)
 INT_RUN_test_rights        := $(PROGRAMS)
@@ -436,6 +437,8 @@ INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(BINDIR)/usmctl:755 $(B)
              $(foreach f,$(MAN_PAGES),$(f):$(MANDIR)/man$(patsubst .%,%,$(suffix $(f)))/$(notdir $(f)):644) \
              conf/usmd.conf:$(DOCDIR)/usmd.conf.sample:644 \
              packaging/systemd/usmd.service:$(PREFIX)/lib/systemd/system/usmd.service:644 \
+             packaging/systemd/usmd.socket:$(PREFIX)/lib/systemd/system/usmd.socket:644 \
+             packaging/usmd-database:$(SBINDIR)/usmd-database:755 \
              packaging/systemd/usmd.sysusers:$(PREFIX)/lib/sysusers.d/usmd.conf:644 \
              packaging/systemd/usmd.tmpfiles:$(PREFIX)/lib/tmpfiles.d/usmd.conf:644 \
              packaging/apache/usmd.conf:$(DATADIR)/apache/usmd.conf:644 \
@@ -456,5 +459,19 @@ uninstall: ## remove what install installed, but for the configuration
 	@for f in $(INSTALLED); do rest=$${f#*:}; rm -f "$(DESTDIR)$${rest%:*}"; done
 	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR)/monitoring $(DATADIR)/apache $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
 	@echo "Kept: $(DESTDIR)$(SYSCONFDIR)/usmd"
+
+# --- packages ---------------------------------------------------------------------
+.PHONY: deb rpm package-test sbom
+deb: ## build the Debian packages in build/deb and check them with lintian
+	@sh tests/harness/deps --have deb 2>/dev/null || sh tests/harness/deps deb
+	@packaging/build-deb $(VERSION) $(B)/deb
+rpm: ## build the RPM packages in build/rpm (for use: on RHEL 9)
+	@sh tests/harness/deps --have rpm 2>/dev/null || sh tests/harness/deps rpm
+	@packaging/build-rpm $(VERSION) $(B)/rpm
+package-test: $(B)/oxsim ## the Debian packages in a clean system: README, upgrade, purge, sandbox; root and a Debian mirror are needed
+	@for d in deb package; do sh tests/harness/deps --have $$d 2>/dev/null || sh tests/harness/deps $$d || exit; done
+	@sh tests/package/run $(B) $(VERSION)
+sbom: $(B)/usmd $(B)/usmctl $(B)/usmsync ## the bill of materials of the programs just built, CycloneDX: build/usmd.cdx.json
+	@packaging/sbom $(VERSION) $(B)/usmd $(B)/usmctl $(B)/usmsync >$(B)/usmd.cdx.json && echo "  $(B)/usmd.cdx.json"
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

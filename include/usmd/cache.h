@@ -30,7 +30,7 @@ struct cache_options {
 struct cache *cache_new(const struct cache_options *o);
 /** cache_free - stops the subscriber and closes all connections; nobody may use C any more. NULL is a no-op. */
 void cache_free(struct cache *c);
-/** cache_ok - did the last command work? for /health ("degraded"). True without a cache. */
+/** cache_ok - did the last command work, or has the subscriber reached Redis since? for /health ("degraded"). True without a cache. */
 bool cache_ok(struct cache *c);
 
 struct cache_value {

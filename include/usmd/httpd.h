@@ -28,6 +28,7 @@ struct httpd_options {
 	const char *listen;         /* "127.0.0.1:8090", "[::1]:8090", "*:8090" or a unix socket path beginning with '/' */
 	unsigned listen_mode;       /* permission bits of a unix socket */
 	const char *admin_listen;   /* likewise, for /health and /metrics; "" or NULL = none */
+	int listen_fd, admin_fd;    /* listening sockets to take instead (systemd's), owned by httpd_new from its call; 0 = none */
 	const char *trusted_proxies;/* whose X-Forwarded-For is believed: addresses, CIDR networks and "unix" (a peer on
 	                             * a unix socket), separated by commas or spaces; "" = nobody's */
 	unsigned event_threads;     /* threads that move bytes, >= 1 */
@@ -92,6 +93,12 @@ size_t httpd_drain(struct httpd *h, msec_t deadline_ms);
  * everything it uses must be left alone and the process ended.
  */
 bool httpd_free(struct httpd *h);
+
+/**
+ * httpd_stalled_ms - for how long requests have been waiting and no worker has taken one; 0 = nothing waits, or they move.  What a watchdog
+ * asks: workers that are all inside something for ever, or gone, show here, and nothing else does.   Threads: any.
+ */
+msec_t httpd_stalled_ms(struct httpd *h);
 
 /** httpd_port - TCP port of the client listener (for "127.0.0.1:0"), 0 for a unix socket.  httpd_admin_port likewise. */
 unsigned httpd_port(const struct httpd *h);

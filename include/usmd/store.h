@@ -20,6 +20,7 @@ struct store_conn;
 
 struct store_options {
 	const char *conninfo;         /* libpq conninfo; multi-host strings give standby failover */
+	const char *password;         /* NULL or "" = what conninfo says; copied by store_open, wiped by store_close */
 	unsigned pool;                /* connections at most */
 	unsigned statement_timeout_ms;
 	unsigned lease_timeout_ms;    /* waiting for a free connection; then RC_BUSY */
@@ -28,17 +29,19 @@ struct store_options {
 
 /**
  * store_open - connect once and check the schema's version.
- * @o  borrowed for the call.   Errors: RC_INTERNAL naming `usmctl migrate` when the version differs, RC_UPSTREAM no server.
+ * @o  borrowed for the call.
+ * Errors: RC_INTERNAL  the version differs (names `usmctl migrate`), or the server is there and refuses (password, database, too many connections)
+ *         RC_UPSTREAM  no server answers, or it is still starting: worth another try
  */
 MUST_CHECK enum rc store_open(const struct store_options *o, struct store **out, struct err *e);
 /** store_close - all connections must have been released.  NULL is a no-op. */
 void store_close(struct store *s);
 /**
  * store_migrate - apply the patches of SQL_DIR (NNNN-title.sql, from 0000 without a gap) that the database lacks, in
- * order, each in its own transaction; prints each to stdout.  Two at once: the second waits and finds nothing to do.
+ * order, each in its own transaction; prints each to stdout.  PASSWORD as in struct store_options.  Two at once: the second waits and finds nothing to do.
  * Errors: RC_NOTFOUND no patches there; RC_INTERNAL a gap, a database newer than SQL_DIR, or a patch that fails (named).
  */
-MUST_CHECK enum rc store_migrate(const char *conninfo, const char *sql_dir, struct err *e);
+MUST_CHECK enum rc store_migrate(const char *conninfo, const char *password, const char *sql_dir, struct err *e);
 /** store_check - lease and one trivial statement: is the database there? for /health. */
 MUST_CHECK enum rc store_check(struct store *s, struct err *e);
 

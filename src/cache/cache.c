@@ -83,11 +83,20 @@ take(struct cache *c, bool *fresh)
 	return r;
 }
 
+void
+cache_answered(struct cache *c)
+{
+	(void)pthread_mutex_lock(&c->mutex);
+	c->retry_at_us = 0;
+	(void)pthread_mutex_unlock(&c->mutex);
+	if (!atomic_exchange(&c->ok, true))
+		log_info("cache.up", "url=%s", c->o.url);
+}
+
 static void
 put_back(struct cache *c, redisContext *r)
 {
 	(void)pthread_mutex_lock(&c->mutex);
-	c->retry_at_us = 0;
 	if (c->n_idle < c->o.pool) {
 		c->idle[c->n_idle++] = r;
 		r = NULL;
@@ -95,8 +104,7 @@ put_back(struct cache *c, redisContext *r)
 	(void)pthread_mutex_unlock(&c->mutex);
 	if (r != NULL)
 		redisFree(r);
-	if (!atomic_exchange(&c->ok, true))
-		log_info("cache.up", "url=%s", c->o.url);
+	cache_answered(c);
 }
 
 /* Drops the idle connections: they lead to a Redis that is gone. */

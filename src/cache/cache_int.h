@@ -32,6 +32,8 @@ struct cache {
 
 /** cache_connect - a new connection, authenticated; NULL on failure (logged at level debug). */
 redisContext *cache_connect(const struct cache *c);
+/** cache_answered - Redis works (again): nobody leaves it alone any more, and cache_ok says so, though no request may come for long. */
+void cache_answered(struct cache *c);
 /** cache_subscriber_stop - ends the thread if there is one. */
 void cache_subscriber_stop(struct cache *c);
 

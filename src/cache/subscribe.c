@@ -112,7 +112,7 @@ listen_to(const struct cache *c, redisContext *r)
 static void *
 subscriber(void *arg)
 {
-	const struct cache *c = arg;
+	struct cache *c = arg;
 	bool told_lost = false, readable, go_on = true;
 	redisContext *r;
 	redisReply *reply;
@@ -121,6 +121,7 @@ subscriber(void *arg)
 		r = cache_connect(c);
 		reply = r != NULL ? redisCommand(r, "SUBSCRIBE %s", CACHE_CHANNEL) : NULL;
 		if (reply != NULL && reply->type == REDIS_REPLY_ARRAY) {
+			cache_answered(c);
 			c->ear.on_link(c->ear.arg, true);
 			told_lost = false;
 			go_on = listen_to(c, r);

@@ -3,6 +3,8 @@
 #ifndef USMD_DAEMON_INT_H
 #define USMD_DAEMON_INT_H
 
+#include <signal.h>
+
 #include "usmd/conf.h"
 #include "usmd/httpd.h"
 #include "usmd/hub.h"
@@ -16,6 +18,17 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 78 };
 MUST_CHECK enum rc key_load(const char *key_file, unsigned char key[KEY_BYTES], struct err *e);
 /* key_create - write a new random key to FILE, mode 0600; never over an existing file (RC_CONFLICT). */
 MUST_CHECK enum rc key_create(const char *file, struct err *e);
+
+/* database.c */
+
+struct store;
+/* database_open - the store as the settings say.  Errors of store_open and conf_secret_read. */
+MUST_CHECK enum rc database_open(const struct conf *c, unsigned pool, struct store **out, struct err *e);
+/* database_password - what pg_password_file holds, "" without it.  The caller wipes OUT. */
+struct password {
+	char text[1024];
+};
+MUST_CHECK enum rc database_password(const struct conf *c, struct password *out, struct err *e);
 
 /* wire.c */
 
@@ -92,6 +105,25 @@ void status_push(struct status *st, const struct status_sample *s);
 /* status_write - the page of URL into OUT, *TYPE its media type; false = there is none.  status_csp - its Content-Security-Policy. */
 bool status_write(struct status *st, const struct status_facts *f, const char *url, struct buf *out, const char **type);
 const char *status_csp(const struct status *st);
+
+/* systemd.c */
+
+/* What the main thread watches while it waits for signals. */
+struct watch {
+	const sigset_t *set;    /* blocked signals that it takes */
+	struct httpd *httpd;    /* whose workers must move; NULL = not yet */
+	msec_t stall_ms;        /* setting watchdog_stall, 0 = never */
+	bool told;              /* the log has it that they do not */
+};
+/* systemd_sockets - sockets that were passed, into listen_fd and (FileDescriptorName=admin) admin_fd.  RC_PROTO: two for the same. */
+MUST_CHECK enum rc systemd_sockets(struct httpd_options *o, struct err *e);
+/* signal_until - wait until UNTIL_US (monotonic) for a signal of W->set, and keep systemd's watchdog content as long as W is; -1 = none came. */
+int signal_until(struct watch *w, int64_t until_us);
+/*
+ * wire_await - wire_engine, tried again for as long as PostgreSQL does not answer or is starting (0.5 to 10 s between attempts, which log and
+ * systemd's status tell).  RC_OK with *out NULL: a signal to stop came first.
+ */
+MUST_CHECK enum rc wire_await(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub *hub, struct watch *w, struct wire **out, struct err *e);
 
 /* webhook.c */
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define TICK_S 1
+#define TICK_US 1000000
 
 struct observe {
 	pthread_t thread;
@@ -24,6 +24,7 @@ observe_main(void *arg)
 {
 	struct observe *o = arg;
 	struct timespec at;
+	int64_t until_us;
 
 	(void)pthread_mutex_lock(&o->lock);
 	while (!o->stop) {
@@ -37,8 +38,8 @@ observe_main(void *arg)
 				t->due = now + t->every_ms;
 			}
 		}
-		(void)clock_gettime(CLOCK_MONOTONIC, &at);
-		at.tv_sec += TICK_S;
+		until_us = now_mono_us() + TICK_US;
+		at = (struct timespec){ .tv_sec = (time_t)(until_us / 1000000), .tv_nsec = (long)(until_us % 1000000) * 1000 };
 		(void)pthread_mutex_lock(&o->lock);
 		if (!o->stop)
 			(void)pthread_cond_timedwait(&o->called, &o->lock, &at);

@@ -33,20 +33,6 @@ struct wire {
 };
 
 static enum rc
-open_store(struct wire *w, const struct conf *c, struct err *e)
-{
-	struct store_options o = {
-		.conninfo = c->pg_conninfo,
-		.pool = (unsigned)c->pg_pool,
-		.statement_timeout_ms = (unsigned)c->pg_statement_timeout,
-		.lease_timeout_ms = (unsigned)c->pg_lease_timeout,
-		.lock_timeout_ms = (unsigned)c->pg_lock_timeout,
-	};
-
-	return store_open(&o, &w->store, e);
-}
-
-static enum rc
 calendar_module(const char *word, enum ox_calendar *out, struct err *e)
 {
 	static const char *const words[] = { [OX_CALENDAR_AUTO] = "auto", [OX_CALENDAR_LEGACY] = "legacy", [OX_CALENDAR_CHRONOS] = "chronos" };
@@ -171,14 +157,18 @@ listen_to_nodes(struct wire *w, const struct conf *c, struct err *e)
 static enum rc
 open_cache(struct wire *w, const struct conf *c, struct err *e)
 {
+	char password_file[512] = "";
 	struct cache_options o = {
 		.url = c->redis_url,
-		.password_file = c->redis_password_file,
+		.password_file = password_file,
 		.timeout_ms = (unsigned)c->redis_timeout,
 		.retry_ms = (unsigned)c->redis_retry,
 		.pool = (unsigned)c->redis_pool,
 	};
 
+	if (c->redis_password_file[0] != '\0' &&
+	    conf_secret_path("redis_password_file", c->redis_password_file, password_file, sizeof(password_file), e) != RC_OK)
+		return e->rc;
 	w->cache = cache_new(&o);
 	if (w->cache != NULL) /* before the ears hear */
 		w->test = selftest_new(w->hub, w->store, c->redis_url[0] != '\0' ? w->cache : NULL);
@@ -433,7 +423,7 @@ wire_engine(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub
 		return err_set(e, RC_NOMEM, "out of memory");
 	w->hub = hub;
 	(void)pthread_mutex_init(&w->ear_lock, NULL);
-	rc = open_store(w, c, e);
+	rc = database_open(c, (unsigned)c->pg_pool, &w->store, e);
 	if (rc == RC_OK)
 		rc = open_backend(w, c, e);
 	if (rc == RC_OK)

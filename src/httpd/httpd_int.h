@@ -110,6 +110,7 @@ struct httpd {
 	size_t in_flight;            /* queued, running, parked or being sent */
 	size_t busy;                 /* workers inside a protocol */
 	size_t running;              /* worker threads alive */
+	int64_t moved_us;            /* when a worker took the last request, or the first one began to wait */
 	bool woken_turn;             /* the two lists take turns, so that a mass wake-up does not starve new requests */
 	bool stop;
 	struct worker *workers;      /* owned, O.workers of them; they live until no event thread does that may call one */
@@ -121,6 +122,8 @@ MUST_CHECK enum rc listener_open(const char *what, const char *address, unsigned
 /* listener_refuse - from now on connecting fails at once; the descriptor's number stays taken, for threads that still know it. */
 void listener_refuse(struct listener *l);
 void listener_close(struct listener *l);
+/* listener_adopt - FD, which somebody else has bound and listens on; its path, if any, stays when it is closed.  RC_PROTO: it is no such socket. */
+MUST_CHECK enum rc listener_adopt(const char *what, int fd, unsigned keepalive_s, struct listener *l, struct err *e);
 
 /* proxy.c */
 MUST_CHECK enum rc proxies_parse(const char *list, struct proxies *out, struct err *e);

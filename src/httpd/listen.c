@@ -150,14 +150,45 @@ open_tcp(const char *what, const char *address, unsigned keepalive_s, struct lis
 	return RC_OK;
 }
 
+/* Now, because there may be no descriptor left when it is needed. */
+static enum rc
+prepare_quiet(const char *what, struct listener *l, struct err *e)
+{
+	l->quiet = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return l->quiet >= 0 ? RC_OK : err_set(e, RC_INTERNAL, "%s: cannot prepare the end of listening: %s", what, strerror(errno));
+}
+
 enum rc
 listener_open(const char *what, const char *address, unsigned mode, unsigned keepalive_s, struct listener *l, struct err *e)
 {
-	/* now, because there may be no descriptor left when it is needed */
-	l->quiet = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->quiet < 0)
-		return err_set(e, RC_INTERNAL, "%s: cannot prepare the end of listening: %s", what, strerror(errno));
+	if (prepare_quiet(what, l, e) != RC_OK)
+		return e->rc;
 	return address[0] == '/' ? open_unix(what, address, mode, l, e) : open_tcp(what, address, keepalive_s, l, e);
+}
+
+static int
+socket_option(int fd, int name)
+{
+	int v = -1;
+	socklen_t len = sizeof(v);
+
+	return getsockopt(fd, SOL_SOCKET, name, &v, &len) == 0 ? v : -1;
+}
+
+enum rc
+listener_adopt(const char *what, int fd, unsigned keepalive_s, struct listener *l, struct err *e)
+{
+	l->fd = fd;
+	if (socket_option(fd, SO_ACCEPTCONN) != 1 || socket_option(fd, SO_TYPE) != SOCK_STREAM)
+		return err_set(e, RC_PROTO, "%s: the descriptor %d that was passed is no listening stream socket; usmd.socket needs ListenStream= and Accept=no",
+		    what, fd);
+	if (socket_option(fd, SO_DOMAIN) != AF_UNIX) {
+		l->port = bound_port(fd);
+		if (keepalive_s > 0)
+			keepalive(fd, (int)keepalive_s);
+	}
+	fd_flags(fd);
+	return prepare_quiet(what, l, e);
 }
 
 /* The name goes with the right to it: a successor may take the path from now on. */

@@ -53,6 +53,14 @@ rest_locked(struct httpd *h, struct worker *me)
 		(void)pthread_cond_wait(&me->called, &h->lock);
 }
 
+/* What comes into an empty queue begins to wait now (httpd_stalled_ms). */
+static void
+note_arrival_locked(struct httpd *h)
+{
+	if (h->fresh == NULL && h->woken == NULL)
+		h->moved_us = now_mono_us();
+}
+
 /* A place in the queue, promised before the connection is suspended: afterwards it is too late to refuse simply. */
 bool
 queue_reserve(struct httpd *h)
@@ -90,6 +98,7 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 	r->queued_us = now_mono_us();
 	(void)pthread_mutex_lock(&h->lock);
 	h->reserved--;
+	note_arrival_locked(h);
 	h->n_fresh++;
 	*h->fresh_end = r;
 	h->fresh_end = &r->next;
@@ -108,6 +117,7 @@ request_dispose(struct hreq *r)
 	(void)pthread_mutex_lock(&h->lock);
 	workers = h->running > 0; /* each looks at the queue once more before it ends */
 	if (workers) {
+		note_arrival_locked(h);
 		*h->woken_end = r;
 		h->woken_end = &r->next;
 	}
@@ -126,6 +136,7 @@ queue_push_woken(struct hreq *r)
 
 	r->next = NULL;
 	(void)pthread_mutex_lock(&h->lock);
+	note_arrival_locked(h);
 	*h->woken_end = r;
 	h->woken_end = &r->next;
 	unlock_and_call_one(h);
@@ -136,6 +147,7 @@ queue_take_locked(struct httpd *h)
 {
 	struct hreq *r;
 
+	h->moved_us = now_mono_us();
 	if (h->woken != NULL && (h->woken_turn || h->fresh == NULL)) {
 		r = h->woken;
 		h->woken = r->next;

@@ -42,7 +42,7 @@ struct outgoing {
 };
 
 struct notify {
-	const char *conninfo;            /* the store's */
+	const char *conninfo, *password; /* the store's */
 	struct store_ear ear;
 	int64_t call_us, lease_us;
 	pthread_t thread;
@@ -299,9 +299,7 @@ static PGconn *
 dial(const struct notify *x, struct err *e)
 {
 	/* who is gone without a word is noticed by the question after SILENCE_MS */
-	static const char *const keys[] = { "connect_timeout", "dbname", NULL };
-	const char *const values[] = { "5", x->conninfo, NULL };
-	PGconn *pg = PQconnectdbParams(keys, values, 1);
+	PGconn *pg = pg_dial(x->conninfo, x->password);
 	enum rc rc = RC_UPSTREAM;
 
 	if (PQstatus(pg) == CONNECTION_OK) {
@@ -432,6 +430,7 @@ store_listen(struct store *s, const struct store_ear *ear, struct err *e)
 		return err_set(e, RC_NOMEM, "out of memory");
 	x->wake[0] = x->wake[1] = -1;
 	x->conninfo = s->o.conninfo;
+	x->password = s->o.password;
 	x->ear = *ear;
 	x->call_us = (ear->call_ms != 0 ? ear->call_ms : CALL_MS) * INT64_C(1000);
 	x->lease_us = x->call_us / 2 * 7;

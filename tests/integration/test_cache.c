@@ -339,8 +339,11 @@ START_TEST(other_nodes_are_heard)
 		harness_redis_stop(redis);
 		await(&x, &x.downs, i);
 		ck_assert(!cache_publish(cache, 77)); /* and whoever publishes knows that it was not carried */
+		ck_assert(!cache_publish(node, 78));
+		ck_assert(!cache_ok(node));
 		redis = harness_redis_start(path);
 		await(&x, &x.ups, 1 + i);
+		ck_assert(cache_ok(node)); /* /health tells, though nobody has asked for anything since */
 		ck_assert(comes_back());
 		ck_assert(cache_publish(cache, (uint64_t)i));
 		await(&x, &x.heard, 1 + i);

@@ -84,6 +84,10 @@ service_invitation_apply(struct engine_session *s, struct arena *a, const struct
 		return err_set(e, RC_NOMEM, "out of memory");
 	out->v[0] = (struct engine_touched){ .known = true, .folder = r->folder, .uuid = r->mail };
 	return fake_fails("apply", e);
+}
+
+/* ---- people, search ---- */
+
 static bool
 fake_person(struct arena *a, struct service_person *p, enum person_kind kind, const struct service_people *q)
 {
@@ -309,6 +313,8 @@ service_signature_delete(struct engine_session *s, const char *id, const char *r
 	fake_note("signature_delete %s %s;", id, rev);
 	*out = (struct service_written){ .applied = true };
 	return fake_fails("signature_delete", e);
+}
+
 /* ---- the own data ---- */
 
 enum rc
