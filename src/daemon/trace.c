@@ -53,7 +53,7 @@ find_device(const struct conf *c, const struct trace_wish *t, int64_t *device, s
 {
 	struct store_options o = { .conninfo = c->pg_conninfo, .pool = 1, .statement_timeout_ms = (unsigned)c->pg_statement_timeout,
 		.lease_timeout_ms = (unsigned)c->pg_lease_timeout, .lock_timeout_ms = (unsigned)c->pg_lock_timeout };
-	struct store_named_device d[DEVICES_MAX];
+	struct store_named_device d[DEVICES_MAX] = { { 0 } };
 	struct store *s = NULL;
 	struct store_conn *conn = NULL;
 	size_t n = 0;
