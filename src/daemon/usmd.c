@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #define TRACE_LOOK_MS 1000
 /* what a stop takes besides drain_time and shutdown_timeout: httpd_free's wait for its threads, twice 5 s, and the connections' ends */
 #define STOP_SLACK_MS 15000
+#define LARGE_BLOCK 131072 /* octets */
 
 struct options {
 	const char *config;
@@ -289,6 +291,15 @@ log_start(const struct conf *c, struct err *e)
 	return log_open(c->log_to, strcmp(c->log_format, "json") == 0, e);
 }
 
+/* What a crowd of slow clients took comes back when they are gone: large blocks are mapped one by one, also after the first of them (glibc would raise
+ * the threshold then), and the heap's end is given back. */
+static void
+memory_setup(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -302,6 +313,7 @@ main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	(void)umask(0077);
+	memory_setup();
 	model_json_memory();
 	signals_block(&set);
 	/* journald sets the variable for what it reads; it takes the level from the prefix */

@@ -20,6 +20,7 @@ struct listener {
 	int quiet;    /* takes the place of FD when nobody is accepted any more; -1 = none */
 	unsigned port; /* TCP only */
 	char *path;   /* unix only: removed when closed; owned */
+	bool passed;  /* the socket is the service manager's, and others go on with it */
 };
 
 /* Proxies whose X-Forwarded-For is believed. */

@@ -179,6 +179,7 @@ enum rc
 listener_adopt(const char *what, int fd, unsigned keepalive_s, struct listener *l, struct err *e)
 {
 	l->fd = fd;
+	l->passed = true;
 	if (socket_option(fd, SO_ACCEPTCONN) != 1 || socket_option(fd, SO_TYPE) != SOCK_STREAM)
 		return err_set(e, RC_PROTO, "%s: the descriptor %d that was passed is no listening stream socket; usmd.socket needs ListenStream= and Accept=no",
 		    what, fd);
@@ -222,9 +223,11 @@ listener_refuse(struct listener *l)
 	/*
 	 * A thread of libmicrohttpd whose share of connections has just been filled, or that finds no descriptor free, takes the socket out of its epoll
 	 * set when it goes round next, and aborts if it is not in there any more.  So first nothing is accepted any more, and all threads go round: the
-	 * socket is ready for ever, so they do at once.
+	 * socket is ready for ever, so they do at once.  A socket that was passed belongs to who passed it, and the next life accepts who waits there: it
+	 * stays as it is, and a limit that is reached in this very moment may still abort.
 	 */
-	stop_accepting(l->fd);
+	if (!l->passed)
+		stop_accepting(l->fd);
 	/*
 	 * One step closes the socket - the kernel refuses from now on, sends away who was not accepted yet, and takes it out of all epoll sets - and
 	 * leaves its number to something that never has anything to accept.
