@@ -110,6 +110,8 @@ void put_off(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool password_get(const struct options *o, char *out, size_t size);
 enum rc password_command(struct client *c, struct err *e);
 /* own.c: usmsync whoami, usmsync version */
+/** day_value - "1990-05-17" as the milliseconds of that day at 00:00 UTC (new reference), or NULL: it is no day. */
+json_t *day_value(const char *s);
 enum rc whoami_command(struct client *c, struct err *e);
 enum rc version_command(struct client *c, struct err *e);
 /* command.c */

@@ -114,8 +114,7 @@ is_yes_or_no(const char *s, json_t **out)
 	return *out != NULL;
 }
 
-/* "1990-05-17" as the milliseconds of that day, or NULL. */
-static json_t *
+json_t *
 day_value(const char *s)
 {
 	struct tm tm = { 0 };

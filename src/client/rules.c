@@ -297,19 +297,19 @@ add_rule(struct client *c, char *const *arg, int n, struct err *e)
 static enum rc
 run_word(struct client *c, const json_t *data, const char *word, const char *arg, const char *arg2, struct err *e)
 {
+	bool on = strcmp(word, "on") == 0, off = strcmp(word, "off") == 0, delete = strcmp(word, "delete") == 0;
 	const json_t *rule;
 	size_t at;
-	enum rc rc = rule_named(data, arg, &at, &rule, e);
+	enum rc rc;
 
+	if (!on && !off && !delete && strcmp(word, "move") != 0)
+		return err_set(e, RC_PROTO, "rules has list, show, on, off, delete, move and add, not \"%s\"", word);
+	rc = rule_named(data, arg, &at, &rule, e);
 	if (rc != RC_OK)
 		return rc;
-	if (strcmp(word, "on") == 0 || strcmp(word, "off") == 0)
-		return switch_rule(c, rule, strcmp(word, "on") == 0, e);
-	if (strcmp(word, "delete") == 0)
-		return write_rule(c, "deleteRule", id_and_rev(rule), e);
-	if (strcmp(word, "move") == 0)
-		return move_rule(c, data, at, arg2, e);
-	return err_set(e, RC_PROTO, "rules has list, show, on, off, delete, move and add, not \"%s\"", word);
+	if (on || off)
+		return switch_rule(c, rule, on, e);
+	return delete ? write_rule(c, "deleteRule", id_and_rev(rule), e) : move_rule(c, data, at, arg2, e);
 }
 
 enum rc

@@ -82,25 +82,8 @@ read_text(json_t *body, const char *file, struct err *e)
 static enum rc
 read_day(json_t *body, const char *key, const char *value, struct err *e)
 {
-	struct tm tm = { 0 };
-	int64_t n[3] = { 0 };
-	json_t *v = NULL;
-	bool ok;
-	char part[8];
+	json_t *v = strcmp(value, "none") == 0 ? json_null() : day_value(value);
 
-	if (strcmp(value, "none") == 0) {
-		v = json_null();
-	} else if (strlen(value) == 10 && value[4] == '-' && value[7] == '-') {
-		(void)snprintf(part, sizeof(part), "%.4s", value);
-		ok = parse_i64(part, 1, 9999, &n[0]);
-		(void)snprintf(part, sizeof(part), "%.2s", value + 5);
-		ok = ok && parse_i64(part, 1, 12, &n[1]);
-		ok = ok && parse_i64(value + 8, 1, 31, &n[2]);
-		tm.tm_year = (int)n[0] - 1900;
-		tm.tm_mon = (int)n[1] - 1;
-		tm.tm_mday = (int)n[2];
-		v = ok ? json_integer((json_int_t)timegm(&tm) * 1000) : NULL;
-	}
 	if (v == NULL || json_object_set_new(body, key, v) != 0)
 		return err_set(e, RC_PROTO, "%s=%s is no day such as 2026-12-24, nor \"none\"", key, value);
 	return RC_OK;
@@ -147,6 +130,8 @@ vacation_command(struct client *c, struct err *e)
 		(void)json_object_set_new(body, "active", json_boolean(strcmp(word, "on") == 0));
 	else if (word != NULL && strcmp(word, "set") != 0)
 		rc = err_set(e, RC_PROTO, "vacation has on, off and set, not \"%s\"", word);
+	else if (word != NULL && c->o.n_command == 2)
+		rc = err_set(e, RC_PROTO, "vacation set takes subject=, text-file=, days=, from=, to= and address=: give one of them");
 	for (int i = 2; word != NULL && i < c->o.n_command && rc == RC_OK; i++)
 		rc = read_word(body, c->o.command[i], e);
 	if (rc == RC_OK)

@@ -47,7 +47,7 @@ engine_mail_folder(struct engine_session *s, struct arena *a, const struct uuid 
 	enum rc rc = op_begin(&op, s, a, e);
 
 	if (rc == RC_OK && !folder_uuid_oxid(&op, folder, oxid, &ct))
-		rc = err_set(e, RC_NOTFOUND, "The folder does not exist (any more).");
+		rc = err_set(e, RC_NOTFOUND, "The folder does not exist (any more)");
 	if (rc == RC_OK && ct != CT_MAIL)
 		rc = err_set(e, RC_PROTO, "is no mail folder");
 	if (rc == RC_OK)

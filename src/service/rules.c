@@ -464,7 +464,7 @@ change(struct engine_session *s, const struct service_rule_set *in, const json_t
 	enum rc rc;
 
 	if (old == NULL)
-		return err_set_path(e, RC_NOTFOUND, "id", "There is no such rule (any more).");
+		return err_set_path(e, RC_NOTFOUND, "id", "There is no such rule (any more); ask for the rules again.");
 	rc = rule_rev(old, rev, e);
 	if (rc == RC_OK)
 		rc = check(ox, in, actions, old, e);

@@ -393,7 +393,7 @@ change(struct ox_session *ox, const struct service_signature_set *in, const stru
 	enum rc rc;
 
 	if (sig == NULL)
-		return err_set_path(e, RC_NOTFOUND, "id", "There is no such signature (any more).");
+		return err_set_path(e, RC_NOTFOUND, "id", "There is no such signature (any more); ask for the signatures again.");
 	rc = sig_rev(sig, sh->settings, rev, e);
 	if (rc != RC_OK)
 		return rc;

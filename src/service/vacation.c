@@ -378,7 +378,7 @@ set(struct engine_session *s, struct arena *a, const struct service_vacation_set
 	json_decref(o);
 	ox_rules_fini(&r);
 	if (rc == RC_CONFLICT) /* another client made the first one between our look and our write */
-		rc = err_set(e, RC_BUSY, "The absence notice was made by another client just now.");
+		rc = err_set(e, RC_BUSY, "The absence notice was made by another client just now");
 	return rc;
 }
 

@@ -372,6 +372,7 @@ START_TEST(public_folders)
 {
 	struct dev d, other;
 	char uuid[40], sub[40], mine[40];
+	json_t *now;
 
 	hierarchy(&d, "anton", "public-1");
 	make(&d, "p1", "Team tasks", "tasks", str(by_title(&d, "Public folders"), "uuid"), uuid);
@@ -385,6 +386,17 @@ START_TEST(public_folders)
 	    "created[0].parent");
 	hierarchy(&other, "dora", "public-2");
 	ck_assert_ptr_null(find(&other, "title", "Team tasks", NULL)); /* nobody else has a right yet */
+	/* what he makes there is his, not the folder's maker's (F-18) */
+	now = permissions(&d, uuid);
+	json_decref(permit(&d, uuid, str(now, "rev"), one(json_pack("{s:i,s:s}", "entity", 6, "level", "Author")), NULL));
+	json_decref(now);
+	open_folder(&other, NULL);
+	open_folder(&other, str(find(&other, "title", "Team tasks", NULL), "uuid"));
+	now = update(&other, request(&other, one(json_pack("{s:s,s:s}", "clientId", "p5", "title", "By a guest")), NULL, NULL));
+	ck_assert_str_eq(str(result(now, 0), "status"), "ok");
+	json_decref(now);
+	open_folder(&d, uuid);
+	ck_assert_int_eq(json_integer_value(json_object_get(find(&d, "title", "By a guest", NULL), "created_by")), 6);
 }
 END_TEST
 

@@ -578,6 +578,16 @@ START_TEST(move_contacts)
 	ck_assert_ptr_null(find(&d, "last_name", "Moved by items", NULL));
 	open_folder(&d, to);
 	ck_assert_str_eq(str(find(&d, "last_name", "Moved by items", NULL), "uuid"), first);
+	/* a contact is no draft */
+	no_faults();
+	folder_of("berta", "Drafts", to);
+	b = transfer_body(&d, to, json_pack("[{s:s}]", "uuid", first));
+	data = good(&d, "moveItems", b);
+	ck_assert_str_eq(str(json_array_get(json_object_get(data, "results"), 0), "status"), "error");
+	json_decref(data);
+	json_decref(b);
+	(void)pull(&d);
+	ck_assert_ptr_nonnull(find(&d, "last_name", "Moved by items", NULL));
 }
 END_TEST
 

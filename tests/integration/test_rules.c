@@ -424,7 +424,8 @@ END_TEST
 /* OX deletes with any write what it cannot read in the script: so nothing is written. */
 START_TEST(unreadable_script)
 {
-	json_t *r, *rule, *now;
+	json_t *r, *rule, *now, *a;
+	const char *said;
 
 	sieve("{\"user\":\"anton\",\"rules\":[{\"id\":0,\"rulename\":\"By hand\",\"active\":true,\"unread\":true,\"flags\":[],\"test\":{\"id\":\"duplicate\"},"
 	    "\"actioncmds\":[{\"id\":\"keep\"}]},{\"id\":1,\"rulename\":\"Ours\",\"active\":true,\"flags\":[],\"test\":{\"id\":\"true\"},\"actioncmds\":[{\"id\":\"keep\"}]}]}");
@@ -436,6 +437,13 @@ START_TEST(unreadable_script)
 	refused("setRule", new_rule("u1", "x"), "forbidden", "");
 	refused("deleteRule", of(rule), "forbidden", "");
 	refused("setVacation", json_pack("{s:s}", "text", "away"), "forbidden", "");
+	/* what can be done about it, and nothing of a folder's owner */
+	now = of(rule);
+	a = call(&d, "deleteRule", now);
+	said = str(json_object_get(a, "error"), "message");
+	ck_assert_msg(strstr(said, "the program that wrote it.") != NULL && strstr(said, "owner") == NULL, "%s", said);
+	json_decref(a);
+	json_decref(now);
 	now = at_ox("anton");
 	ck_assert_uint_eq(json_array_size(now), 1);
 	json_decref(now);

@@ -91,7 +91,8 @@ write_path(struct buf *b, const char *where, const char *path)
 }
 
 /* OX's text is in the user's language already: a second sentence in English would not help.  What is said of a field's value is for
- * who typed it, and says what to do.  A text in lower case says what is wrong with the member that the path names. */
+ * who typed it, and says what to do.  A text in lower case says what is wrong with the member that the path names.  A text that ends with a
+ * full stop has said what to do. */
 static void
 message(const struct status *s, const struct err *e, bool ox, char *out, size_t size)
 {
@@ -102,10 +103,10 @@ message(const struct status *s, const struct err *e, bool ox, char *out, size_t 
 		(void)snprintf(out, size, "%s", s->advice);
 	else if (ox)
 		(void)snprintf(out, size, "%s", e->text);
-	else if (e->field[0] != '\0')
+	else if (e->field[0] != '\0' || e->text[n - 1] == '.')
 		(void)snprintf(out, size, "%s%s", e->text, e->text[n - 1] == '.' ? "" : ".");
 	else
-		(void)snprintf(out, size, "%s%s%s%s %s", member ? e->path : "", member ? " " : "", e->text, e->text[n - 1] == '.' ? "" : ".", s->advice);
+		(void)snprintf(out, size, "%s%s%s. %s", member ? e->path : "", member ? " " : "", e->text, s->advice);
 }
 
 void
