@@ -325,6 +325,8 @@ INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
 INT_RUN_test_sources       := $(PROGRAMS)
 INT_RUN_test_explain       := $(PROGRAMS)
 INT_RUN_test_admin         := $(PROGRAMS)
+INT_RUN_test_trace         := $(B)/usmd $(B)/usmctl $(B)/oxsim
+INT_RUN_test_metrics       := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS := $(patsubst tests/integration/%.c,$(B)/tests/int_%,$(INT_SRC))
 INT_LIB  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/harness/*.c)))
@@ -404,6 +406,10 @@ cov: ## lines covered by the tests, per module; fails when sync or protocol fall
 	+$(Q)$(COV_MAKE) check
 	@sh tests/harness/coverage $(B)/cov/obj/src 80 sync protocol
 
+.PHONY: status-shots
+status-shots: $(B)/tests/unit_daemon ## pictures of the status page, light and dark, desktop and phone, in $(B)/shots; needs chromium
+	@sh tests/status/shots $< $(B)/shots
+
 # --- lint: only what needs no other tool than the compiler's; a broken rule names file and line ----
 .PHONY: lint-fast
 lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, tests named in manual pages, and that these checks can fail
@@ -440,6 +446,8 @@ INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(BINDIR)/usmctl:755 $(B)
              packaging/systemd/usmd.tmpfiles:$(PREFIX)/lib/tmpfiles.d/usmd.conf:644 \
              packaging/apache/usmd.conf:$(DATADIR)/apache/usmd.conf:644 \
              packaging/apache/usmd-mpm.conf:$(DATADIR)/apache/usmd-mpm.conf:644 \
+             packaging/monitoring/usmd-alerts.yml:$(DATADIR)/monitoring/usmd-alerts.yml:644 \
+             packaging/monitoring/usmd-dashboard.json:$(DATADIR)/monitoring/usmd-dashboard.json:644 \
              $(foreach f,README.md ARCHITECTURE.md NEWS,$(f):$(DOCDIR)/$(f):644)
 
 .PHONY: install uninstall
@@ -452,7 +460,7 @@ install: $(B)/usmd $(B)/usmctl $(B)/usmsync ## install below DESTDIR and PREFIX;
 	@c=$(DESTDIR)$(SYSCONFDIR)/usmd/usmd.conf; [ -e $$c ] || { mkdir -p $${c%/*} && install -m 644 conf/usmd.conf $$c && echo "  $$c"; }
 uninstall: ## remove what install installed, but for the configuration
 	@for f in $(INSTALLED); do rest=$${f#*:}; rm -f "$(DESTDIR)$${rest%:*}"; done
-	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR)/apache $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
+	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR)/monitoring $(DATADIR)/apache $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
 	@echo "Kept: $(DESTDIR)$(SYSCONFDIR)/usmd"
 
 # --- packages ---------------------------------------------------------------------

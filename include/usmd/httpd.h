@@ -18,6 +18,12 @@
 
 enum httpd_health { HTTPD_READY, HTTPD_DEGRADED, HTTPD_NOT_READY, HTTPD_LEAVING };
 
+/** What goes with a page: constants, or memory that outlives the server. */
+struct httpd_page {
+	const char *type;   /* Content-Type */
+	const char *policy; /* Content-Security-Policy */
+};
+
 struct httpd_options {
 	const char *listen;         /* "127.0.0.1:8090", "[::1]:8090", "*:8090" or a unix socket path beginning with '/' */
 	unsigned listen_mode;       /* permission bits of a unix socket */
@@ -34,6 +40,7 @@ struct httpd_options {
 	unsigned max_connections;   /* of all event threads together, parked ones included */
 	unsigned client_timeout_s;  /* a client that sends or takes nothing for so long is dropped (not while parked) */
 	unsigned keepalive_s;       /* a client on TCP that is silent for so long is asked whether it is still there; 0 = never */
+	msec_t slow_ms;             /* a request that is worked on (and waits for a worker) for so long is logged with where the time went; 0 = never */
 	msec_t wake_interval_ms;    /* a parked request that was woken in vain looks again at most so often, but for the first time */
 	/* health - what /health tells; WHY gets a sentence.  NULL = always ready.  Runs on the admin thread, may block. */
 	enum httpd_health (*health)(void *arg, char *why, size_t why_size);
@@ -41,6 +48,9 @@ struct httpd_options {
 	void (*gauges)(void *arg, struct buf *out);
 	/* page - the plain text of another URL of the admin listener into OUT; false = there is none.  NULL = none at all. */
 	bool (*page)(void *arg, const char *url, struct buf *out);
+	const char *status_listen;  /* likewise, for the pages of STATUS alone; "" or NULL = none */
+	/* status - the page of URL into OUT; false = there is none.  Runs on a thread of its own, may block. */
+	bool (*status)(void *arg, const char *url, struct buf *out, struct httpd_page *page);
 	void *admin_arg;            /* first argument of them */
 };
 

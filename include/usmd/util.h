@@ -193,23 +193,46 @@ struct log_ctx {
 	uint64_t req;    /* 0 = none */
 	int64_t account; /* 0 = none */
 	int64_t device;
+	const char *command; /* of the protocol, a constant; NULL = none (yet); in metrics and the access line alone */
 };
 /** log_setup - level and whether stderr understands <N> priorities (systemd). Call before threads start; level may change later. */
 void log_setup(enum log_level level, bool systemd_prefix);
+/**
+ * log_open - where lines go from now on, after log_setup and before threads start: "auto" (the journal where systemd started us and it can be reached,
+ * else stderr), "stderr", "journal" (with a field for each key), "syslog" or the path of a file; AS_JSON: one JSON object a line (not to the journal).
+ * Errors: RC_PROTO (no such target), RC_NOTFOUND (journal or file cannot be opened), RC_NOMEM; lines go to stderr then.
+ */
+MUST_CHECK enum rc log_open(const char *to, bool as_json, struct err *e);
+/** log_journal_override - tests only: where the journal's socket is (NULL restores). */
+void log_journal_override(const char *path);
+/** log_check - is TO a target at all? */
+bool log_check(const char *to);
+/** log_reopen - the file again by its name, after it was rotated; false: that failed, the old one is written on. */
+bool log_reopen(void);
 void log_level_set(enum log_level level);
 enum log_level log_level_get(void);
+/** log_debug_events - events (16 at most, between commas or spaces) whose debug lines are written at every level.  Before threads start. */
+void log_debug_events(const char *list);
+/** log_wanted - would a line of EVENT be written? */
+bool log_wanted(enum log_level level, const char *event);
+/** log_watch - FN hears of each warning and error, written or not.  Before threads start; FN must not log. */
+void log_watch(void (*fn)(enum log_level level, const char *event, const struct log_ctx *ctx));
 struct log_ctx *log_ctx(void); /* the calling thread's context, writable */
-/** log_line - "event key=value ..." to stderr with time, level and context. Threads: any. */
+/**
+ * log_line - EVENT with the fields of FMT, "key=%s other=%d ...", and level, time and context.  A key stands at the beginning or behind a space of
+ * FMT itself; what does not begin with one is the field text.  Values may hold anything: control characters become spaces, the rest is quoted.
+ * A key of the context that FMT has, too, is not repeated.  At most 24 fields and 1.5 KiB.   Threads: any.
+ */
 void log_line(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #define log_error(event, ...) log_line(LOG_LVL_ERROR, event, __VA_ARGS__)
 #define log_warn(event, ...) log_line(LOG_LVL_WARN, event, __VA_ARGS__)
 #define log_info(event, ...) log_line(LOG_LVL_INFO, event, __VA_ARGS__)
-#define log_debug(event, ...) do { if (log_level_get() >= LOG_LVL_DEBUG) log_line(LOG_LVL_DEBUG, event, __VA_ARGS__); } while (0)
+#define log_debug(event, ...) do { if (log_wanted(LOG_LVL_DEBUG, event)) log_line(LOG_LVL_DEBUG, event, __VA_ARGS__); } while (0)
 
 /* ---- counters for /metrics: fixed table, relaxed atomics ---- */
 enum metric {
-	M_REQUESTS, M_REQUEST_ERRORS, M_REQUEST_US, M_UNCHANGED_FAST, M_FLOOD_SLOWED, M_FLOOD_REFUSED,
-	M_OX_REQUESTS, M_OX_ERRORS, M_OX_RETRIES, M_OX_LOGINS, M_OX_US,
+	M_UNCHANGED_FAST, M_FLOOD_SLOWED, M_FLOOD_REFUSED,
+	M_OX_REQUESTS, M_OX_ERRORS, M_OX_RETRIES, M_OX_LOGINS,
 	M_PG_STATEMENTS, M_PG_RETRIES, M_PG_RECONNECTS, M_NOTIFIED,
 	M_CACHE_HITS, M_CACHE_MISSES, M_CACHE_ERRORS,
 	M_RESYNC_FIRST, M_RESYNC_AGAIN, M_RESYNC_OLD_SYNCID, M_RESYNC_NO_STATE, M_RESYNC_NEW_INDEX, M_RECONCILES, M_RECONCILE_OBJECTS, M_RESYNC_DEFERRED,
@@ -218,6 +241,7 @@ enum metric {
 	M_UDP_PACKETS, M_UDP_STRANGERS, M_UDP_MALFORMED, M_UDP_REGISTRATIONS,
 	M_HOOK_TAKEN, M_HOOK_UNSIGNED, M_HOOK_STALE, M_HOOK_REPLAYED, M_HOOK_MALFORMED, M_HOOK_FULL,
 	M_POLLS, M_POLL_ERRORS, M_POLL_DEFERRED, M_UNTOLD,
+	M_LOG_LOST,
 	M_COUNT
 };
 void metric_add(enum metric m, int64_t v);
@@ -225,5 +249,79 @@ int64_t metric_get(enum metric m);
 /** metric_name/help - Prometheus name and one-line help of M; constants. */
 const char *metric_name(enum metric m);
 const char *metric_help(enum metric m);
+
+/** Families: one number, or one histogram of times, for each combination of label values. */
+enum metric_family {
+	F_REQUESTS /* command, HTTP status */, F_REQUEST_ERRORS /* code */, F_REFUSED /* reason */, F_OX_CALLS /* module, result */, F_PG_ERRORS /* kind */,
+	F_ASIDE /* reason */, F_SELF_TEST_FAILED /* path */,
+	F_REQUEST_TIME /* command */, F_QUEUE_TIME, F_WAKEUP_TIME, F_OX_TIME /* module */, F_PG_TIME, F_PG_LEASE_TIME, F_PG_LOCK_TIME, F_CACHE_TIME,
+	F_SELF_TEST_TIME /* path */,
+	F_COUNT
+};
+/**
+ * metric_count - one more of the series with the labels A and B (NULL where the family has none).  A label is a word of ours, never what a client
+ * says: there is room for 1024 series, what is beyond is not counted.   Threads: any.
+ */
+void metric_count(enum metric_family f, const char *a, const char *b);
+/** metric_time - a histogram's observation of US microseconds; otherwise as above. */
+void metric_time(enum metric_family f, const char *a, int64_t us);
+#define METRIC_BOUNDS 18
+/** metric_bound_us - upper bounds of all histograms, microseconds, rising; one bucket more is for what is longer. */
+extern const int64_t metric_bound_us[METRIC_BOUNDS];
+struct metric_series {
+	const char *label[2]; /* "" where there is none */
+	int64_t count, sum_us, bucket[METRIC_BOUNDS + 1]; /* each what lies between two bounds */
+};
+/** metric_each - FN for each series of F.  Threads: any; a number may be a moment older than the next. */
+void metric_each(enum metric_family f, void (*fn)(void *arg, const struct metric_series *s), void *arg);
+/** metrics_format - all of the above in the text format of Prometheus. */
+void metrics_format(struct buf *out);
+
+/** Where the time of the request went that a thread works on; microseconds. */
+struct work_times {
+	int64_t queue_us, pg_us, lock_us, ox_us, cache_us; /* lock: waiting for the lock of a folder, not counted in pg */
+	unsigned pg_statements, ox_calls;
+};
+/** work_times - the calling thread's, writable. */
+struct work_times *work_times(void);
+
+/* ---- traces: what a device says and hears, for a while, on an administrator's order ---- */
+enum trace_side { TRACE_CLIENT = 1, TRACE_OX = 2 };
+#define TRACE_LONGEST_MS (INT64_C(24) * 3600 * 1000)
+struct trace_options {
+	const char *dir;    /* of orders and traces, 0700; "" = there are no traces */
+	int64_t max_bytes;  /* of one trace; then it ends */
+	msec_t keep_ms;     /* traces are removed after this */
+	bool plain;         /* orders may ask for values as they are */
+};
+/** trace_setup - before threads start; O is copied.  trace_stop: running ones go on after the next start, if their time has not come. */
+void trace_setup(const struct trace_options *o);
+void trace_stop(void);
+/** trace_look - begin what was ordered, end what has had its time, remove what is old; every second or two.  Blocking: disk. */
+void trace_look(void);
+struct trace_order {
+	int64_t device;          /* its number */
+	msec_t began, until;
+	unsigned sides;          /* of enum trace_side */
+	bool plain;
+	int64_t by_uid;
+	unsigned char key[16];   /* of the tokens; random */
+};
+/** trace_order_write - for the daemon whose folder DIR is.  RC_NOTFOUND (no such folder), RC_INTERNAL.  trace_order_drop: false = there was none. */
+MUST_CHECK enum rc trace_order_write(const char *dir, const struct trace_order *o, struct err *e);
+bool trace_order_drop(const char *dir, int64_t device);
+/** trace_wanted - cheap where nothing is traced.  Threads: any. */
+bool trace_wanted(int64_t device, enum trace_side side);
+struct trace_record {
+	enum trace_side side;
+	bool answer;
+	int status;          /* of an answer */
+	const char *method, *what; /* of a request: what is a path with or without a query */
+	const char *body;    /* LEN octets, may be NULL */
+	size_t len;
+	msec_t at;
+};
+/** trace_record - one message, its values replaced by tokens; header fields are never told.  Threads: any.  Blocking: disk. */
+void trace_record(int64_t device, const struct trace_record *x);
 
 #endif

@@ -224,6 +224,7 @@ ox_exchange(struct backend *b, struct http *h, const struct ox_req *r, struct ox
 
 	memset(a, 0, sizeof(*a));
 	if (left > 0 && left <= MAX_RETRY_AFTER_S * INT64_C(1000)) { /* more: somebody set the clock back */
+		metric_count(F_REFUSED, "ox-limit", NULL);
 		rc = err_set(e, RC_UPSTREAM, "OX asked not to be called for another %" PRId64 " s", (left + 999) / 1000);
 		if (e != NULL)
 			e->retry_after_s = (int)((left + 999) / 1000);
@@ -234,6 +235,8 @@ ox_exchange(struct backend *b, struct http *h, const struct ox_req *r, struct ox
 		rc = check_status(b, h, r->raw != NULL, e);
 	if (rc == RC_OK)
 		rc = read_answer(h, r, a, e);
+	metric_count(F_OX_CALLS, r->module, rc_name(rc));
+	metric_time(F_OX_TIME, r->module, now_mono_us() - began);
 	log_debug("ox", "module=%s action=%s ms=%.1f bytes=%zu rc=%s", r->module, r->action != NULL ? r->action : "-",
 	    (double)(now_mono_us() - began) / 1000.0, h->answer.len, rc_name(rc));
 	return rc;

@@ -406,6 +406,22 @@ exchange(struct backend *b, CURL *c, struct http *h, char errbuf[CURL_ERROR_SIZE
 	return code;
 }
 
+/* Cookies, and so the session's, are in header fields, which no trace has; status 0: no answer came. */
+static void
+trace(const struct backend *b, const struct http *h, bool answered, int64_t began_us)
+{
+	size_t n = strlen(b->o.url);
+	msec_t now = now_ms();
+	const struct trace_record asked = { .side = TRACE_OX, .method = h->post ? "POST" : h->body != NULL ? "PUT" : "GET",
+		.what = strncmp(h->url, b->o.url, n) == 0 ? h->url + n : "other", .body = h->body, .len = h->body != NULL ? h->body_len : 0,
+		.at = now - (now_mono_us() - began_us) / 1000 };
+	const struct trace_record got = { .side = TRACE_OX, .answer = true, .status = answered ? (int)h->status : 0, .body = h->answer.p, .len = h->answer.len,
+		.at = now };
+
+	trace_record(log_ctx()->device, &asked);
+	trace_record(log_ctx()->device, &got);
+}
+
 enum rc
 http_do(struct backend *b, struct http *h, struct err *e)
 {
@@ -425,9 +441,12 @@ http_do(struct backend *b, struct http *h, struct err *e)
 	if (code != CURLE_OK)
 		rc = failure(h, code, errbuf, e);
 	release(b, c);
+	if (trace_wanted(log_ctx()->device, TRACE_OX))
+		trace(b, h, code == CURLE_OK, began);
 	metric_add(M_OX_REQUESTS, 1);
 	requests++;
-	metric_add(M_OX_US, now_mono_us() - began);
+	work_times()->ox_calls++;
+	work_times()->ox_us += now_mono_us() - began;
 	return rc;
 }
 

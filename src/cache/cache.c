@@ -254,7 +254,7 @@ drop_replies(redisReply **reply, size_t n)
 }
 
 static bool
-perform(struct cache *c, const struct cmds *q, redisReply **reply)
+try_it(struct cache *c, const struct cmds *q, redisReply **reply)
 {
 	bool fresh, late;
 	redisContext *r = take(c, &fresh);
@@ -282,6 +282,18 @@ perform(struct cache *c, const struct cmds *q, redisReply **reply)
 	}
 	failed(c);
 	return false;
+}
+
+static bool
+perform(struct cache *c, const struct cmds *q, redisReply **reply)
+{
+	int64_t began = now_mono_us(), us;
+	bool ok = try_it(c, q, reply);
+
+	us = now_mono_us() - began;
+	metric_time(F_CACHE_TIME, NULL, us);
+	work_times()->cache_us += us;
+	return ok;
 }
 
 void

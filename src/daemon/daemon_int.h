@@ -42,6 +42,7 @@ MUST_CHECK enum rc wire_engine_options(const struct conf *c, struct engine_optio
 MUST_CHECK enum rc wire_cache(const struct conf *c, struct cache **out, struct err *e);
 /* Everything behind the HTTP server: store, cache, backend, engine and the protocols on it. */
 struct wire;
+struct status;
 /* wire_engine - build it all from C.  C and HUB are borrowed and outlive *out.  Errors: of the part that failed. */
 MUST_CHECK enum rc wire_engine(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub *hub, struct wire **out, struct err *e);
 /* wire_free - no request may be in work.  NULL is a no-op. */
@@ -54,6 +55,11 @@ enum httpd_health wire_health(void *arg, char *why, size_t size);
 
 /* wire_gauges, wire_page - likewise for gauges and page. */
 void wire_gauges(void *arg, struct buf *out);
+/* wire_status - the status page, for httpd_options.status; ARG is the struct wire.  wire_status_set - ST (borrowed) is what it shows. */
+bool wire_status(void *arg, const char *url, struct buf *out, struct httpd_page *page);
+void wire_status_set(struct wire *w, struct status *st);
+/* wire_self_test - a task of observe.c. */
+void wire_self_test(void *arg);
 bool wire_page(void *arg, const char *url, struct buf *out);
 /* wire_listen - from now on OX's push is heard; C as given to wire_engine. */
 MUST_CHECK enum rc wire_listen(struct wire *w, const struct conf *c, struct err *e);
@@ -90,6 +96,53 @@ MUST_CHECK enum rc control_new(const char *path, const struct control_calls *cal
 void control_free(struct control *c);
 /* control_ask - for usmctl: COMMAND to the daemon behind PATH, its answer into OUT.  RC_FORBIDDEN this user may not; RC_UPSTREAM nobody answers. */
 MUST_CHECK enum rc control_ask(const char *path, const char *command, struct buf *out, struct err *e);
+/* observe.c */
+
+/* What one thread does from time to time; each run shall end within seconds. */
+struct observe_task {
+	msec_t every_ms;          /* 0 = never */
+	void (*run)(void *arg);
+	void *arg;
+	int64_t due;              /* the thread's */
+};
+struct observe;
+MUST_CHECK enum rc observe_start(const struct observe_task *tasks, size_t n, struct observe **out, struct err *e);
+/* observe_stop - waits for the task that runs.  NULL is a no-op. */
+void observe_stop(struct observe *o);
+/* observe_traces - trace_setup from C; before threads start. */
+void observe_traces(const struct conf *c);
+void observe_trace_look(void *arg);
+
+/* selftest.c */
+
+struct store;
+struct cache;
+enum selftest_path { SELFTEST_HUB, SELFTEST_REDIS, SELFTEST_POSTGRESQL, SELFTEST_PATHS };
+struct selftest;
+/* selftest_new - all borrowed; CACHE NULL: there is no Redis.  NULL = out of memory.  selftest_free: NULL is a no-op. */
+struct selftest *selftest_new(struct hub *hub, struct store *store, struct cache *cache);
+void selftest_free(struct selftest *t);
+/* selftest_run - once by each path; what does not arrive within 5 s is counted and logged.  One at a time; blocks for 15 s at most. */
+void selftest_run(struct selftest *t);
+/* selftest_heard - NAME came by PATH; true: it was the test's, nobody else's.  Any thread; T may be NULL. */
+bool selftest_heard(struct selftest *t, enum selftest_path path, uint64_t name);
+
+/* status.c */
+
+struct status;
+struct status_facts;
+struct status_sample;
+/* status_new - NULL = out of memory.  status_free: NULL is a no-op. */
+struct status *status_new(void);
+void status_free(struct status *st);
+/* status_watch - for log_watch: remembers who is in trouble. */
+void status_watch(enum log_level level, const char *event, const struct log_ctx *ctx);
+/* status_take - a task of observe.c: one sample.  status_push - S as if it had been taken.  Threads: any. */
+void status_take(void *arg);
+void status_push(struct status *st, const struct status_sample *s);
+/* status_write - the page of URL into OUT, *TYPE its media type; false = there is none.  status_csp - its Content-Security-Policy. */
+bool status_write(struct status *st, const struct status_facts *f, const char *url, struct buf *out, const char **type);
+const char *status_csp(const struct status *st);
 
 /* systemd.c */
 
@@ -133,6 +186,8 @@ int run_sources(int argc, char **argv);
 int run_undo(int argc, char **argv);
 int run_duplicates(int argc, char **argv);
 int run_held(int argc, char **argv);
+/* trace.c: usmctl trace, likewise */
+int run_trace(int argc, char **argv);
 /* proxies.c: usmctl proxies, likewise */
 int run_proxies(int argc, char **argv);
 

@@ -5,9 +5,11 @@
  */
 #include "daemon/daemon_int.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -51,6 +53,8 @@ live_reload(struct live *l, struct buf *out)
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, now_mono_us());
 	buf_init(&ignored, 8192);
 	buf_init(&applied, 8192);
+	if (!log_reopen())
+		log_error("reload", "text=the log file cannot be opened again (%s); the old one is written on", strerror(errno));
 	(void)pthread_mutex_lock(&l->lock);
 	rc = again(l, &ignored, &applied, &e);
 	(void)pthread_mutex_unlock(&l->lock);
@@ -59,9 +63,9 @@ live_reload(struct live *l, struct buf *out)
 	if (rc != RC_OK)
 		log_error("reload", "file=%s line=%s text=%s; the settings stay as they were", l->file, e.path, e.text);
 	else if (ignored.len > 0)
-		log_warn("reload", "file=%s in force now: %s text=these settings wait for a restart: %s", l->file, in_force, waiting);
+		log_warn("reload", "file=%s in_force=%s text=these settings wait for a restart: %s", l->file, in_force, waiting);
 	else
-		log_info("reload", "file=%s in force now: %s", l->file, in_force);
+		log_info("reload", "file=%s in_force=%s", l->file, in_force);
 	if (out != NULL && rc != RC_OK)
 		buf_addf(out, "error\n%s%s%s; the settings stay as they were\n", e.path, e.path[0] != '\0' ? ": " : "", e.text);
 	else if (out != NULL)

@@ -108,6 +108,8 @@ static const struct command commands[] = {
 	{ "report", "[--json]", "show counts for a report on the installation: nothing of persons", run_report },
 	{ "feedback", "list | show ID [--data FILE] | delete ID... [--config FILE]",
 	  "what clients have handed in at this node (feedback_dir); show: the record, and the octets into FILE, - is the standard output", run_feedback },
+	{ "trace", "--device D [--user C/U] --for 10m [--side client|ox|both] [--plain] | --device D --off | --list [--config FILE]",
+	  "write down what the device and OX say for so long, values replaced by tokens; --list: the traces that there are", run_trace },
 	{ "help", "", "print this", run_help },
 };
 

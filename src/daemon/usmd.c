@@ -4,7 +4,7 @@
  * systemd passes, store (PostgreSQL is waited for) and the rest of wire_engine, other sockets, threads, READY.  The stop is its reverse, after
  * the requests have been answered.
  */
-#include "daemon/daemon_int.h"
+#include "daemon/status_int.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -20,6 +20,7 @@
 
 #include "usmd/model.h"
 
+#define TRACE_LOOK_MS 1000
 /* what a stop takes besides drain_time and shutdown_timeout: httpd_free's wait for its threads, twice 5 s, and the connections' ends */
 #define STOP_SLACK_MS 15000
 #define LARGE_BLOCK 131072 /* octets */
@@ -180,24 +181,35 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		.client_timeout_s = (unsigned)((c->client_timeout + 999) / 1000),
 		.keepalive_s = (unsigned)((c->client_keepalive + 999) / 1000),
 		.wake_interval_ms = c->wake_interval,
+		.slow_ms = c->slow_request,
 		.health = wire_health,
 		.gauges = wire_gauges,
 		.page = wire_page,
+		.status_listen = c->status_listen,
+		.status = wire_status,
 	};
 	const struct hub_options waits = {
 		.max_waiters = (size_t)c->max_waiters,
 		.burst = (size_t)c->wake_burst,
 		.spread_ms = c->wake_spread,
 	};
+	struct observe_task tasks[] = {
+		{ .every_ms = c->trace_dir[0] != '\0' ? TRACE_LOOK_MS : 0, .run = observe_trace_look },
+		{ .every_ms = c->self_test, .run = wire_self_test },
+		{ .every_ms = c->status_listen[0] != '\0' ? STATUS_SAMPLE_MS : 0, .run = status_take },
+	};
 	struct hub *hub = hub_new(&waits);
 	const struct protocol *protocols;
 	struct wire *wire = NULL;
 	struct httpd *httpd = NULL;
 	struct live *live = NULL;
+	struct observe *observe = NULL;
+	struct status *status = status_new();
 	struct watch watch = { .set = set, .stall_ms = c->watchdog_stall };
 	size_t n;
-	enum rc rc = hub != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
+	enum rc rc = hub != NULL && status != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
 
+	observe_traces(c);
 	/* first, so that wrong ones are told without a wait */
 	if (rc == RC_OK)
 		rc = systemd_sockets(&o, e);
@@ -206,6 +218,9 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	if (rc != RC_OK || wire == NULL)
 		goto out;
 	protocols = wire_protocols(wire, &n);
+	tasks[1].arg = wire;
+	tasks[2].arg = status;
+	wire_status_set(wire, status);
 	o.admin_arg = wire;
 	rc = httpd_new(&o, protocols, n, hub, &httpd, e);
 	if (rc == RC_OK)
@@ -215,12 +230,16 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	rc = wire_listen(wire, c, e);
 	if (rc == RC_OK)
 		rc = live_new(c, file, wire, &live, e);
+	if (rc == RC_OK)
+		rc = observe_start(tasks, ARRAY_LEN(tasks), &observe, e);
 	if (rc != RC_OK)
 		goto out;
 	log_info("ready", "version=" USMD_VERSION " listen=%s workers=%" PRId64, c->listen, c->workers);
 	(void)sd_notify(0, "READY=1\nSTATUS=serving");
 	watch.httpd = httpd;
 	serve(httpd, wire, live, &watch);
+	observe_stop(observe);
+	observe = NULL;
 	if (!stop(httpd, live)) {
 		/* a thread is inside the engine: whatever it does survives a crash at any point by design, so end here */
 		log_error("stop", "text=a request does not end; leaving without it");
@@ -230,11 +249,24 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	log_info("stopped", "version=" USMD_VERSION);
 
 out:
+	observe_stop(observe);
 	live_free(live);
 	(void)httpd_free(httpd);
+	trace_stop();
 	wire_free(wire);
+	status_free(status);
 	hub_free(hub);
 	return rc;
+}
+
+static enum rc
+log_start(const struct conf *c, struct err *e)
+{
+	log_level_set(c->log_level);
+	log_debug_events(c->log_debug);
+	if (c->status_listen[0] != '\0')
+		log_watch(status_watch);
+	return log_open(c->log_to, strcmp(c->log_format, "json") == 0, e);
 }
 
 /* What a crowd of slow clients took comes back when they are gone: large blocks are mapped one by one, also after the first of them (glibc would raise
@@ -272,8 +304,9 @@ main(int argc, char **argv)
 		(void)printf("%s: ok\n", o.config);
 		goto out;
 	}
-	log_level_set(c->log_level);
-	if (run(c, key, o.config, &set, &e) != RC_OK)
+	if (log_start(c, &e) != RC_OK)
+		code = EXIT_CONFIG;
+	else if (run(c, key, o.config, &set, &e) != RC_OK)
 		code = e.rc == RC_PROTO ? EXIT_CONFIG : EXIT_FAILED;
 
 out:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Which concrete parts make up a running usmd, and how settings become their options.  Decides nothing else. */
-#include "daemon/daemon_int.h"
+#include "daemon/status_int.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -23,6 +23,8 @@ struct wire {
 	struct engine *engine;
 	pthread_mutex_t ear_lock;
 	struct engine *ear;     /* the engine while it works: other nodes are heard before and after */
+	struct selftest *test;  /* from its making on, heard by the ears; NULL = none yet */
+	struct status *status;  /* borrowed, NULL = no page */
 	struct push_udp *udp;
 	struct service_client *client;
 	struct protocol protocols[2]; /* the longer path first */
@@ -92,13 +94,19 @@ claimed(struct wire *w, enum claim_way way, uint64_t claim, uint64_t ticket, boo
 static void
 on_redis_claim(void *arg, uint64_t claim, uint64_t ticket, bool own)
 {
-	claimed(arg, CLAIM_BY_REDIS, claim, ticket, own);
+	struct wire *w = arg;
+
+	if (!own || !selftest_heard(w->test, SELFTEST_REDIS, claim))
+		claimed(w, CLAIM_BY_REDIS, claim, ticket, own);
 }
 
 static void
 on_pg_claim(void *arg, uint64_t claim, uint64_t ticket, bool own)
 {
-	claimed(arg, CLAIM_BY_PG, claim, ticket, own);
+	struct wire *w = arg;
+
+	if (!own || !selftest_heard(w->test, SELFTEST_POSTGRESQL, claim))
+		claimed(w, CLAIM_BY_PG, claim, ticket, own);
 }
 
 static void
@@ -171,7 +179,11 @@ open_cache(struct wire *w, const struct conf *c, struct err *e)
 {
 	enum rc rc = wire_cache(c, &w->cache, e);
 
-	return rc == RC_OK ? listen_to_nodes(w, c, e) : rc;
+	if (rc != RC_OK)
+		return rc;
+	/* before the ears hear */
+	w->test = selftest_new(w->hub, w->store, c->redis_url[0] != '\0' ? w->cache : NULL);
+	return w->test != NULL ? listen_to_nodes(w, c, e) : err_set(e, RC_NOMEM, "out of memory");
 }
 
 /* "inbox full, mail headers": a kind that is not named gets everything. */
@@ -201,6 +213,19 @@ default_modes(const char *list, enum folder_mode out[KIND_COUNT], struct err *e)
 
 static enum rc push_check(const struct conf *c, struct err *e);
 
+/* Nobody logs in to the status page: who can reach it may read it. */
+static enum rc
+status_check(const char *address, struct err *e)
+{
+	static const char *const near[] = { "/", "127.", "[::1]:", "localhost:" };
+
+	for (size_t i = 0; i < ARRAY_LEN(near); i++)
+		if (strncmp(address, near[i], strlen(near[i])) == 0)
+			return RC_OK;
+	return address[0] == '\0' ? RC_OK : err_set_path(e, RC_PROTO, "status_listen",
+	    "\"%.60s\" can be reached from elsewhere, and the page has no login: use an address of loopback or a unix socket, and a proxy with a login in front", address);
+}
+
 enum rc
 wire_check(const struct conf *c, struct err *e)
 {
@@ -210,6 +235,12 @@ wire_check(const struct conf *c, struct err *e)
 
 	if (rc == RC_OK)
 		rc = default_modes(c->default_modes, modes, e);
+	if (rc == RC_OK)
+		rc = status_check(c->status_listen, e);
+	if (rc == RC_OK && !log_check(c->log_to))
+		rc = err_set_path(e, RC_PROTO, "log_to", "\"%.60s\" is not possible; allowed: auto, stderr, journal, syslog or the path of a file", c->log_to);
+	if (rc == RC_OK && strcmp(c->log_format, "text") != 0 && strcmp(c->log_format, "json") != 0)
+		rc = err_set_path(e, RC_PROTO, "log_format", "\"%.40s\" is not possible; allowed: text or json", c->log_format);
 	return rc == RC_OK ? push_check(c, e) : rc;
 }
 
@@ -470,6 +501,7 @@ wire_free(struct wire *w)
 	cache_free(w->cache);
 	backend_free(w->backend);
 	store_close(w->store);
+	selftest_free(w->test);
 	(void)pthread_mutex_destroy(&w->ear_lock);
 	mem_free(w);
 }
@@ -508,6 +540,61 @@ wire_gauges(void *arg, struct buf *out)
 	const struct wire *w = arg;
 
 	engine_sources_metrics(w->engine, out);
+}
+
+void
+wire_status_set(struct wire *w, struct status *st)
+{
+	w->status = st;
+}
+
+static void
+paths_get(const struct wire *w, struct arena *a, struct status_facts *f)
+{
+	struct store_conn *c = NULL;
+	struct store_path *x = NULL;
+	size_t n = 0;
+
+	if (store_lease(w->store, &c, NULL) == RC_OK && store_paths_get(c, a, &x, &n, NULL) == RC_OK) {
+		static const struct store_path none;
+
+		f->paths = x != NULL ? x : &none;
+		f->n_paths = n < STATUS_PATHS ? n : STATUS_PATHS;
+	}
+	store_release(c);
+}
+
+bool
+wire_status(void *arg, const char *url, struct buf *out, struct httpd_page *page)
+{
+	struct wire *w = arg;
+	struct arena *a = arena_new(0);
+	char why[256] = "";
+	struct status_facts f = { .why = why, .now = now_ms() };
+	struct buf sources;
+	bool ok;
+
+	if (a == NULL)
+		return false;
+	buf_init(&sources, 0);
+	f.health = wire_health(w, why, sizeof(why));
+	engine_sources_metrics(w->engine, &sources);
+	f.sources = sources.p != NULL ? sources.p : "";
+	if (f.health != HTTPD_NOT_READY)
+		paths_get(w, a, &f);
+	ok = status_write(w->status, &f, url, out, &page->type);
+	page->policy = status_csp(w->status);
+	buf_fini(&sources);
+	arena_free(a);
+	return ok;
+}
+
+void
+wire_self_test(void *arg)
+{
+	const struct wire *w = arg;
+
+	selftest_run(w->test);
 }
 
 /* "/sources", "/sources/CONTEXT/USER" */

@@ -341,6 +341,7 @@ set_stuck_aside(struct answer *an, struct err *e)
 	an->stuck = x.id = r->id;
 	x.version = (int64_t)r->cn;
 	rc = store_aside_put(op->c, op->t.f.id, &x, e);
+	metric_count(F_ASIDE, "stuck", NULL);
 	log_warn("stuck", "device=%s type=%s folder=%lld id=%lld text=set aside: the device does not get over it", op->s->n->device,
 	    model_content(op->t.ct)->name, (long long)op->t.f.id, (long long)r->id);
 	uuid_make(op->g->keys, op->t.tag, r->id, &u);

@@ -106,6 +106,7 @@ op_rejected(struct op *op, struct err *e)
 			continue;
 		x.version = (int64_t)row->cn;
 		rc = store_aside_put(op->c, op->t.f.id, &x, e);
+		metric_count(F_ASIDE, "rejected", NULL);
 		log_warn("rejected-object", "device=%s type=%s folder=%lld id=%lld", op->s->n->device, model_content(op->t.ct)->name,
 		    (long long)op->t.f.id, (long long)x.id);
 		if (rc == RC_OK)

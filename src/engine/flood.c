@@ -35,6 +35,7 @@ refuse(const struct engine *g, struct flood *f, int64_t now_us, struct err *e)
 		log_warn("flood", "device=%lld text=too many requests; they are refused", (long long)f->device);
 	}
 	metric_add(M_FLOOD_REFUSED, 1);
+	metric_count(F_REFUSED, "flood", NULL);
 	(void)err_set(e, RC_LIMIT, "This device makes too many requests");
 	if (e != NULL)
 		e->retry_after_s = wait_s < 1 ? 1 : (int)wait_s;

@@ -66,6 +66,7 @@ hold(struct op *op, size_t n, size_t total, struct err *e)
 	op->deletions = DELETIONS_HELD;
 	g->held = (int64_t)n;
 	g->held_at = g->at = now_ms();
+	metric_count(F_REFUSED, "deletions-held", NULL);
 	log_warn("deletions-held", "device=%s type=%s folder=%lld count=%zu of=%zu text=nothing is deleted before it is confirmed",
 	    op->s->n->device, model_content(op->t.ct)->name, (long long)op->t.f.id, n, total);
 	rc = store_guard_put(op->c, g, false, e);
@@ -185,6 +186,7 @@ guard_create(struct work *w, struct err *e)
 	rc = store_created_count(op->c, &x, now_ms() - op->g->o.guard_create_ms, max, &n, e);
 	if (rc != RC_OK || n < max)
 		return rc;
+	metric_count(F_REFUSED, "repeated-create", NULL);
 	log_warn("repeated-create", "device=%s type=%s folder=%lld count=%zu text=refused; usmctl duplicates lists them", op->s->n->device,
 	    model_content(op->t.ct)->name, (long long)op->t.f.id, n);
 	(void)err_set(e, RC_LIMIT, "This device has created the same %u times in this folder; further ones are refused. "

@@ -296,6 +296,7 @@ set_broken_aside(struct op *op, struct object **o, size_t n)
 			o[kept++] = o[i];
 			continue;
 		}
+		metric_count(F_ASIDE, "unreadable", NULL);
 		log_warn("broken-object", "type=%s folder=%lld id=%lld OX fails whenever its content is asked for", model_content(op->t.ct)->name,
 		    (long long)op->t.f.id, (long long)o[i]->id);
 		broken_note(op, o[i]->id);

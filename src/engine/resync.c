@@ -150,6 +150,7 @@ put_off(struct op *op, struct err *e)
 	if (e != NULL)
 		e->retry_after_s = (int)(retry_s + jitter % (retry_s + 1));
 	metric_add(M_RESYNC_DEFERRED, 1);
+	metric_count(F_REFUSED, "resync", NULL);
 	return rc;
 }
 

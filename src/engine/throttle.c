@@ -30,6 +30,7 @@ throttle_check(struct engine *g, const char *who, const char *client_ip, struct 
 	if (throttle_slot_locked(g, "user", who)->failed >= g->o.login_attempts ||
 	    throttle_slot_locked(g, "address", client_ip)->failed >= g->o.login_attempts) {
 		rc = err_set(e, RC_LIMIT, "too many failed logins; wait a minute and check the password");
+		metric_count(F_REFUSED, "login", NULL);
 		if (e != NULL)
 			e->retry_after_s = 60;
 	}

@@ -266,8 +266,8 @@ one_object(struct undo *u, struct err *e)
 		return rc;
 	rc = bring_back(u, &why);
 	done = outcome(u, rc, &why, &state, &note);
-	log_info("undo", "device=%lld type=%s id=%lld entries=%zu outcome=%s%s%s", (long long)x->device, model_content(x->ct)->name, (long long)x->object,
-	    u->n, rc_name(rc), note[0] != '\0' ? " text=" : "", note);
+	log_info("undo", "device=%lld type=%s id=%lld entries=%zu outcome=%s text=%s", (long long)x->device, model_content(x->ct)->name, (long long)x->object,
+	    u->n, rc_name(rc), note);
 	if (rc == RC_OK)
 		op_wake(op, tag_of_folder(op->g, op->s->n->account, x->ct, x->place));
 	for (size_t i = 0; i < u->n && (done || i == 0 || state == JOURNAL_SENT); i++) {

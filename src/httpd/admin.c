@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The local listener: /health for load balancers and people, /metrics for Prometheus.  One thread of its own, so it answers when all workers are busy. */
+/* The local listeners: /health for load balancers and people, /metrics for Prometheus; the status page.  A thread each, so they answer when all workers are busy. */
 #include "httpd/httpd_int.h"
 
 #include <inttypes.h>
@@ -58,37 +58,15 @@ gauge(struct buf *b, const char *name, const char *help, uint64_t v)
 	buf_addf(b, "# HELP %s %s\n# TYPE %s gauge\n%s %" PRIu64 "\n", name, help, name, name, v);
 }
 
-/* Wake-up to answer, as Prometheus wants a histogram: each bound counts what is below it. */
-static void
-latencies(struct httpd *h, struct buf *b)
-{
-	static const char name[] = "usmd_wakeup_seconds";
-	uint64_t n = 0;
-
-	buf_addf(b, "# HELP %s from the wake-up of a waiting client to its answer\n# TYPE %s histogram\n", name, name);
-	for (size_t i = 0; i < LATENCY_BOUNDS; i++) {
-		n += atomic_load(&h->latency[i]);
-		buf_addf(b, "%s_bucket{le=\"%u.%03u\"} %" PRIu64 "\n", name, latency_bound_ms[i] / 1000, latency_bound_ms[i] % 1000, n);
-	}
-	n += atomic_load(&h->latency[LATENCY_BOUNDS]);
-	buf_addf(b, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.6f\n%s_count %" PRIu64 "\n", name, n, name,
-	    (double)atomic_load(&h->latency_us) / 1e6, name, n);
-}
-
 static void
 metrics(struct httpd *h, struct buf *b)
 {
 	const union MHD_DaemonInfo *conns = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 	size_t queued, busy, in_flight;
 
-	for (unsigned i = 0; i < M_COUNT; i++) {
-		const char *name = metric_name(i);
-		size_t n = strlen(name);
-		bool counter = n > 6 && strcmp(name + n - 6, "_total") == 0;
-
-		buf_addf(b, "# HELP %s %s\n# TYPE %s %s\n%s %" PRId64 "\n", name, metric_help(i), name,
-		    counter ? "counter" : "gauge", name, metric_get(i));
-	}
+	metrics_format(b);
+	buf_adds(b, "# HELP usmd_build_info the version, as a label\n# TYPE usmd_build_info gauge\nusmd_build_info{version=\"" USMD_VERSION "\"} 1\n");
+	gauge(b, "usmd_start_time_seconds", "when this process began, in seconds since 1970", (uint64_t)(h->began_ms / 1000));
 	(void)pthread_mutex_lock(&h->lock);
 	queued = h->n_fresh;
 	busy = h->busy;
@@ -99,7 +77,6 @@ metrics(struct httpd *h, struct buf *b)
 	gauge(b, "usmd_requests_in_flight", "requests queued, running, parked or being answered now", in_flight);
 	gauge(b, "usmd_body_bytes", "memory held by request bodies now", atomic_load(&h->body_total));
 	gauge(b, "usmd_connections", "client connections open now", conns != NULL ? conns->num_connections : 0);
-	latencies(h, b);
 	if (h->o.gauges != NULL)
 		h->o.gauges(h->o.admin_arg, b);
 }
@@ -110,32 +87,75 @@ body_free(void *p)
 	mem_free(p);
 }
 
+static bool
+is_get(const char *method)
+{
+	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+/* B, which ends with this, as the answer; POLICY NULL: no page for browsers. */
+static enum MHD_Result
+answer(struct MHD_Connection *conn, unsigned status, const char *type, const char *policy, struct buf *b)
+{
+	struct MHD_Response *resp;
+	enum MHD_Result ok;
+	size_t len = 0;
+	char *body;
+
+	buf_adds(b, ""); /* an empty page is a page, too */
+	body = buf_take(b, &len);
+	if (body == NULL)
+		return MHD_NO;
+	resp = MHD_create_response_from_buffer_with_free_callback(len, body, body_free);
+	if (resp == NULL) {
+		mem_free(body);
+		return MHD_NO;
+	}
+	(void)MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	(void)MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff");
+	if (policy != NULL) {
+		(void)MHD_add_response_header(resp, "Content-Security-Policy", policy);
+		(void)MHD_add_response_header(resp, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+		(void)MHD_add_response_header(resp, "Referrer-Policy", "no-referrer");
+	}
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		(void)MHD_add_response_header(resp, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	ok = MHD_queue_response(conn, status, resp);
+	MHD_destroy_response(resp);
+	return ok;
+}
+
+/* MHD asks twice, and an answer to the first call would close the connection; a body is thrown away.  True: not yet. */
+static bool
+not_yet(size_t *upload_size, void **con_cls)
+{
+	static int seen;
+
+	if (*con_cls == NULL) {
+		*con_cls = &seen;
+		return true;
+	}
+	if (*upload_size == 0)
+		return false;
+	*upload_size = 0;
+	return true;
+}
+
 static enum MHD_Result
 admin_handler(void *cls, struct MHD_Connection *conn, const char *url, const char *method, const char *version,
     const char *upload, size_t *upload_size, void **con_cls)
 {
-	static int seen;
 	struct httpd *h = cls;
-	struct MHD_Response *resp;
 	const char *type = "application/json";
 	unsigned status = MHD_HTTP_OK;
-	enum MHD_Result ok;
 	struct buf b;
-	char *body;
-	size_t len = 0;
 
 	(void)version;
 	(void)upload;
-	if (*con_cls == NULL) { /* MHD asks twice; an answer to the first call would close the connection */
-		*con_cls = &seen;
+	if (not_yet(upload_size, con_cls))
 		return MHD_YES;
-	}
-	if (*upload_size > 0) {
-		*upload_size = 0;
-		return MHD_YES;
-	}
 	buf_init(&b, ADMIN_PAGE);
-	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+	if (!is_get(method)) {
 		status = MHD_HTTP_METHOD_NOT_ALLOWED;
 		buf_adds(&b, "{\"error\":\"only GET\"}\n");
 	} else if (strcmp(url, HEALTH_PATH) == 0) {
@@ -145,37 +165,57 @@ admin_handler(void *cls, struct MHD_Connection *conn, const char *url, const cha
 		metrics(h, &b);
 	} else if (h->o.page != NULL && h->o.page(h->o.admin_arg, url, &b)) {
 		type = "text/plain; charset=utf-8";
-		buf_adds(&b, ""); /* an empty page is a page, too */
 	} else {
 		status = MHD_HTTP_NOT_FOUND;
 		buf_adds(&b, "{\"error\":\"there is no such page; /health and /metrics are there\"}\n");
 	}
-	body = buf_take(&b, &len);
-	if (body == NULL)
-		return MHD_NO;
-	resp = MHD_create_response_from_buffer_with_free_callback(len, body, body_free);
-	if (resp == NULL) {
-		mem_free(body);
-		return MHD_NO;
+	return answer(conn, status, type, NULL, &b);
+}
+
+static enum MHD_Result
+status_handler(void *cls, struct MHD_Connection *conn, const char *url, const char *method, const char *version,
+    const char *upload, size_t *upload_size, void **con_cls)
+{
+	struct httpd *h = cls;
+	struct httpd_page page = { .type = "text/plain; charset=utf-8", .policy = "default-src 'none'" };
+	unsigned status = MHD_HTTP_OK;
+	struct buf b;
+
+	(void)version;
+	(void)upload;
+	if (not_yet(upload_size, con_cls))
+		return MHD_YES;
+	buf_init(&b, ADMIN_PAGE);
+	if (!is_get(method)) {
+		status = MHD_HTTP_METHOD_NOT_ALLOWED;
+		buf_adds(&b, "only GET\n");
+	} else if (!h->o.status(h->o.admin_arg, url, &b, &page)) {
+		status = MHD_HTTP_NOT_FOUND;
+		buf_adds(&b, "there is no such page; / is the status page\n");
 	}
-	(void)MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		(void)MHD_add_response_header(resp, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-	ok = MHD_queue_response(conn, status, resp);
-	MHD_destroy_response(resp);
-	return ok;
+	return answer(conn, status, page.type, page.policy, &b);
+}
+
+static struct MHD_Daemon *
+local_daemon(struct httpd *h, int fd, MHD_AccessHandlerCallback handler)
+{
+	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, handler, h,
+	    MHD_OPTION_LISTEN_SOCKET, fd,
+	    MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS,
+	    MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_TIMEOUT_S,
+	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_END);
 }
 
 bool
 admin_start(struct httpd *h)
 {
-	if (h->admin.fd < 0)
-		return true;
-	h->admin_daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, admin_handler, h,
-	    MHD_OPTION_LISTEN_SOCKET, h->admin.fd,
-	    MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS,
-	    MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_TIMEOUT_S,
-	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
-	    MHD_OPTION_END);
-	return h->admin_daemon != NULL;
+	if (h->admin.fd >= 0) {
+		h->admin_daemon = local_daemon(h, h->admin.fd, admin_handler);
+		if (h->admin_daemon == NULL)
+			return false;
+	}
+	if (h->status.fd >= 0)
+		h->status_daemon = local_daemon(h, h->status.fd, status_handler);
+	return h->status.fd < 0 || h->status_daemon != NULL;
 }

@@ -33,6 +33,7 @@ httpd_destroy(struct httpd *h)
 	reaper_stop(h);
 	listener_close(&h->client);
 	listener_close(&h->admin);
+	listener_close(&h->status);
 	proxies_fini(&h->proxies);
 	(void)pthread_cond_destroy(&h->idle);
 	(void)pthread_mutex_destroy(&h->lock);
@@ -72,7 +73,8 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 		return err_set(e, RC_NOMEM, "out of memory");
 	h->o = *o;
 	h->hub = hub;
-	h->client.fd = h->client.quiet = h->admin.fd = h->admin.quiet = h->reaper_fd = h->reaper_stop = -1;
+	h->began_ms = now_ms();
+	h->client.fd = h->client.quiet = h->admin.fd = h->admin.quiet = h->status.fd = h->status.quiet = h->reaper_fd = h->reaper_stop = -1;
 	h->fresh_end = &h->fresh;
 	h->woken_end = &h->woken;
 	(void)pthread_mutex_init(&h->lock, NULL);
@@ -96,8 +98,10 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 	rc = proxies_parse(o->trusted_proxies, &h->proxies, e);
 	if (rc == RC_OK)
 		rc = open_sockets(h, o, e);
+	if (rc == RC_OK && o->status_listen != NULL && o->status_listen[0] != '\0')
+		rc = listener_open("status_listen", o->status_listen, o->listen_mode, 0, &h->status, e);
 	/* they belong to the caller and may be gone when we look again */
-	h->o.listen = h->o.admin_listen = h->o.trusted_proxies = NULL;
+	h->o.status_listen = h->o.listen = h->o.admin_listen = h->o.trusted_proxies = NULL;
 
 out:
 	if (rc != RC_OK)
@@ -244,6 +248,10 @@ httpd_free(struct httpd *h)
 	if (h->admin_daemon != NULL) {
 		MHD_stop_daemon(h->admin_daemon);
 		h->admin.fd = -1;
+	}
+	if (h->status_daemon != NULL) {
+		MHD_stop_daemon(h->status_daemon);
+		h->status.fd = -1;
 	}
 	if (h->daemon != NULL) {
 		MHD_stop_daemon(h->daemon);

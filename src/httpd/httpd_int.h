@@ -54,6 +54,10 @@ struct hreq {
 	uint64_t id;
 	int64_t start_us;
 	int64_t account, device;     /* of the log context, 0 = unknown */
+	const char *command;         /* likewise, NULL = none */
+	int64_t queued_us;           /* since when it waits for a worker */
+	int64_t work_us;             /* inside the protocol until now */
+	struct work_times times;     /* of that */
 	struct buf body;             /* empty while parked */
 	size_t body_counted;         /* what of it is counted in httpd.body_total */
 	uint64_t bytes_in, bytes_out;
@@ -80,22 +84,19 @@ struct worker {
 	bool is_called;              /* off the stack, and to look at the queue; h->lock */
 };
 
-#define LATENCY_BOUNDS 11
-extern const unsigned latency_bound_ms[LATENCY_BOUNDS];
-
 struct httpd {
 	struct httpd_options o;      /* its strings are not kept */
 	struct protocol *protocols;  /* owned copy */
 	size_t n_protocols;
 	struct hub *hub;
 	struct proxies proxies;
-	struct listener client, admin;
-	struct MHD_Daemon *daemon, *admin_daemon;
+	struct listener client, admin, status;
+	struct MHD_Daemon *daemon, *admin_daemon, *status_daemon;
 	atomic_uint_fast64_t next_id;
 	atomic_size_t body_total;
 	atomic_bool draining;
 	atomic_bool leaving;         /* httpd_leave: as draining, but all is served */
-	atomic_uint_fast64_t latency[LATENCY_BOUNDS + 1], latency_us; /* wake-up to answer */
+	msec_t began_ms;
 	int reaper_fd, reaper_stop;  /* epoll set; what ends its thread */
 	pthread_t reaper;
 	bool reaping;

@@ -140,6 +140,14 @@ send_response(struct hreq *r)
 
 /* ---- incoming ---- */
 
+/* No room for it: REASON is a word for metrics. */
+static void
+turn_away(struct hreq *r, const char *reason, int status, const char *message)
+{
+	metric_count(F_REFUSED, reason, NULL);
+	request_refuse(r, status, status == MHD_HTTP_SERVICE_UNAVAILABLE ? RETRY_BUSY_S : 0, message);
+}
+
 /* Refusals that need no body; true = the answer is ready.  The connection closes after it, the body is not read. */
 static bool
 refuse_early(struct hreq *r)
@@ -152,9 +160,9 @@ refuse_early(struct hreq *r)
 	else if (r->proto == NULL)
 		request_refuse(r, MHD_HTTP_NOT_FOUND, 0, "nothing is served under this path");
 	else if (length != NULL && (!parse_i64(length, 0, INT64_MAX, &n) || (uint64_t)n > r->h->o.max_body))
-		request_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, 0, "the request body is larger than the server takes");
+		turn_away(r, "body", MHD_HTTP_CONTENT_TOO_LARGE, "the request body is larger than the server takes");
 	else if (atomic_load(&r->h->draining))
-		request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_BUSY_S, "the server is shutting down");
+		turn_away(r, "stopping", MHD_HTTP_SERVICE_UNAVAILABLE, "the server is shutting down");
 	return r->status != 0;
 }
 
@@ -174,9 +182,9 @@ take_upload(struct hreq *r, const char *p, size_t n)
 
 		request_free_body(r);
 		if (too_large)
-			request_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, 0, "the request body is larger than the server takes");
+			turn_away(r, "body", MHD_HTTP_CONTENT_TOO_LARGE, "the request body is larger than the server takes");
 		else
-			request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_BUSY_S, "the server is out of memory");
+			turn_away(r, "memory", MHD_HTTP_SERVICE_UNAVAILABLE, "the server is out of memory");
 		return MHD_YES;
 	}
 	grown = r->body.cap - r->body_counted;
@@ -185,7 +193,7 @@ take_upload(struct hreq *r, const char *p, size_t n)
 	r->body_counted += grown;
 	if (atomic_fetch_add(&h->body_total, grown) + grown > h->o.max_body_total) {
 		request_free_body(r);
-		request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_BUSY_S, "too many large requests at once");
+		turn_away(r, "bodies", MHD_HTTP_SERVICE_UNAVAILABLE, "too many large requests at once");
 	}
 	return MHD_YES;
 }
@@ -214,7 +222,7 @@ request_handler(void *cls, struct MHD_Connection *conn, const char *url, const c
 		return send_response(r); /* refused above, or resumed by request_done */
 	if (!queue_reserve(h)) {
 		request_free_body(r);
-		request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_BUSY_S, "the server is busy");
+		turn_away(r, "queue", MHD_HTTP_SERVICE_UNAVAILABLE, "the server is busy");
 		return send_response(r);
 	}
 	/* in this order: a fast worker could otherwise resume before the suspension */
@@ -236,6 +244,19 @@ printable(const char *s, char *out, size_t size)
 	out[i] = '\0';
 }
 
+/* Where the time went; other: our own work, and what a client that was slowed down waited. */
+static void
+slow_log(const struct hreq *r, const char *path)
+{
+	const struct work_times *t = &r->times;
+	int64_t other_us = r->work_us - t->pg_us - t->lock_us - t->ox_us - t->cache_us;
+
+	log_warn("slow-request", "path=%s command=%s status=%d ms=%" PRId64 " queue_ms=%" PRId64 " database_ms=%" PRId64 " lock_ms=%" PRId64 " ox_ms=%" PRId64
+	    " cache_ms=%" PRId64 " other_ms=%" PRId64 " statements=%u ox_calls=%u", path, r->command != NULL ? r->command : "none", r->status,
+	    (r->work_us + t->queue_us) / 1000, t->queue_us / 1000, t->pg_us / 1000, t->lock_us / 1000, t->ox_us / 1000, t->cache_us / 1000,
+	    (other_us > 0 ? other_us : 0) / 1000, t->pg_statements, t->ox_calls);
+}
+
 static void
 access_log(const struct hreq *r, enum MHD_RequestTerminationCode why)
 {
@@ -248,10 +269,24 @@ access_log(const struct hreq *r, enum MHD_RequestTerminationCode why)
 	ctx->req = r->id;
 	ctx->account = r->account;
 	ctx->device = r->device;
-	log_line(strcmp(r->url, HEALTH_PATH) == 0 ? LOG_LVL_DEBUG : LOG_LVL_INFO, "access", "client=%s method=%s path=%s status=%d ms=%" PRId64 ".%03d in=%" PRIu64 " out=%" PRIu64 "%s%s",
-	    r->client_ip, method, path, r->status, us / 1000, (int)(us % 1000), r->bytes_in, r->bytes_out,
-	    r->parked_before ? " parked=1" : "", why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " lost=1");
+	log_line(strcmp(r->url, HEALTH_PATH) == 0 ? LOG_LVL_DEBUG : LOG_LVL_INFO, "access",
+	    "client=%s method=%s path=%s status=%d ms=%" PRId64 ".%03d in=%" PRIu64 " out=%" PRIu64 " parked=%d lost=%d", r->client_ip, method, path, r->status,
+	    us / 1000, (int)(us % 1000), r->bytes_in, r->bytes_out, r->parked_before, why != MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	if (r->h->o.slow_ms > 0 && r->work_us + r->times.queue_us >= r->h->o.slow_ms * 1000)
+		slow_log(r, path);
 	*ctx = saved;
+}
+
+static void
+count(const struct hreq *r)
+{
+	const char *command = r->command != NULL ? r->command : "none";
+	char status[16];
+
+	(void)snprintf(status, sizeof(status), "%d", r->status);
+	metric_count(F_REQUESTS, command, status);
+	if (r->command != NULL)
+		metric_time(F_REQUEST_TIME, command, r->work_us);
 }
 
 void
@@ -280,9 +315,7 @@ request_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum M
 		return;
 	*con_cls = NULL;
 	access_log(r, why);
-	metric_add(M_REQUESTS, 1);
-	if (r->status >= 400)
-		metric_add(M_REQUEST_ERRORS, 1);
+	count(r);
 	request_free_body(r);
 	if (r->response != NULL)
 		MHD_destroy_response(r->response);

@@ -95,6 +95,7 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 {
 	r->in_flight = true;
 	r->next = NULL;
+	r->queued_us = now_mono_us();
 	(void)pthread_mutex_lock(&h->lock);
 	h->reserved--;
 	note_arrival_locked(h);
@@ -186,7 +187,8 @@ on_parking_end(void *arg, enum hub_end why)
 	struct hreq *r = arg;
 
 	r->end = why;
-	r->woken_us = why == HUB_WOKEN ? now_mono_us() : 0;
+	r->queued_us = now_mono_us();
+	r->woken_us = why == HUB_WOKEN ? r->queued_us : 0;
 	queue_push_woken(r);
 }
 
@@ -224,22 +226,12 @@ request_park(struct hreq *r, bool told)
 		on_parking_end(r, why);
 }
 
-const unsigned latency_bound_ms[LATENCY_BOUNDS] = { 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000 };
-
 /* The answer to a wake-up is ready. */
 static void
 note_latency(struct hreq *r)
 {
-	struct httpd *h = r->h;
-	int64_t us = now_mono_us() - r->woken_us;
-	size_t i = 0;
-
-	if (r->woken_us == 0)
-		return;
-	while (i < LATENCY_BOUNDS && us > (int64_t)latency_bound_ms[i] * 1000)
-		i++;
-	atomic_fetch_add(&h->latency[i], 1);
-	atomic_fetch_add(&h->latency_us, (uint64_t)us);
+	if (r->woken_us != 0)
+		metric_time(F_WAKEUP_TIME, NULL, now_mono_us() - r->woken_us);
 	r->woken_us = 0;
 }
 
@@ -268,6 +260,22 @@ token_of(const struct hreq *r)
 		return auth + strspn(auth, " ");
 	}
 	return MHD_lookup_connection_value(r->conn, MHD_COOKIE_KIND, "usm_session");
+}
+
+/* Whose request it is shows only while it is worked on, so both halves are told behind it. */
+static void
+trace(const struct hreq *r, const struct request *req, const struct reply *rep)
+{
+	int64_t device = log_ctx()->device;
+	msec_t now = now_ms();
+	const struct trace_record asked = { .side = TRACE_CLIENT, .method = "POST", .what = log_ctx()->command != NULL ? log_ctx()->command : "other",
+		.body = req->body, .len = req->body_len, .at = now - (now_mono_us() - r->start_us) / 1000 };
+	const struct trace_record answered = { .side = TRACE_CLIENT, .answer = true, .status = rep->status, .body = rep->body, .len = rep->body_len, .at = now };
+
+	if (!r->parked_before)
+		trace_record(device, &asked);
+	if (rep->status != 0)
+		trace_record(device, &answered);
 }
 
 static void
@@ -304,12 +312,19 @@ run_request(struct hreq *r)
 	hub_waiter_free(r->waiter);
 	r->waiter = NULL;
 	/* a request that was parked is known already */
-	*ctx = (struct log_ctx){ .req = r->id, .account = r->account, .device = r->device };
+	*ctx = (struct log_ctx){ .req = r->id, .account = r->account, .device = r->device, .command = r->command };
+	r->times.queue_us += t0 - r->queued_us;
+	metric_time(F_QUEUE_TIME, NULL, t0 - r->queued_us);
+	*work_times() = r->times;
 	p->handle(p->self, &req, &rep);
+	if (trace_wanted(ctx->device, TRACE_CLIENT))
+		trace(r, &req, &rep);
 	r->account = ctx->account;
 	r->device = ctx->device;
+	r->command = ctx->command;
+	r->times = *work_times();
 	*ctx = (struct log_ctx){ 0 };
-	metric_add(M_REQUEST_US, now_mono_us() - t0);
+	r->work_us += now_mono_us() - t0;
 	if (rep.park_state != r->park_state && r->park_state != NULL)
 		p->park_free(r->park_state);
 	r->park_state = NULL;

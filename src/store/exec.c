@@ -272,8 +272,10 @@ finish(PGconn *pg, PGresult *r, const char *what, bool *retry, PGresult **out, s
 	ExecStatusType st = PQresultStatus(r);
 	enum rc rc = RC_OK;
 
-	if (st != PGRES_COMMAND_OK && st != PGRES_TUPLES_OK)
+	if (st != PGRES_COMMAND_OK && st != PGRES_TUPLES_OK) {
 		rc = failure(pg, r, what, retry, e);
+		metric_count(F_PG_ERRORS, rc_name(rc), NULL);
+	}
 	if (rc == RC_OK && out != NULL)
 		*out = r;
 	else
@@ -285,6 +287,23 @@ static int64_t
 deadline(const struct store_conn *c)
 {
 	return pg_deadline_us(c->store->o.statement_timeout_ms);
+}
+
+static int64_t
+begin(void)
+{
+	metric_add(M_PG_STATEMENTS, 1);
+	work_times()->pg_statements++;
+	return now_mono_us();
+}
+
+static void
+end(int64_t began)
+{
+	int64_t us = now_mono_us() - began;
+
+	metric_time(F_PG_TIME, NULL, us);
+	work_times()->pg_us += us;
 }
 
 static enum rc
@@ -307,6 +326,7 @@ pg_exec(struct store_conn *c, enum stmt_table t, unsigned i, struct pg_params *p
 {
 	static const int binary[PG_MAX_PARAMS] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
 	const struct pg_stmt *s = &pg_table(t)->stmt[i];
+	int64_t began;
 	enum rc rc;
 
 	if (res != NULL)
@@ -316,8 +336,10 @@ pg_exec(struct store_conn *c, enum stmt_table t, unsigned i, struct pg_params *p
 	rc = prepare(c, t, i, e);
 	if (rc != RC_OK)
 		return rc;
-	metric_add(M_PG_STATEMENTS, 1);
-	return finish(c->pg, pg_await(c->pg, PQsendQueryPrepared(c->pg, s->name, p->n, p->v, p->len, binary, 1), deadline(c)), s->name, &c->retry, res, e);
+	began = begin();
+	rc = finish(c->pg, pg_await(c->pg, PQsendQueryPrepared(c->pg, s->name, p->n, p->v, p->len, binary, 1), deadline(c)), s->name, &c->retry, res, e);
+	end(began);
+	return rc;
 }
 
 enum rc
@@ -336,26 +358,39 @@ pg_exec_count(struct store_conn *c, enum stmt_table t, unsigned i, struct pg_par
 enum rc
 pg_command(struct store_conn *c, const char *sql, struct err *e)
 {
-	metric_add(M_PG_STATEMENTS, 1);
-	return finish(c->pg, pg_await(c->pg, PQsendQuery(c->pg, sql), deadline(c)), sql, &c->retry, NULL, e);
+	int64_t began = begin();
+	enum rc rc = finish(c->pg, pg_await(c->pg, PQsendQuery(c->pg, sql), deadline(c)), sql, &c->retry, NULL, e);
+
+	end(began);
+	return rc;
 }
 
-enum rc
-pg_copy(struct store_conn *c, const char *sql, struct buf *b, struct err *e)
+static enum rc
+copy(struct store_conn *c, const char *sql, const struct buf *b, struct err *e)
 {
-	PGresult *r;
+	PGresult *r = pg_await(c->pg, PQsendQuery(c->pg, sql), deadline(c));
 
-	buf_add_be(b, UINT16_MAX, 2);
-	if (b->failed)
-		return err_set(e, RC_NOMEM, "out of memory");
-	metric_add(M_PG_STATEMENTS, 1);
-	r = pg_await(c->pg, PQsendQuery(c->pg, sql), deadline(c));
 	if (PQresultStatus(r) != PGRES_COPY_IN)
 		return finish(c->pg, r, sql, &c->retry, NULL, e);
 	PQclear(r);
 	if (!pg_put_copy(c->pg, b->p, b->len, deadline(c)))
 		return failure(c->pg, NULL, sql, &c->retry, e);
 	return finish(c->pg, pg_await(c->pg, 1, deadline(c)), sql, &c->retry, NULL, e);
+}
+
+enum rc
+pg_copy(struct store_conn *c, const char *sql, struct buf *b, struct err *e)
+{
+	int64_t began;
+	enum rc rc;
+
+	buf_add_be(b, UINT16_MAX, 2);
+	if (b->failed)
+		return err_set(e, RC_NOMEM, "out of memory");
+	began = begin();
+	rc = copy(c, sql, b, e);
+	end(began);
+	return rc;
 }
 
 enum rc

@@ -106,6 +106,7 @@ connect_now(struct store_conn *c, struct err *e)
 	if (PQstatus(c->pg) != CONNECTION_OK) {
 		(void)snprintf(text, sizeof(text), "%s", c->pg != NULL ? PQerrorMessage(c->pg) : "out of memory");
 		text[strcspn(text, "\n")] = '\0';
+		metric_count(F_PG_ERRORS, "connect", NULL);
 		rc = err_set(e, RC_UPSTREAM, "no connection to PostgreSQL: %s", text);
 	} else {
 		(void)PQsetnonblocking(c->pg, 1); /* pg_await does the waiting */
@@ -163,6 +164,7 @@ enum rc
 store_lease(struct store *s, struct store_conn **out, struct err *e)
 {
 	struct timespec until = deadline_in(s->o.lease_timeout_ms);
+	int64_t began = now_mono_us(), waited;
 	struct store_conn *c;
 	enum rc rc = RC_OK;
 
@@ -174,8 +176,13 @@ store_lease(struct store *s, struct store_conn **out, struct err *e)
 	if (c != NULL)
 		c->leased = true;
 	(void)pthread_mutex_unlock(&s->mutex);
-	if (c == NULL)
+	waited = now_mono_us() - began;
+	metric_time(F_PG_LEASE_TIME, NULL, waited);
+	work_times()->pg_us += waited;
+	if (c == NULL) {
+		metric_count(F_REFUSED, "database-pool", NULL);
 		return err_set(e, RC_BUSY, "all %u PostgreSQL connections are in use (setting: pool size)", s->o.pool);
+	}
 
 	if (!is_usable(c)) {
 		disconnect(c);
@@ -255,8 +262,8 @@ holds_lock(const struct store_conn *c, int64_t folder)
 	return false;
 }
 
-enum rc
-store_lock(struct store_conn *c, int64_t folder, struct err *e)
+static enum rc
+take_lock(struct store_conn *c, int64_t folder, struct err *e)
 {
 	PGresult *r = NULL;
 	struct store *s = c->store;
@@ -286,6 +293,20 @@ store_lock(struct store_conn *c, int64_t folder, struct err *e)
 	else
 		forget_lock(c, folder);
 	PQclear(r);
+	return rc;
+}
+
+enum rc
+store_lock(struct store_conn *c, int64_t folder, struct err *e)
+{
+	struct work_times *t = work_times();
+	int64_t began = now_mono_us(), pg_us = t->pg_us, us;
+	enum rc rc = take_lock(c, folder, e);
+
+	us = now_mono_us() - began;
+	metric_time(F_PG_LOCK_TIME, NULL, us);
+	t->pg_us = pg_us; /* the server's part of the lock is waiting, too */
+	t->lock_us += us;
 	return rc;
 }
 

@@ -1,66 +1,25 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Clock, structured log lines and the counters of /metrics. */
-#include "usmd/util.h"
+/*
+ * Log lines: from an event and a format of key=value pairs to fields, and these as text, JSON or the journal's own form.  Where lines go
+ * is log_out.c's.  What a value says can neither end its line nor look like another field.
+ */
+#include "util/log_int.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-static msec_t (*clock_fn)(void);
-static int64_t (*mono_fn)(void);
+#define FIELDS_MAX 24U
+#define MARK 18U /* octets of what separates two fields until they are cut apart */
+#define DEBUG_EVENTS 16U
+
 static atomic_int level_now = LOG_LVL_INFO;
-static bool with_prefix;
+static char debug_events[DEBUG_EVENTS][32];
+static size_t n_debug_events;
+static void (*watcher)(enum log_level level, const char *event, const struct log_ctx *ctx);
 static _Thread_local struct log_ctx ctx_of_thread;
-static atomic_llong counters[M_COUNT];
-
-msec_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	if (clock_fn != NULL)
-		return clock_fn();
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (msec_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-int64_t
-now_mono_us(void)
-{
-	struct timespec ts;
-
-	if (mono_fn != NULL)
-		return mono_fn();
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-msec_t
-steady_ms(void)
-{
-	return clock_fn != NULL ? clock_fn() : now_mono_us() / 1000;
-}
-
-void
-clock_override(msec_t (*fn)(void))
-{
-	clock_fn = fn;
-}
-
-void
-clock_override_mono(int64_t (*fn)(void))
-{
-	mono_fn = fn;
-}
-
-void
-log_setup(enum log_level level, bool systemd_prefix)
-{
-	atomic_store(&level_now, (int)level);
-	with_prefix = systemd_prefix;
-}
+static _Thread_local struct work_times times_of_thread;
 
 void
 log_level_set(enum log_level level)
@@ -74,137 +33,342 @@ log_level_get(void)
 	return (enum log_level)atomic_load_explicit(&level_now, memory_order_relaxed);
 }
 
+void
+log_debug_events(const char *list)
+{
+	n_debug_events = 0;
+	while (list != NULL && n_debug_events < DEBUG_EVENTS) {
+		size_t n;
+
+		list += strspn(list, ", ");
+		n = strcspn(list, ", ");
+		if (n == 0)
+			return;
+		if (n < sizeof(debug_events[0])) {
+			memcpy(debug_events[n_debug_events], list, n);
+			debug_events[n_debug_events++][n] = '\0';
+		}
+		list += n;
+	}
+}
+
+bool
+log_wanted(enum log_level level, const char *event)
+{
+	if ((int)level <= atomic_load_explicit(&level_now, memory_order_relaxed))
+		return true;
+	for (size_t i = 0; level == LOG_LVL_DEBUG && i < n_debug_events; i++)
+		if (strcmp(debug_events[i], event) == 0)
+			return true;
+	return false;
+}
+
+void
+log_watch(void (*fn)(enum log_level level, const char *event, const struct log_ctx *ctx))
+{
+	watcher = fn;
+}
+
 struct log_ctx *
 log_ctx(void)
 {
 	return &ctx_of_thread;
 }
 
-/* A log line is one write(2), so that lines of several threads never mix. */
+struct work_times *
+work_times(void)
+{
+	return &times_of_thread;
+}
+
+/* ---- fields ---- */
+
+struct field {
+	const char *key;  /* in the format, not terminated */
+	size_t key_len;
+	bool number;      /* nothing in its format can hold a foreign text */
+	char *value;
+};
+
+static size_t
+key_length(const char *p)
+{
+	size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyz_");
+
+	return n > 0 && p[n] == '=' ? n : 0;
+}
+
+static bool
+is_number(const char *fmt, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strchr("%-.0123456789lhzjtdiufgx", fmt[i]) == NULL)
+			return false;
+	return n > 0;
+}
+
+static _Thread_local char mark_of_thread[MARK + 1];
+
+/* 64 random bits: who writes a value cannot write what separates values. */
+static const char *
+mark(void)
+{
+	char *text = mark_of_thread;
+
+	if (text[0] == '\0') {
+		unsigned char r[8];
+
+		random_bytes(r, sizeof(r));
+		text[0] = text[MARK - 1] = 0x1f;
+		hex_encode(r, sizeof(r), text + 1);
+		text[MARK - 1] = 0x1f;
+		text[MARK] = '\0';
+	}
+	return text;
+}
+
+/*
+ * FMT with a mark before each key that stands in it, so that the values can be told apart after formatting whatever they hold.  Fields without
+ * their values; 0 = it does not fit.
+ */
+static size_t
+mark_fields(const char *fmt, char *out, size_t size, struct field *f)
+{
+	size_t n = 0, len = 0;
+	const char *value = fmt;
+
+	for (const char *p = fmt; *p != '\0'; p++) {
+		size_t key = p == fmt || p[-1] == ' ' ? key_length(p) : 0;
+
+		if (len + MARK + 2 > size)
+			return 0;
+		if ((key > 0 || p == fmt) && n < FIELDS_MAX) {
+			if (n > 0) {
+				len--; /* the space */
+				f[n - 1].number = is_number(value, (size_t)(p - 1 - value));
+			}
+			f[n++] = (struct field){ .key = key > 0 ? p : "text", .key_len = key > 0 ? key : 4 };
+			memcpy(out + len, mark(), MARK);
+			len += MARK;
+			if (key > 0)
+				p += key + 1;
+			value = p;
+			if (*p == '\0')
+				break;
+		}
+		out[len++] = *p;
+	}
+	if (n > 0)
+		f[n - 1].number = is_number(value, strlen(value));
+	out[len] = '\0';
+	return n;
+}
+
+/* Quotes that the format put around a value are not of the value. */
+static char *
+strip_quotes(char *v)
+{
+	size_t n = strlen(v);
+
+	if (n >= 2 && v[0] == '"' && v[n - 1] == '"') {
+		v[n - 1] = '\0';
+		return v + 1;
+	}
+	return v;
+}
+
+/* Control characters end lines and paint terminals; what is no UTF-8 is no JSON. */
+static void
+clean(char *v)
+{
+	bool utf8 = utf8_valid(v, strlen(v));
+
+	for (char *p = v; *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+		else if (!utf8 && (unsigned char)*p >= 0x80)
+			*p = '?';
+	}
+}
+
+/* LINE is what was formatted; its values are cut out in place. */
+static void
+cut(char *line, struct field *f, size_t n)
+{
+	char *p = line;
+
+	for (size_t i = 0; i < n; i++) {
+		char *end;
+
+		f[i].value = line + strlen(line); /* of a line that was cut off: "" */
+		if (p == NULL || strncmp(p, mark(), MARK) != 0)
+			continue;
+		p += MARK;
+		end = strstr(p, mark());
+		f[i].value = p;
+		p = end;
+		if (end != NULL)
+			*end = '\0'; /* the mark's first octet; it is compared no more */
+		f[i].value = strip_quotes(f[i].value);
+		clean(f[i].value);
+		if (end != NULL)
+			*end = 0x1f;
+	}
+	for (size_t i = 0; i < n; i++)
+		f[i].value[strcspn(f[i].value, "\x1f")] = '\0';
+}
+
+/* ---- the three forms ---- */
+
+static void
+add_text(struct buf *b, const char *key, size_t key_len, const char *value)
+{
+	bool quote = value[strcspn(value, " \"=\\")] != '\0' || value[0] == '\0';
+
+	if (b->len > 0)
+		buf_addc(b, ' ');
+	buf_add(b, key, key_len);
+	buf_addc(b, '=');
+	if (quote)
+		buf_addc(b, '"');
+	for (const char *p = value; *p != '\0'; p++) {
+		if (*p == '"' || *p == '\\')
+			buf_addc(b, '\\');
+		buf_addc(b, *p);
+	}
+	if (quote)
+		buf_addc(b, '"');
+}
+
+static bool
+is_json_number(const char *v)
+{
+	size_t n = v[0] == '-', digits = strspn(v + n, "0123456789");
+
+	if (digits == 0 || digits > 15 || (digits > 1 && v[n] == '0'))
+		return false;
+	n += digits;
+	if (v[n] != '.')
+		return v[n] == '\0';
+	digits = strspn(v + n + 1, "0123456789");
+	return digits > 0 && v[n + 1 + digits] == '\0';
+}
+
+static void
+add_json(struct buf *b, const char *key, size_t key_len, const char *value, bool number)
+{
+	buf_adds(b, b->len > 0 ? ",\"" : "{\"");
+	buf_add(b, key, key_len);
+	buf_adds(b, "\":");
+	if (number && is_json_number(value)) {
+		buf_adds(b, value);
+		return;
+	}
+	buf_addc(b, '"');
+	for (const char *p = value; *p != '\0'; p++) {
+		if (*p == '"' || *p == '\\')
+			buf_addc(b, '\\');
+		buf_addc(b, *p);
+	}
+	buf_addc(b, '"');
+}
+
+/* The journal's own protocol: a line a field, upper case; values hold no line feed any more. */
+static void
+add_journal(struct buf *b, const char *key, size_t key_len, const char *value)
+{
+	buf_adds(b, "USMD_");
+	for (size_t i = 0; i < key_len; i++)
+		buf_addc(b, key[i] >= 'a' && key[i] <= 'z' ? (char)(key[i] - 'a' + 'A') : '_');
+	buf_addf(b, "=%s\n", value);
+}
+
+static void
+add(struct log_entry *en, const char *key, size_t key_len, const char *value, bool number)
+{
+	add_text(&en->text, key, key_len, value);
+	if (en->form == LOG_JSON)
+		add_json(&en->shaped, key, key_len, value, number);
+	else if (en->form == LOG_JOURNAL)
+		add_journal(&en->shaped, key, key_len, value);
+}
+
+static void
+add_id(struct log_entry *en, const char *key, int64_t v, const struct field *f, size_t n)
+{
+	char text[24];
+
+	/* an event that says the same by its own words has the last one: no key stands twice */
+	for (size_t i = 0; i < n; i++)
+		if (strlen(key) == f[i].key_len && strncmp(key, f[i].key, f[i].key_len) == 0)
+			return;
+	if (v == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "%lld", (long long)v);
+	add(en, key, strlen(key), text, true);
+}
+
+static void
+time_now(char *out, size_t size)
+{
+	struct timespec ts;
+	struct tm tm;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	(void)gmtime_r(&ts.tv_sec, &tm);
+	(void)snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+	    ts.tv_nsec / 1000000);
+}
+
+static void
+build(struct log_entry *en, const char *event, const struct field *f, size_t n)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+	const struct log_ctx *c = &ctx_of_thread;
+
+	if (en->form == LOG_JSON)
+		add_json(&en->shaped, "time", 4, en->time, false);
+	add(en, "level", 5, names[en->level], false);
+	add(en, "event", 5, event, false);
+	add_id(en, "req", (int64_t)c->req, f, n);
+	add_id(en, "account", c->account, f, n);
+	add_id(en, "device", c->device, f, n);
+	for (size_t i = 0; i < n; i++)
+		add(en, f[i].key, f[i].key_len, f[i].value, f[i].number);
+	if (en->form == LOG_JSON)
+		buf_addc(&en->shaped, '}');
+}
+
 void
 log_line(enum log_level level, const char *event, const char *fmt, ...)
 {
-	static const char *const names[] = { "error", "warn", "info", "debug" };
-	static const char prio[] = "3467"; /* sd-daemon(3): <N> sets the journal priority */
-	const struct log_ctx *c = &ctx_of_thread;
-	char line[1024];
-	struct buf b;
-	struct timespec ts;
-	struct tm tm;
+	struct log_entry en = { .level = level, .form = log_form() };
+	struct field f[FIELDS_MAX];
+	char marked[1024], line[1600];
+	size_t n;
+	int len;
 	va_list ap;
-	int n;
 
-	if ((int)level > atomic_load_explicit(&level_now, memory_order_relaxed))
+	if (watcher != NULL && level <= LOG_LVL_WARN)
+		watcher(level, event, &ctx_of_thread);
+	if (!log_wanted(level, event))
 		return;
-	buf_init(&b, 4096);
-	if (with_prefix) {
-		buf_addf(&b, "<%c>", prio[level]);
-	} else {
-		(void)clock_gettime(CLOCK_REALTIME, &ts);
-		(void)gmtime_r(&ts.tv_sec, &tm);
-		buf_addf(&b, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-		    tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec / 1000000);
-	}
-	buf_addf(&b, "level=%s event=%s", names[level], event);
-	if (c->req != 0)
-		buf_addf(&b, " req=%llu", (unsigned long long)c->req);
-	if (c->account != 0)
-		buf_addf(&b, " account=%lld", (long long)c->account);
-	if (c->device != 0)
-		buf_addf(&b, " device=%lld", (long long)c->device);
+	n = mark_fields(fmt, marked, sizeof(marked), f);
 	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line), fmt, ap);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* FMT itself, which the compiler has checked, with marks that hold no % */
+	len = vsnprintf(line, sizeof(line), marked, ap);
+#pragma GCC diagnostic pop
 	va_end(ap);
-	if (n > 0) {
-		buf_addc(&b, ' ');
-		/* upstream texts may hold control characters: they must not forge a second line */
-		for (char *p = line; *p != '\0'; p++)
-			if ((unsigned char)*p < 0x20 || *p == 0x7f)
-				*p = ' ';
-		buf_adds(&b, line);
-	}
-	buf_addc(&b, '\n');
-	if (!b.failed && write(STDERR_FILENO, b.p, b.len) < 0) {
-		/* nowhere left to complain */
-	}
-	buf_fini(&b);
-}
-
-static const struct {
-	const char *name, *help;
-} metrics[M_COUNT] = {
-	[M_REQUESTS] = { "usmd_requests_total", "client requests answered" },
-	[M_REQUEST_ERRORS] = { "usmd_request_errors_total", "client requests answered with an error status" },
-	[M_REQUEST_US] = { "usmd_request_microseconds_total", "time spent on client requests, parked time excluded" },
-	[M_FLOOD_SLOWED] = { "usmd_flood_slowed_total", "requests that were slowed down because their device makes too many" },
-	[M_FLOOD_REFUSED] = { "usmd_flood_refused_total", "requests that were refused because their device makes too many" },
-	[M_UNCHANGED_FAST] = { "usmd_unchanged_fast_total", "syncUpdate requests answered from the cache alone" },
-	[M_OX_REQUESTS] = { "usmd_ox_requests_total", "HTTP requests sent to the OX server" },
-	[M_OX_ERRORS] = { "usmd_ox_errors_total", "OX requests that failed in transport or with an error envelope" },
-	[M_OX_RETRIES] = { "usmd_ox_retries_total", "OX requests repeated where a repeat is known to help" },
-	[M_OX_LOGINS] = { "usmd_ox_logins_total", "logins at the OX server" },
-	[M_OX_US] = { "usmd_ox_microseconds_total", "time spent waiting for the OX server" },
-	[M_PG_STATEMENTS] = { "usmd_pg_statements_total", "PostgreSQL statements executed" },
-	[M_PG_RETRIES] = { "usmd_pg_retries_total", "transactions repeated after a serialization failure" },
-	[M_PG_RECONNECTS] = { "usmd_pg_reconnects_total", "PostgreSQL connections opened again" },
-	[M_NOTIFIED] = { "usmd_pg_notifies_total", "notifications sent to other nodes through PostgreSQL, because Redis does not reach them" },
-	[M_CACHE_HITS] = { "usmd_cache_hits_total", "cache look-ups answered" },
-	[M_CACHE_MISSES] = { "usmd_cache_misses_total", "cache look-ups without a value" },
-	[M_CACHE_ERRORS] = { "usmd_cache_errors_total", "cache operations that failed" },
-	[M_RESYNC_FIRST] = { "usmd_first_fills_total", "first fills begun of folders that were new to the device" },
-	[M_RESYNC_AGAIN] = { "usmd_first_fills_again_total", "first fills begun of folders that the device had before" },
-	[M_RESYNC_OLD_SYNCID] = { "usmd_syncids_refused_old_total", "reconciles asked for: the client named a state older than those kept (a restored client)" },
-	[M_RESYNC_NO_STATE] = { "usmd_syncids_refused_no_state_total", "reconciles asked for: nothing is known of the device (a lost database, an expired or renamed device)" },
-	[M_RESYNC_NEW_INDEX] = { "usmd_syncids_refused_new_index_total", "reconciles asked for: the folder's index was made anew (UIDVALIDITY, a replaced folder)" },
-	[M_RECONCILES] = { "usmd_reconciles_total", "reconciles completed" },
-	[M_RECONCILE_OBJECTS] = { "usmd_reconcile_objects_total", "objects and deletions that reconciles sent" },
-	[M_RESYNC_DEFERRED] = { "usmd_resyncs_deferred_total", "first fills and reconciles of large folders put off with status busy" },
-	[M_RESYNC_RUNNING] = { "usmd_resyncs", "places of resync_budget that are taken now" },
-	[M_OBJECTS_OUT] = { "usmd_objects_sent_total", "objects sent to clients" },
-	[M_OBJECTS_IN] = { "usmd_objects_received_total", "object changes received from clients" },
-	[M_CONFLICTS] = { "usmd_conflicts_total", "conflict records written" },
-	[M_WAKEUPS] = { "usmd_wakeups_total", "folder-changed events delivered to waiters" },
-	[M_WAITERS] = { "usmd_waiters", "clients parked in ping or events now" },
-	[M_WAITS_GONE] = { "usmd_waits_gone_total", "waits that ended because the client hung up" },
-	[M_WAITS_REPLACED] = { "usmd_waits_replaced_total", "waits that ended because the same device began a newer one" },
-	[M_STREAMS] = { "usmd_streams", "event streams open now" },
-	[M_SESSIONS] = { "usmd_sessions", "client sessions known to this node now" },
-	[M_UDP_PACKETS] = { "usmd_udp_packets_total", "events that OX nodes sent by UDP" },
-	[M_UDP_STRANGERS] = { "usmd_udp_strangers_total", "datagrams thrown away because udp_nodes does not name their sender" },
-	[M_UDP_MALFORMED] = { "usmd_udp_malformed_total", "datagrams of OX nodes that are no events" },
-	[M_UDP_REGISTRATIONS] = { "usmd_udp_registrations_total", "registrations sent to OX nodes" },
-	[M_HOOK_TAKEN] = { "usmd_webhooks_total", "webhook posts of OX taken" },
-	[M_HOOK_UNSIGNED] = { "usmd_webhooks_unsigned_total", "webhook posts refused: no signature, or a wrong one" },
-	[M_HOOK_STALE] = { "usmd_webhooks_stale_total", "webhook posts refused: the time of the signature is outside of webhook_window" },
-	[M_HOOK_REPLAYED] = { "usmd_webhooks_replayed_total", "webhook posts that had been taken before" },
-	[M_HOOK_MALFORMED] = { "usmd_webhooks_malformed_total", "webhook posts rightly signed that are nothing OX posts" },
-	[M_HOOK_FULL] = { "usmd_webhooks_full_total", "webhook posts put off: too many within webhook_window" },
-	[M_POLLS] = { "usmd_polls_total", "looks into an account of OX for which clients wait" },
-	[M_POLL_ERRORS] = { "usmd_poll_errors_total", "looks that failed" },
-	[M_POLL_DEFERRED] = { "usmd_polls_deferred_total", "looks that had to wait for ping_poll_budget" },
-	[M_UNTOLD] = { "usmd_untold_changes_total", "folders in which something had changed without any node having told (ping_compare_interval)" },
-};
-
-void
-metric_add(enum metric m, int64_t v)
-{
-	atomic_fetch_add_explicit(&counters[m], v, memory_order_relaxed);
-}
-
-int64_t
-metric_get(enum metric m)
-{
-	return atomic_load_explicit(&counters[m], memory_order_relaxed);
-}
-
-const char *
-metric_name(enum metric m)
-{
-	return metrics[m].name;
-}
-
-const char *
-metric_help(enum metric m)
-{
-	return metrics[m].help;
+	cut(line, f, n);
+	if (len >= (int)sizeof(line)) /* half a mark may be seen at its end */
+		mark_of_thread[0] = '\0';
+	time_now(en.time, sizeof(en.time));
+	buf_init(&en.text, 8192);
+	buf_init(&en.shaped, 8192);
+	build(&en, event, f, n);
+	if (!en.text.failed && !en.shaped.failed)
+		log_write(&en);
+	buf_fini(&en.text);
+	buf_fini(&en.shaped);
 }

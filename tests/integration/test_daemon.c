@@ -55,6 +55,12 @@ START_TEST(options_and_messages)
 	ck_out("auto, legacy or chronos");
 	ck_assert_int_eq(run("usmd", "-t", "-c", config("dbname=x", "default_modes = inbox ful\n")), 78);
 	ck_out("\"inbox ful\" is not understood");
+	ck_assert_int_eq(run("usmd", "-t", "-c", config("dbname=x", "log_to = nowhere\n")), 78);
+	ck_out("auto, stderr, journal, syslog or the path of a file");
+	ck_assert_int_eq(run("usmd", "-t", "-c", config("dbname=x", "log_format = xml\n")), 78);
+	ck_out("text or json");
+	ck_assert_int_eq(run("usmd", "-t", "-c", config("dbname=x", "status_listen = 0.0.0.0:8092\n")), 78);
+	ck_out("the page has no login");
 }
 END_TEST
 
@@ -63,7 +69,7 @@ END_TEST
 START_TEST(life_of_a_daemon)
 {
 	const char *db = harness_database("daemon"), *file;
-	char conninfo[512], answer[16384];
+	char conninfo[512], answer[65536];
 	int notify = notify_socket(), log;
 	pid_t pid;
 
@@ -88,7 +94,7 @@ START_TEST(life_of_a_daemon)
 	    "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", answer, sizeof(answer)));
 	ck_assert_msg(strstr(answer, "HTTP/1.1 401 ") == answer, "%.500s", answer);
 	ck_assert(ask("admin.sock", "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer, sizeof(answer)));
-	ck_assert_ptr_nonnull(strstr(answer, "\nusmd_requests_total 1\n"));
+	ck_assert_ptr_nonnull(strstr(answer, "\nusmd_requests_total{command=\"getConfig\",status=\"401\"} 1\n"));
 
 	(void)config(conninfo, "log_level = debug\npage_max = 100\nqueue_length = 9\n");
 	ck_assert_int_eq(kill(pid, SIGHUP), 0);
@@ -109,8 +115,8 @@ START_TEST(life_of_a_daemon)
 	ck_assert_int_eq(finish(pid, log), 0);
 	ck_out("event=ready");
 	ck_out("event=access req=1 client=::1 method=POST path=/usm-json/getConfig status=401");
-	ck_out("text=these settings wait for a restart: queue_length");
-	ck_out("usmd.conf:9 text=page_max = '0' is not possible; allowed: 1 to 10000");
+	ck_out("text=\"these settings wait for a restart: queue_length");
+	ck_out("usmd.conf:9 text=\"page_max = '0' is not possible; allowed: 1 to 10000");
 	ck_out("event=stopped");
 	ck_assert(!ask("usmd.sock", "", answer, sizeof(answer)));
 	ck_assert_int_eq(access(in_dir("usmd.sock"), F_OK), -1);

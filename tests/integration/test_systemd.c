@@ -125,7 +125,7 @@ START_TEST(postgresql_comes_later)
 	while (strncmp(last_notify, "STATUS=waiting", 14) == 0);
 	ck_assert_int_eq(strncmp(last_notify, "READY=1", 7), 0);
 	stop(pid, log, notify);
-	ck_out("event=postgresql-wait attempt=1 text=no connection to PostgreSQL");
+	ck_out("event=postgresql-wait attempt=1 text=\"no connection to PostgreSQL");
 
 	ck_assert_int_eq(unlink(in_dir("pg")), 0);
 	pid = spawn("usmd", (const char *const[]){ "-c", file, NULL }, &log);
@@ -245,7 +245,7 @@ START_TEST(watchdog_sees_workers)
 	ck_assert_int_gt(recv(queued, answer, sizeof(answer), MSG_WAITALL), 0);
 	ck_assert_msg(strncmp(answer, "HTTP/1.1 401 ", 13) == 0, "%.100s", answer);
 	stop(pid, log, notify);
-	ck_out("event=watchdog seconds=1 text=requests wait and no worker takes one");
+	ck_out("event=watchdog seconds=1 text=\"requests wait and no worker takes one");
 	ck_out("text=workers take requests again");
 	for (int i = 0; i < 2; i++)
 		(void)close(stuck[i]);

@@ -178,7 +178,7 @@ call_reply_error(struct call *c, enum rc rc)
 
 	if (s->hide)
 		log_error("request-failed", "path=%s rc=%s where=%s error=\"%s\"", c->req->path, rc_name(rc), c->err.path, c->err.text);
-	metric_add(M_REQUEST_ERRORS, 1);
+	metric_count(F_REQUEST_ERRORS, s->name, NULL);
 	reply_error(c, s);
 }
 
@@ -192,7 +192,7 @@ call_reply_status(struct call *c, const struct status *s, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	(void)err_set(&c->err, RC_PROTO, "%s", text);
-	metric_add(M_REQUEST_ERRORS, 1);
+	metric_count(F_REQUEST_ERRORS, s->name, NULL);
 	reply_error(c, s);
 }
 
@@ -273,6 +273,7 @@ usmjson_handle(void *self, const struct request *req, struct reply *rep)
 		goto out;
 	}
 	cmd = command_find(req->path);
+	log_ctx()->command = cmd != NULL ? cmd->name : NULL;
 	if (cmd == NULL) {
 		call_reply_status(&c, status_get(US_UNKNOWN_COMMAND), "There is no command %.80s", req->path);
 	} else if (strcmp(req->method, cmd->method) != 0) {

@@ -14,6 +14,7 @@ main(void)
 	suite_add_tcase(s, case_bytes());
 	suite_add_tcase(s, case_text());
 	suite_add_tcase(s, case_log());
+	suite_add_tcase(s, case_trace());
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -12,5 +12,6 @@ TCase *case_memory(void);
 TCase *case_bytes(void);
 TCase *case_text(void);
 TCase *case_log(void);
+TCase *case_trace(void);
 
 #endif
