@@ -132,7 +132,7 @@ START_TEST(postgresql_comes_later)
 	await_notify(notify, "STATUS=waiting for PostgreSQL, attempt 1");
 	ck_assert_int_eq(kill(pid, SIGTERM), 0);
 	ck_assert_int_eq(finish(pid, log), 0);
-	ck_out("text=while waiting for PostgreSQL");
+	ck_out("text=\"while waiting for PostgreSQL");
 
 	/* one that is there and refuses is not waited for */
 	(void)snprintf(late, sizeof(late), "%s dbname=there_is_none", conninfo);
@@ -246,7 +246,7 @@ START_TEST(watchdog_sees_workers)
 	ck_assert_msg(strncmp(answer, "HTTP/1.1 401 ", 13) == 0, "%.100s", answer);
 	stop(pid, log, notify);
 	ck_out("event=watchdog seconds=1 text=\"requests wait and no worker takes one");
-	ck_out("text=workers take requests again");
+	ck_out("text=\"workers take requests again");
 	for (int i = 0; i < 2; i++)
 		(void)close(stuck[i]);
 	(void)close(queued);
