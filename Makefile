@@ -295,6 +295,7 @@ INT_RUN_test_daemon        := $(PROGRAMS)
 INT_RUN_test_systemd       := $(B)/usmd $(B)/usmctl
 INT_RUN_test_guards        := $(PROGRAMS)
 INT_RUN_test_push          := $(PROGRAMS)
+INT_RUN_test_isolation     := $(PROGRAMS)
 INT_RUN_test_rights        := $(PROGRAMS)
 INT_RUN_test_folders       := $(PROGRAMS)
 INT_RUN_test_client_rights := $(PROGRAMS)
