@@ -108,8 +108,8 @@ struct store_device {
 	char *name;          /* as the client calls itself, <= 64 bytes of [A-Za-z0-9._-] */
 	char *config;        /* JSON text of setConfig, "{}" when none */
 };
-/** store_device_open - device NAME of ACCOUNT, made when new; OUT's texts are in A.  store_device_config - replaces its config. */
-MUST_CHECK enum rc store_device_open(struct store_conn *c, struct arena *a, int64_t account, const char *name, struct store_device *out, struct err *e);
+/** store_device_open - device NAME of ACCOUNT, made when new and there are fewer than MAX in use (0 = no limit; else RC_LIMIT); OUT's texts are in A.  store_device_config - replaces its config. */
+MUST_CHECK enum rc store_device_open(struct store_conn *c, struct arena *a, int64_t account, const char *name, size_t max, struct store_device *out, struct err *e);
 MUST_CHECK enum rc store_device_config(struct store_conn *c, int64_t device, const char *config, struct err *e);
 struct store_session {
 	int64_t account, device, context_id, user_id;
@@ -121,6 +121,8 @@ struct store_session {
  * Errors of _get: RC_NOTFOUND, also when it has expired; its texts are in A.
  */
 MUST_CHECK enum rc store_session_put(struct store_conn *c, const unsigned char hash[32], int64_t account, int64_t device, msec_t expires, struct err *e);
+/** store_session_trim - of DEVICE's sessions the KEEP newest stay; hashes of at most MAX that ended into HASH, *N of them (the rest at the next call). */
+MUST_CHECK enum rc store_session_trim(struct store_conn *c, int64_t device, size_t keep, unsigned char (*hash)[32], size_t max, size_t *n, struct err *e);
 MUST_CHECK enum rc store_session_get(struct store_conn *c, struct arena *a, const unsigned char hash[32], struct store_session *out, struct err *e);
 MUST_CHECK enum rc store_session_delete(struct store_conn *c, const unsigned char hash[32], struct err *e);
 /**

@@ -245,6 +245,8 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.resync_large = (size_t)c->resync_large,
 		.resync_retry_ms = c->resync_retry,
 		.login_attempts = (unsigned)c->login_attempts,
+		.login_block_max_ms = c->login_block_max,
+		.max_devices = (size_t)c->max_devices,
 	};
 	enum rc rc = default_modes(c->default_modes, o.mode, e);
 

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SESSIONS_OF_DEVICE 8 /* usm-json(7), login */
+
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static void
@@ -327,6 +329,33 @@ default_folders(struct engine *g, const struct account *a, const struct ox_user 
 		uuid_make(g->keys, a->hier_tag, model_id(g->keys, u->inbox), &out[CT_MAIL]);
 }
 
+/* A device that logs in again and again without logging out keeps its newest sessions. */
+static enum rc
+older_sessions_end(struct engine *g, struct store_conn *c, int64_t device, struct err *e)
+{
+	unsigned char hash[16][32];
+	struct node_session *n;
+	struct ox_session *end;
+	size_t ended = 0;
+	enum rc rc = store_session_trim(c, device, SESSIONS_OF_DEVICE, hash, ARRAY_LEN(hash), &ended, e);
+
+	for (size_t i = 0; i < ended; i++) {
+		(void)pthread_mutex_lock(&g->lock);
+		n = session_find_locked(g, hash[i]);
+		if (n != NULL)
+			n->refs++;
+		(void)pthread_mutex_unlock(&g->lock);
+		if (n == NULL)
+			continue;
+		session_remove(g, n);
+		(void)pthread_mutex_lock(&g->lock);
+		session_unref_locked(g, n, &end);
+		(void)pthread_mutex_unlock(&g->lock);
+		ox_end(end);
+	}
+	return rc;
+}
+
 enum rc
 engine_login(struct engine *g, const struct engine_login *in, struct engine_login_answer *out, struct err *e)
 {
@@ -338,18 +367,18 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	struct store_session row = { 0 };
 	struct engine_session s;
 	struct ox_session *end;
+	struct throttle_try attempt;
 	unsigned char raw[32], hash[32];
 	enum rc rc;
 
 	memset(out, 0, sizeof(*out));
 	if (!device_name_ok(in->device))
 		return err_set_path(e, RC_PROTO, "device", "a device name has 1 to 64 characters of A-Z a-z 0-9 . _ -");
-	rc = throttle_check(g, in, e);
+	rc = throttle_begin(g, in, &attempt, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = ox_login(g->backend, in->user, in->password, in->user_agent, &ox, e);
-	if (rc == RC_DENIED)
-		throttle_note(g, in);
+	throttle_end(g, &attempt, rc);
 	if (rc != RC_OK)
 		goto out;
 	out->user = *ox_session_user(ox);
@@ -359,7 +388,9 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 		goto out;
 	rc = store_account_open(c, out->user.context_id, out->user.user_id, &row.account, e);
 	if (rc == RC_OK)
-		rc = store_device_open(c, a, row.account, in->device, &dev, e);
+		rc = store_device_open(c, a, row.account, in->device, g->o.max_devices, &dev, e);
+	if (rc == RC_OK)
+		rc = flood_check(g, dev.id, e);
 	if (rc != RC_OK)
 		goto out;
 	random_bytes(raw, sizeof(raw));
@@ -370,6 +401,8 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	row.device_name = dev.name;
 	row.config = dev.config;
 	rc = store_session_put(c, hash, row.account, row.device, row.expires, e);
+	if (rc == RC_OK)
+		rc = older_sessions_end(g, c, row.device, e);
 	if (rc != RC_OK)
 		goto out;
 	rc = session_add(g, hash, &row, ox, in->password, &n, e);

@@ -9,7 +9,8 @@ static const struct pg_stmt stmts[] = {
 	    "INSERT INTO account (context_id, user_id) VALUES ($1::int8, $2::int8) ON CONFLICT DO NOTHING", 2 },
 	[S_DEVICE_GET] = { "store_device_open", "SELECT id, name, config FROM device WHERE account = $1::int8 AND name = $2::text", 2 },
 	[S_DEVICE_ADD] = { "store_device_open_add",
-	    "INSERT INTO device (account, name, seen_at) VALUES ($1::int8, $2::text, $3::int8) ON CONFLICT DO NOTHING", 3 },
+	    "INSERT INTO device (account, name, seen_at) SELECT $1::int8, $2::text, $3::int8"
+	    " WHERE (SELECT count(*) FROM device WHERE account = $1::int8 AND seen_at > 0) < $4::int8 ON CONFLICT DO NOTHING", 4 },
 	[S_DEVICE_CONFIG] = { "store_device_config", "UPDATE device SET config = $2::text WHERE id = $1::int4", 2 },
 };
 const struct pg_table store_account_stmts = { stmts, ARRAY_LEN(stmts) };
@@ -80,7 +81,7 @@ out:
 }
 
 enum rc
-store_device_open(struct store_conn *c, struct arena *a, int64_t account, const char *name, struct store_device *out, struct err *e)
+store_device_open(struct store_conn *c, struct arena *a, int64_t account, const char *name, size_t max, struct store_device *out, struct err *e)
 {
 	struct pg_params p = { .n = 0 };
 	enum rc rc = device_get(c, a, account, name, out, e);
@@ -90,8 +91,12 @@ store_device_open(struct store_conn *c, struct arena *a, int64_t account, const 
 	pg_i64(&p, account);
 	pg_text(&p, name);
 	pg_i64(&p, now_ms());
+	pg_i64(&p, max > 0 ? (int64_t)max : INT64_MAX);
 	rc = added(c, pg_exec(c, TBL_ACCOUNT, S_DEVICE_ADD, &p, NULL, e));
-	return rc == RC_OK ? device_get(c, a, account, name, out, e) : rc;
+	if (rc == RC_OK)
+		rc = device_get(c, a, account, name, out, e);
+	return rc != RC_NOTFOUND ? rc : err_set_path(e, RC_LIMIT, "device",
+	    "is one more than the %zu devices that a user may have: use the name of an earlier one again; those unused for months stop counting", max);
 }
 
 enum rc

@@ -24,7 +24,7 @@ setup(void)
 	mem = arena_new(0);
 	PQclear(PQexec(conn->pg, "TRUNCATE account, pim_row, mail_row, mail_span, cursor, write_log CASCADE"));
 	OK(store_account_open(conn, 10, 3, &account, &err));
-	OK(store_device_open(conn, mem, account, "laptop", &d, &err));
+	OK(store_device_open(conn, mem, account, "laptop", 0, &d, &err));
 	device = d.id;
 }
 
@@ -64,11 +64,11 @@ START_TEST(accounts_devices_sessions)
 	ck_assert_int_eq(same, account);
 	OK(store_account_open(conn, 10, 4, &same, &err));
 	ck_assert_int_ne(same, account);
-	OK(store_device_open(conn, mem, account, "laptop", &d, &err));
+	OK(store_device_open(conn, mem, account, "laptop", 0, &d, &err));
 	ck_assert_int_eq(d.id, device);
 	ck_assert_str_eq(d.config, "{}");
 	OK(store_device_config(conn, d.id, "{\"a\":1}", &err));
-	OK(store_device_open(conn, mem, account, "laptop", &again, &err));
+	OK(store_device_open(conn, mem, account, "laptop", 0, &again, &err));
 	ck_assert_str_eq(again.config, "{\"a\":1}");
 	ck_assert_int_eq(store_device_config(conn, 999999, "{}", &err), RC_NOTFOUND);
 
@@ -84,6 +84,37 @@ START_TEST(accounts_devices_sessions)
 	OK(store_session_put(conn, hash, account, d.id, now_ms() + 60000, &err));
 	OK(store_session_delete(conn, hash, &err));
 	ck_assert_int_eq(store_session_get(conn, mem, hash, &s, &err), RC_NOTFOUND);
+}
+END_TEST
+
+START_TEST(devices_and_sessions_have_an_end)
+{
+	unsigned char hash[32] = { 1 }, ended[4][32];
+	struct store_device d, more;
+	struct store_session s;
+	size_t n;
+
+	OK(store_device_open(conn, mem, account, "second", 2, &d, &err));
+	ck_assert_int_eq(store_device_open(conn, mem, account, "third", 2, &more, &err), RC_LIMIT);
+	ck_assert_str_eq(err.path, "device");
+	OK(store_device_open(conn, mem, account, "second", 2, &more, &err));
+	ck_assert_int_eq(more.id, d.id);
+	OK(store_device_open(conn, mem, account, "third", 3, &more, &err));
+	for (int i = 0; i < 6; i++) {
+		hash[1] = (unsigned char)i;
+		OK(store_session_put(conn, hash, account, i == 0 ? more.id : d.id, now_ms() + 60000 + i, &err));
+	}
+	OK(store_session_trim(conn, d.id, 3, ended, 1, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	OK(store_session_trim(conn, d.id, 3, ended, 4, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(ended[0][1], 1);
+	for (int i = 0; i < 6; i++) {
+		hash[1] = (unsigned char)i;
+		ck_assert_int_eq(store_session_get(conn, mem, hash, &s, &err), i == 1 || i == 2 ? RC_NOTFOUND : RC_OK);
+	}
+	OK(store_session_trim(conn, d.id, 3, ended, 4, &n, &err));
+	ck_assert_uint_eq(n, 0);
 }
 END_TEST
 
@@ -106,7 +137,7 @@ come(void *arg)
 		return NULL;
 	for (unsigned i = 0; i < ARRAY_LEN(x->ids); i++) {
 		(void)pthread_barrier_wait(x->together);
-		if (store_account_open(c, 77, 1000 + i, &x->ids[i], &e) != RC_OK || store_device_open(c, own, x->ids[i], "phone", &d, &e) != RC_OK)
+		if (store_account_open(c, 77, 1000 + i, &x->ids[i], &e) != RC_OK || store_device_open(c, own, x->ids[i], "phone", 0, &d, &e) != RC_OK)
 			x->failed++;
 	}
 	store_release(c);
@@ -481,7 +512,7 @@ START_TEST(txn_rolls_back)
 	struct store_device d;
 
 	ck_assert_int_eq(store_txn(conn, failing, NULL, &err), RC_LIMIT);
-	OK(store_device_open(conn, mem, account, "laptop", &d, &err));
+	OK(store_device_open(conn, mem, account, "laptop", 0, &d, &err));
 	ck_assert_str_eq(d.config, "{}");
 }
 END_TEST
@@ -1053,6 +1084,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, accounts_devices_sessions);
+	tcase_add_test(t, devices_and_sessions_have_an_end);
 	tcase_add_test(t, newcomers_at_once);
 	tcase_add_test(t, folder_fence_reset_drop);
 	tcase_add_loop_test(t, rows_like_an_array, CT_FOLDER, CT_COUNT);

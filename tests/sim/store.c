@@ -283,12 +283,13 @@ store_account_open(struct store_conn *c, int64_t context_id, int64_t user_id, in
 /* ---- devices: a = account, text = name, p = configuration ---- */
 
 enum rc
-store_device_open(struct store_conn *c, struct arena *a, int64_t account, const char *name, struct store_device *out, struct err *e)
+store_device_open(struct store_conn *c, struct arena *a, int64_t account, const char *name, size_t max, struct store_device *out, struct err *e)
 {
 	enum rc rc = store_step(c, e);
 	struct tab *t = tab_of(T_DEVICE);
 	struct rec *r = NULL;
 
+	(void)max; /* the worlds have few */
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; i < t->n && r == NULL; i++)
@@ -326,6 +327,18 @@ store_device_config(struct store_conn *c, int64_t device, const char *config, st
 }
 
 /* ---- sessions: a = account, b = device, c = expiry ---- */
+
+/* The clients of the worlds log in too rarely to have too many. */
+enum rc
+store_session_trim(struct store_conn *c, int64_t device, size_t keep, unsigned char (*hash)[32], size_t max, size_t *n, struct err *e)
+{
+	(void)device;
+	(void)keep;
+	(void)hash;
+	(void)max;
+	*n = 0;
+	return store_step(c, e);
+}
 
 enum rc
 store_session_put(struct store_conn *c, const unsigned char hash[32], int64_t account, int64_t device, msec_t expires, struct err *e)
