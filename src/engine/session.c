@@ -421,7 +421,7 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	ox_end(end);
 out:
 	secret_wipe(raw, sizeof(raw));
-	ox_session_unref(ox);
+	ox_end(ox); /* a login that fails after all leaves nothing at OX, which has a limit of sessions */
 	store_release(c);
 	arena_free(a);
 	return rc;
