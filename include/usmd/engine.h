@@ -75,6 +75,7 @@ struct engine_options {
 	size_t resync_budget;         /* large folders that clients load (first fill, reconcile) at once on this node; 0 = no limit */
 	size_t resync_large;          /* objects from which a folder counts as large */
 	msec_t resync_retry_ms;       /* who finds no place comes again after this, up to twice as long; a place is kept so long between two pages */
+	const struct keyring *seal;   /* copied; what seals losing values, journal and cached passwords; NULL = the master key */
 	unsigned login_attempts;      /* failed logins a minute for one user, address or device; then RC_LIMIT */
 	msec_t login_block_max_ms;    /* the longest block: each is twice as long as the one before, from a minute on */
 	size_t max_devices;           /* of one user, in use; 0 = no limit */

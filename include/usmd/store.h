@@ -373,4 +373,23 @@ struct store_named_device { int64_t device, account, context_id, user_id; };
 MUST_CHECK enum rc store_device_find(struct store_conn *c, const char *name, int64_t context_id, int64_t user_id, struct store_named_device *out, size_t max,
     size_t *n, struct err *e);
 
+/* ---- sealed records by their keys ---- */
+enum store_sealed_kind { SEALED_CONFLICT, SEALED_JOURNAL };
+struct store_sealed {
+	int64_t id, account;
+	const void *p;
+	size_t len;
+};
+struct store_sealed_key {
+	unsigned char id[KEY_ID_BYTES];
+	int64_t records;
+};
+/** store_sealed_others - at most MAX records, in A, that another key than KEY has sealed and whose id is above AFTER, in order of their ids. */
+MUST_CHECK enum rc store_sealed_others(struct store_conn *c, struct arena *a, enum store_sealed_kind kind, const unsigned char key[KEY_ID_BYTES], int64_t after,
+    size_t max, struct store_sealed **out, size_t *n, struct err *e);
+/** store_sealed_put - SEALED takes the place of what X says; nothing happens when that has changed or gone. */
+MUST_CHECK enum rc store_sealed_put(struct store_conn *c, enum store_sealed_kind kind, const struct store_sealed *x, const void *sealed, size_t len, struct err *e);
+/** store_sealed_keys - which keys have sealed how many records: *N of them in OUT, at most MAX. */
+MUST_CHECK enum rc store_sealed_keys(struct store_conn *c, struct store_sealed_key *out, size_t max, size_t *n, struct err *e);
+
 #endif

@@ -36,10 +36,12 @@ static int
 config_check(const struct conf *c, const char *file)
 {
 	unsigned char key[KEY_BYTES];
+	struct keyring ring;
 	struct err e = { .rc = RC_OK };
 
-	if (wire_check(c, &e) != RC_OK || key_load(c->key_file, key, &e) != RC_OK)
+	if (wire_check(c, &e) != RC_OK || key_load(c->key_file, key, &e) != RC_OK || keys_load(c, key, &ring, &e) != RC_OK)
 		return fail(&e, EXIT_CONFIG);
+	secret_wipe(&ring, sizeof(ring));
 	secret_wipe(key, sizeof(key));
 	(void)printf("%s: ok\n", file);
 	return EXIT_OK;
@@ -135,6 +137,9 @@ static const struct command commands[] = {
 	  "      --sample: print a file with all settings explained", run_config },
 	{ "migrate", "[--config FILE] [--sql DIR]", "bring the database's schema to this version (patches of DIR, default " USMD_SQLDIR ")", run_migrate },
 	{ "key-create", "FILE", "write a new master key to FILE, which must not exist", run_key_create },
+	{ "keys", "[list | rotate | drop] [--config FILE]",
+	  "list (default): the keys of seal_keys and how many records each has sealed; rotate: a new key becomes active;\n"
+	  "      drop: forget old keys that no record needs", run_keys },
 	{ "undo", "--device D --since T [--user C/U] [--folder F] [--apply | --dry-run] [--config FILE]",
 	  "show what the device has overwritten and deleted since T (2h, 7d, \"2026-11-22 14:00\"); --apply: bring it back", run_undo },
 	{ "duplicates", "--device D [--user C/U] [--remove] [--config FILE]",

@@ -248,12 +248,17 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.login_block_max_ms = c->login_block_max,
 		.max_devices = (size_t)c->max_devices,
 	};
+	struct keyring ring = { .n = 0 };
 	enum rc rc = default_modes(c->default_modes, o.mode, e);
 
+	if (rc == RC_OK)
+		rc = keys_load(c, key, &ring, e);
+	o.seal = &ring;
 	if (rc == RC_OK)
 		rc = engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
 	if (rc == RC_OK)
 		rc = engine_start(w->engine, e);
+	secret_wipe(&ring, sizeof(ring));
 	if (rc == RC_OK)
 		ear_set(w, w->engine);
 	return rc;

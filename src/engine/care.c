@@ -18,6 +18,8 @@ engine_care(struct engine *g)
 		rc = store_expire(c, now_ms(), g->o.deletions_kept_ms, &e);
 	if (rc == RC_OK)
 		paths_care(g, c);
+	if (rc == RC_OK)
+		seal_care(g, c);
 	if (rc != RC_OK)
 		log_warn("expire", "failed=%s %s", rc_name(rc), e.text);
 	store_release(c);
@@ -39,7 +41,8 @@ static void *
 care_main(void *arg)
 {
 	struct engine *g = arg;
-	msec_t care_due = steady_ms() + CARE_MS / 5, undo_due = steady_ms() + UNDO_MS;
+	/* with a new key at once, so that old ones can be dropped soon */
+	msec_t care_due = steady_ms() + (g->ring.n > 1 ? 0 : CARE_MS / 5), undo_due = steady_ms() + UNDO_MS;
 	bool left;
 
 	(void)pthread_mutex_lock(&g->lock);

@@ -89,9 +89,8 @@ struct engine {
 	struct engine_options o;
 	msec_t started;                      /* by store_clock. F9: no intent counts as older than this */
 	struct model_keys *keys;
-	unsigned char seal_key[KEY_BYTES];   /* conflict records */
-	unsigned char journal_key[KEY_BYTES];
-	unsigned char token_key[KEY_BYTES];  /* with the token: seals the password in the cache */
+	struct keyring ring;
+	unsigned char digest_key[KEY_BYTES]; /* of equal losing values */
 	unsigned char topic_key[16];
 	struct store *store;
 	struct cache *cache;
@@ -243,6 +242,11 @@ enum rc op_live(struct op *op, size_t *live, struct err *e); /* objects in the f
 /* stash.c */
 enum rc stash_put(struct op *op, struct object *o);
 struct object *stash_get(const struct op *op, int64_t id);
+/** seal_record, seal_open - a record of ACCOUNT under the active key; with the key that sealed it (RC_DENIED: it is not there, or the record is another's). */
+MUST_CHECK enum rc seal_record(const struct engine *g, enum store_sealed_kind kind, int64_t account, const char *text, struct buf *out);
+MUST_CHECK enum rc seal_open(const struct engine *g, enum store_sealed_kind kind, int64_t account, const void *p, size_t n, struct buf *out);
+/** seal_care - seals anew what older keys have sealed, a bounded piece a call.  Does nothing where there is one key. */
+void seal_care(struct engine *g, struct store_conn *c);
 /** throttle_begin - may IN try to log in now?  RC_LIMIT with retry_after_s: its user, address or device has failed too often.  After RC_OK throttle_end follows.   Threads: any. */
 MUST_CHECK enum rc throttle_begin(struct engine *g, const struct engine_login *in, struct throttle_try *out, struct err *e);
 /** throttle_end - OX's word on the attempt: RC_OK, RC_DENIED = it was the wrong password, anything else says nothing.   Threads: any. */

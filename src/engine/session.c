@@ -239,10 +239,11 @@ session_forget_all(struct engine *g)
 
 /* ---- the password in the cache ---- */
 
-static void
-password_key(const struct engine *g, const char *token, unsigned char key[KEY_BYTES])
+/* With the token, which only the client has. */
+static struct seal_use
+password_use(const char *token)
 {
-	hmac_sha256(g->token_key, sizeof(g->token_key), token, strlen(token), key);
+	return (struct seal_use){ .label = "usmd password cache", .with = token, .bound = "password" };
 }
 
 static void
@@ -257,7 +258,7 @@ password_cache_name(const unsigned char hash[32], char *out, size_t size)
 static void
 password_remember(struct engine *g, const char *token, const unsigned char hash[32], const char *user, const char *password)
 {
-	unsigned char key[KEY_BYTES];
+	const struct seal_use use = password_use(token);
 	struct buf plain, sealed;
 	char name[72];
 
@@ -265,15 +266,13 @@ password_remember(struct engine *g, const char *token, const unsigned char hash[
 	buf_init(&sealed, 8192);
 	buf_add(&plain, user, strlen(user) + 1);
 	buf_add(&plain, password, strlen(password) + 1);
-	password_key(g, token, key);
-	if (!plain.failed && secret_seal(key, "password", plain.p, plain.len, &sealed) == RC_OK) {
+	if (!plain.failed && keyring_seal(&g->ring, &use, plain.p, plain.len, &sealed) == RC_OK) {
 		struct cache_pair pair = { .p = sealed.p, .len = sealed.len, .ttl_s = (unsigned)(g->o.password_lifetime_ms / 1000) };
 
 		password_cache_name(hash, name, sizeof(name));
 		pair.key = name;
 		cache_set_many(g->cache, &pair, 1);
 	}
-	secret_wipe(key, sizeof(key));
 	secret_wipe(plain.p, plain.len);
 	buf_fini(&plain);
 	buf_fini(&sealed);
@@ -283,7 +282,7 @@ password_remember(struct engine *g, const char *token, const unsigned char hash[
 static enum rc
 password_login(struct engine *g, const char *token, const unsigned char hash[32], struct ox_session **out, struct err *e)
 {
-	unsigned char key[KEY_BYTES];
+	const struct seal_use use = password_use(token);
 	struct cache_value v = { 0 };
 	struct buf plain;
 	char name[72];
@@ -293,15 +292,13 @@ password_login(struct engine *g, const char *token, const unsigned char hash[32]
 	*out = NULL;
 	buf_init(&plain, 4096);
 	password_cache_name(hash, name, sizeof(name));
-	password_key(g, token, key);
 	cache_mget(g->cache, &key_name, 1, &v);
-	if (v.p == NULL || secret_open(key, "password", v.p, v.len, &plain) != RC_OK || plain.len < 2 || plain.p[plain.len - 1] != '\0') {
+	if (v.p == NULL || keyring_open(&g->ring, &use, v.p, v.len, &plain) != RC_OK || plain.len < 2 || plain.p[plain.len - 1] != '\0') {
 		rc = err_set(e, RC_DENIED, "the session has to be renewed: log in again");
 		goto out;
 	}
 	rc = ox_login(g->backend, plain.p, plain.p + strlen(plain.p) + 1, "usmd", out, e);
 out:
-	secret_wipe(key, sizeof(key));
 	secret_wipe(plain.p, plain.len);
 	buf_fini(&plain);
 	cache_values_free(&v, 1);
