@@ -291,6 +291,7 @@ INT_OBJ_test_oxsim_replay  := $(filter-out %/replay.o,$(REPLAY_OBJ))
 INT_RUN_test_oxsim_replay  := $(B)/oxsim
 PROGRAMS := $(addprefix $(B)/,usmd usmctl usmsync oxsim)
 INT_RUN_test_daemon        := $(PROGRAMS)
+INT_RUN_test_systemd       := $(B)/usmd $(B)/usmctl
 INT_RUN_test_guards        := $(PROGRAMS)
 INT_RUN_test_push          := $(PROGRAMS)
 INT_RUN_test_isolation     := $(PROGRAMS)
@@ -299,6 +300,9 @@ INT_RUN_test_attack        := $(PROGRAMS)
 INT_RUN_test_rights        := $(PROGRAMS)
 INT_RUN_test_folders       := $(PROGRAMS)
 INT_RUN_test_client_rights := $(PROGRAMS)
+INT_RUN_test_client_find   := $(PROGRAMS)
+INT_RUN_test_people        := $(PROGRAMS)
+INT_RUN_test_search        := $(PROGRAMS)
 INT_RUN_test_calendar_switch := $(PROGRAMS)
 INT_RUN_test_oxsim_control := $(B)/oxsim
 INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
@@ -314,6 +318,9 @@ INT_RUN_test_lists         := $(PROGRAMS)
 INT_RUN_test_faults        := $(B)/faults
 INT_RUN_test_story         := $(PROGRAMS) $(B)/compare
 INT_RUN_test_nodes         := $(PROGRAMS)
+INT_RUN_test_own           := $(PROGRAMS)
+INT_RUN_test_feedback      := $(PROGRAMS)
+INT_RUN_test_client_own    := $(PROGRAMS)
 INT_RUN_test_proxy         := $(PROGRAMS)
 INT_RUN_test_watch         := $(PROGRAMS)
 INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
@@ -337,6 +344,7 @@ endef
 $(foreach t,$(patsubst tests/integration/%.c,%,$(INT_SRC)),$(eval $(call int_rules,$(t))))
 # runs the programs themselves
 $(B)/tests/int_test_daemon: | $(B)/usmd $(B)/usmctl $(B)/oxsim
+$(B)/tests/int_test_scheduling: | $(B)/usmsync
 $(B)/tests/int_test_story: | $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/compare
 
 # --- tests --------------------------------------------------------------------
@@ -428,6 +436,8 @@ INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(BINDIR)/usmctl:755 $(B)
              $(foreach f,$(MAN_PAGES),$(f):$(MANDIR)/man$(patsubst .%,%,$(suffix $(f)))/$(notdir $(f)):644) \
              conf/usmd.conf:$(DOCDIR)/usmd.conf.sample:644 \
              packaging/systemd/usmd.service:$(PREFIX)/lib/systemd/system/usmd.service:644 \
+             packaging/systemd/usmd.socket:$(PREFIX)/lib/systemd/system/usmd.socket:644 \
+             packaging/usmd-database:$(SBINDIR)/usmd-database:755 \
              packaging/systemd/usmd.sysusers:$(PREFIX)/lib/sysusers.d/usmd.conf:644 \
              packaging/systemd/usmd.tmpfiles:$(PREFIX)/lib/tmpfiles.d/usmd.conf:644 \
              packaging/apache/usmd.conf:$(DATADIR)/apache/usmd.conf:644 \
@@ -446,5 +456,19 @@ uninstall: ## remove what install installed, but for the configuration
 	@for f in $(INSTALLED); do rest=$${f#*:}; rm -f "$(DESTDIR)$${rest%:*}"; done
 	@for d in $(DATADIR)/sql $(DATADIR)/schema $(DATADIR)/apache $(DATADIR) $(DOCDIR); do [ ! -d $(DESTDIR)$$d ] || rmdir $(DESTDIR)$$d; done
 	@echo "Kept: $(DESTDIR)$(SYSCONFDIR)/usmd"
+
+# --- packages ---------------------------------------------------------------------
+.PHONY: deb rpm package-test sbom
+deb: ## build the Debian packages in build/deb and check them with lintian
+	@sh tests/harness/deps --have deb 2>/dev/null || sh tests/harness/deps deb
+	@packaging/build-deb $(VERSION) $(B)/deb
+rpm: ## build the RPM packages in build/rpm (for use: on RHEL 9)
+	@sh tests/harness/deps --have rpm 2>/dev/null || sh tests/harness/deps rpm
+	@packaging/build-rpm $(VERSION) $(B)/rpm
+package-test: $(B)/oxsim ## the Debian packages in a clean system: README, upgrade, purge, sandbox; root and a Debian mirror are needed
+	@for d in deb package; do sh tests/harness/deps --have $$d 2>/dev/null || sh tests/harness/deps $$d || exit; done
+	@sh tests/package/run $(B) $(VERSION)
+sbom: $(B)/usmd $(B)/usmctl $(B)/usmsync ## the bill of materials of the programs just built, CycloneDX: build/usmd.cdx.json
+	@packaging/sbom $(VERSION) $(B)/usmd $(B)/usmctl $(B)/usmsync >$(B)/usmd.cdx.json && echo "  $(B)/usmd.cdx.json"
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

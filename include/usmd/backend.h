@@ -93,7 +93,7 @@ uint64_t backend_requests(void);
  */
 MUST_CHECK enum rc ox_push_subscribe(struct ox_session *s, const char *webhook, const char *uri, msec_t expires, struct err *e);
 /** ox_session_password_is - constant-time compare with the password that opened it. */
-bool ox_session_password_is(const struct ox_session *s, const char *password);
+bool ox_session_password_is(struct ox_session *s, const char *password);
 
 /* ---- reading ----  Objects and arrays live in A; call object_drop_all on what you got. */
 
@@ -262,6 +262,190 @@ MUST_CHECK enum rc ox_principal_name(struct ox_session *s, struct arena *a, int6
  * Errors: RC_NOTFOUND nobody; RC_PROTO several.   Cost: reads all users of the context.
  */
 MUST_CHECK enum rc ox_principal_find(struct ox_session *s, const char *name, bool group, int64_t *id, struct err *e);
+/** ox_group_members - numbers of the users in group ID, in A.  RC_NOTFOUND = OX knows none. */
+MUST_CHECK enum rc ox_group_members(struct ox_session *s, struct arena *a, int64_t id, int64_t **out, size_t *n, struct err *e);
+/* ---- scheduling ---- */
+
+/** Who can be invited; the numbers are those of participants. */
+enum ox_party_kind { OX_USER = 1, OX_GROUP = 2, OX_RESOURCE = 3, OX_OUTSIDE = 5 };
+/** Somebody that OX knows; strings and MEMBER in the arena, "" = OX tells none. */
+struct ox_party {
+	enum ox_party_kind kind;
+	int64_t id;
+	const char *name, *login, *mail;
+	const char *const *alias; /* users: further mail addresses */
+	size_t n_aliases;
+	const char *zone;         /* users: time zone */
+	const int64_t *member;    /* groups: users */
+	size_t n_members;
+};
+/**
+ * ox_parties_all - every user, group and resource of the context.   Cost: one request that reads all users.
+ * ox_parties_some - those of the N numbers ID, of KIND, that OX knows, in no order; appended to OUT, which begins as {0}.  One request for 50 of them.
+ */
+struct ox_parties {
+	struct ox_party *v;
+	size_t n, cap;
+};
+MUST_CHECK enum rc ox_parties_all(struct ox_session *s, struct arena *a, struct ox_parties *out, struct err *e);
+MUST_CHECK enum rc ox_parties_some(struct ox_session *s, struct arena *a, enum ox_party_kind kind, const int64_t *id, size_t n, struct ox_parties *out, struct err *e);
+
+/** How time is taken, by rising strength; OX's shown_as. */
+enum ox_shown { OX_SHOWN_FREE, OX_SHOWN_TENTATIVE, OX_SHOWN_BUSY, OX_SHOWN_ABSENT };
+/** A time that is taken, and what OX shows of the reason. */
+struct ox_busy {
+	msec_t from, to;
+	enum ox_shown shown;
+	bool full;             /* whole days */
+	int64_t id, series;    /* the appointment, and the series that it is an occurrence or exception of; 0 = OX does not tell */
+	const char *title, *location; /* NULL = not for this user to see */
+};
+/** Whose time is asked for, and the answer. */
+struct ox_busy_of {
+	enum ox_party_kind kind; /* no groups */
+	int64_t id;
+	const char *mail;        /* OX_OUTSIDE */
+	const char *zone;        /* that days without a time are of; NULL = UTC */
+	/* answer */
+	enum rc rc;              /* RC_NOTFOUND OX does not know him; RC_UPSTREAM with code OX_NO_BUSY: OX has no times of him */
+	struct err err;
+	struct ox_busy *v;
+	size_t n;
+};
+#define OX_NO_BUSY "CAL-5033"
+/** ox_busy_get - the times of N people in [FROM, TO), as OX tells them; 50 of them a request. */
+MUST_CHECK enum rc ox_busy_get(struct ox_session *s, struct arena *a, struct ox_busy_of *who, size_t n, msec_t from, msec_t to, struct err *e);
+
+/** An iCalendar part of a mail. */
+struct ox_itip_mail {
+	const char *folder, *id, *part;
+};
+#define OX_ITIP_CHANGES 16U
+#define OX_ITIP_ACTIONS 16U
+/** What OX would change, in the words of the table of appointments: title, start_date and the like, as far as the mail says them. */
+struct ox_itip_change {
+	const char *type;            /* "create", "update", "delete" */
+	json_t *now, *then;          /* as it is stored, as the mail has it; NULL = OX does not tell */
+	json_t *conflicts;           /* what it collides with, as struct write_how has it; NULL = nothing */
+	const char *folder;          /* of NOW */
+	int64_t id;                  /* of NOW; 0 = not stored, or OX does not tell */
+	int confirmation;            /* of NOW: the user's own answer, and its message; -1 = he does not take part */
+	const char *message;
+};
+/** What OX makes of a mail; strings in the arena. */
+struct ox_itip {
+	const char *uid;
+	const char *action[OX_ITIP_ACTIONS]; /* what can be done now, in OX's words; further ones than these do not exist */
+	size_t n_actions;
+	const char **text;           /* what OX says of it, in the user's language */
+	size_t n_texts;
+	struct ox_itip_change change[OX_ITIP_CHANGES]; /* occurrences of one series beyond these are not told; json_t owned: ox_itip_done */
+	size_t n_changes;
+	bool legacy;                 /* told by calendar/itip */
+};
+/**
+ * ox_itip_analyze - without changing anything.  Asked of the module chronos/itip where OX has it, unless the options name the legacy one, else of
+ * calendar/itip.   Errors: RC_NOTFOUND the mail, or no such part; RC_PROTO OX cannot read the part.
+ */
+MUST_CHECK enum rc ox_itip_analyze(struct ox_session *s, struct arena *a, const struct ox_itip_mail *m, struct ox_itip *out, struct err *e);
+void ox_itip_done(struct ox_itip *x);
+/** ox_itip_can - does OX offer ACTION, in chronos' words, and carry it out?  The legacy module of 8.19 offers what only chronos/itip does. */
+bool ox_itip_can(const struct ox_itip *x, const char *action);
+/** An appointment that an action touched. */
+struct ox_itip_touched {
+	const char *folder;
+	int64_t id;
+	bool deleted;
+};
+/**
+ * ox_itip_apply - carry out ACTION, which X offers.  OX answers the organizer, or the participants, by mail where the action is an answer.
+ * @message  for him, "" = none
+ * @out, @n  appointments that OX names, in the arena; of a deletion it may name none
+ * Errors: RC_PROTO not offered; RC_NOTFOUND the appointment is not there (any more); RC_CONFLICT there is a newer version of it.
+ */
+MUST_CHECK enum rc ox_itip_apply(struct ox_session *s, struct arena *a, const struct ox_itip_mail *m, const struct ox_itip *x, const char *action,
+    const char *message, struct ox_itip_touched **out, size_t *n, struct err *e);
+/* ---- searching ---- */
+
+#define OX_MAIL_ANSWERED 1U
+#define OX_MAIL_DELETED 2U
+#define OX_MAIL_FLAGGED 8U
+#define OX_MAIL_SEEN 32U
+
+/** What is looked for; everything that is named has to hold. */
+struct ox_search {
+	enum content ct;            /* not CT_FOLDER */
+	const char *const *folders; /* OX ids */
+	size_t n_folders;
+	const char *const *words;   /* each somewhere in the object: contacts names, company, addresses, telephone numbers, towns, categories, note; appointments
+	                             * and tasks title, note, categories; mails from, to, cc, subject.  None empty; of all but mail at least one */
+	size_t n_words;
+	const char *from, *to, *subject, *body; /* mails; NULL = anything */
+	unsigned set, clear;        /* mails: OX_MAIL_* that they have, and have not */
+	msec_t after, before;       /* from, and up to without it: mails received, appointments and tasks that touch the time; TIME_MIN, TIME_MAX = any */
+	size_t max;                 /* hits in the answer */
+};
+struct ox_hit {
+	size_t folder;              /* its number in the search */
+	int64_t id;
+	const char *oxid;           /* of an id that is no number, else NULL */
+	int64_t key;                /* time that it is sorted by, descending; then by NAME */
+	const char *name;           /* contacts: display name, "" = none */
+	size_t words;               /* internal: how many of the words it has */
+};
+/**
+ * ox_search - the ids of what OX finds, the newest first (appointments and tasks by their dates, contacts by name), in a fixed order; in A.
+ *
+ * Case and accents are OX's affair: contacts, appointments and tasks know neither, mail does as the mail server does.  No character stands for others.
+ * In the body of a mail * ? and \ are passed over.
+ * @cut  there are more than MAX
+ * Cost: mail a search of each folder, 25 in a request; tasks and appointments one of each folder and word; contacts one request.
+ */
+MUST_CHECK enum rc ox_search(struct ox_session *s, struct arena *a, const struct ox_search *q, struct ox_hit **out, size_t *n, bool *cut, struct err *e);
+
+/* ---- people ---- */
+
+enum ox_person_kind { OX_PERSON_USER, OX_PERSON_CONTACT, OX_PERSON_LIST, OX_PERSON_GROUP, OX_PERSON_RESOURCE, OX_PERSON_KINDS };
+#define OX_PERSON(kind) (1U << (kind))
+/** A member of a distribution list, or (entity alone) of a group. */
+struct ox_member {
+	int64_t entity;             /* user, 0 = none */
+	const char *name, *mail;    /* "" = unknown */
+	const char *folder;         /* OX ids of the contact that it is, NULL = none */
+	int64_t id;
+};
+struct ox_person {
+	enum ox_person_kind kind;
+	int64_t entity;             /* users, groups, resources: OX's number; else 0 */
+	const char *name;
+	const char *mail[3];        /* those that are set come first; NULL = no more */
+	const char *folder;         /* OX ids of the contact, NULL = it is none */
+	int64_t id;
+	int64_t used;               /* how often this user has used the contact */
+	bool closed;                /* private, and another user's */
+	bool picture;
+	const struct ox_member *member;
+	size_t n_members;
+};
+/** One name that is looked for, and who answers to it. */
+struct ox_who {
+	const char *query;          /* beginnings of words of a name, or of an address; not empty */
+	/* out */
+	struct ox_person *v;
+	size_t n;
+	bool cut;                   /* there are more than MAX of one kind */
+};
+/**
+ * ox_people - N queries at once over contacts (in all folders that the user may read, the global address book among them), groups and resources; in A.
+ * @kinds   OX_PERSON(...) together        @exact   only who has exactly the address (groups have none)
+ * @absent  out: kinds that this OX, or this user, does not have
+ * Case and accents are OX's affair; no character stands for others.   Cost: a request for each 8 queries.
+ */
+MUST_CHECK enum rc ox_people(struct ox_session *s, struct arena *a, struct ox_who *who, size_t n, unsigned kinds, bool exact, size_t max, unsigned *absent,
+    struct err *e);
+/** ox_people_users - name and address of those of the N members that are users by number; one request for each rows_per_request. */
+MUST_CHECK enum rc ox_people_users(struct ox_session *s, struct arena *a, struct ox_member *m, size_t n, struct err *e);
+
 /* ---- the user's own data ---- */
 
 /** What is used, and of how much; -1 = OX does not say, or no limit. */
@@ -309,6 +493,39 @@ MUST_CHECK enum rc ox_signature_picture(struct ox_session *s, const char *id, co
 /** ox_mail_settings_get - what OX's web client keeps about mail (jslob io.ox/mail), the caller's.  _set - the members of VALUES. */
 MUST_CHECK enum rc ox_mail_settings_get(struct ox_session *s, json_t **out, struct err *e);
 MUST_CHECK enum rc ox_mail_settings_set(struct ox_session *s, const json_t *values, struct err *e);
+/** What OX tells of the user himself. */
+struct ox_profile {
+	struct object *contact;     /* his entry in the global address book, without picture; values: object_drop */
+	msec_t lm;                  /* of that entry */
+	const char *login;          /* below, in the arena; "" = OX does not say */
+	const char *language, *zone, *sender, *version;
+	const char **aliases;       /* all his mail addresses */
+	size_t n_aliases;
+	const char **capabilities;  /* OX's words for what he may use */
+	size_t n_capabilities;
+	bool has_capabilities;      /* false: this OX does not tell them */
+	json_t *mail;               /* settings of config/modules/mail by OX's names: to json_decref; NULL = not told */
+	int64_t password_min, password_max; /* characters that OX wants of a password, 0 = does not say */
+};
+/** ox_profile_get - one request; what OX does not have or tell is left empty, but for the entry itself. */
+MUST_CHECK enum rc ox_profile_get(struct ox_session *s, struct arena *a, struct ox_profile *out, struct err *e);
+/** ox_own_update - the FIELDS of O, the user's own entry, guarded by LM; fields that are read only or a picture are ignored. */
+MUST_CHECK enum rc ox_own_update(struct ox_session *s, const struct object *o, const struct fmask *fields, msec_t lm, struct err *e);
+/** ox_setting_set - VALUE as config/PATH.  QUIRK(OX): what it does not like it may take without a word and without effect: read it again. */
+MUST_CHECK enum rc ox_setting_set(struct ox_session *s, const char *path, const json_t *value, struct err *e);
+/** ox_sender_set - the name that his mails are sent under, "" = none. */
+MUST_CHECK enum rc ox_sender_set(struct ox_session *s, const char *name, struct err *e);
+
+#define OX_WRONG_PASSWORD "USR-0027" /* e->code of RC_PROTO: OLD is not the password */
+/**
+ * ox_password_change - S goes on, and is opened with the new one from now on (ox_session_password_set has been called); all other sessions of the user
+ * at OX end.  Errors: RC_PROTO OX refuses one of the two (e->code); RC_FORBIDDEN this user may not; RC_TIMEOUT unknown, ask ox_login.
+ */
+MUST_CHECK enum rc ox_password_change(struct ox_session *s, const char *was, const char *is, struct err *e);
+/** ox_session_password_set - S is revived with PASSWORD from now on, also where OX refused the one before.  RC_LIMIT too long. */
+MUST_CHECK enum rc ox_session_password_set(struct ox_session *s, const char *password, struct err *e);
+/** ox_session_name - what the user logged in with; borrowed, does not change. */
+const char *ox_session_name(const struct ox_session *s);
 
 /* ---- pictures and attachments ---- */
 

@@ -30,7 +30,7 @@ struct cache_options {
 struct cache *cache_new(const struct cache_options *o);
 /** cache_free - stops the subscriber and closes all connections; nobody may use C any more. NULL is a no-op. */
 void cache_free(struct cache *c);
-/** cache_ok - did the last command work? for /health ("degraded"). True without a cache. */
+/** cache_ok - did the last command work, or has the subscriber reached Redis since? for /health ("degraded"). True without a cache. */
 bool cache_ok(struct cache *c);
 
 struct cache_value {
@@ -60,9 +60,15 @@ void cache_del(struct cache *c, const char *const *keys, size_t n);
  * False: Redis did not take it, or nobody knows (there is none, it is away or silent); tell them another way.
  */
 bool cache_publish(struct cache *c, uint64_t topic);
+/**
+ * cache_claim - tell all nodes, this one too, that the waiter with TICKET has claimed NAME (hub_claim).  All nodes hear claims in one
+ * order, so who has heard his own knows which came after it.   Returns as cache_publish.
+ */
+bool cache_claim(struct cache *c, uint64_t name, uint64_t ticket);
 /** What a subscriber hears; all run on its thread and must be short. */
 struct cache_ear {
 	void (*on_topic)(void *arg, uint64_t topic); /* another node's message */
+	void (*on_claim)(void *arg, uint64_t name, uint64_t ticket, bool own); /* OWN: this node's message */
 	/* on_link - the subscription began (UP: messages before it may have been missed, wake everybody), or it is lost, or the
 	 * first attempt failed: until UP comes nothing is heard here. */
 	void (*on_link)(void *arg, bool up);

@@ -81,6 +81,8 @@ void conf_dump(const struct conf *c, struct buf *out);
 /** conf_sample - the documented sample file: every setting commented out at its default, with unit and range. */
 void conf_sample(struct buf *out);
 
+/** conf_secret_path - where the secret lies that VALUE names (as for conf_secret_read).  RC_NOTFOUND: a credential, and there are none; RC_PROTO: too long. */
+MUST_CHECK enum rc conf_secret_path(const char *name, const char *value, char *path, size_t size, struct err *e);
 /**
  * conf_secret_read - the first line of the secret that VALUE (a CONF_SECRET) names, without its line end, into OUT.
  * VALUE with a '/' is a file: mode 0600 or 0400, belonging to this user or root.  Without, it is a systemd credential

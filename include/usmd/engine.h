@@ -50,6 +50,7 @@ struct engine_options {
 	unsigned path_floor_s;        /* waits that die on their way are made shorter, but never than this */
 	msec_t path_memory_ms;        /* what was learnt of that is forgotten after this; 0 = nothing is learnt */
 	msec_t poll_max_ms;           /* at the slowest: nothing changes there, or OX tells by itself */
+	msec_t compare_ms;            /* what waits is compared with its indexes so often, for changes of which nobody told; 0 = never */
 	unsigned poll_rate;           /* requests a second to OX for looks where somebody waits, of all accounts together */
 	unsigned poll_workers;        /* threads that make them */
 	msec_t push_late_ms;          /* a change that a poll finds should have been told by OX at least so soon after */
@@ -122,10 +123,31 @@ MUST_CHECK enum rc engine_login(struct engine *g, const struct engine_login *in,
 struct engine_session;
 /** engine_session_open - by token; RC_DENIED unknown, expired, or the OX password is not at hand any more (log in again). */
 MUST_CHECK enum rc engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e);
+/**
+ * engine_session_renewed - a call failed with RC_DENIED since OX refuses the password of S: has this node got another one by now, or the cache for TOKEN,
+ * since the user changed it elsewhere with this very session?  Then the call may be made again: nothing of it was done.
+ */
+bool engine_session_renewed(struct engine_session *s, const char *token);
 /** engine_session_close - the request is done with S; the client's session goes on.  NULL is a no-op. */
 void engine_session_close(struct engine_session *s);
 /** engine_logout - end the client's session (others of the account stay). */
 MUST_CHECK enum rc engine_logout(struct engine_session *s, struct err *e);
+
+/** A change of password, by the session whose token is given. */
+struct engine_password {
+	const char *token, *client_ip;
+	const char *was, *is;
+};
+/**
+ * engine_password_change - at OX; then S goes on with the new password, at all nodes, and all other sessions of the user end: who waits is told
+ * to log in again, at once.
+ * @ended  out: how many sessions of other devices ended
+ * Errors: RC_PROTO OX refuses one of the two, OX_WRONG_PASSWORD in e->code counts as a failed login; RC_LIMIT too many of these; RC_FORBIDDEN;
+ *         RC_TIMEOUT OX did not answer, and it was not changed until now as far as can be known.  S goes on in any case.
+ */
+MUST_CHECK enum rc engine_password_change(struct engine_session *s, const struct engine_password *in, size_t *ended, struct err *e);
+/** engine_changed - something was written to FOLDER past the engine: who waits for it is told when OX was asked. */
+void engine_changed(struct engine_session *s, enum content ct, const char *folder);
 
 enum mail_delete { MAIL_DELETE_SERVER /* as the user's setting in OX says */, MAIL_DELETE_TRASH, MAIL_DELETE_FINAL };
 #define DEVICE_FOLDERS_MAX 1000 /* folders with settings of their own */
@@ -148,6 +170,8 @@ void engine_config_defaults(const struct engine_session *s, struct device_config
 /** engine_config_set - C is copied.  RC_PROTO when a window is wider than the server allows; RC_LIMIT too many folders. */
 MUST_CHECK enum rc engine_config_set(struct engine_session *s, const struct device_config *c, struct err *e);
 
+/** engine_session_device - name of the device, borrowed until S is closed. */
+const char *engine_session_device(const struct engine_session *s);
 /** engine_session_ox - the OX session of S's account, borrowed until S is closed. */
 struct ox_session *engine_session_ox(const struct engine_session *s);
 
@@ -358,6 +382,40 @@ MUST_CHECK enum rc engine_conflict_restore(struct engine_session *s, struct aren
 /** engine_conflict_dismiss - forget the values.  May be repeated.  RC_NOTFOUND no such conflict of this account. */
 MUST_CHECK enum rc engine_conflict_dismiss(struct engine_session *s, struct arena *a, int64_t id, struct err *e);
 
+/* ---- what was found at OX, wherever the indexes stand ---- */
+
+/** A folder of the account; strings live in the arena. */
+struct engine_folder {
+	const char *oxid;
+	struct uuid uuid;
+	bool shared;             /* another user's private folder */
+};
+/**
+ * engine_folders - the folders of type CT that the user has at OX now, or FOLDER alone (NULL = all), in OX's order.  A client may name each of them.
+ * Errors: RC_NOTFOUND, RC_PROTO (path "folder") there is no such folder, it holds other objects; those of engine_sync.
+ */
+MUST_CHECK enum rc engine_folders(struct engine_session *s, struct arena *a, enum content ct, const struct uuid *folder, struct engine_folder **out, size_t *n,
+    struct err *e);
+/** engine_mark - names the object ID of FOLDER (OX's ids) for a cursor; of all but mail it is the object's uuid.  No request. */
+void engine_mark(const struct engine_session *s, enum content ct, const char *folder, int64_t id, struct uuid *out);
+
+/** An object that OX has named. */
+struct engine_found {
+	const struct engine_folder *place;
+	int64_t id;
+	const char *oxid;        /* of an id that is no number, else NULL */
+	/* out */
+	struct object *object;   /* NULL: gone, or closed to this user */
+	struct answer_item item; /* valid with an object */
+	struct fmask hidden;     /* fields that the device does not get */
+};
+/**
+ * engine_found - the contents of N objects of type CT, as a sync would deliver them, with the uuid and rev that they have in a sync.
+ * Nothing is remembered; each command that takes an object's uuid takes these, too.  engine_found_done drops the contents.
+ */
+MUST_CHECK enum rc engine_found(struct engine_session *s, struct arena *a, enum content ct, struct engine_found *f, size_t n, struct err *e);
+void engine_found_done(struct engine_found *f, size_t n);
+
 /* ---- mail ---- */
 
 /** engine_mail_raw - the octets of one mail of FOLDER into OUT.  It is not marked as seen, by this or by what follows. */
@@ -428,6 +486,27 @@ struct respond_request {
  * have arrived: ask again; and those of engine_sync.
  */
 MUST_CHECK enum rc engine_respond(struct engine_session *s, struct arena *a, const struct respond_request *req, struct uuid *uuid, struct err *e);
+
+/* ---- what is no sync: for service ---- */
+
+/** Where OX keeps an object. */
+struct engine_place {
+	enum content ct;
+	const char *folder, *oxid; /* oxid NULL = the decimal ID */
+	int64_t id;
+};
+/** engine_place_of - of the object UUID that a client has in FOLDER; strings in A.   RC_NOTFOUND it is not there (any more). */
+MUST_CHECK enum rc engine_place_of(struct engine_session *s, struct arena *a, const struct uuid *folder, const struct uuid *uuid, struct engine_place *out, struct err *e);
+/** What a client calls an object of OX. */
+struct engine_touched {
+	bool known; /* false: the user has no such folder */
+	struct uuid folder, uuid;
+};
+/**
+ * engine_touched - the object ID in OX's FOLDER of CT was changed by a call that is no sync: the folder's index is brought up to date, and who waits for it is
+ * woken.   Blocking: as a sync of the folder.   Errors: those of engine_sync; OUT is filled as far as it is known all the same.
+ */
+MUST_CHECK enum rc engine_touched(struct engine_session *s, struct arena *a, enum content ct, const char *folder, int64_t id, struct engine_touched *out, struct err *e);
 /* ---- permissions ---- */
 
 /** One entry of a folder's permissions; strings live in the arena. */
@@ -523,7 +602,7 @@ enum event_source {
 };
 /** OX says that something changed in a folder; borrowed. */
 struct engine_event {
-	enum event_source source;  /* SOURCE_UDP or SOURCE_WEBHOOK */
+	enum event_source source;  /* SOURCE_UDP, SOURCE_WEBHOOK; of the engine itself SOURCE_OWN */
 	int64_t context;
 	enum content ct;           /* CT_FOLDER: the folder itself */
 	const char *folder;        /* OX id; NULL = the INBOX of USERS */
@@ -554,7 +633,7 @@ struct ping_entry {
 	struct folder_ref folder;
 	struct syncid syncid;
 	bool changed;  /* answer: something newer than the syncid, or the syncid is unknown (sync and see) */
-	uint64_t state; /* answer, WATCH_EVENTS: what CHANGED speaks of, WATCH_STATE_BITS of a keyed hash; equal = nothing has changed since */
+	uint64_t state; /* answer: what CHANGED speaks of, WATCH_STATE_BITS of a keyed hash; equal = nothing has changed since */
 };
 #define WATCH_STATE_BITS 48
 
@@ -582,12 +661,19 @@ MUST_CHECK enum rc engine_watch_replay(struct engine_watch *w, const uint64_t *s
  * @refresh  true: where nothing has changed yet OX is asked, unless it just was; false: the indexes are compared as they are
  */
 MUST_CHECK enum rc engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry **entries, size_t *n, size_t *n_changed, struct err *e);
+/** engine_watch_renewed - as engine_session_renewed, of the session that W waits with. */
+bool engine_watch_renewed(struct engine_watch *w, const char *token);
 /**
  * engine_watch_resubscribe - a new *WAITER, for a look after a wake-up; before engine_watch_check.
  * *WAITER NULL: the device has begun a newer wait; this one has to end.
  */
 MUST_CHECK enum rc engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, struct err *e);
 void engine_watch_free(struct engine_watch *w);
+
+/** On which way the nodes tell each other of claims. */
+enum claim_way { CLAIM_BY_REDIS, CLAIM_BY_PG };
+/** engine_claimed - a node's waiter with TICKET has CLAIM now; OWN: this node's (cache_claim, store_notify_claim).   Threads: any. */
+void engine_claimed(struct engine *g, enum claim_way way, uint64_t claim, uint64_t ticket, bool own);
 
 enum wait_end {
 	WAIT_ANSWERED, /* at its end, without a change: whether the answer arrived is told by when the device waits again */

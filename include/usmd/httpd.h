@@ -22,6 +22,7 @@ struct httpd_options {
 	const char *listen;         /* "127.0.0.1:8090", "[::1]:8090", "*:8090" or a unix socket path beginning with '/' */
 	unsigned listen_mode;       /* permission bits of a unix socket */
 	const char *admin_listen;   /* likewise, for /health and /metrics; "" or NULL = none */
+	int listen_fd, admin_fd;    /* listening sockets to take instead (systemd's), owned by httpd_new from its call; 0 = none */
 	const char *trusted_proxies;/* whose X-Forwarded-For is believed: addresses, CIDR networks and "unix" (a peer on
 	                             * a unix socket), separated by commas or spaces; "" = nobody's */
 	unsigned event_threads;     /* threads that move bytes, >= 1 */
@@ -36,7 +37,7 @@ struct httpd_options {
 	                             * the head of a request after twice as long */
 	unsigned transfer_time_s;   /* a request's body has arrived, and its answer is taken, within so long (not event streams); 0 = no limit */
 	unsigned keepalive_s;       /* a client on TCP that is silent for so long is asked whether it is still there; 0 = never */
-	msec_t wake_interval_ms;    /* a parked request that was woken looks again at most so often */
+	msec_t wake_interval_ms;    /* a parked request that was woken in vain looks again at most so often, but for the first time */
 	/* health - what /health tells; WHY gets a sentence.  NULL = always ready.  Runs on the admin thread, may block. */
 	enum httpd_health (*health)(void *arg, char *why, size_t why_size);
 	/* gauges - append further lines in Prometheus text format.  NULL = none. */
@@ -85,6 +86,12 @@ size_t httpd_drain(struct httpd *h, msec_t deadline_ms);
  * everything it uses must be left alone and the process ended.
  */
 bool httpd_free(struct httpd *h);
+
+/**
+ * httpd_stalled_ms - for how long requests have been waiting and no worker has taken one; 0 = nothing waits, or they move.  What a watchdog
+ * asks: workers that are all inside something for ever, or gone, show here, and nothing else does.   Threads: any.
+ */
+msec_t httpd_stalled_ms(struct httpd *h);
 
 /** httpd_port - TCP port of the client listener (for "127.0.0.1:0"), 0 for a unix socket.  httpd_admin_port likewise. */
 unsigned httpd_port(const struct httpd *h);

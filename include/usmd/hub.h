@@ -66,6 +66,8 @@ MUST_CHECK enum rc hub_subscribe(struct hub *h, const uint64_t *topics, size_t n
  * TICKET (from hub_ticket), end with HUB_REPLACED.  False: there is a newer one already, and W has not got the name.
  */
 MUST_CHECK bool hub_claim(struct hub_waiter *w, uint64_t name, uint64_t ticket);
+/** hub_replace - end the waiters with this NAME and a ticket up to TICKET with HUB_REPLACED, or note it: a newer one is elsewhere.  Threads: any. */
+void hub_replace(struct hub *h, uint64_t name, uint64_t ticket);
 /** hub_ticket - rises with each call, in this process; never 0. */
 uint64_t hub_ticket(void);
 /** hub_identify - from now on hub_end(ID) is noted for W, or ends it; once for each waiter, before it is parked. */

@@ -80,6 +80,7 @@ struct protocol {
 void reply_fini(struct reply *rep);
 
 struct engine;
+struct service_client;
 /** Limits of usm-json; a member that is 0 gets the default in brackets.  serverInfo tells them to clients. */
 struct usmjson_options {
 	size_t max_depth;        /* nesting of the request's JSON [16] */
@@ -96,6 +97,9 @@ struct usmjson_options {
 	size_t max_ping_folders; /* [1000] */
 	msec_t retry_spread_ms;  /* when the server stops, streams are told to come back within this time [10,000] */
 	bool cookie_secure;      /* set Secure on the session cookie */
+	unsigned password_min_length, password_min_classes; /* of a new password [8, 2] */
+	size_t max_feedback_bytes; /* one bundle of diagnostics, decoded [4 MiB] */
+	struct service_client *client; /* announced client and feedback, borrowed; NULL = neither */
 };
 /** usmjson_new - the usm-json protocol on ENGINE (borrowed, outlives it); OPTIONS are copied.  RC_NOMEM.  Threads: any. */
 MUST_CHECK enum rc usmjson_new(struct engine *engine, const struct usmjson_options *options, struct protocol *out, struct err *e);

@@ -20,6 +20,7 @@ struct store_conn;
 
 struct store_options {
 	const char *conninfo;         /* libpq conninfo; multi-host strings give standby failover */
+	const char *password;         /* NULL or "" = what conninfo says; copied by store_open, wiped by store_close */
 	unsigned pool;                /* connections at most */
 	unsigned statement_timeout_ms;
 	unsigned lease_timeout_ms;    /* waiting for a free connection; then RC_BUSY */
@@ -28,23 +29,26 @@ struct store_options {
 
 /**
  * store_open - connect once and check the schema's version.
- * @o  borrowed for the call.   Errors: RC_INTERNAL naming `usmctl migrate` when the version differs, RC_UPSTREAM no server.
+ * @o  borrowed for the call.
+ * Errors: RC_INTERNAL  the version differs (names `usmctl migrate`), or the server is there and refuses (password, database, too many connections)
+ *         RC_UPSTREAM  no server answers, or it is still starting: worth another try
  */
 MUST_CHECK enum rc store_open(const struct store_options *o, struct store **out, struct err *e);
 /** store_close - all connections must have been released.  NULL is a no-op. */
 void store_close(struct store *s);
 /**
  * store_migrate - apply the patches of SQL_DIR (NNNN-title.sql, from 0000 without a gap) that the database lacks, in
- * order, each in its own transaction; prints each to stdout.  Two at once: the second waits and finds nothing to do.
+ * order, each in its own transaction; prints each to stdout.  PASSWORD as in struct store_options.  Two at once: the second waits and finds nothing to do.
  * Errors: RC_NOTFOUND no patches there; RC_INTERNAL a gap, a database newer than SQL_DIR, or a patch that fails (named).
  */
-MUST_CHECK enum rc store_migrate(const char *conninfo, const char *sql_dir, struct err *e);
+MUST_CHECK enum rc store_migrate(const char *conninfo, const char *password, const char *sql_dir, struct err *e);
 /** store_check - lease and one trivial statement: is the database there? for /health. */
 MUST_CHECK enum rc store_check(struct store *s, struct err *e);
 
-/** What store_listen hears; both run on its thread and must be short. */
+/** What store_listen hears; all run on its thread and must be short. */
 struct store_ear {
 	void (*on_topic)(void *arg, uint64_t topic); /* another node's notification */
+	void (*on_claim)(void *arg, uint64_t name, uint64_t ticket, bool own); /* OWN: this node's notification */
 	void (*on_gap)(void *arg); /* some may have been missed: wake everybody */
 	void *arg;
 	unsigned retry_ms;         /* after a failure no new attempt for this long */
@@ -65,6 +69,11 @@ MUST_CHECK enum rc store_listen(struct store *s, const struct store_ear *ear, st
  * Threads: any.   Blocking: never.
  */
 void store_notify(struct store *s, uint64_t topic, bool carried);
+/**
+ * store_notify_claim - to all nodes, this one too: the waiter with TICKET has claimed NAME (hub_claim).  As store_notify, but claims are
+ * heard in one order, and where more of them wait than can be kept they are lost: older waits then last until their heartbeat.
+ */
+void store_notify_claim(struct store *s, uint64_t name, uint64_t ticket, bool carried);
 /** store_notify_need - does this node not hear Redis (any more)?  The others are told, and everybody is woken once they notify. */
 void store_notify_need(struct store *s, bool need);
 
@@ -125,6 +134,9 @@ MUST_CHECK enum rc store_session_put(struct store_conn *c, const unsigned char h
 MUST_CHECK enum rc store_session_trim(struct store_conn *c, int64_t device, size_t keep, unsigned char (*hash)[32], size_t max, size_t *n, struct err *e);
 MUST_CHECK enum rc store_session_get(struct store_conn *c, struct arena *a, const unsigned char hash[32], struct store_session *out, struct err *e);
 MUST_CHECK enum rc store_session_delete(struct store_conn *c, const unsigned char hash[32], struct err *e);
+/** store_session_delete_others - all sessions of ACCOUNT but KEEP; their hashes, 32 octets each, in A. */
+MUST_CHECK enum rc store_session_delete_others(struct store_conn *c, struct arena *a, int64_t account, const unsigned char keep[32], unsigned char (**hashes)[32],
+    size_t *n, struct err *e);
 /**
  * store_expire - delete what nobody needs any more, a bounded piece a call (call it every few minutes): expired sessions and
  * conflicts; cursors, writes and intents of devices without session that did not log in for TOMBSTONE_MS; tombstones
@@ -165,6 +177,14 @@ struct store_folder {
 /** store_folder_open - index of (account, ct, oxid); CREATE makes it (epoch from EPOCH). RC_NOTFOUND. */
 MUST_CHECK enum rc store_folder_open(struct store_conn *c, struct arena *a, int64_t account, enum content ct, const char *oxid, bool create, uint64_t epoch,
     struct store_folder *out, struct err *e);
+/** How new an index is. */
+struct store_version {
+	int64_t folder;
+	uint64_t epoch, cn;
+	bool there; /* false: dropped */
+};
+/** store_folder_versions - of the indexes v[i].folder, each named once, in one statement. */
+MUST_CHECK enum rc store_folder_versions(struct store_conn *c, struct store_version *v, size_t n, struct err *e);
 /** store_folder_save - everything of F where its fence is still F->fence, which it raises; RC_CONFLICT when somebody else was faster. */
 MUST_CHECK enum rc store_folder_save(struct store_conn *c, struct store_folder *f, struct err *e);
 /** store_folder_reset - UIDVALIDITY changed: drop all rows, new epoch, cn 0, not init. Same fence rule. */

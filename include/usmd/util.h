@@ -165,6 +165,8 @@ void random_override(void (*fn)(void *p, size_t n));
 /** siphash24 - SipHash-2-4 of N bytes under a 128-bit key: the 64-bit field fingerprints. */
 uint64_t siphash24(const unsigned char key[16], const void *p, size_t n);
 void sha256(const void *p, size_t n, unsigned char out[32]);
+/** sha256_file - of everything in FD from its beginning, *SIZE octets; false: it cannot be read. */
+MUST_CHECK bool sha256_file(int fd, unsigned char out[32], int64_t *size);
 void hmac_sha256(const void *key, size_t klen, const void *p, size_t n, unsigned char out[32]);
 /** derive_key - HKDF-SHA256 of MASTER for purpose LABEL (a constant text) into N bytes, N <= 64. */
 void derive_key(const unsigned char master[KEY_BYTES], const char *label, unsigned char *out, size_t n);
@@ -237,7 +239,7 @@ enum metric {
 	M_OBJECTS_OUT, M_OBJECTS_IN, M_CONFLICTS, M_WAKEUPS, M_WAITERS, M_WAITS_GONE, M_WAITS_REPLACED, M_STREAMS, M_SESSIONS,
 	M_UDP_PACKETS, M_UDP_STRANGERS, M_UDP_MALFORMED, M_UDP_REGISTRATIONS,
 	M_HOOK_TAKEN, M_HOOK_UNSIGNED, M_HOOK_STALE, M_HOOK_REPLAYED, M_HOOK_MALFORMED, M_HOOK_FULL,
-	M_POLLS, M_POLL_ERRORS, M_POLL_DEFERRED,
+	M_POLLS, M_POLL_ERRORS, M_POLL_DEFERRED, M_UNTOLD,
 	M_COUNT
 };
 void metric_add(enum metric m, int64_t v);

@@ -34,6 +34,20 @@ conflict_read(const json_t *c)
 	return o;
 }
 
+json_t *
+conflicts_read(const json_t *list, bool *hard)
+{
+	json_t *all = json_array(), *c;
+	size_t i;
+
+	*hard = false;
+	json_array_foreach (list, i, c) {
+		*hard = *hard || json_is_true(json_object_get(c, "hard_conflict"));
+		(void)json_array_append_new(all, conflict_read(c));
+	}
+	return all;
+}
+
 /* Octets of S, at most MAX, that do not end within a character. */
 static int
 cut(const char *s, size_t max)
@@ -68,20 +82,15 @@ conflict_words(const json_t *c, size_t more, char *out, size_t size)
 enum rc
 ox_check_conflicts(const json_t *data, const struct object *o, struct err *e)
 {
-	const json_t *list = json_object_get(data, "conflicts"), *c;
-	bool hard = false;
+	const json_t *list = json_object_get(data, "conflicts");
 	char words[160];
 	json_t *all;
-	size_t i;
+	bool hard;
 	enum rc rc;
 
 	if (json_array_size(list) == 0)
 		return RC_OK;
-	all = json_array();
-	json_array_foreach (list, i, c) {
-		hard = hard || json_is_true(json_object_get(c, "hard_conflict"));
-		(void)json_array_append_new(all, conflict_read(c));
-	}
+	all = conflicts_read(list, &hard);
 	conflict_words(json_array_get(all, 0), json_array_size(all) - 1, words, sizeof(words));
 	rc = err_set(e, RC_PROTO, "Not stored, it collides with %s: %s", words,
 	    hard ? "choose another time or resource." : "choose another time, or store it in spite of that.");

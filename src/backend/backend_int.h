@@ -2,7 +2,7 @@
 /*
  * Inside backend: connections (http.c), sessions (session.c), one call with its envelope (call.c), what OX's errors mean
  * (classify.c), rows to objects (rows.c).  The operations of usmd/backend.h are in read.c, listing.c, find.c, write.c, appointment.c, folders.c, share.c,
- * mail.c, mail_octets.c, mail_parts.c.
+ * mail.c, mail_octets.c, mail_parts.c, party.c, busy.c, itip.c.
  */
 #ifndef USMD_BACKEND_INT_H
 #define USMD_BACKEND_INT_H
@@ -77,7 +77,7 @@ struct ox_session {
 	bool ended, refused;        /* logged out; the password was refused */
 	char *name, *device_agent;
 	const char *client;         /* of the options: that which OX accepted */
-	struct buf password;        /* sealed */
+	struct buf password;        /* sealed; changes under both locks */
 	struct ox_user user;
 };
 
@@ -251,6 +251,9 @@ struct pim_ops {
 	enum rc (*exception_find)(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e);
 	enum rc (*confirm)(struct ox_session *s, enum content ct, const char *folder, const char *id, const struct ox_response *response, msec_t *lm, struct err *e);
 	enum rc (*move)(struct ox_session *s, enum content ct, const char *folder, const char *id, const char *to, msec_t lm, msec_t *new_lm, struct err *e);
+	/* whose time: a part of a `multiple`, and the data of its answer (busy.c) */
+	void (*busy_part)(struct buf *b, const struct ox_busy_of *w, msec_t from, msec_t to);
+	enum rc (*busy_read)(struct arena *a, const json_t *data, struct ox_busy_of *w, struct err *e);
 };
 extern const struct pim_ops classic_ops, chronos_ops;
 
@@ -286,6 +289,12 @@ enum rc classic_remove(struct ox_session *s, enum content ct, const char *folder
 enum rc classic_exception_find(struct ox_session *s, const char *folder, const char *series, msec_t day, int64_t position, int64_t *id, struct err *e);
 enum rc classic_confirm(struct ox_session *s, enum content ct, const char *folder, const char *id, const struct ox_response *response, msec_t *lm, struct err *e);
 enum rc classic_move(struct ox_session *s, enum content ct, const char *folder, const char *id, const char *to, msec_t lm, msec_t *new_lm, struct err *e);
+/* ---- busy.c ---- */
+void classic_busy_part(struct buf *b, const struct ox_busy_of *w, msec_t from, msec_t to);
+enum rc classic_busy_read(struct arena *a, const json_t *data, struct ox_busy_of *w, struct err *e);
+void chronos_busy_part(struct buf *b, const struct ox_busy_of *w, msec_t from, msec_t to);
+enum rc chronos_busy_read(struct arena *a, const json_t *data, struct ox_busy_of *w, struct err *e);
+
 /* ---- write.c: shared with appointment.c ---- */
 
 /** write_params - what every write of CT needs: its field names for complaints, UTC. */
@@ -308,12 +317,26 @@ MUST_CHECK enum rc send_delete(struct ox_session *s, enum content ct, const char
 
 /** ox_check_conflicts - QUIRK(OX, all): a collision is no error: nothing is stored, and the DATA of the answer lists what is in the way of O. */
 MUST_CHECK enum rc ox_check_conflicts(const json_t *data, const struct object *o, struct err *e);
+/** conflicts_read - LIST of the legacy module in the words of struct write_how, a new array; *HARD: a resource is among them. */
+json_t *conflicts_read(const json_t *list, bool *hard);
 /** exception_fields - the fields of O that a new exception is told of. */
 void exception_fields(const struct object *o, struct fmask *m);
 /** ox_exception_create - an exception of SERIES: made by updating the series at one of its days; OX answers the new object's id. */
 MUST_CHECK enum rc ox_exception_create(struct ox_session *s, const char *folder, const struct object *o, const char *series, int64_t *id, msec_t *lm, struct err *e);
 /** ox_delete_occurrences - those of DAYS that still have an occurrence.  DONE: a part of this update is stored already, so a failure leaves it half done. */
 MUST_CHECK enum rc ox_delete_occurrences(struct ox_session *s, const char *folder, const char *id, const json_t *days, msec_t lm, bool done, msec_t *new_lm, struct err *e);
+
+/* ---- words.c: what a person typed, as OX takes it ---- */
+
+/** word_special - does WORD (may be NULL) hold a character that OX does not take for itself?  Then its answers have to be looked through. */
+bool word_special(const char *word);
+/** word_pattern - BEFORE, WORD with every special character as ?, AFTER; in A, or NULL. */
+char *word_pattern(struct arena *a, const char *before, const char *word, const char *after);
+/** word_in - is WORD in TEXT?  word_begins - does a word of TEXT begin with it?  Exact for special characters, as wide as OX may be for the others. */
+bool word_in(const char *text, const char *word);
+bool word_begins(const char *text, const char *word);
+/** word_in_value - is it in one of the texts of V, lists gone through? */
+bool word_in_value(const json_t *v, const char *word);
 
 /* ---- read.c: shared by the other operations ---- */
 

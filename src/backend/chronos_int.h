@@ -129,6 +129,8 @@ void chronos_guard(struct ox_req *r, msec_t lm);
  * DONE: a part of this update is stored already, so a failure leaves it half done (RC_TIMEOUT). */
 MUST_CHECK enum rc chronos_delete_days(struct ox_session *s, struct arena *a, const char *folder, const char *id, const json_t *days, const json_t *master, bool done,
     msec_t *lm, struct err *e);
+/** chronos_conflicts - LIST of conflicts as the legacy module says them, a new array. */
+json_t *chronos_conflicts(struct arena *a, const json_t *list);
 enum rc chronos_create(struct ox_session *s, const char *folder, const struct object *o, const char *uid, int64_t *id, msec_t *lm, struct err *e);
 enum rc chronos_update(struct ox_session *s, const char *folder, const char *id, const struct object *o, const struct fmask *fields, msec_t lm, msec_t *new_lm, struct err *e);
 enum rc chronos_remove(struct ox_session *s, enum content ct, const char *folder, const char *id, msec_t lm, struct err *e);

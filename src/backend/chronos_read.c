@@ -430,5 +430,5 @@ const struct pim_ops chronos_ops = {
 	.updates_req = chronos_updates_req, .updates_part = chronos_updates_part, .list_req = chronos_list_req, .list_part = chronos_list_part,
 	.call = events_call, .read = events_read, .listing = chronos_listing, .find_uid = chronos_find_uid,
 	.create = chronos_create, .update = chronos_update, .remove = chronos_remove, .exception_find = chronos_exception_find,
-	.confirm = chronos_confirm, .move = chronos_move,
+	.confirm = chronos_confirm, .move = chronos_move, .busy_part = chronos_busy_part, .busy_read = chronos_busy_read,
 };

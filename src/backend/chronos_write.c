@@ -64,22 +64,29 @@ conflict_of(struct arena *a, const json_t *c)
 	return out;
 }
 
+json_t *
+chronos_conflicts(struct arena *a, const json_t *list)
+{
+	json_t *all = json_array(), *c;
+	size_t i;
+
+	json_array_foreach (list, i, c)
+		(void)json_array_append_new(all, conflict_of(a, c));
+	return all;
+}
+
 static enum rc
 collisions(const json_t *data, const struct object *o, struct err *e)
 {
 	const json_t *list = json_object_get(data, "conflicts");
 	struct arena *a;
-	json_t *all, *c;
-	size_t i;
+	json_t *all;
 	enum rc rc;
 
 	if (json_array_size(list) == 0)
 		return RC_OK;
 	a = arena_new(0);
-	all = json_pack("{s:[]}", "conflicts");
-	if (a != NULL)
-		json_array_foreach (list, i, c)
-			(void)json_array_append_new(json_object_get(all, "conflicts"), conflict_of(a, c));
+	all = a != NULL ? json_pack("{s:o}", "conflicts", chronos_conflicts(a, list)) : NULL;
 	rc = json_array_size(json_object_get(all, "conflicts")) > 0 ? ox_check_conflicts(all, o, e) : err_set(e, RC_NOMEM, "out of memory");
 	json_decref(all);
 	arena_free(a);

@@ -22,7 +22,7 @@ const struct pim_ops classic_ops = {
 	.updates_req = classic_updates_req, .updates_part = classic_updates_part, .list_req = classic_list_req, .list_part = classic_list_part,
 	.call = rows_call, .read = classic_read, .listing = classic_listing, .find_uid = classic_find_uid,
 	.create = classic_create, .update = classic_update, .remove = classic_remove, .exception_find = classic_exception_find,
-	.confirm = classic_confirm, .move = classic_move,
+	.confirm = classic_confirm, .move = classic_move, .busy_part = classic_busy_part, .busy_read = classic_busy_read,
 };
 
 static const struct pim_ops *

@@ -139,20 +139,17 @@ take_id(struct arena *a, struct object *o, unsigned field, bool folder, struct e
 enum rc
 cell_set(struct arena *a, struct object *o, unsigned field, json_t *value, struct err *e)
 {
+	const bool mail = o->ct == CT_MAIL; /* elsewhere 600 and 601 are other things: of a contact 601 is the type of its picture */
+	int column = model_content(o->ct)->fields[field].column;
+
 	object_set(o, field, value);
-	switch (model_content(o->ct)->fields[field].column) {
-	case 1:
-	case 600:
+	if (column == (mail ? 600 : 1))
 		return take_id(a, o, field, false, e);
-	case 20:
-	case 601:
+	if (column == (mail ? 601 : 20))
 		return take_id(a, o, field, true, e);
-	case 6:
+	if (column == 6)
 		o->lm = object_get_i64(o, field, 0);
-		return RC_OK;
-	default:
-		return RC_OK;
-	}
+	return RC_OK;
 }
 
 enum rc

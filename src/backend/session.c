@@ -441,15 +441,47 @@ ox_session_end(struct ox_session *s)
 	buf_fini(&h.set_cookies);
 }
 
+enum rc
+ox_session_password_set(struct ox_session *s, const char *password, struct err *e)
+{
+	struct buf sealed, old;
+
+	buf_init(&sealed, 8192);
+	if (secret_seal(s->b->seal, "ox password", password, strlen(password), &sealed) != RC_OK) {
+		buf_fini(&sealed);
+		return err_set(e, RC_LIMIT, "the password is too long");
+	}
+	(void)pthread_mutex_lock(&s->login_lock); /* who is just logging in does it with one of the two */
+	(void)pthread_mutex_lock(&s->lock);
+	old = s->password;
+	s->password = sealed;
+	s->refused = false;
+	(void)pthread_mutex_unlock(&s->lock);
+	(void)pthread_mutex_unlock(&s->login_lock);
+	buf_fini(&old);
+	return RC_OK;
+}
+
+const char *
+ox_session_name(const struct ox_session *s)
+{
+	return s->name;
+}
+
 bool
-ox_session_password_is(const struct ox_session *s, const char *password)
+ox_session_password_is(struct ox_session *s, const char *password)
 {
 	unsigned char have[32], got[32];
 	struct buf pw;
 	bool same = false;
 
+	enum rc rc;
+
 	buf_init(&pw, 4096);
-	if (secret_open(s->b->seal, "ox password", s->password.p, s->password.len, &pw) == RC_OK) {
+	(void)pthread_mutex_lock(&s->lock); /* it may be changed */
+	rc = secret_open(s->b->seal, "ox password", s->password.p, s->password.len, &pw);
+	(void)pthread_mutex_unlock(&s->lock);
+	if (rc == RC_OK) {
 		/* of equal length whatever the passwords are, so that time says nothing of either */
 		hmac_sha256(s->b->seal, sizeof(s->b->seal), pw.p != NULL ? pw.p : "", pw.len, have);
 		hmac_sha256(s->b->seal, sizeof(s->b->seal), password, strlen(password), got);

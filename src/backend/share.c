@@ -85,6 +85,31 @@ ox_principal_name(struct ox_session *s, struct arena *a, int64_t id, bool group,
 	return rc;
 }
 
+enum rc
+ox_group_members(struct ox_session *s, struct arena *a, int64_t id, int64_t **out, size_t *n, struct err *e)
+{
+	struct ox_answer ans;
+	struct ox_req r;
+	const json_t *list, *x;
+	size_t i;
+	enum rc rc;
+
+	*n = 0;
+	ox_req_init(&r, "group", "get");
+	ox_param_i64(&r, "id", id);
+	rc = ox_call(s, &r, &ans, e);
+	ox_req_fini(&r);
+	list = rc == RC_OK ? json_object_get(ans.data, "members") : NULL;
+	*out = arena_array(a, int64_t, json_array_size(list) + 1);
+	if (rc == RC_OK && *out == NULL)
+		rc = err_set(e, RC_NOMEM, "out of memory for a group");
+	json_array_foreach((json_t *)(uintptr_t)list, i, x)
+		if (rc == RC_OK && json_id(x, &(*out)[*n]))
+			(*n)++;
+	ox_answer_fini(&ans);
+	return rc;
+}
+
 /* Does one of the texts V[from..] equal NAME, letter case aside? */
 static bool
 called(const json_t *row, const char *name)

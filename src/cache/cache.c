@@ -83,11 +83,20 @@ take(struct cache *c, bool *fresh)
 	return r;
 }
 
+void
+cache_answered(struct cache *c)
+{
+	(void)pthread_mutex_lock(&c->mutex);
+	c->retry_at_us = 0;
+	(void)pthread_mutex_unlock(&c->mutex);
+	if (!atomic_exchange(&c->ok, true))
+		log_info("cache.up", "url=%s", c->o.url);
+}
+
 static void
 put_back(struct cache *c, redisContext *r)
 {
 	(void)pthread_mutex_lock(&c->mutex);
-	c->retry_at_us = 0;
 	if (c->n_idle < c->o.pool) {
 		c->idle[c->n_idle++] = r;
 		r = NULL;
@@ -95,8 +104,7 @@ put_back(struct cache *c, redisContext *r)
 	(void)pthread_mutex_unlock(&c->mutex);
 	if (r != NULL)
 		redisFree(r);
-	if (!atomic_exchange(&c->ok, true))
-		log_info("cache.up", "url=%s", c->o.url);
+	cache_answered(c);
 }
 
 /* Drops the idle connections: they lead to a Redis that is gone. */
@@ -364,10 +372,11 @@ cache_del(struct cache *c, const char *const *keys, size_t n)
 	cmds_fini(&q);
 }
 
-bool
-cache_publish(struct cache *c, uint64_t topic)
+/* N numbers behind this node's name. */
+static bool
+publish(struct cache *c, const uint64_t *v, size_t n)
 {
-	unsigned char msg[CACHE_MESSAGE];
+	unsigned char msg[CACHE_CLAIM];
 	redisReply *reply = NULL;
 	struct cmds q;
 	bool taken = false;
@@ -375,12 +384,12 @@ cache_publish(struct cache *c, uint64_t topic)
 	if (c->o.url[0] == '\0')
 		return false;
 	memcpy(msg, c->node, CACHE_NODE);
-	for (int i = 0; i < 8; i++)
-		msg[CACHE_NODE + i] = (unsigned char)(topic >> (8 * i));
+	for (size_t i = 0; i < 8 * n; i++)
+		msg[CACHE_NODE + i] = (unsigned char)(v[i / 8] >> (8 * (i % 8)));
 	if (cmds_init(&q, 1, 3)) {
 		add_arg(&q, "PUBLISH", 7);
 		add_arg(&q, CACHE_CHANNEL, sizeof(CACHE_CHANNEL) - 1);
-		add_arg(&q, msg, sizeof(msg));
+		add_arg(&q, msg, CACHE_NODE + 8 * n);
 		end_command(&q);
 		/* a Redis that loads, or is out of memory, answers with an error */
 		taken = cmds_end(&q) && perform(c, &q, &reply) && reply->type == REDIS_REPLY_INTEGER;
@@ -389,4 +398,18 @@ cache_publish(struct cache *c, uint64_t topic)
 	}
 	cmds_fini(&q);
 	return taken;
+}
+
+bool
+cache_publish(struct cache *c, uint64_t topic)
+{
+	return publish(c, &topic, 1);
+}
+
+bool
+cache_claim(struct cache *c, uint64_t name, uint64_t ticket)
+{
+	const uint64_t v[] = { name, ticket };
+
+	return publish(c, v, ARRAY_LEN(v));
 }

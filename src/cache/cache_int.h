@@ -13,6 +13,7 @@
 #define CACHE_CHANNEL "usmd:events"
 #define CACHE_NODE 8               /* bytes of a node's random name, in front of each message */
 #define CACHE_MESSAGE (CACHE_NODE + 8)
+#define CACHE_CLAIM (CACHE_MESSAGE + 8) /* its length tells it from a topic */
 
 struct cache {
 	struct cache_options o;        /* strings owned; url "" = no cache */
@@ -31,6 +32,8 @@ struct cache {
 
 /** cache_connect - a new connection, authenticated; NULL on failure (logged at level debug). */
 redisContext *cache_connect(const struct cache *c);
+/** cache_answered - Redis works (again): nobody leaves it alone any more, and cache_ok says so, though no request may come for long. */
+void cache_answered(struct cache *c);
 /** cache_subscriber_stop - ends the thread if there is one. */
 void cache_subscriber_stop(struct cache *c);
 

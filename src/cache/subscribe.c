@@ -27,21 +27,34 @@ wait_for(const struct cache *c, const redisContext *r, int ms, bool *readable)
 	return n <= 0 || p[0].revents == 0;
 }
 
+static uint64_t
+number_at(const unsigned char *p)
+{
+	uint64_t v = 0;
+
+	for (int i = 7; i >= 0; i--)
+		v = v << 8 | p[i];
+	return v;
+}
+
 static void
 hear(const struct cache *c, const redisReply *m)
 {
 	const unsigned char *p;
-	uint64_t topic = 0;
+	size_t len;
+	bool own;
 
-	if (m->type != REDIS_REPLY_ARRAY || m->elements != 3 || m->element[2]->type != REDIS_REPLY_STRING ||
-	    m->element[2]->len != CACHE_MESSAGE || strcmp(m->element[0]->str, "message") != 0)
-		return; /* answers to SUBSCRIBE and PING, and strangers on our channel */
+	if (m->type != REDIS_REPLY_ARRAY || m->elements != 3 || m->element[2]->type != REDIS_REPLY_STRING || strcmp(m->element[0]->str, "message") != 0)
+		return; /* answers to SUBSCRIBE and PING */
 	p = (const unsigned char *)m->element[2]->str;
-	if (memcmp(p, c->node, CACHE_NODE) == 0)
+	len = (size_t)m->element[2]->len;
+	if (len < CACHE_NODE)
 		return;
-	for (int i = 7; i >= 0; i--)
-		topic = topic << 8 | p[CACHE_NODE + i];
-	c->ear.on_topic(c->ear.arg, topic);
+	own = memcmp(p, c->node, CACHE_NODE) == 0;
+	if (len == CACHE_MESSAGE && !own)
+		c->ear.on_topic(c->ear.arg, number_at(p + CACHE_NODE));
+	else if (len == CACHE_CLAIM) /* of another length: strangers on our channel */
+		c->ear.on_claim(c->ear.arg, number_at(p + CACHE_NODE), number_at(p + CACHE_MESSAGE), own);
 }
 
 /* Every complete message that has been read; false when the connection is broken. */
@@ -99,7 +112,7 @@ listen_to(const struct cache *c, redisContext *r)
 static void *
 subscriber(void *arg)
 {
-	const struct cache *c = arg;
+	struct cache *c = arg;
 	bool told_lost = false, readable, go_on = true;
 	redisContext *r;
 	redisReply *reply;
@@ -108,6 +121,7 @@ subscriber(void *arg)
 		r = cache_connect(c);
 		reply = r != NULL ? redisCommand(r, "SUBSCRIBE %s", CACHE_CHANNEL) : NULL;
 		if (reply != NULL && reply->type == REDIS_REPLY_ARRAY) {
+			cache_answered(c);
 			c->ear.on_link(c->ear.arg, true);
 			told_lost = false;
 			go_on = listen_to(c, r);

@@ -21,14 +21,18 @@
 #define MAX_LOST 20     /* answers of one folder that may get lost before a run gives up */
 
 struct options {
-	const char *server, *user, *dir, *device, *password_file, *ca_file, *policy, *deletions;
+	const char *server, *user, *dir, *device, *password_file, *new_password_file, *ca_file, *policy, *deletions;
 	unsigned limit;       /* objects a page */
-	bool watch, quiet, json;
+	bool watch, quiet, json, check;
 	const char *modes[MAX_CHOICES], *first[MAX_CHOICES]; /* "FOLDER=MODE"; folders in the order in which they go before all others */
 	unsigned n_modes, n_first;
-	char *const *command; /* what follows the options: folders, rights FOLDER ..., conflicts ..., send FILE...; none = keep in step */
+	char *const *command; /* what follows the options: folders, rights FOLDER ..., conflicts ..., whoami ..., passwd, version, send FILE...; none = keep in step */
 	int n_command;
 	bool again;           /* send what may have been sent */
+	const char *from, *to;   /* freebusy: times; find: whom a mail is from and to; NULL = not given, as below */
+	const char *message, *occurrence, *propose; /* respond */
+	bool in_spite;           /* respond: although it collides */
+	const char *in, *type, *subject, *body, *save; /* find: folder, objectType, what mails must hold, directory for found mails */
 	unsigned drop_answers; /* tests: throw this many answers away after they were received */
 };
 
@@ -100,6 +104,16 @@ void say(const struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void complain(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** put_off - told like a problem, but nobody has to do anything about it: the next run goes on with it. */
 void put_off(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* password.c */
+/** password_get - of the user, of at most SIZE; false: it said what is missing. */
+bool password_get(const struct options *o, char *out, size_t size);
+enum rc password_command(struct client *c, struct err *e);
+/* own.c: usmsync whoami, usmsync version */
+enum rc whoami_command(struct client *c, struct err *e);
+enum rc version_command(struct client *c, struct err *e);
+/* command.c */
+void print_json(const json_t *v);
 
 /* net.c */
 enum rc net_open(const struct options *o, struct net **out, struct err *e);
@@ -222,6 +236,17 @@ bool series_dirty(enum content ct, const struct objlist *l, const struct cobject
 /* send.c */
 /** send_files - sends each file of the options as a mail; problems are named and counted. */
 MUST_CHECK enum rc send_files(struct client *c, struct err *e);
+/** send_octets - RAW once under the name ID; KEY of the state is emptied when it is out.  WHAT names it in messages. */
+MUST_CHECK enum rc send_octets(struct client *c, const char *key, const char *id, const struct buf *raw, const char *what, struct err *e);
+
+/* freebusy.c, respond.c, propose.c */
+/** time_read - "2028-01-31" or "2028-01-31T09:30", local time, as ms; a day alone is its begin, with END that of the next day. */
+bool time_read(const char *text, bool end, msec_t *out);
+/** freebusy_command, respond_command - with their arguments. */
+MUST_CHECK enum rc freebusy_command(struct client *c, struct err *e);
+MUST_CHECK enum rc respond_command(struct client *c, struct err *e);
+/** propose_mail - a mail to the organizer of O that proposes FROM to TO; goes out once for each time that is proposed. */
+MUST_CHECK enum rc propose_mail(struct client *c, const struct cobject *o, const char *response, msec_t from, msec_t to, struct err *e);
 
 /* stub.c */
 #define STUB ".stub" /* behind the name of a mail of which there is only the head and the text */
@@ -271,17 +296,24 @@ MUST_CHECK enum rc attach_forget(struct client *c, const struct cfolder *f, cons
 /* folders.c */
 MUST_CHECK enum rc hierarchy_sync(struct client *c, struct err *e);
 
-/* rights.c */
+/* command.c: the commands behind the options; each prints a table for people, or with --json what the server says */
 bool command_known(const char *name);
+/** command_run - the command of the options, which is known. */
 MUST_CHECK enum rc command_run(struct client *c, struct err *e);
-void print_json(const json_t *v);
-/** folder_named - the uuid of a folder named by its path in the directory, or by itself. */
-MUST_CHECK enum rc folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], struct err *e);
+
+/* rights.c */
+MUST_CHECK enum rc folders_command(struct client *c, struct err *e);
+MUST_CHECK enum rc rights_command(struct client *c, struct err *e);
 
 /* rules.c, vacation.c */
 MUST_CHECK enum rc rules_command(struct client *c, struct err *e);
 MUST_CHECK enum rc vacation_command(struct client *c, struct err *e);
 
+/* find.c */
+MUST_CHECK enum rc find_command(struct client *c, struct err *e);
+MUST_CHECK enum rc who_command(struct client *c, struct err *e);
+/** folder_named - the uuid, and unless NULL the type of objects, of a folder named by its path in the directory, or by its uuid. */
+MUST_CHECK enum rc folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], enum content *ct, struct err *e);
 /* conflicts.c */
 /** conflicts_command - "conflicts" with its arguments; needs the state's list of folders. */
 MUST_CHECK enum rc conflicts_command(struct client *c, struct err *e);

@@ -16,19 +16,10 @@ tree_load(struct client *c)
 	return tree != NULL ? tree : json_object();
 }
 
-void
-print_json(const json_t *v)
-{
-	char *text = json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY);
-
-	(void)printf("%s\n", text != NULL ? text : "null");
-	free(text); /* jansson's own allocation */
-}
-
 /* ---- folders ---- */
 
-static enum rc
-list_folders(struct client *c, struct err *e)
+enum rc
+folders_command(struct client *c, struct err *e)
 {
 	json_t *tree = tree_load(c), *out = json_array();
 	struct cfolder *f;
@@ -59,8 +50,9 @@ list_folders(struct client *c, struct err *e)
 
 /* ---- rights ---- */
 
+/* The uuid of a folder named by its path in the directory, or by itself; CT, unless NULL, is what it holds. */
 enum rc
-folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], struct err *e)
+folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], enum content *ct, struct err *e)
 {
 	size_t len = strlen(name), n;
 	struct cfolder *f;
@@ -70,8 +62,11 @@ folder_named(struct client *c, const char *name, char uuid[UUID_TEXT], struct er
 		len--;
 	uuid[0] = '\0';
 	for (size_t i = 0; i < n && rc == RC_OK; i++)
-		if (f[i].id != 0 && (strcmp(f[i].uuid, name) == 0 || (strlen(f[i].path) == len && strncmp(f[i].path, name, len) == 0)))
+		if (f[i].id != 0 && (strcmp(f[i].uuid, name) == 0 || (strlen(f[i].path) == len && strncmp(f[i].path, name, len) == 0))) {
 			(void)snprintf(uuid, UUID_TEXT, "%s", f[i].uuid);
+			if (ct != NULL)
+				*ct = f[i].ct;
+		}
 	cfolder_free(f, n);
 	if (rc == RC_OK && uuid[0] == '\0')
 		rc = err_set(e, RC_PROTO, "there is no folder \"%s\"; usmsync folders lists them", name);
@@ -180,8 +175,8 @@ read_changes(char *const *arg, int n, json_t *body, struct err *e)
 	return rc;
 }
 
-static enum rc
-show_rights(struct client *c, struct err *e)
+enum rc
+rights_command(struct client *c, struct err *e)
 {
 	char uuid[UUID_TEXT];
 	json_t *body = json_object(), *data = NULL, *after = NULL;
@@ -190,7 +185,7 @@ show_rights(struct client *c, struct err *e)
 	if (c->o.n_command < 2)
 		rc = err_set(e, RC_PROTO, "usmsync rights needs a folder; usmsync folders lists them");
 	else
-		rc = folder_named(c, c->o.command[1], uuid, e);
+		rc = folder_named(c, c->o.command[1], uuid, NULL, e);
 	if (rc == RC_OK) {
 		(void)json_object_set_new(body, "folder", json_string(uuid));
 		rc = net_call(c->net, "getPermissions", body, 120, &data, e);
@@ -209,32 +204,4 @@ show_rights(struct client *c, struct err *e)
 	json_decref(data);
 	json_decref(after);
 	return rc;
-}
-
-bool
-command_known(const char *name)
-{
-	return strcmp(name, "folders") == 0 || strcmp(name, "rights") == 0 || strcmp(name, "send") == 0 || strcmp(name, "fetch") == 0 ||
-	    strcmp(name, "conflicts") == 0 || strcmp(name, "rules") == 0 || strcmp(name, "vacation") == 0;
-}
-
-enum rc
-command_run(struct client *c, struct err *e)
-{
-	enum rc rc;
-
-	if (strcmp(c->o.command[0], "send") == 0)
-		return send_files(c, e);
-	if (strcmp(c->o.command[0], "fetch") == 0)
-		return stubs_fetch(c, e);
-	if (strcmp(c->o.command[0], "vacation") == 0)
-		return vacation_command(c, e);
-	rc = hierarchy_sync(c, e);
-	if (rc != RC_OK)
-		return rc;
-	if (strcmp(c->o.command[0], "conflicts") == 0)
-		return conflicts_command(c, e);
-	if (strcmp(c->o.command[0], "rules") == 0)
-		return rules_command(c, e);
-	return strcmp(c->o.command[0], "folders") == 0 ? list_folders(c, e) : show_rights(c, e);
 }

@@ -230,7 +230,7 @@ add_action(struct client *c, json_t *rule, json_t *actions, const char *arg, str
 	if (strcmp(arg, "stop") == 0)
 		return json_object_set_new(rule, "stop", json_true()) == 0 ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
 	if (n == 4 && (strncmp(arg, "move", n) == 0 || strncmp(arg, "copy", n) == 0) && eq != NULL) {
-		rc = folder_named(c, value, uuid, e);
+		rc = folder_named(c, value, uuid, NULL, e);
 		if (rc != RC_OK)
 			return rc;
 		a = json_pack("{s:s%,s:s}", "id", arg, n, "folder", uuid);

@@ -64,27 +64,19 @@ call_until_known(struct client *c, const json_t *body, json_t **data, struct err
 	}
 }
 
-static enum rc
-send_one(struct client *c, const char *file, struct err *e)
+enum rc
+send_octets(struct client *c, const char *key, const char *id, const struct buf *raw, const char *what, struct err *e)
 {
-	struct buf raw, text;
 	json_t *body = NULL, *data = NULL;
-	char hash[65], key[80], *id = NULL;
 	const char *state;
+	struct buf text;
 	enum rc rc;
 
-	buf_init(&raw, MAX_SEND);
 	buf_init(&text, MAX_SEND / 2 * 3);
-	rc = file_read_any(file, &raw, e);
-	if (rc != RC_OK)
-		goto out;
-	file_hash(raw.p != NULL ? raw.p : "", raw.len, hash);
-	(void)snprintf(key, sizeof(key), "send %s", hash);
-	id = sending_name(c, key, e);
-	base64_encode(&text, raw.p != NULL ? raw.p : "", raw.len);
-	body = id != NULL && !text.failed ? json_pack("{s:s, s:s%}", "clientId", id, "raw", text.p != NULL ? text.p : "", text.len) : NULL;
+	base64_encode(&text, raw->p != NULL ? raw->p : "", raw->len);
+	body = text.failed ? NULL : json_pack("{s:s, s:s%}", "clientId", id, "raw", text.p != NULL ? text.p : "", text.len);
 	if (body == NULL) {
-		rc = err_set(e, RC_NOMEM, "out of memory for %s", file);
+		rc = err_set(e, RC_NOMEM, "out of memory for %s", what);
 		goto out;
 	}
 	if (c->o.again)
@@ -95,14 +87,32 @@ send_one(struct client *c, const char *file, struct err *e)
 		c->t.up++;
 		rc = state_set(c, key, "", e);
 	} else if (rc == RC_OK) {
-		complain(c, "%s: it is not known whether this mail was sent, the mail server did not answer; ask a recipient, or send it once more with --again", file);
+		complain(c, "%s: it is not known whether this mail was sent, the mail server did not answer; ask a recipient, or send it once more with --again", what);
 	}
 out:
 	json_decref(body);
 	json_decref(data);
-	buf_fini(&raw);
 	buf_fini(&text);
-	mem_free(id);
+	return rc;
+}
+
+static enum rc
+send_one(struct client *c, const char *file, struct err *e)
+{
+	char hash[65], key[80], *id;
+	struct buf raw;
+	enum rc rc;
+
+	buf_init(&raw, MAX_SEND);
+	rc = file_read_any(file, &raw, e);
+	if (rc == RC_OK) {
+		file_hash(raw.p != NULL ? raw.p : "", raw.len, hash);
+		(void)snprintf(key, sizeof(key), "send %s", hash);
+		id = sending_name(c, key, e);
+		rc = id != NULL ? send_octets(c, key, id, &raw, file, e) : err_set(e, RC_NOMEM, "out of memory for %s", file);
+		mem_free(id);
+	}
+	buf_fini(&raw);
 	return rc;
 }
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "usmd/pim.h"
@@ -79,29 +78,49 @@ usage(FILE *out)
 	    "                        who may do what in FOLDER (its path in DIR), and change it; WHO: a name, #number, group:name\n"
 	    "  conflicts [restore ID... | dismiss ID...]\n"
 	    "                        list what lost a conflict, write it again at the server, or forget it\n"
+	    "  freebusy WHO...       when people have time; WHO: a name, a mail address, #number, group:..., resource:...\n"
+	    "  respond FILE accept|tentative|decline\n"
+	    "                        answer the invitation in FILE: an appointment or task (.ics) or a mail (.eml) in DIR\n"
+	    "  find WORDS...         what the server finds in contacts, appointments, tasks and mails, kept here or not\n"
+	    "  who NAME...           who answers to names and addresses that begin so, with members of groups and lists\n"
 	    "  rules [list | show N | on N | off N | delete N | move N POS | add NAME WHAT...]\n"
 	    "                        the rules that the mail server applies to incoming mail; N as listed; usmsync(1) tells what WHAT is\n"
 	    "  vacation [on | off | set WHAT...]\n"
 	    "                        the absence notice: show it, switch it, change it (subject=, text-file=, days=, from=, to=, address=)\n"
+	    "  whoami [set FIELD=VALUE ...]\n"
+	    "                        your own entry, addresses, quota and settings at the server, and change them; an empty VALUE clears\n"
+	    "  passwd                change the password; other devices have to log in again\n"
+	    "  version [--check]     of the server; --check: is there a newer usmsync that the administrator announces?\n"
 	    "  fetch FILE...         bring the whole mail in place of each FILE, a " STUB " of a folder in the mode headers\n"
-	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n"
-	    "\n"
+	    "  send FILE...          send each FILE (a mail, .eml), once however often it is interrupted and repeated\n", out);
+	(void)fputs("\n"
 	    "  --server URL          where usmd answers, such as https://mail.example.com/usm-json, or unix:/path of its socket\n"
 	    "  --user NAME           login name\n"
 	    "  --dir DIR             directory to keep in step (made when it is not there)\n"
 	    "  --device ID           name of this device at the server (default: made once, kept in DIR)\n"
 	    "  --password-file FILE  first line of FILE is the password (else $USMSYNC_PASSWORD, else a prompt)\n"
+	    "  --new-password-file FILE  passwd: first line of FILE is the new password (else a prompt)\n"
 	    "  --policy WHO          who wins a conflict: server (default), client, or error\n"
 	    "  --deletions yes|no    what was removed here and the server asks about: remove it there, or bring it back\n"
 	    "  --mode FOLDER=MODE    what of FOLDER (its path in DIR) is synchronized: full, headers or off; may be repeated\n"
 	    "  --first FOLDER        synchronize FOLDER before all others; may be repeated\n"
 	    "  --limit N             objects asked for at once, 1 to 1000 (default 50)\n"
+	    "  --in FOLDER           find: in this folder (its path in DIR) only\n"
+	    "  --type TYPE           find: contact, appointment, task or mail only\n"
+	    "  --from TEXT, --to TEXT, --subject TEXT, --body TEXT\n"
+	    "                        find: mails with that in the sender, recipients, subject, text\n"
+	    "  --save DIRECTORY      find: the found mails into files there\n"
 	    "  --again               send: what may have been sent, but is not known to be, too\n"
+	    "  --from TIME, --to TIME  freebusy: the range (default: today); TIME: 2028-01-31 or 2028-01-31T09:30\n"
+	    "  --message TEXT        respond: for the organizer\n"
+	    "  --occurrence DAY      respond: to this one day of a series\n"
+	    "  --propose TIME[/TIME] respond: ask the organizer for another time\n"
+	    "  --in-spite            respond accept: although it collides with something\n"
 	    "  --watch               stay and follow changes of both sides until interrupted\n"
 	    "  --ca-file FILE        certificate authorities to trust\n"
 	    "  --drop-answers N      tests: throw the first N answers away after they came\n"
 	    "  --quiet               print problems only\n"
-	    "  --json                folders, rights, conflicts, rules, vacation: as JSON\n"
+	    "  --json                of what the commands print: as JSON\n"
 	    "  --version, --help\n"
 	    "\n"
 	    "Exit status: 0 in step, 1 some objects were refused (each is named), 2 wrong usage, 3 server not reached, 4 login refused,\n"
@@ -154,6 +173,10 @@ check_options(const struct options *o)
 		return misused("--policy is server, client or error, not \"%s\"", o->policy);
 	if (o->deletions != NULL && strcmp(o->deletions, "yes") != 0 && strcmp(o->deletions, "no") != 0)
 		return misused("--deletions is yes or no, not \"%s\"", o->deletions);
+	if (o->type != NULL && (model_content_by_name(o->type) == NULL || strcmp(o->type, "folder") == 0 || strcmp(model_content_by_name(o->type)->name, o->type) != 0))
+		return misused("--type is contact, appointment, task or mail, not \"%s\"", o->type);
+	if (o->type != NULL && strcmp(o->type, "mail") != 0 && (o->from != NULL || o->to != NULL || o->subject != NULL || o->body != NULL))
+		return misused("--from, --to, --subject and --body are for --type mail");
 	return 0;
 }
 
@@ -165,7 +188,12 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "device", required_argument, NULL, 'D' }, { "password-file", required_argument, NULL, 'p' }, { "policy", required_argument, NULL, 'P' },
 		{ "limit", required_argument, NULL, 'l' }, { "mode", required_argument, NULL, 'm' }, { "first", required_argument, NULL, 'f' }, { "watch", no_argument, NULL, 'w' }, { "ca-file", required_argument, NULL, 'c' },
 		{ "drop-answers", required_argument, NULL, 'x' }, { "quiet", no_argument, NULL, 'q' }, { "json", no_argument, NULL, 'j' }, { "version", no_argument, NULL, 'V' },
-		{ "deletions", required_argument, NULL, 'y' }, { "again", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "deletions", required_argument, NULL, 'y' }, { "again", no_argument, NULL, 'a' }, { "new-password-file", required_argument, NULL, 'n' },
+		{ "check", no_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { "from", required_argument, NULL, 'F' },
+		{ "to", required_argument, NULL, 'T' }, { "message", required_argument, NULL, 'M' }, { "occurrence", required_argument, NULL, 'O' },
+		{ "propose", required_argument, NULL, 'N' }, { "in-spite", no_argument, NULL, 'I' }, { "in", required_argument, NULL, 'i' },
+		{ "type", required_argument, NULL, 't' }, { "subject", required_argument, NULL, 'S' }, { "body", required_argument, NULL, 'B' },
+		{ "save", required_argument, NULL, 'v' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t v;
 	int ch;
@@ -181,12 +209,25 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'D': o->device = optarg; break;
 		case 'p': o->password_file = optarg; break;
 		case 'P': o->policy = optarg; break;
+		case 'n': o->new_password_file = optarg; break;
+		case 'k': o->check = true; break;
 		case 'y': o->deletions = optarg; break;
 		case 'c': o->ca_file = optarg; break;
 		case 'w': o->watch = true; break;
 		case 'a': o->again = true; break;
+		case 'i': o->in = optarg; break;
+		case 't': o->type = optarg; break;
+		case 'S': o->subject = optarg; break;
+		case 'B': o->body = optarg; break;
+		case 'v': o->save = optarg; break;
 		case 'q': o->quiet = true; break;
 		case 'j': o->json = true; break;
+		case 'F': o->from = optarg; break;
+		case 'T': o->to = optarg; break;
+		case 'M': o->message = optarg; break;
+		case 'O': o->occurrence = optarg; break;
+		case 'N': o->propose = optarg; break;
+		case 'I': o->in_spite = true; break;
 		case 'm':
 			if (!mode_valid(optarg) || o->n_modes == MAX_CHOICES)
 				return misused("--mode takes FOLDER=full, FOLDER=headers or FOLDER=off, at most %d times, not \"%s\"", MAX_CHOICES, optarg);
@@ -225,67 +266,6 @@ parse_options(int argc, char **argv, struct options *o)
 	if (o->server == NULL || o->user == NULL || o->dir == NULL)
 		return misused("%s is missing", o->server == NULL ? "--server" : o->user == NULL ? "--user" : "--dir");
 	return check_options(o);
-}
-
-/* The first line of IN into OUT, without its end. */
-static bool
-read_line(FILE *in, char *out, size_t size)
-{
-	size_t n;
-
-	if (fgets(out, (int)size, in) == NULL)
-		return false;
-	n = strcspn(out, "\r\n");
-	out[n] = '\0';
-	return n > 0;
-}
-
-static bool
-password_prompt(const char *user, char *out, size_t size)
-{
-	struct termios old, off;
-	FILE *tty = fopen("/dev/tty", "r+");
-	bool ok;
-
-	if (tty == NULL)
-		return false;
-	(void)fprintf(tty, "Password of %s: ", user);
-	(void)fflush(tty);
-	(void)tcgetattr(fileno(tty), &old);
-	off = old;
-	off.c_lflag &= ~(tcflag_t)ECHO;
-	(void)tcsetattr(fileno(tty), TCSAFLUSH, &off);
-	ok = read_line(tty, out, size);
-	(void)tcsetattr(fileno(tty), TCSAFLUSH, &old);
-	(void)fputc('\n', tty);
-	(void)fclose(tty);
-	return ok;
-}
-
-static bool
-password_get(const struct options *o, char *out, size_t size)
-{
-	const char *env = getenv("USMSYNC_PASSWORD");
-	FILE *f;
-	bool ok;
-
-	if (o->password_file != NULL) {
-		f = fopen(o->password_file, "r");
-		ok = f != NULL && read_line(f, out, size);
-		if (!ok)
-			(void)fprintf(stderr, "usmsync: no password in %s: %s\n", o->password_file, f == NULL ? strerror(errno) : "its first line is empty");
-		if (f != NULL)
-			(void)fclose(f);
-		return ok;
-	}
-	if (env != NULL && env[0] != '\0') {
-		(void)snprintf(out, size, "%s", env);
-		return true;
-	}
-	if (password_prompt(o->user, out, size))
-		return true;
-	(void)fputs("usmsync: no password: give --password-file, set USMSYNC_PASSWORD, or run on a terminal\n", stderr);
-	return false;
 }
 
 /* The directory belongs to one account at one server: another one would delete what it does not know.  ALLOWED: it has logged in, and is noted. */
@@ -399,7 +379,7 @@ run(struct client *c, char *password)
 		rc = net_open(&c->o, &c->net, &e);
 	if (rc == RC_OK)
 		rc = login(c, &e);
-	if (!c->o.watch)
+	if (!c->o.watch && (c->o.n_command == 0 || strcmp(c->o.command[0], "passwd") != 0))
 		secret_wipe(password, strlen(password));
 	in = rc == RC_OK;
 	if (rc == RC_OK)

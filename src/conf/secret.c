@@ -11,21 +11,31 @@
 #include <unistd.h>
 
 enum rc
-conf_secret_read(const char *name, const char *value, char *out, size_t size, struct err *e)
+conf_secret_path(const char *name, const char *value, char *path, size_t size, struct err *e)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	bool file = strchr(value, '/') != NULL;
-	char path[512];
-	struct stat st;
-	enum rc rc = RC_OK;
-	size_t len = 0;
-	int fd = -1;
 
 	if (!file && dir == NULL)
 		return err_set(e, RC_NOTFOUND, "%s: '%s' is no path, and systemd gave no credentials; add LoadCredential=%s:FILE to the service or write a path",
 		    name, value, value);
-	if (snprintf(path, sizeof(path), "%s%s%s", file ? "" : dir, file ? "" : "/", value) >= (int)sizeof(path))
+	if (snprintf(path, size, "%s%s%s", file ? "" : dir, file ? "" : "/", value) >= (int)size)
 		return err_set(e, RC_PROTO, "%s: the path is too long", name);
+	return RC_OK;
+}
+
+enum rc
+conf_secret_read(const char *name, const char *value, char *out, size_t size, struct err *e)
+{
+	bool file = strchr(value, '/') != NULL;
+	char path[512];
+	struct stat st;
+	size_t len = 0;
+	int fd = -1;
+	enum rc rc = conf_secret_path(name, value, path, sizeof(path), e);
+
+	if (rc != RC_OK)
+		return rc;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) != 0) {
 		rc = err_set(e, RC_NOTFOUND, "%s: cannot read %s: %s", name, path, strerror(errno));

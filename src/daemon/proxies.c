@@ -45,14 +45,12 @@ print_paths(const struct conf *c, const struct store_path *x, size_t n)
 static enum rc
 show(const struct conf *c, struct err *e)
 {
-	struct store_options o = { .conninfo = c->pg_conninfo, .pool = 1, .statement_timeout_ms = (unsigned)c->pg_statement_timeout,
-		.lease_timeout_ms = (unsigned)c->pg_lease_timeout, .lock_timeout_ms = (unsigned)c->pg_lock_timeout };
 	struct arena *a = arena_new(0);
 	struct store *s = NULL;
 	struct store_conn *conn = NULL;
 	struct store_path *x = NULL;
 	size_t n = 0;
-	enum rc rc = a != NULL ? store_open(&o, &s, e) : err_set(e, RC_NOMEM, "out of memory");
+	enum rc rc = a != NULL ? database_open(c, 1, &s, e) : err_set(e, RC_NOMEM, "out of memory");
 
 	if (rc == RC_OK)
 		rc = store_lease(s, &conn, e);

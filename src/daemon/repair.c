@@ -108,19 +108,14 @@ since_parse(const char *text, msec_t *out, struct err *e)
 static enum rc
 open_all(struct repair *r, struct err *e)
 {
-	struct store_options o = { .pool = 1 };
 	struct store_named_device d[DEVICES_MAX];
 	size_t n = 0;
 	enum rc rc = conf_load(r->config, &r->c, e);
 
 	if (rc != RC_OK)
 		return rc;
-	o.conninfo = r->c->pg_conninfo;
-	o.statement_timeout_ms = (unsigned)r->c->pg_statement_timeout;
-	o.lease_timeout_ms = (unsigned)r->c->pg_lease_timeout;
-	o.lock_timeout_ms = (unsigned)r->c->pg_lock_timeout;
 	r->a = arena_new(0);
-	rc = r->a != NULL ? store_open(&o, &r->s, e) : err_set(e, RC_NOMEM, "out of memory");
+	rc = r->a != NULL ? database_open(r->c, 1, &r->s, e) : err_set(e, RC_NOMEM, "out of memory");
 	if (rc == RC_OK)
 		rc = store_lease(r->s, &r->conn, e);
 	if (rc == RC_OK)

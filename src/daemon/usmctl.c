@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -94,6 +95,7 @@ run_migrate(int argc, char **argv)
 		{ "config", required_argument, NULL, 'c' }, { "sql", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 },
 	};
 	const char *file = USMD_CONFFILE, *sql = USMD_SQLDIR;
+	struct password password;
 	struct conf *c;
 	struct err e = { .rc = RC_OK };
 	int opt;
@@ -111,7 +113,10 @@ run_migrate(int argc, char **argv)
 		return command_usage(argv[0]);
 	if (conf_load(file, &c, &e) != RC_OK)
 		return fail(&e, EXIT_CONFIG);
-	rc = store_migrate(c->pg_conninfo, sql, &e);
+	rc = database_password(c, &password, &e);
+	if (rc == RC_OK)
+		rc = store_migrate(c->pg_conninfo, password.text, sql, &e);
+	secret_wipe(&password, sizeof(password));
 	conf_free(c);
 	return rc == RC_OK ? EXIT_OK : fail(&e, EXIT_FAILED);
 }
@@ -149,6 +154,8 @@ static const struct command commands[] = {
 	{ "proxies", "[--config FILE]", "show networks of clients where something ends waiting connections before their time", run_proxies },
 	{ "sources", "[--user C/U] [--config FILE]",
 	  "show what tells the running usmd of changes, for each account that clients wait for, and how long ago each source did last", run_sources },
+	{ "feedback", "list | show ID [--data FILE] | delete ID... [--config FILE]",
+	  "what clients have handed in at this node (feedback_dir); show: the record, and the octets into FILE, - is the standard output", run_feedback },
 	{ "help", "", "print this", run_help },
 };
 
@@ -188,12 +195,24 @@ command_usage(const char *name)
 	return EXIT_USAGE;
 }
 
+/* Outside of the service a credential's name means the file that the unit takes it from: the one beside the settings. */
+static void
+credentials_here(void)
+{
+	static const char file[] = USMD_CONFFILE;
+	char dir[sizeof(file)];
+
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(file, '/') - file), file);
+	(void)setenv("CREDENTIALS_DIRECTORY", dir, 0);
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct command *c;
 
 	(void)umask(0077);
+	credentials_here();
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The daemon: options, start in order, signals, stop in order.  Order of the start: umask, signals, log, configuration, key, hub,
- * store and the rest of wire_engine, sockets, threads, READY.  The stop is its reverse, after the requests have been answered.
+ * The daemon: options, start in order, signals, stop in order.  Order of the start: umask, signals, log, configuration, key, hub, sockets that
+ * systemd passes, store (PostgreSQL is waited for) and the rest of wire_engine, other sockets, threads, READY.  The stop is its reverse, after
+ * the requests have been answered.
  */
 #include "daemon/daemon_int.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,10 @@
 #include <time.h>
 
 #include "usmd/model.h"
+
+/* what a stop takes besides drain_time and shutdown_timeout: httpd_free's wait for its threads, twice 5 s, and the connections' ends */
+#define STOP_SLACK_MS 15000
+#define LARGE_BLOCK 131072 /* octets */
 
 struct options {
 	const char *config;
@@ -100,6 +106,7 @@ reload(const struct conf *start, const char *file)
 	if (conf_reload(start, file, &c, &ignored, &e) != RC_OK) {
 		log_error("reload", "file=%s line=%s text=%s; the settings stay as they were", file, e.path, e.text);
 	} else {
+		e.text[0] = e.path[0] = '\0';
 		log_level_set(c->log_level);
 		if (ignored.len > 0)
 			log_warn("reload", "file=%s text=these settings wait for a restart: %s", file, ignored.p);
@@ -108,31 +115,8 @@ reload(const struct conf *start, const char *file)
 		conf_free(c);
 	}
 	buf_fini(&ignored);
-	(void)sd_notify(0, "READY=1");
-}
-
-/* Waits until UNTIL_US (monotonic) for a signal of SET, and keeps systemd's watchdog content; -1 = none came. */
-static int
-signal_until(const sigset_t *set, int64_t until_us)
-{
-	uint64_t watchdog_us = 0;
-	int64_t left_us, tick_us = INT64_C(3600) * 1000000;
-
-	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
-		tick_us = (int64_t)(watchdog_us / 2);
-	while ((left_us = until_us - now_mono_us()) > 0) {
-		struct timespec wait;
-		int sig;
-
-		left_us = left_us < tick_us ? left_us : tick_us;
-		wait = (struct timespec){ .tv_sec = (time_t)(left_us / 1000000), .tv_nsec = (long)(left_us % 1000000) * 1000 };
-		sig = sigtimedwait(set, NULL, &wait);
-		if (sig > 0)
-			return sig;
-		if (watchdog_us > 0)
-			(void)sd_notify(0, "WATCHDOG=1");
-	}
-	return -1;
+	(void)sd_notifyf(0, "READY=1\nSTATUS=serving%s%s%s%s", e.text[0] != '\0' ? " with the settings of before the reload: " : "", e.path,
+	    e.path[0] != '\0' ? ": " : "", e.text);
 }
 
 /* Begins to send clients elsewhere, once; returns when that shall be done. */
@@ -147,15 +131,31 @@ leave(struct httpd *h, const struct conf *c, int64_t *left_at_us)
 	return *left_at_us;
 }
 
+#define CARE_EVERY_US (INT64_C(3600) * 1000000)
+
+/* systemd gives it the time that it takes, whatever TimeoutStopSec of the unit. */
+static void
+tell_stop(const char *what, msec_t ms)
+{
+	(void)sd_notifyf(0, "STOPPING=1\nSTATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRId64, what, (ms + STOP_SLACK_MS) * 1000);
+}
+
 /* Until SIGTERM or SIGINT, and then until clients have had the time to go elsewhere; a second one ends that, too. */
 static void
-serve(struct httpd *h, const struct conf *c, const char *file, const sigset_t *set)
+serve(struct httpd *h, struct wire *w, const struct conf *c, const char *file, struct watch *watch)
 {
-	int64_t left_at_us = 0, until_us = INT64_MAX;
+	int64_t left_at_us = 0, until_us = INT64_MAX, care_us = 0;
 
 	for (;;) {
-		int sig = signal_until(set, until_us);
+		int sig;
 
+		if (now_mono_us() >= care_us) {
+			wire_care(w);
+			care_us = now_mono_us() + CARE_EVERY_US;
+		}
+		sig = signal_until(watch, until_us < care_us ? until_us : care_us);
+		if (sig < 0 && now_mono_us() < until_us)
+			continue;
 		if (sig == SIGHUP) {
 			reload(c, file);
 		} else if (sig == SIGUSR1) {
@@ -167,7 +167,7 @@ serve(struct httpd *h, const struct conf *c, const char *file, const sigset_t *s
 			log_info("stop", "signal=%s", sig == SIGTERM ? "TERM" : "INT");
 			if (c->drain_time == 0)
 				return;
-			(void)sd_notify(0, "STOPPING=1\nSTATUS=sending waiting clients to other nodes");
+			tell_stop("sending waiting clients to other nodes", c->drain_time);
 			until_us = leave(h, c, &left_at_us);
 		}
 	}
@@ -179,7 +179,7 @@ stop(struct httpd *h, const struct conf *c)
 {
 	size_t left;
 
-	(void)sd_notifyf(0, "STOPPING=1\nSTATUS=answering the clients that wait");
+	tell_stop("answering the clients that wait", c->shutdown_timeout);
 	left = httpd_drain(h, now_ms() + c->shutdown_timeout);
 	if (left > 0)
 		log_warn("stop", "requests=%zu text=not finished within shutdown_timeout", left);
@@ -219,12 +219,16 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	const struct protocol *protocols;
 	struct wire *wire = NULL;
 	struct httpd *httpd = NULL;
+	struct watch watch = { .set = set, .stall_ms = c->watchdog_stall };
 	size_t n;
 	enum rc rc = hub != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
 
+	/* first, so that wrong ones are told without a wait */
 	if (rc == RC_OK)
-		rc = wire_engine(c, key, hub, &wire, e);
-	if (rc != RC_OK)
+		rc = systemd_sockets(&o, e);
+	if (rc == RC_OK)
+		rc = wire_await(c, key, hub, &watch, &wire, e);
+	if (rc != RC_OK || wire == NULL)
 		goto out;
 	protocols = wire_protocols(wire, &n);
 	o.admin_arg = wire;
@@ -238,7 +242,8 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		goto out;
 	log_info("ready", "version=" USMD_VERSION " listen=%s workers=%" PRId64, c->listen, c->workers);
 	(void)sd_notify(0, "READY=1\nSTATUS=serving");
-	serve(httpd, c, file, set);
+	watch.httpd = httpd;
+	serve(httpd, wire, c, file, &watch);
 	if (!stop(httpd, c)) {
 		/* a thread is inside the engine: whatever it does survives a crash at any point by design, so end here */
 		log_error("stop", "text=a request does not end; leaving without it");
@@ -254,6 +259,15 @@ out:
 	return rc;
 }
 
+/* What a crowd of slow clients took comes back when they are gone: large blocks are mapped one by one, also after the first of them (glibc would raise
+ * the threshold then), and the heap's end is given back. */
+static void
+memory_setup(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -267,6 +281,7 @@ main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	(void)umask(0077);
+	memory_setup();
 	model_json_memory();
 	signals_block(&set);
 	/* journald sets the variable for what it reads; it takes the level from the prefix */

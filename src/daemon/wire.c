@@ -10,6 +10,7 @@
 #include "usmd/cache.h"
 #include "usmd/engine.h"
 #include "usmd/push.h"
+#include "usmd/service.h"
 #include "usmd/store.h"
 
 #define DAY_MS (INT64_C(86400) * 1000)
@@ -23,24 +24,11 @@ struct wire {
 	pthread_mutex_t ear_lock;
 	struct engine *ear;     /* the engine while it works: other nodes are heard before and after */
 	struct push_udp *udp;
+	struct service_client *client;
 	struct protocol protocols[2]; /* the longer path first */
 	size_t n;
 	bool hooked;     /* protocols[0] is the webhook */
 };
-
-static enum rc
-open_store(struct wire *w, const struct conf *c, struct err *e)
-{
-	struct store_options o = {
-		.conninfo = c->pg_conninfo,
-		.pool = (unsigned)c->pg_pool,
-		.statement_timeout_ms = (unsigned)c->pg_statement_timeout,
-		.lease_timeout_ms = (unsigned)c->pg_lease_timeout,
-		.lock_timeout_ms = (unsigned)c->pg_lock_timeout,
-	};
-
-	return store_open(&o, &w->store, e);
-}
 
 static enum rc
 calendar_module(const char *word, enum ox_calendar *out, struct err *e)
@@ -93,6 +81,27 @@ on_topic(void *arg, uint64_t topic)
 }
 
 static void
+claimed(struct wire *w, enum claim_way way, uint64_t claim, uint64_t ticket, bool own)
+{
+	(void)pthread_mutex_lock(&w->ear_lock);
+	if (w->ear != NULL)
+		engine_claimed(w->ear, way, claim, ticket, own);
+	(void)pthread_mutex_unlock(&w->ear_lock);
+}
+
+static void
+on_redis_claim(void *arg, uint64_t claim, uint64_t ticket, bool own)
+{
+	claimed(arg, CLAIM_BY_REDIS, claim, ticket, own);
+}
+
+static void
+on_pg_claim(void *arg, uint64_t claim, uint64_t ticket, bool own)
+{
+	claimed(arg, CLAIM_BY_PG, claim, ticket, own);
+}
+
+static void
 ear_set(struct wire *w, struct engine *g)
 {
 	(void)pthread_mutex_lock(&w->ear_lock);
@@ -128,8 +137,8 @@ on_link(void *arg, bool up)
 static enum rc
 listen_to_nodes(struct wire *w, const struct conf *c, struct err *e)
 {
-	const struct cache_ear by_redis = { .on_topic = on_topic, .on_link = on_link, .arg = w };
-	const struct store_ear by_pg = { .on_topic = on_topic, .on_gap = on_gap, .arg = w, .retry_ms = (unsigned)c->redis_retry };
+	const struct cache_ear by_redis = { .on_topic = on_topic, .on_claim = on_redis_claim, .on_link = on_link, .arg = w };
+	const struct store_ear by_pg = { .on_topic = on_topic, .on_claim = on_pg_claim, .on_gap = on_gap, .arg = w, .retry_ms = (unsigned)c->redis_retry };
 	enum rc rc = store_listen(w->store, &by_pg, e);
 
 	if (c->redis_url[0] == '\0')
@@ -140,14 +149,18 @@ listen_to_nodes(struct wire *w, const struct conf *c, struct err *e)
 static enum rc
 open_cache(struct wire *w, const struct conf *c, struct err *e)
 {
+	char password_file[512] = "";
 	struct cache_options o = {
 		.url = c->redis_url,
-		.password_file = c->redis_password_file,
+		.password_file = password_file,
 		.timeout_ms = (unsigned)c->redis_timeout,
 		.retry_ms = (unsigned)c->redis_retry,
 		.pool = (unsigned)c->redis_pool,
 	};
 
+	if (c->redis_password_file[0] != '\0' &&
+	    conf_secret_path("redis_password_file", c->redis_password_file, password_file, sizeof(password_file), e) != RC_OK)
+		return e->rc;
 	w->cache = cache_new(&o);
 	if (w->cache == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
@@ -219,6 +232,7 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 		.path_floor_s = (unsigned)((c->heartbeat_min + 999) / 1000),
 		.path_memory_ms = c->path_memory,
 		.poll_max_ms = c->ping_poll_max,
+		.compare_ms = c->ping_compare_interval,
 		.poll_rate = (unsigned)c->ping_poll_budget,
 		.poll_workers = (unsigned)c->ping_poll_workers,
 		.push_late_ms = c->push_late,
@@ -267,6 +281,14 @@ open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BY
 static enum rc
 add_usmjson(struct wire *w, const struct conf *c, struct err *e)
 {
+	const struct service_client_options of_client = {
+		.package_dir = c->client_dir,
+		.feedback_dir = c->feedback_dir,
+		.feedback_max = (size_t)c->feedback_max,
+		.feedback_budget = (size_t)c->feedback_budget,
+		.feedback_keep_ms = c->feedback_keep,
+		.feedback_per_device = (unsigned)c->feedback_per_device,
+	};
 	struct usmjson_options o = {
 		.max_depth = (size_t)c->max_depth,
 		.max_objects = (size_t)c->max_changes,
@@ -283,8 +305,16 @@ add_usmjson(struct wire *w, const struct conf *c, struct err *e)
 		.max_ping_folders = (size_t)c->max_ping_folders,
 		.retry_spread_ms = c->wake_spread,
 		.cookie_secure = c->cookie_secure,
+		.password_min_length = (unsigned)c->password_min_length,
+		.password_min_classes = (unsigned)c->password_min_classes,
+		.max_feedback_bytes = (size_t)c->feedback_max,
 	};
-	enum rc rc = usmjson_new(w->engine, &o, &w->protocols[w->n], e);
+	enum rc rc = service_client_new(&of_client, &w->client, e);
+
+	if (rc != RC_OK)
+		return rc;
+	o.client = w->client;
+	rc = usmjson_new(w->engine, &o, &w->protocols[w->n], e);
 
 	if (rc == RC_OK)
 		w->n++;
@@ -371,7 +401,7 @@ wire_engine(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub
 		return err_set(e, RC_NOMEM, "out of memory");
 	w->hub = hub;
 	(void)pthread_mutex_init(&w->ear_lock, NULL);
-	rc = open_store(w, c, e);
+	rc = database_open(c, (unsigned)c->pg_pool, &w->store, e);
 	if (rc == RC_OK)
 		rc = open_backend(w, c, e);
 	if (rc == RC_OK)
@@ -399,6 +429,7 @@ wire_free(struct wire *w)
 		usmjson_free(&w->protocols[w->n - 1]);
 	if (w->hooked)
 		webhook_free(&w->protocols[0]);
+	service_client_free(w->client);
 	engine_quiet(w->engine);
 	ear_set(w, NULL);
 	engine_free(w->engine);
@@ -408,6 +439,12 @@ wire_free(struct wire *w)
 	store_close(w->store);
 	(void)pthread_mutex_destroy(&w->ear_lock);
 	mem_free(w);
+}
+
+void
+wire_care(struct wire *w)
+{
+	service_feedback_care(w->client);
 }
 
 const struct protocol *

@@ -115,8 +115,8 @@ flags_as_number(const struct content_type *t, struct answer_item *it)
 }
 
 /* OX's id of the series stays here: a client gets the uuid that the series has in this folder. */
-static void
-item_series(struct op *op, struct answer_item *it)
+void
+item_series(const struct op *op, struct answer_item *it)
 {
 	int i = model_field(model_content(CT_CALENDAR), "recurrence_id");
 	const char *series = i >= 0 ? object_get_str(it->object, (unsigned)i) : NULL;

@@ -102,7 +102,9 @@ store_version(struct work *w, const char *key, struct mail_op *o, struct err *e)
 			log_warn("draft-look", "%s", why.text);
 		goto out;
 	}
-	if (rc != RC_TIMEOUT && mail_op_put(op, key, o, MAIL_OP_NOT_DONE, &why) != RC_OK)
+	if (rc == RC_TIMEOUT)
+		mail_op_unanswered(op, key, o);
+	else if (mail_op_put(op, key, o, MAIL_OP_NOT_DONE, &why) != RC_OK)
 		log_error("mail-op", "%s", why.text);
 out:
 	json_decref(look.words);

@@ -202,6 +202,13 @@ struct engine_session *session_dup(struct engine_session *s);
 /** session_renew - S gets the account's present OX session, which is another one after a login with another password. */
 void session_renew(struct engine_session *s);
 enum rc session_verify(struct engine_session *s, struct store_conn *c, struct err *e);
+/** hierarchy_tag - place tag of USER's hierarchy. */
+uint64_t hierarchy_tag(const struct engine *g, int64_t context, int64_t user);
+/** session_remove_others - this node forgets all other sessions of the account of S; how many it knew. */
+size_t session_remove_others(struct engine_session *s);
+/** password_remember - USER and PASSWORD into the cache, sealed for who has TOKEN.  password_forget - out of it. */
+void password_remember(struct engine *g, const char *token, const unsigned char hash[32], const char *user, const char *password);
+void password_forget(struct engine *g, const unsigned char hash[32]);
 void session_forget_all(struct engine *g);
 void session_sweep(struct engine *g);
 /** session_of_account - a handle on some live session of ACCOUNT at this node, the caller's to engine_session_close; NULL = nobody is logged in here. */
@@ -225,6 +232,7 @@ int64_t folder_order(const struct op *op, const struct object *o); /* sort key o
 enum content folder_row_content(const struct row *r); /* what the folder R of the hierarchy holds; CT_COUNT = nothing */
 enum rc hierarchy_load(struct op *op, struct err *e);
 void hierarchy_drop(struct op *op);
+enum rc hierarchy_renew(struct op *op, struct target *hier, struct err *e); /* read it under its own lock */
 bool folder_uuid_oxid(struct op *op, const struct uuid *u, const char **oxid, enum content *ct);
 bool uuid_is_zero(const struct uuid *u);
 
@@ -294,6 +302,8 @@ void duplicates_remove(struct op *op, size_t max, bool *left);
 enum rc op_answer(struct op *op, struct err *e);
 enum rc op_reconcile(struct op *op, struct err *e);
 
+/* answer.c: the uuid of the series that an appointment belongs to, in the folder of the operation */
+void item_series(const struct op *op, struct answer_item *it);
 /* answer.c: is there anything that cursor C does not say?  For the folder of the operation. */
 enum rc op_anything_new(struct op *op, const struct cursor *c, bool *any, struct err *e);
 enum rc op_begin_switched_off(struct op *op, struct err *e);
@@ -315,6 +325,9 @@ enum rc notice_of_fill(struct op *op, const struct cursor *before, const struct 
 enum rc members_for_client(const struct op *op, struct object *o, struct err *e);
 enum rc members_for_ox(struct op *op, struct client_change *cc, struct err *e);
 bool members_need_others(const struct op *op, const struct client_change *cc);
+
+/* found.c */
+enum rc op_unlisted(struct op *op, const struct uuid *uuid, struct row **row, struct err *e);
 
 /* object.c */
 enum rc op_object_at(struct op *op, const struct uuid *folder, const struct uuid *uuid, struct row **row, struct err *e);

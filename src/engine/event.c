@@ -100,7 +100,7 @@ engine_event(struct engine *g, const struct engine_event *ev)
 	(void)pthread_mutex_lock(&p->lock);
 	p->events[ev->source]++;
 	p->last[ev->source] = now_ms();
-	if (ev->ct == CT_CALENDAR)
+	if (ev->ct == CT_CALENDAR && ev->source != SOURCE_OWN)
 		p->heard_calendar[push_of(ev->source)][(uint64_t)ev->context % HEARD_SLOTS] = now;
 	if (topic == 0)
 		tell_users_locked(g, ev, now);
@@ -143,6 +143,16 @@ engine_wrote(struct op *op, uint64_t topic)
 			f->w->last[SOURCE_OWN] = now_ms();
 	}
 	(void)pthread_mutex_unlock(&p->lock);
+}
+
+void
+engine_changed(struct engine_session *s, enum content ct, const char *folder)
+{
+	const struct account *a = s->n->account;
+	const struct engine_event ev = { .source = SOURCE_OWN, .context = a->context, .ct = ct, .folder = folder };
+
+	engine_event(s->g, &ev);
+	wake_others(s->g, tag_of_folder(s->g, a, ct, folder));
 }
 
 void

@@ -118,17 +118,18 @@ hierarchy_drop(struct op *op)
 	op->n_folders = 0;
 }
 
-/* The hierarchy was never read (first request, or the database is new): read it under its own lock. */
-static enum rc
-hierarchy_first(struct op *op, struct target *hier, struct err *e)
+/* The hierarchy as OX has it now, into its index, under its own lock: it was never read (first request, or the database is new), or lacks a folder. */
+enum rc
+hierarchy_renew(struct op *op, struct target *hier, struct err *e)
 {
 	struct target saved = op->t;
+	const bool first = !hier->f.init;
 	enum rc rc = store_lock(op->c, hier->f.id, e);
 
 	if (rc != RC_OK)
 		return rc;
 	rc = target_hierarchy(op, true, hier, e);
-	if (rc == RC_OK && !hier->f.init) {
+	if (rc == RC_OK && (!first || !hier->f.init)) {
 		op->t = *hier;
 		rc = op_refresh(op, true, e);
 		*hier = op->t;
@@ -196,7 +197,7 @@ target_open(struct op *op, const struct folder_ref *ref, struct target *t, struc
 		return RC_OK;
 	}
 	if (!hier.f.init) {
-		rc = hierarchy_first(op, &hier, e);
+		rc = hierarchy_renew(op, &hier, e);
 		if (rc != RC_OK)
 			return rc;
 	}

@@ -32,6 +32,8 @@ const char *mail_key_uuid(struct op *op, char kind, const struct uuid *u);
 struct mail_op mail_op_begin(const struct engine *g, const struct mail_place *p, uint64_t mark);
 enum rc mail_op_get(struct op *op, const char *key, struct mail_op *o, bool *known, struct err *e);
 enum rc mail_op_put(struct op *op, const char *key, struct mail_op *o, enum mail_op_state state, struct err *e);
+/** mail_op_unanswered - OX did not answer what O notes: it may run from now on, also where this process stood still between the note and the request. */
+void mail_op_unanswered(struct op *op, const char *key, struct mail_op *o);
 /** mail_op_may_run - OX may still be executing the request that O notes (F9). */
 bool mail_op_may_run(const struct op *op, const struct mail_op *o);
 /** mail_op_find - the uid in P of what O notes; RC_NOTFOUND.  BY_ID: its mark is of the Message-ID alone. */

@@ -104,6 +104,16 @@ mail_op_put(struct op *op, const char *key, struct mail_op *o, enum mail_op_stat
 	return key != NULL ? store_mailop_put(op->c, op->s->n->device_id, key, o, e) : err_set(e, RC_NOMEM, "out of memory for a mail");
 }
 
+void
+mail_op_unanswered(struct op *op, const char *key, struct mail_op *o)
+{
+	struct err e;
+
+	o->at = store_clock(op->g->store);
+	if (mail_op_put(op, key, o, MAIL_OP_PENDING, &e) != RC_OK)
+		log_error("mail-op", "%s", e.text);
+}
+
 bool
 mail_op_may_run(const struct op *op, const struct mail_op *o)
 {

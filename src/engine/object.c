@@ -2,7 +2,7 @@
 /* One object that a client names: where it is in the index. */
 #include "engine/engine_int.h"
 
-/* Opens FOLDER as OP's target and finds the living row of UUID in it. */
+/* Opens FOLDER as OP's target and finds the living row of UUID in it; of an object that a search has found, perhaps, and no sync, OX is asked. */
 enum rc
 op_object_at(struct op *op, const struct uuid *folder, const struct uuid *uuid, struct row **row, struct err *e)
 {
@@ -12,13 +12,9 @@ op_object_at(struct op *op, const struct uuid *folder, const struct uuid *uuid, 
 
 	*row = NULL;
 	op->ref = ref;
-	if (rc == RC_OK && !uuid_id(op->g->keys, op->t.tag, uuid, &id))
-		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this object is not in the folder");
-	if (rc == RC_OK)
+	if (rc == RC_OK && uuid_id(op->g->keys, op->t.tag, uuid, &id))
 		rc = op_row(op, id, row, e);
-	if (rc == RC_OK && (*row == NULL || (*row)->dead))
-		rc = err_set_path(e, RC_NOTFOUND, "uuid", "this object is not in the folder (any more)");
-	return rc;
+	return rc == RC_OK && (*row == NULL || (*row)->dead) ? op_unlisted(op, uuid, row, e) : rc;
 }
 
 /* Begins OP as well.  To be ended with op_end whatever it returns. */

@@ -333,6 +333,7 @@ poll_start(struct engine *g, struct err *e)
 	(void)pthread_condattr_init(&ca);
 	(void)pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&p->wake, &ca);
+	(void)pthread_cond_init(&p->ended, &ca);
 	(void)pthread_condattr_destroy(&ca);
 	p->tokens_at = steady_ms();
 	g->poll = p;
@@ -341,7 +342,7 @@ poll_start(struct engine *g, struct err *e)
 		if (pthread_create(&p->thread[p->n_threads], NULL, poll_main, p) != 0)
 			break;
 	if (p->n_threads == g->o.poll_workers)
-		return RC_OK;
+		return compare_start(p, e);
 	return err_set(e, RC_NOMEM, "%u threads for polling could not be started", g->o.poll_workers);
 }
 
@@ -355,7 +356,9 @@ poll_stop(struct engine *g)
 	(void)pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	(void)pthread_cond_broadcast(&p->wake);
+	(void)pthread_cond_broadcast(&p->ended);
 	(void)pthread_mutex_unlock(&p->lock);
+	compare_stop(p);
 	for (; p->n_threads > 0; p->n_threads--)
 		(void)pthread_join(p->thread[p->n_threads - 1], NULL);
 }

@@ -4,9 +4,11 @@
  * OX wrote it (guests and links among it), guarded by the folder's own timestamp.
  */
 #include "engine/tree.h"
+#include "engine/watch_int.h"
 
 #include <string.h>
 
+#define READERS_MAX 1000 /* users who are told at once of a change of permissions; further ones are polled for */
 #define EXTENDED "com.openexchange.share.extendedPermissions"
 
 static int64_t
@@ -226,6 +228,63 @@ wake_hierarchy(struct engine_session *s)
 	op_wake(&op, s->n->account->hier_tag);
 }
 
+/* Numbers of users, each once. */
+struct readers {
+	int64_t *id;
+	size_t n, max;
+};
+
+static void
+readers_add(struct readers *r, int64_t id)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->id[i] == id)
+			return;
+	if (r->n < r->max)
+		r->id[r->n++] = id;
+}
+
+/* A group that cannot be read is told by polling. */
+static void
+readers_add_entity(struct engine_session *s, struct arena *a, struct readers *r, int64_t entity, bool group)
+{
+	int64_t *member;
+	size_t n;
+
+	if (!group) {
+		readers_add(r, entity);
+		return;
+	}
+	if (ox_group_members(s->ox, a, entity, &member, &n, NULL) != RC_OK || n > READERS_MAX)
+		return;
+	for (size_t i = 0; i < n; i++)
+		readers_add(r, member[i]);
+}
+
+/* The others who see or saw the folder: their hierarchies are looked into now, at whatever node they wait. */
+static void
+wake_readers(struct engine_session *s, struct arena *a, const json_t *before, const struct permissions_request *req)
+{
+	const struct account *own = s->n->account;
+	struct readers r = { .id = arena_array(a, int64_t, READERS_MAX), .max = READERS_MAX };
+	struct engine_event ev = { .source = SOURCE_OWN, .context = own->context, .ct = CT_FOLDER };
+	const json_t *x;
+	size_t i;
+
+	if (r.id == NULL)
+		return;
+	json_array_foreach((json_t *)(uintptr_t)before, i, x)
+		readers_add_entity(s, a, &r, int_of(x, "entity"), json_is_true(json_object_get(x, "group")));
+	for (i = 0; i < req->n; i++)
+		readers_add_entity(s, a, &r, req->changes[i].entity, req->changes[i].group);
+	ev.users = r.id;
+	ev.n_users = r.n;
+	engine_event(s->g, &ev);
+	for (i = 0; i < r.n; i++)
+		if (r.id[i] != own->user)
+			wake_others(s->g, hierarchy_tag(s->g, own->context, r.id[i]));
+}
+
 enum rc
 engine_permissions_set(struct engine_session *s, struct arena *a, struct permissions_request *req, struct permissions_answer *out, struct err *e)
 {
@@ -241,12 +300,14 @@ engine_permissions_set(struct engine_session *s, struct arena *a, struct permiss
 	if (rc != RC_OK)
 		return rc;
 	rc = permit(s, oxid, f, req, out, e);
+	if (rc == RC_OK) {
+		wake_hierarchy(s);
+		wake_readers(s, a, json_object_get(f, "permissions"), req);
+	}
 	json_decref(f);
 	f = NULL;
 	if (rc != RC_OK && rc != RC_CONFLICT)
 		return rc;
-	if (rc == RC_OK)
-		wake_hierarchy(s);
 	rc = ox_folder_get(s->ox, oxid, &f, e);
 	if (rc == RC_OK)
 		rc = answer_fill(s, a, f, out, e);

@@ -55,17 +55,26 @@ account_find_locked(struct engine *g, int64_t context, int64_t user)
 	return a;
 }
 
+uint64_t
+hierarchy_tag(const struct engine *g, int64_t context, int64_t user)
+{
+	char folder[48];
+	const struct place p = { .context = context, .ct = CT_FOLDER, .folder = folder };
+
+	(void)snprintf(folder, sizeof(folder), "hierarchy:%lld", (long long)user);
+	return place_tag(g->keys, &p);
+}
+
 /*
  * Gives OX to the account (taking over the reference).  One of two sessions has to go: *DROP is released by the caller, and
- * ended at OX when it is not the one that the account keeps.  The account's own stays, unless PASSWORD (just verified) is another.
+ * ended at OX when it is not the one that the account keeps.  The account's own stays, unless PASSWORD (just verified) is another, or OX
+ * refuses the account's.
  */
 static struct account *
 account_attach_locked(struct engine *g, struct ox_session *ox, const char *password, struct ox_session **drop)
 {
 	const struct ox_user *u = ox_session_user(ox);
 	struct account *a = account_find_locked(g, u->context_id, u->user_id);
-	struct place p = { .context = u->context_id, .ct = CT_FOLDER };
-	char folder[48];
 	size_t at;
 
 	*drop = NULL;
@@ -77,16 +86,14 @@ account_attach_locked(struct engine *g, struct ox_session *ox, const char *passw
 		}
 		a->context = u->context_id;
 		a->user = u->user_id;
-		(void)snprintf(folder, sizeof(folder), "hierarchy:%lld", (long long)u->user_id);
-		p.folder = folder;
-		a->hier_tag = place_tag(g->keys, &p);
+		a->hier_tag = hierarchy_tag(g, a->context, a->user);
 		at = (uint64_t)(a->context * 31 + a->user) % ACCOUNT_BUCKETS;
 		a->next = g->account[at];
 		g->account[at] = a;
 	}
 	if (a->ox == NULL) {
 		a->ox = ox;
-	} else if (password != NULL && !ox_session_password_is(a->ox, password)) {
+	} else if ((password != NULL && !ox_session_password_is(a->ox, password)) || ox_session_check(a->ox, NULL) != RC_OK) {
 		*drop = a->ox;
 		a->ox = ox;
 	} else {
@@ -255,7 +262,7 @@ password_cache_name(const unsigned char hash[32], char *out, size_t size)
 	(void)snprintf(out, size, "pw:%s", hex);
 }
 
-static void
+void
 password_remember(struct engine *g, const char *token, const unsigned char hash[32], const char *user, const char *password)
 {
 	const struct seal_use use = password_use(token);
@@ -278,9 +285,22 @@ password_remember(struct engine *g, const char *token, const unsigned char hash[
 	buf_fini(&sealed);
 }
 
-/* Revives the OX session of a token that this node does not know: RC_DENIED = the client has to log in again. */
+void
+password_forget(struct engine *g, const unsigned char hash[32])
+{
+	char name[72];
+	const char *key = name;
+
+	password_cache_name(hash, name, sizeof(name));
+	cache_del(g->cache, &key, 1);
+}
+
+/*
+ * Revives the OX session of a token that this node does not know, or whose password OX refuses there (REFUSED, else NULL: the same one is not
+ * tried again): RC_DENIED = the client has to log in again.
+ */
 static enum rc
-password_login(struct engine *g, const char *token, const unsigned char hash[32], struct ox_session **out, struct err *e)
+password_login(struct engine *g, const char *token, const unsigned char hash[32], struct ox_session *refused, struct ox_session **out, struct err *e)
 {
 	const struct seal_use use = password_use(token);
 	struct cache_value v = { 0 };
@@ -297,7 +317,10 @@ password_login(struct engine *g, const char *token, const unsigned char hash[32]
 		rc = err_set(e, RC_DENIED, "the session has to be renewed: log in again");
 		goto out;
 	}
-	rc = ox_login(g->backend, plain.p, plain.p + strlen(plain.p) + 1, "usmd", out, e);
+	if (strlen(plain.p) + 1 >= plain.len || (refused != NULL && ox_session_password_is(refused, plain.p + strlen(plain.p) + 1)))
+		rc = err_set(e, RC_DENIED, "the groupware server refuses the password: log in again");
+	else
+		rc = ox_login(g->backend, plain.p, plain.p + strlen(plain.p) + 1, "usmd", out, e);
 out:
 	secret_wipe(plain.p, plain.len);
 	buf_fini(&plain);
@@ -337,6 +360,7 @@ older_sessions_end(struct engine *g, struct store_conn *c, int64_t device, struc
 	enum rc rc = store_session_trim(c, device, SESSIONS_OF_DEVICE, hash, ARRAY_LEN(hash), &ended, e);
 
 	for (size_t i = 0; i < ended; i++) {
+		password_forget(g, hash[i]);
 		(void)pthread_mutex_lock(&g->lock);
 		n = session_find_locked(g, hash[i]);
 		if (n != NULL)
@@ -447,11 +471,11 @@ session_load(struct engine *g, const char *token, const unsigned char hash[32], 
 	c = NULL;
 	(void)pthread_mutex_lock(&g->lock);
 	acct = account_find_locked(g, row.context_id, row.user_id);
-	if (acct != NULL && acct->ox != NULL)
+	if (acct != NULL && acct->ox != NULL && ox_session_check(acct->ox, NULL) == RC_OK)
 		ox = ox_session_ref(acct->ox);
 	(void)pthread_mutex_unlock(&g->lock);
 	if (ox == NULL) {
-		rc = password_login(g, token, hash, &ox, e);
+		rc = password_login(g, token, hash, NULL, &ox, e);
 		if (rc != RC_OK)
 			goto out;
 		if (ox_session_user(ox)->context_id != row.context_id || ox_session_user(ox)->user_id != row.user_id) {
@@ -508,6 +532,79 @@ session_sweep(struct engine *g)
 	}
 }
 
+/* OX takes the place of the account's session, if OX refuses that one; whichever is not needed is ended. */
+static void
+account_replace(struct engine *g, struct account *a, struct ox_session *ox)
+{
+	struct ox_session *drop = ox;
+
+	(void)pthread_mutex_lock(&g->lock);
+	if (a->ox == NULL || ox_session_check(a->ox, NULL) != RC_OK) {
+		drop = a->ox;
+		a->ox = ox;
+	}
+	(void)pthread_mutex_unlock(&g->lock);
+	ox_end(drop);
+}
+
+bool
+engine_session_renewed(struct engine_session *s, const char *token)
+{
+	unsigned char hash[32];
+	struct ox_session *ox = NULL;
+	struct err e = { .rc = RC_OK };
+	const struct ox_user *u;
+
+	if (!token_valid(token) || s->ox == NULL || ox_session_check(s->ox, NULL) == RC_OK)
+		return false;
+	sha256(token, TOKEN_TEXT - 1, hash);
+	session_renew(s);
+	if (ox_session_check(s->ox, NULL) == RC_OK)
+		return true;
+	if (password_login(s->g, token, hash, s->ox, &ox, &e) != RC_OK)
+		return false;
+	u = ox_session_user(ox);
+	if (u->context_id != s->n->account->context || u->user_id != s->n->account->user) {
+		ox_end(ox);
+		return false;
+	}
+	account_replace(s->g, s->n->account, ox);
+	session_renew(s);
+	log_info("session-renewed", "context=%lld user=%lld text=the password was changed elsewhere", (long long)u->context_id, (long long)u->user_id);
+	return true;
+}
+
+size_t
+session_remove_others(struct engine_session *s)
+{
+	struct engine *g = s->g;
+	size_t removed = 0;
+
+	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
+		struct node_session *n;
+
+		do { /* removing unlocks: look at the bucket from its beginning again */
+			struct ox_session *end = NULL;
+
+			(void)pthread_mutex_lock(&g->lock);
+			for (n = g->session[i]; n != NULL && (n == s->n || n->account != s->n->account); n = n->next)
+				;
+			if (n != NULL)
+				n->refs++;
+			(void)pthread_mutex_unlock(&g->lock);
+			if (n == NULL)
+				break;
+			session_remove(g, n);
+			removed++;
+			(void)pthread_mutex_lock(&g->lock);
+			session_unref_locked(g, n, &end);
+			(void)pthread_mutex_unlock(&g->lock);
+			ox_end(end);
+		} while (n != NULL);
+	}
+	return removed;
+}
+
 enum rc
 engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e)
 {
@@ -550,6 +647,7 @@ engine_session_open(struct engine *g, const char *token, struct engine_session *
 		engine_session_close(s);
 		return err_set(e, RC_DENIED, "the session has expired: log in again");
 	}
+	(void)engine_session_renewed(s, token);
 	rc = flood_check(g, n->device_id, e);
 	if (rc != RC_OK) {
 		engine_session_close(s);
@@ -596,6 +694,12 @@ engine_session_close(struct engine_session *s)
 	(void)pthread_mutex_unlock(&s->g->lock);
 	ox_end(end);
 	mem_free(s);
+}
+
+const char *
+engine_session_device(const struct engine_session *s)
+{
+	return s->n->device;
 }
 
 struct ox_session *
@@ -679,8 +783,6 @@ engine_logout(struct engine_session *s, struct err *e)
 {
 	struct engine *g = s->g;
 	struct store_conn *c = NULL;
-	char name[72];
-	const char *key = name;
 	enum rc rc = store_lease(g->store, &c, e);
 
 	if (rc == RC_OK)
@@ -688,8 +790,7 @@ engine_logout(struct engine_session *s, struct err *e)
 	store_release(c);
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return rc;
-	password_cache_name(s->n->hash, name, sizeof(name));
-	cache_del(g->cache, &key, 1);
+	password_forget(g, s->n->hash);
 	session_remove(g, s->n);
 	log_info("logout", "device=%s", s->n->device);
 	return RC_OK;

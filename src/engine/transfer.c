@@ -324,6 +324,7 @@ copy_one(struct op *op, struct transfer_item *it, const struct mail_place *p, st
 	if (rc == RC_OK)
 		rc = ox_mail_copy(op->s->ox, op->t.oxid, id, row->oxid, p->oxid, &uid, e);
 	if (rc == RC_TIMEOUT) {
+		mail_op_unanswered(op, key, &o);
 		it->status = ST_RETRY;
 		return RC_OK;
 	}

@@ -201,7 +201,8 @@ account_make_locked(struct poll *p, const struct engine_session *s)
 	return w;
 }
 
-static bool
+/* NULL = out of memory. */
+static struct waited_folder *
 folder_add_locked(struct poll *p, struct waited *w, const struct target *t, const struct folder_ref *ref, uint64_t topic)
 {
 	struct waited_folder *f = waited_folder_locked(w, topic), **slot = &p->folder[topic % FOLDER_SLOTS];
@@ -209,7 +210,7 @@ folder_add_locked(struct poll *p, struct waited *w, const struct target *t, cons
 	if (f == NULL) {
 		f = mem_alloc(sizeof(*f));
 		if (f == NULL)
-			return false;
+			return NULL;
 		f->w = w;
 		f->topic = topic;
 		f->flags_at = steady_ms() + p->g->o.poll_ms;
@@ -219,19 +220,11 @@ folder_add_locked(struct poll *p, struct waited *w, const struct target *t, cons
 		w->folders = f;
 	}
 	f->folder = *ref;
+	f->id = t->f.id;
 	f->watches++;
 	f->polled = steady_ms(); /* a client that begins to wait looks for itself */
 	f->ct = t->f.id != 0 ? t->ct : CT_COUNT;
-	return true;
-}
-
-static void
-folder_release_locked(struct waited *w, uint64_t topic)
-{
-	struct waited_folder *f = waited_folder_locked(w, topic);
-
-	if (f != NULL && f->watches > 0)
-		f->watches--;
+	return f;
 }
 
 bool
@@ -245,15 +238,16 @@ watch_link(struct engine_watch *x, const struct target *targets)
 		return true; /* an engine without threads: whoever drives it looks */
 	(void)pthread_mutex_lock(&p->lock);
 	w = account_make_locked(p, x->s);
-	while (w != NULL && done < x->n && folder_add_locked(p, w, &targets[done], &x->entries[done].folder, x->tags[done]))
+	while (w != NULL && done < x->n && (x->of[done] = folder_add_locked(p, w, &targets[done], &x->entries[done].folder, x->tags[done])) != NULL)
 		done++;
 	if (done < x->n || w == NULL) {
 		while (done > 0)
-			folder_release_locked(w, x->tags[--done]);
+			x->of[--done]->watches--;
 		(void)pthread_mutex_unlock(&p->lock);
 		return false;
 	}
 	p->n_accounts += w->watches == NULL;
+	claim_add_locked(p, x);
 	x->w = w;
 	x->next = w->watches;
 	x->prev = NULL;
@@ -274,8 +268,9 @@ watch_unlink(struct engine_watch *x)
 	if (w == NULL)
 		return;
 	(void)pthread_mutex_lock(&p->lock);
+	claim_remove_locked(p, x);
 	for (size_t i = 0; i < x->n; i++)
-		folder_release_locked(w, x->tags[i]);
+		x->of[i]->watches--;
 	if (x->prev != NULL)
 		x->prev->next = x->next;
 	else
@@ -359,6 +354,7 @@ poll_free(struct engine *g)
 		mem_free(p->heap[i].w);
 	mem_free(p->thread);
 	(void)pthread_cond_destroy(&p->wake);
+	(void)pthread_cond_destroy(&p->ended);
 	(void)pthread_mutex_destroy(&p->lock);
 	mem_free(p);
 	g->poll = NULL;

@@ -67,7 +67,7 @@ engine_watch_resubscribe(struct engine_watch *w, struct hub_waiter **waiter, str
 			e->retry_after_s = 30;
 	} else if (rc != RC_OK) {
 		rc = err_set(e, rc, "out of memory for a ping");
-	} else if (!hub_claim(*waiter, w->claim, w->ticket)) {
+	} else if (!hub_claim(*waiter, w->claim, w->ticket) || claim_is_lost(w)) {
 		hub_waiter_free(*waiter);
 		*waiter = NULL;
 	}
@@ -115,12 +115,13 @@ engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct pi
 	w->claim = claim_of(s, kind);
 	w->ticket = ticket;
 	memcpy(w->entries, entries, n * sizeof(*entries));
-	w->tags = mem_alloc((n + 1) * sizeof(*w->tags));
+	w->tags = mem_alloc((n + 1) * sizeof(*w->tags) + n * sizeof(struct waited_folder *));
 	w->s = w->tags != NULL ? session_dup(s) : NULL;
 	if (w->s == NULL) {
 		rc = err_set(e, RC_NOMEM, "out of memory for a ping");
 		goto out;
 	}
+	w->of = (struct waited_folder **)(void *)(w->tags + n + 1);
 	for (size_t i = 0; i < n; i++)
 		w->tags[i] = targets[i].topic;
 	w->tags[n] = account_topic(s->g, s->n->account->context, s->n->account->user);
@@ -131,6 +132,8 @@ engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct pi
 		rc = err_set(e, RC_NOMEM, "out of memory for a ping");
 		goto out;
 	}
+	if (*waiter != NULL)
+		claim_tell(w);
 	*out = w;
 	w = NULL;
 out:
@@ -168,17 +171,18 @@ engine_watch_replay(struct engine_watch *w, const uint64_t *states, size_t n, st
 	return RC_OK;
 }
 
-/* The state of T as somebody can be told it: equal on every node and after a restart. */
+uint64_t
+watch_state(const struct engine *g, const struct folder_ref *folder, uint64_t epoch, uint64_t cn)
+{
+	const struct { struct uuid folder; uint64_t epoch, cn; } v = { .folder = folder->uuid, .epoch = epoch, .cn = cn };
+
+	return siphash24(g->topic_key, &v, sizeof(v)) >> (64 - WATCH_STATE_BITS);
+}
+
 static uint64_t
 state_of(const struct op *op, const struct target *t, const struct ping_entry *en)
 {
-	struct { struct uuid folder; uint64_t epoch, cn; } v = { .folder = en->folder.uuid };
-
-	if (t->f.id != 0) {
-		v.epoch = t->f.epoch;
-		v.cn = t->f.cn;
-	}
-	return siphash24(op->g->topic_key, &v, sizeof(v)) >> (64 - WATCH_STATE_BITS);
+	return watch_state(op->g, &en->folder, t->f.id != 0 ? t->f.epoch : 0, t->f.id != 0 ? t->f.cn : 0);
 }
 
 static bool
@@ -257,12 +261,26 @@ count_changed(struct op *op, struct engine_watch *w, const struct target *target
 	return rc;
 }
 
-/* All of it was looked at: what is told now is what is there now. */
+/* All of it was looked at; what is compared (compare.c) is what was seen now. */
 static void
-note_told(const struct op *op, struct engine_watch *w, const struct target *targets)
+note_seen(const struct op *op, struct engine_watch *w, const struct target *targets)
 {
+	struct poll *p = op->g->poll;
+
+	if (p != NULL)
+		(void)pthread_mutex_lock(&p->lock);
 	for (size_t i = 0; i < w->n; i++)
 		w->entries[i].state = state_of(op, &targets[i], &w->entries[i]);
+	w->seen = true;
+	w->behind = false;
+	if (p != NULL)
+		(void)pthread_mutex_unlock(&p->lock);
+}
+
+/* What is told now is what is there now. */
+static void
+note_told(struct engine_watch *w)
+{
 	w->told = true;
 	mem_free(w->replay);
 	w->replay = NULL;
@@ -293,10 +311,18 @@ engine_watch_check(struct engine_watch *w, bool refresh, const struct ping_entry
 	}
 	if (rc == RC_OK)
 		rc = count_changed(&op, w, targets, n_changed, e);
+	if (rc == RC_OK)
+		note_seen(&op, w, targets);
 	if (rc == RC_OK && w->kind == WATCH_EVENTS)
-		note_told(&op, w, targets);
+		note_told(w);
 	op_end(&op);
 	hierarchy_drop(&op);
 	arena_free(a);
 	return rc;
+}
+
+bool
+engine_watch_renewed(struct engine_watch *w, const char *token)
+{
+	return token != NULL && engine_session_renewed(w->s, token);
 }

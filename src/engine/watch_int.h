@@ -14,25 +14,33 @@
 #define ACCOUNT_SLOTS 4096
 #define FOLDER_SLOTS 16384
 #define HEARD_SLOTS 1024
+#define CLAIM_SLOTS 16384
 
 /* Times here are monotonic milliseconds (steady_ms), 0 = never, where they are not said to be of the wall clock. */
 
 /** Sources that tell by themselves, of those in enum event_source. */
 enum push_source { BY_UDP, BY_HOOK, PUSH_SOURCES };
 
+/* Each waiting client has one: it is kept small. */
 struct engine_watch {
 	struct engine_watch *prev, *next; /* of the same account; under poll.lock */
 	struct engine *g;
 	struct engine_session *s;
 	struct waited *w;                 /* NULL: not linked */
-	bool looked;                      /* OX was asked for it; from then on the poller does it */
-	enum watch_kind kind;
 	uint64_t claim, ticket;           /* of the hub: a device has one wait of a kind */
+	struct engine_watch *same_slot;   /* of the claims; under poll.lock, as are these four: */
+	uint32_t claimed_s;
+	unsigned char heard_own;          /* bits of ways on which this claim was heard */
+	bool replaced;                    /* the device waits at another node */
+	bool seen, behind;                /* it has looked: entries[].state; the last comparison found something newer */
+	enum watch_kind kind;
+	bool looked;                      /* OX was asked for it; from then on the poller does it */
 	bool told;                        /* the states of the entries are what the client was told */
 	uint64_t *replay;                 /* what the client was told before, until the first look; owned */
 	size_t n_replay;
 	size_t n;
-	uint64_t *tags;                   /* n of the folders, and the account's */
+	uint64_t *tags;                   /* n of the folders, and the account's; owned */
+	struct waited_folder **of;        /* linked: of each entry; behind the tags */
 	struct ping_entry entries[];
 };
 
@@ -42,6 +50,9 @@ struct waited_folder {
 	struct waited_folder *next;       /* of the same account */
 	struct waited *w;
 	uint64_t topic;
+	int64_t id;                       /* of the index; 0 = there is none */
+	uint64_t state;                   /* COMPARED: of the index as it is in the database */
+	bool compared, missed;            /* somebody waits who has not been told of that */
 	struct folder_ref folder;
 	unsigned watches;
 	enum content ct;                  /* CT_COUNT: not known before the first look */
@@ -84,12 +95,15 @@ struct heap {
 struct poll {
 	struct engine *g;
 	pthread_mutex_t lock;             /* everything below; taken before engine.lock, never after it */
-	pthread_cond_t wake;
+	pthread_cond_t wake, ended;       /* for the pollers; stop */
 	pthread_t *thread;
 	size_t n_threads;
+	pthread_t comparer;
+	bool comparing;
 	bool stop;
 	struct waited *account[ACCOUNT_SLOTS];
 	struct waited_folder *folder[FOLDER_SLOTS];
+	struct engine_watch *claim[CLAIM_SLOTS];
 	struct heap heap[HEAPS];
 	size_t n_accounts, n_known;       /* that somebody waits for; these and those remembered */
 	double tokens;                    /* of the budget; what a look needed beyond one is a debt */
@@ -106,7 +120,17 @@ struct poll {
 /* watch.c */
 /** account_topic - wakes whoever waits for anything of this account, and nobody else. */
 uint64_t account_topic(const struct engine *g, int64_t context, int64_t user);
+/** watch_state - what a client knows of FOLDER's index: equal on every node and after a restart; EPOCH and CN 0: that there is none. */
+uint64_t watch_state(const struct engine *g, const struct folder_ref *folder, uint64_t epoch, uint64_t cn);
 enum rc watch_open_targets(struct op *op, const struct ping_entry *entries, size_t n, bool known, struct target *targets, struct err *e);
+
+/* claim.c */
+void claim_add_locked(struct poll *p, struct engine_watch *w);
+void claim_remove_locked(struct poll *p, struct engine_watch *w);
+/** claim_tell - to the other nodes: W, which is linked and has claimed its name at the hub, is its device's newest. */
+void claim_tell(const struct engine_watch *w);
+/** claim_is_lost - has the device begun to wait at another node? */
+bool claim_is_lost(struct engine_watch *w);
 
 /* waited.c */
 /** watch_link - W, for TARGETS, is waited for from now on; false = out of memory. */
@@ -133,6 +157,11 @@ struct look {
 };
 /* look.c */
 enum rc watch_look(struct op *op, const struct ping_entry *entries, struct target *targets, size_t n, bool force, struct look *looks, struct err *e);
+
+/* compare.c */
+MUST_CHECK enum rc compare_start(struct poll *p, struct err *e);
+/** compare_stop - ends the thread, after p->stop was set and p->ended told. */
+void compare_stop(struct poll *p);
 
 /* event.c: what a look says of the sources */
 void source_found_locked(struct poll *p, struct waited_folder *f, const struct look *l, bool told, int64_t before, int64_t now);

@@ -218,6 +218,10 @@ write_create(struct work *w, bool *again, struct err *e)
 		log_warn("create-unknown", "type=%s OX did not answer; the object is searched by its uid when the client repeats",
 		    model_content(op->t.ct)->name);
 		w->res->status = ST_RETRY;
+		/* from now on, not from when it was noted: this process may have been stopped between the note and the request */
+		w->intent.at = store_clock(op->g->store);
+		if (work_intent_put(w, &why) != RC_OK)
+			log_error("intent", "%s", why.text);
 		return RC_OK;
 	}
 	if (rc != RC_OK) { /* surely not done: nothing is running any more */

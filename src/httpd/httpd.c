@@ -44,6 +44,22 @@ httpd_destroy(struct httpd *h)
 	mem_free(h);
 }
 
+static enum rc
+open_sockets(struct httpd *h, const struct httpd_options *o, struct err *e)
+{
+	enum rc rc;
+
+	if (o->listen_fd > 0)
+		rc = listener_adopt("listen", o->listen_fd, o->keepalive_s, &h->client, e);
+	else
+		rc = listener_open("listen", o->listen, o->listen_mode, o->keepalive_s, &h->client, e);
+	if (rc == RC_OK && o->admin_fd > 0)
+		rc = listener_adopt("admin_listen", o->admin_fd, 0, &h->admin, e);
+	else if (rc == RC_OK && o->admin_listen != NULL && o->admin_listen[0] != '\0')
+		rc = listener_open("admin_listen", o->admin_listen, o->listen_mode, 0, &h->admin, e);
+	return rc;
+}
+
 enum rc
 httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_t n, struct hub *hub,
     struct httpd **out, struct err *e)
@@ -81,9 +97,7 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 	}
 	rc = proxies_parse(o->trusted_proxies, &h->proxies, e);
 	if (rc == RC_OK)
-		rc = listener_open("listen", o->listen, o->listen_mode, o->keepalive_s, &h->client, e);
-	if (rc == RC_OK && o->admin_listen != NULL && o->admin_listen[0] != '\0')
-		rc = listener_open("admin_listen", o->admin_listen, o->listen_mode, 0, &h->admin, e);
+		rc = open_sockets(h, o, e);
 	/* they belong to the caller and may be gone when we look again */
 	h->o.listen = h->o.admin_listen = h->o.trusted_proxies = NULL;
 
@@ -224,7 +238,7 @@ httpd_free(struct httpd *h)
 	h->stop = true;
 	workers_call_locked(h);
 	(void)pthread_mutex_unlock(&h->lock);
-	/* no worker left means nothing suspended: only answers that a slow client has not taken may be cut off */
+	/* no worker left means nothing suspended, which libmicrohttpd does not end with: only answers that a slow client has not taken may be cut off */
 	if (await_zero(h, &h->running, now_ms() + STOP_DEADLINE_MS) > 0)
 		return false;
 	for (size_t i = 0; i < h->n_workers; i++)
@@ -240,6 +254,17 @@ httpd_free(struct httpd *h)
 	}
 	httpd_destroy(h);
 	return true;
+}
+
+msec_t
+httpd_stalled_ms(struct httpd *h)
+{
+	int64_t us;
+
+	(void)pthread_mutex_lock(&h->lock);
+	us = h->fresh != NULL || h->woken != NULL ? now_mono_us() - h->moved_us : 0;
+	(void)pthread_mutex_unlock(&h->lock);
+	return us / 1000;
 }
 
 unsigned

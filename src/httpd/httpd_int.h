@@ -20,6 +20,7 @@ struct listener {
 	int quiet;    /* takes the place of FD when nobody is accepted any more; -1 = none */
 	unsigned port; /* TCP only */
 	char *path;   /* unix only: removed when closed; owned */
+	bool passed;  /* the socket is the service manager's, and others go on with it */
 };
 
 /* Proxies whose X-Forwarded-For is believed. */
@@ -64,6 +65,7 @@ struct hreq {
 	struct MHD_Response *response; /* ready to be sent */
 	int status;                  /* HTTP; 0 = no answer yet */
 	enum hub_end end;            /* why the parking ended */
+	uint32_t vain_ms;            /* monotonic clock, the last time that it was parked again; 0 = never */
 	bool parked_before;
 	bool in_flight;              /* counted in httpd.in_flight */
 	bool lost;                   /* the connection is gone, a worker frees what is left */
@@ -116,10 +118,12 @@ struct httpd {
 	pthread_cond_t idle;         /* in_flight became 0, or a worker ended */
 	struct hreq *fresh, **fresh_end; /* new requests, oldest first */
 	struct hreq *woken, **woken_end; /* requests that were parked */
-	size_t n_fresh, reserved;    /* waiting; requests about to be queued: no worker ends before they are */
+	size_t n_fresh, reserved;    /* waiting; requests about to be queued */
+	size_t suspended;            /* connections, or about to be: no worker ends before they are resumed */
 	size_t in_flight;            /* queued, running, parked or being sent */
 	size_t busy;                 /* workers inside a protocol */
 	size_t running;              /* worker threads alive */
+	int64_t moved_us;            /* when a worker took the last request, or the first one began to wait */
 	bool woken_turn;             /* the two lists take turns, so that a mass wake-up does not starve new requests */
 	bool stop;
 	struct worker *workers;      /* owned, O.workers of them; they live until no event thread does that may call one */
@@ -131,6 +135,8 @@ MUST_CHECK enum rc listener_open(const char *what, const char *address, unsigned
 /* listener_refuse - from now on connecting fails at once; the descriptor's number stays taken, for threads that still know it. */
 void listener_refuse(struct listener *l);
 void listener_close(struct listener *l);
+/* listener_adopt - FD, which somebody else has bound and listens on; its path, if any, stays when it is closed.  RC_PROTO: it is no such socket. */
+MUST_CHECK enum rc listener_adopt(const char *what, int fd, unsigned keepalive_s, struct listener *l, struct err *e);
 
 /* proxy.c */
 MUST_CHECK enum rc proxies_parse(const char *list, struct proxies *out, struct err *e);
@@ -171,15 +177,14 @@ void request_headers(struct hreq *r, const struct reply *rep);
 /* workers_call - wakes every worker, to look at stop; h->lock is held. */
 void workers_call_locked(struct httpd *h);
 MUST_CHECK bool queue_reserve(struct httpd *h);
-/* queue_hold, queue_let_go - around request_park by an event thread.  False: the server stops, nothing may be parked any more. */
+/* queue_hold - before an event thread suspends a connection that goes on.  False: the server stops, nothing may be parked any more. */
 MUST_CHECK bool queue_hold(struct httpd *h);
-void queue_let_go(struct httpd *h);
 void queue_push_reserved(struct httpd *h, struct hreq *r);
 /* request_dispose - R, whose connection is gone, has still what only a worker may free; in_flight ends with it. */
 void request_dispose(struct hreq *r);
 void request_done(struct hreq *r);
-/* request_park - R->waiter until R->deadline_ms; any thread, the connection is suspended.  R belongs to others from here on. */
-void request_park(struct hreq *r);
+/* request_park - R->waiter until R->deadline_ms; any thread, the connection is suspended.  TOLD: a piece was sent.  R belongs to others from here on. */
+void request_park(struct hreq *r, bool told);
 void *worker_main(void *arg);
 
 /* stream.c */

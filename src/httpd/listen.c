@@ -11,9 +11,11 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG 4096
+#define PASS_MS 50 /* for event threads to go round once; they are awake, and it takes them microseconds unless the machine is overloaded */
 
 static void
 fd_flags(int fd)
@@ -148,14 +150,46 @@ open_tcp(const char *what, const char *address, unsigned keepalive_s, struct lis
 	return RC_OK;
 }
 
+/* Now, because there may be no descriptor left when it is needed. */
+static enum rc
+prepare_quiet(const char *what, struct listener *l, struct err *e)
+{
+	l->quiet = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return l->quiet >= 0 ? RC_OK : err_set(e, RC_INTERNAL, "%s: cannot prepare the end of listening: %s", what, strerror(errno));
+}
+
 enum rc
 listener_open(const char *what, const char *address, unsigned mode, unsigned keepalive_s, struct listener *l, struct err *e)
 {
-	/* now, because there may be no descriptor left when it is needed */
-	l->quiet = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->quiet < 0)
-		return err_set(e, RC_INTERNAL, "%s: cannot prepare the end of listening: %s", what, strerror(errno));
+	if (prepare_quiet(what, l, e) != RC_OK)
+		return e->rc;
 	return address[0] == '/' ? open_unix(what, address, mode, l, e) : open_tcp(what, address, keepalive_s, l, e);
+}
+
+static int
+socket_option(int fd, int name)
+{
+	int v = -1;
+	socklen_t len = sizeof(v);
+
+	return getsockopt(fd, SOL_SOCKET, name, &v, &len) == 0 ? v : -1;
+}
+
+enum rc
+listener_adopt(const char *what, int fd, unsigned keepalive_s, struct listener *l, struct err *e)
+{
+	l->fd = fd;
+	l->passed = true;
+	if (socket_option(fd, SO_ACCEPTCONN) != 1 || socket_option(fd, SO_TYPE) != SOCK_STREAM)
+		return err_set(e, RC_PROTO, "%s: the descriptor %d that was passed is no listening stream socket; usmd.socket needs ListenStream= and Accept=no",
+		    what, fd);
+	if (socket_option(fd, SO_DOMAIN) != AF_UNIX) {
+		l->port = bound_port(fd);
+		if (keepalive_s > 0)
+			keepalive(fd, (int)keepalive_s);
+	}
+	fd_flags(fd);
+	return prepare_quiet(what, l, e);
 }
 
 /* The name goes with the right to it: a successor may take the path from now on. */
@@ -168,9 +202,32 @@ drop_path(struct listener *l)
 	l->path = NULL;
 }
 
+/*
+ * From now on nobody can be accepted.  The kernel refuses who connects, TCP drops who waits to be accepted; a unix socket keeps those.
+ */
+static void
+stop_accepting(int fd)
+{
+	const struct timespec pass = { .tv_nsec = PASS_MS * 1000000L };
+	int waiting;
+
+	(void)shutdown(fd, SHUT_RDWR);
+	while ((waiting = accept(fd, NULL, NULL)) >= 0)
+		(void)close(waiting);
+	(void)nanosleep(&pass, NULL);
+}
+
 void
 listener_refuse(struct listener *l)
 {
+	/*
+	 * A thread of libmicrohttpd whose share of connections has just been filled, or that finds no descriptor free, takes the socket out of its epoll
+	 * set when it goes round next, and aborts if it is not in there any more.  So first nothing is accepted any more, and all threads go round: the
+	 * socket is ready for ever, so they do at once.  A socket that was passed belongs to who passed it, and the next life accepts who waits there: it
+	 * stays as it is, and a limit that is reached in this very moment may still abort.
+	 */
+	if (!l->passed)
+		stop_accepting(l->fd);
 	/*
 	 * One step closes the socket - the kernel refuses from now on, sends away who was not accepted yet, and takes it out of all epoll sets - and
 	 * leaves its number to something that never has anything to accept.

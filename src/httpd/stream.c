@@ -41,8 +41,7 @@ on_room(void *cls, uint64_t pos, char *buf, size_t max)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	/* in this order, as for a new request; from the parking on R belongs to others */
 	(void)MHD_suspend_connection(r->conn);
-	request_park(r);
-	queue_let_go(h);
+	request_park(r, true);
 	return 0;
 }
 
@@ -92,7 +91,7 @@ stream_go_on(struct hreq *r, struct reply *rep)
 	}
 	rep->body = NULL;
 	if (!first && r->stream->len == 0 && r->waiter != NULL)
-		request_park(r); /* nothing to send: it has never left its parking */
+		request_park(r, false); /* nothing to send: it has never left its parking */
 	else
 		request_done(r);
 }

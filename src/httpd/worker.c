@@ -53,6 +53,14 @@ rest_locked(struct httpd *h, struct worker *me)
 		(void)pthread_cond_wait(&me->called, &h->lock);
 }
 
+/* What comes into an empty queue begins to wait now (httpd_stalled_ms). */
+static void
+note_arrival_locked(struct httpd *h)
+{
+	if (h->fresh == NULL && h->woken == NULL)
+		h->moved_us = now_mono_us();
+}
+
 /* A place in the queue, promised before the connection is suspended: afterwards it is too late to refuse simply. */
 bool
 queue_reserve(struct httpd *h)
@@ -63,6 +71,7 @@ queue_reserve(struct httpd *h)
 	ok = h->n_fresh + h->reserved < h->o.queue_length && !h->stop;
 	if (ok) {
 		h->reserved++;
+		h->suspended++;
 		h->in_flight++;
 	}
 	(void)pthread_mutex_unlock(&h->lock);
@@ -76,24 +85,9 @@ queue_hold(struct httpd *h)
 
 	(void)pthread_mutex_lock(&h->lock);
 	ok = !h->stop;
-	h->reserved += ok;
+	h->suspended += ok;
 	(void)pthread_mutex_unlock(&h->lock);
 	return ok;
-}
-
-static void
-let_go_locked(struct httpd *h)
-{
-	if (--h->reserved == 0 && h->stop)
-		workers_call_locked(h); /* now they may end */
-}
-
-void
-queue_let_go(struct httpd *h)
-{
-	(void)pthread_mutex_lock(&h->lock);
-	let_go_locked(h);
-	(void)pthread_mutex_unlock(&h->lock);
 }
 
 void
@@ -102,7 +96,8 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 	r->in_flight = true;
 	r->next = NULL;
 	(void)pthread_mutex_lock(&h->lock);
-	let_go_locked(h);
+	h->reserved--;
+	note_arrival_locked(h);
 	h->n_fresh++;
 	*h->fresh_end = r;
 	h->fresh_end = &r->next;
@@ -121,6 +116,7 @@ request_dispose(struct hreq *r)
 	(void)pthread_mutex_lock(&h->lock);
 	workers = h->running > 0; /* each looks at the queue once more before it ends */
 	if (workers) {
+		note_arrival_locked(h);
 		*h->woken_end = r;
 		h->woken_end = &r->next;
 	}
@@ -139,6 +135,7 @@ queue_push_woken(struct hreq *r)
 
 	r->next = NULL;
 	(void)pthread_mutex_lock(&h->lock);
+	note_arrival_locked(h);
 	*h->woken_end = r;
 	h->woken_end = &r->next;
 	unlock_and_call_one(h);
@@ -149,6 +146,7 @@ queue_take_locked(struct httpd *h)
 {
 	struct hreq *r;
 
+	h->moved_us = now_mono_us();
 	if (h->woken != NULL && (h->woken_turn || h->fresh == NULL)) {
 		r = h->woken;
 		h->woken = r->next;
@@ -170,7 +168,15 @@ queue_take_locked(struct httpd *h)
 void
 request_done(struct hreq *r)
 {
-	MHD_resume_connection(r->conn);
+	struct httpd *h = r->h;
+	struct MHD_Connection *conn = r->conn;
+
+	/* before the resume, which the end of the last worker waits for: it is this one, or httpd_free's own thread */
+	(void)pthread_mutex_lock(&h->lock);
+	if (--h->suspended == 0 && h->stop)
+		workers_call_locked(h); /* now they may end */
+	(void)pthread_mutex_unlock(&h->lock);
+	MHD_resume_connection(conn);
 }
 
 /* Hub callback, any thread: the truth is read again by a worker, never here. */
@@ -184,14 +190,31 @@ on_parking_end(void *arg, enum hub_end why)
 	queue_push_woken(r);
 }
 
-void
-request_park(struct hreq *r)
+/*
+ * How long wake-ups wait from now on: one that looked and found nothing need not look after the next change in the same instant.  But for
+ * the first time after a pause: it may have been told of what could not be read yet, and is woken again as soon as it can.
+ */
+static msec_t
+hold_of(struct hreq *r, bool told)
 {
-	/* one that looked and found nothing need not look after the next change in the same instant */
-	msec_t hold_ms = r->parked_before ? r->h->o.wake_interval_ms : 0;
+	msec_t interval = r->h->o.wake_interval_ms;
+	uint32_t now = (uint32_t)(now_mono_us() / 1000) | 1;
+	bool again = r->vain_ms != 0 && now - r->vain_ms < 2 * interval;
+
+	if (!r->parked_before) {
+		r->parked_before = true;
+		return 0;
+	}
+	r->vain_ms = now;
+	return told || again ? interval : 0;
+}
+
+void
+request_park(struct hreq *r, bool told)
+{
+	msec_t hold_ms = hold_of(r, told);
 	enum hub_end why;
 
-	r->parked_before = true;
 	/* the number must be known to the hub before the socket can report by it */
 	hub_identify(r->waiter, r->id);
 	reaper_arm(r);
@@ -304,7 +327,7 @@ run_request(struct hreq *r)
 		r->waiter = rep.waiter;
 		r->park_state = rep.park_state;
 		r->deadline_ms = rep.deadline_ms;
-		request_park(r);
+		request_park(r, false);
 		return;
 	}
 	hub_waiter_free(rep.waiter);
@@ -330,7 +353,7 @@ worker_main(void *arg)
 	for (;;) {
 		struct hreq *r;
 
-		while (h->fresh == NULL && h->woken == NULL && (!h->stop || h->reserved > 0))
+		while (h->fresh == NULL && h->woken == NULL && (!h->stop || h->suspended > 0))
 			rest_locked(h, me);
 		if (h->fresh == NULL && h->woken == NULL)
 			break;

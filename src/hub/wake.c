@@ -134,16 +134,16 @@ hub_wake_all(struct hub *h)
 	return waking_end(&k);
 }
 
-/* Ends, or notes for, everybody but ME that hangs at NAME by the link SLOT. */
+/* Ends, or notes for, everybody but ME that hangs at NAME by the link SLOT and has no ticket above UPTO. */
 static void
-end_named_locked(struct hub *h, const struct link *first, uint64_t name, size_t slot, const struct hub_waiter *me, enum hub_end why,
+end_named_locked(struct hub *h, const struct link *first, uint64_t name, size_t slot, const struct hub_waiter *me, uint64_t upto, enum hub_end why,
     struct hub_waiter **ended)
 {
 	for (const struct link *l = first; l != NULL; l = l->next) {
 		struct hub_waiter *w = l->w;
 		struct heap_part *p = &h->heap[w->part];
 
-		if (l->topic != name || l != &w->links[slot] || w == me)
+		if (l->topic != name || l != &w->links[slot] || w == me || w->ticket > upto)
 			continue;
 		(void)pthread_mutex_lock(&p->lock);
 		if (w->heap_pos != NO_POS)
@@ -168,11 +168,23 @@ hub_claim(struct hub_waiter *w, uint64_t name, uint64_t ticket)
 	if (newest) {
 		w->ticket = ticket;
 		link_add_locked(t, w, L_CLAIM, name);
-		end_named_locked(h, *topic_bucket_locked(t, name), name, L_CLAIM, w, HUB_REPLACED, &ended);
+		end_named_locked(h, *topic_bucket_locked(t, name), name, L_CLAIM, w, UINT64_MAX, HUB_REPLACED, &ended);
 	}
 	(void)pthread_mutex_unlock(&t->lock);
 	metric_add(M_WAITS_REPLACED, (int64_t)waiters_end(ended, HUB_REPLACED));
 	return newest;
+}
+
+void
+hub_replace(struct hub *h, uint64_t name, uint64_t ticket)
+{
+	struct topic_part *t = topic_part_of(h, name);
+	struct hub_waiter *ended = NULL;
+
+	(void)pthread_mutex_lock(&t->lock);
+	end_named_locked(h, *topic_bucket_locked(t, name), name, L_CLAIM, NULL, ticket, HUB_REPLACED, &ended);
+	(void)pthread_mutex_unlock(&t->lock);
+	metric_add(M_WAITS_REPLACED, (int64_t)waiters_end(ended, HUB_REPLACED));
 }
 
 void
@@ -182,7 +194,7 @@ hub_end(struct hub *h, uint64_t id)
 	struct hub_waiter *ended = NULL;
 
 	(void)pthread_mutex_lock(&t->lock);
-	end_named_locked(h, *topic_bucket_locked(t, id), id, L_ID, NULL, HUB_GONE, &ended);
+	end_named_locked(h, *topic_bucket_locked(t, id), id, L_ID, NULL, UINT64_MAX, HUB_GONE, &ended);
 	(void)pthread_mutex_unlock(&t->lock);
 	metric_add(M_WAITS_GONE, (int64_t)waiters_end(ended, HUB_GONE));
 }

@@ -2,7 +2,7 @@
 /* Heads of the folder indexes: opened by OX id, saved only by whoever still holds the newest fence. */
 #include "store_int.h"
 
-enum { S_OPEN, S_ADD, S_SAVE, S_RESET, S_CLEAR, S_DROP, S_RELIST };
+enum { S_OPEN, S_ADD, S_SAVE, S_RESET, S_CLEAR, S_DROP, S_RELIST, S_VERSIONS };
 
 /* In one statement, whatever the content type: a folder has rows in one of the two tables only. */
 #define CLEAR "p AS (DELETE FROM pim_row WHERE folder = $1::int4)," \
@@ -28,6 +28,7 @@ static const struct pg_stmt stmts[] = {
 	[S_DROP] = { "store_folder_drop",
 	    "WITH " CLEAR ", c AS (DELETE FROM cursor WHERE folder = $1::int4) DELETE FROM folder WHERE id = $1::int4", 1 },
 	[S_RELIST] = { "store_folder_relist", "UPDATE folder SET fence = fence + 1, listed_at = 0 WHERE id = $1::int4", 1 },
+	[S_VERSIONS] = { "store_folder_versions", "SELECT id, epoch, cn FROM folder WHERE id = ANY($1::int8[]::int4[])", 1 },
 };
 const struct pg_table store_folder_stmts = { stmts, ARRAY_LEN(stmts) };
 
@@ -153,4 +154,41 @@ store_folder_relist(struct store_conn *c, int64_t folder, struct err *e)
 
 	pg_i32(&p, (int32_t)folder);
 	return pg_exec(c, TBL_FOLDER, S_RELIST, &p, NULL, e);
+}
+
+enum rc
+store_folder_versions(struct store_conn *c, struct store_version *v, size_t n, struct err *e)
+{
+	struct arena *a = arena_new(0);
+	struct imap *at = a != NULL ? imap_new(a, n) : NULL;
+	struct pg_params p = { .n = 0 };
+	PGresult *r = NULL;
+	struct buf b;
+	enum rc rc = at != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory");
+
+	buf_init(&b, 0);
+	pg_array_begin(&b, PG_OID_INT8);
+	for (size_t i = 0; i < n && rc == RC_OK; i++) {
+		v[i].there = false;
+		pg_array_i64(&b, v[i].folder);
+		if (!imap_put(at, v[i].folder, i))
+			rc = err_set(e, RC_NOMEM, "out of memory");
+	}
+	pg_array_end(&b, n);
+	pg_buf(&p, &b);
+	if (rc == RC_OK)
+		rc = pg_exec(c, TBL_FOLDER, S_VERSIONS, &p, &r, e);
+	for (int i = 0; rc == RC_OK && i < PQntuples(r); i++) {
+		size_t k;
+
+		if (!imap_get(at, pg_get_i32(r, i, 0), &k))
+			continue;
+		v[k].epoch = (uint64_t)pg_get_i64(r, i, 1);
+		v[k].cn = (uint64_t)pg_get_i64(r, i, 2);
+		v[k].there = true;
+	}
+	PQclear(r);
+	buf_fini(&b);
+	arena_free(a);
+	return rc;
 }

@@ -171,7 +171,7 @@ migrate(PGconn *pg, const char *dir, const struct patches *files, struct err *e)
 }
 
 enum rc
-store_migrate(const char *conninfo, const char *sql_dir, struct err *e)
+store_migrate(const char *conninfo, const char *password, const char *sql_dir, struct err *e)
 {
 	struct patches files = { .n = 0 };
 	PGconn *pg = NULL;
@@ -180,7 +180,7 @@ store_migrate(const char *conninfo, const char *sql_dir, struct err *e)
 	rc = list_patches(sql_dir, &files, e);
 	if (rc != RC_OK)
 		goto out;
-	pg = PQconnectdb(conninfo);
+	pg = pg_dial(conninfo, password);
 	if (PQstatus(pg) != CONNECTION_OK) {
 		rc = err_set(e, RC_UPSTREAM, "no connection to PostgreSQL: %.200s", PQerrorMessage(pg));
 		goto out;

@@ -24,15 +24,25 @@
 #define SILENCE_MS 30000    /* without a word for this long: is the server still there? */
 #define TIMEOUT_MS 5000     /* of one statement here */
 #define WAITING 8192        /* topics not sent yet; with more, everybody looks */
+#define CLAIMS 4096         /* claims not sent yet */
 #define NODE 16             /* hex digits of a node's random name, in front of each payload */
-#define DIGITS 16           /* of one topic */
+#define DIGITS 16           /* of one number */
 #define PER_PAYLOAD ((8000 - 1 - NODE - 1 - 1) / DIGITS) /* NOTIFY takes fewer than 8000 bytes */
 
 /* What a payload says, behind the name. */
-enum { SAY_TOPICS = 't', SAY_ALL = 'a', SAY_CALL = 'c', SAY_HERE = 'h' };
+enum { SAY_TOPICS = 't', SAY_CLAIMS = 'k', SAY_ALL = 'a', SAY_CALL = 'c', SAY_HERE = 'h' };
+
+/* What waits to be sent. */
+struct outgoing {
+	uint64_t topics[WAITING];
+	size_t n;
+	uint64_t claims[CLAIMS][2];      /* name, ticket; oldest first */
+	size_t n_claims;
+	bool all, call;
+};
 
 struct notify {
-	const char *conninfo;            /* the store's */
+	const char *conninfo, *password; /* the store's */
 	struct store_ear ear;
 	int64_t call_us, lease_us;
 	pthread_t thread;
@@ -41,9 +51,7 @@ struct notify {
 	atomic_int_fast64_t both_until_us; /* somebody calls: what Redis carried is notified as well */
 	atomic_bool need;                /* this node does not hear Redis */
 	pthread_mutex_t lock;            /* guards what follows */
-	uint64_t *topics;                /* WAITING of them at most */
-	size_t n;
-	bool all, call;
+	struct outgoing *out;            /* owned */
 };
 
 /* ---- any thread ---- */
@@ -56,6 +64,12 @@ poke(const struct notify *x)
 		log_warn("notify.wake", "text=%s", strerror(errno));
 }
 
+static bool
+nothing_waits(const struct outgoing *o)
+{
+	return o->n == 0 && o->n_claims == 0 && !o->all;
+}
+
 void
 store_notify(struct store *s, uint64_t topic, bool carried)
 {
@@ -65,11 +79,30 @@ store_notify(struct store *s, uint64_t topic, bool carried)
 	if (x == NULL || (carried && now_mono_us() >= atomic_load(&x->both_until_us)))
 		return;
 	(void)pthread_mutex_lock(&x->lock);
-	first = x->n == 0 && !x->all;
-	if (x->n < WAITING)
-		x->topics[x->n++] = topic;
+	first = nothing_waits(x->out);
+	if (x->out->n < WAITING)
+		x->out->topics[x->out->n++] = topic;
 	else
-		x->all = true;
+		x->out->all = true;
+	(void)pthread_mutex_unlock(&x->lock);
+	if (first)
+		poke(x);
+}
+
+void
+store_notify_claim(struct store *s, uint64_t name, uint64_t ticket, bool carried)
+{
+	struct notify *x = s->notify;
+	bool first;
+
+	if (x == NULL || (carried && now_mono_us() >= atomic_load(&x->both_until_us)))
+		return;
+	(void)pthread_mutex_lock(&x->lock);
+	first = nothing_waits(x->out);
+	if (x->out->n_claims < CLAIMS) {
+		x->out->claims[x->out->n_claims][0] = name;
+		x->out->claims[x->out->n_claims++][1] = ticket;
+	}
 	(void)pthread_mutex_unlock(&x->lock);
 	if (first)
 		poke(x);
@@ -83,7 +116,7 @@ store_notify_need(struct store *s, bool need)
 	if (x == NULL || atomic_exchange(&x->need, need) == need || !need)
 		return;
 	(void)pthread_mutex_lock(&x->lock);
-	x->call = true;
+	x->out->call = true;
 	(void)pthread_mutex_unlock(&x->lock);
 	poke(x);
 }
@@ -109,53 +142,63 @@ by_value(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
+/* N numbers, in payloads of PER at most. */
 static enum rc
-say_topics(const struct notify *x, PGconn *pg, uint64_t *topics, size_t n, struct err *e)
+say_numbers(const struct notify *x, PGconn *pg, int what, const uint64_t *v, size_t n, size_t per, struct err *e)
 {
 	char text[PER_PAYLOAD * DIGITS + 1];
-	size_t in = 0;
 	enum rc rc = RC_OK;
 
-	qsort(topics, n, sizeof(*topics), by_value);
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {
-		if (i == 0 || topics[i] != topics[i - 1])
-			(void)snprintf(text + in++ * DIGITS, DIGITS + 1, "%016llx", (unsigned long long)topics[i]);
-		if (in == PER_PAYLOAD || (i + 1 == n && in > 0)) {
-			rc = say(x, pg, SAY_TOPICS, text, e);
-			in = 0;
-		}
+		(void)snprintf(text + i % per * DIGITS, DIGITS + 1, "%016llx", (unsigned long long)v[i]);
+		if (i % per == per - 1 || i + 1 == n)
+			rc = say(x, pg, what, text, e);
 	}
 	return rc;
 }
 
-/* Everything that waits to be sent; HERE as well.  *SENT: there was something. */
 static enum rc
-send_waiting(struct notify *x, PGconn *pg, bool here, uint64_t *room, bool *sent, struct err *e)
+say_topics(const struct notify *x, PGconn *pg, uint64_t *topics, size_t n, struct err *e)
 {
-	bool all, call;
-	size_t n;
+	size_t kept = 0;
+
+	qsort(topics, n, sizeof(*topics), by_value);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || topics[i] != topics[i - 1])
+			topics[kept++] = topics[i];
+	return say_numbers(x, pg, SAY_TOPICS, topics, kept, PER_PAYLOAD, e);
+}
+
+/* Everything that waits to be sent, by way of ROOM; HERE as well.  *SENT: there was something. */
+static enum rc
+send_waiting(struct notify *x, PGconn *pg, bool here, struct outgoing *room, bool *sent, struct err *e)
+{
 	enum rc rc = RC_OK;
 
 	(void)pthread_mutex_lock(&x->lock);
-	n = x->n;
-	all = x->all;
-	call = x->call && atomic_load(&x->need);
-	memcpy(room, x->topics, n * sizeof(*room));
-	x->n = 0;
-	x->all = x->call = false;
+	memcpy(room->topics, x->out->topics, x->out->n * sizeof(room->topics[0]));
+	memcpy(room->claims, x->out->claims, x->out->n_claims * sizeof(room->claims[0]));
+	room->n = x->out->n;
+	room->n_claims = x->out->n_claims;
+	room->all = x->out->all;
+	room->call = x->out->call && atomic_load(&x->need);
+	x->out->n = x->out->n_claims = 0;
+	x->out->all = x->out->call = false;
 	(void)pthread_mutex_unlock(&x->lock);
-	*sent = here || all || n > 0 || call;
+	*sent = here || room->call || !nothing_waits(room);
 	if (here)
 		rc = say(x, pg, SAY_HERE, "", e);
-	if (rc == RC_OK && call)
+	if (rc == RC_OK && room->call)
 		rc = say(x, pg, SAY_CALL, "", e);
-	if (rc == RC_OK && all)
+	if (rc == RC_OK && room->all)
 		rc = say(x, pg, SAY_ALL, "", e);
 	else if (rc == RC_OK)
-		rc = say_topics(x, pg, room, n, e);
-	if (rc != RC_OK && (all || n > 0)) { /* perhaps sent, perhaps not */
+		rc = say_topics(x, pg, room->topics, room->n, e);
+	if (rc == RC_OK)
+		rc = say_numbers(x, pg, SAY_CLAIMS, room->claims[0], 2 * room->n_claims, PER_PAYLOAD / 2 * 2, e);
+	if (rc != RC_OK && (room->all || room->n > 0)) { /* perhaps sent, perhaps not */
 		(void)pthread_mutex_lock(&x->lock);
-		x->all = true;
+		x->out->all = true;
 		(void)pthread_mutex_unlock(&x->lock);
 	}
 	return rc;
@@ -163,28 +206,59 @@ send_waiting(struct notify *x, PGconn *pg, bool here, uint64_t *room, bool *sent
 
 /* ---- hearing ---- */
 
+/* The next number of a payload; false at its end. */
+static bool
+next_number(const char **p, uint64_t *v)
+{
+	char digits[DIGITS + 1] = "", *end;
+
+	if (strlen(*p) < DIGITS)
+		return false;
+	memcpy(digits, *p, DIGITS);
+	*p += DIGITS;
+	*v = strtoull(digits, &end, 16);
+	return *end == '\0';
+}
+
+/* True when everybody has to look. */
+static bool
+hear_topics(const struct notify *x, const char *p)
+{
+	uint64_t topic;
+
+	while (*p != '\0') {
+		if (!next_number(&p, &topic))
+			return true;
+		x->ear.on_topic(x->ear.arg, topic);
+	}
+	return false;
+}
+
+static void
+hear_claims(const struct notify *x, const char *p, bool own)
+{
+	uint64_t name, ticket;
+
+	while (next_number(&p, &name) && next_number(&p, &ticket))
+		x->ear.on_claim(x->ear.arg, name, ticket, own);
+}
+
 /* True when everybody has to look. */
 static bool
 hear(struct notify *x, const char *payload, bool *here)
 {
-	size_t len = strlen(payload);
-	const char *p = payload + NODE + 1;
+	bool own;
 
-	if (len < NODE + 1 || memcmp(payload, x->node, NODE) == 0)
+	if (strlen(payload) < NODE + 1)
+		return false;
+	own = memcmp(payload, x->node, NODE) == 0;
+	if (payload[NODE] == SAY_CLAIMS)
+		hear_claims(x, payload + NODE + 1, own);
+	if (own || payload[NODE] == SAY_CLAIMS)
 		return false;
 	switch (payload[NODE]) {
 	case SAY_TOPICS:
-		for (; strlen(p) >= DIGITS; p += DIGITS) {
-			char digits[DIGITS + 1] = "", *end;
-			uint64_t topic;
-
-			memcpy(digits, p, DIGITS);
-			topic = strtoull(digits, &end, 16);
-			if (*end != '\0')
-				return true;
-			x->ear.on_topic(x->ear.arg, topic);
-		}
-		return false;
+		return hear_topics(x, payload + NODE + 1);
 	case SAY_CALL:
 		*here = *here || now_mono_us() >= atomic_load(&x->both_until_us);
 		atomic_store(&x->both_until_us, now_mono_us() + x->lease_us);
@@ -225,9 +299,7 @@ static PGconn *
 dial(const struct notify *x, struct err *e)
 {
 	/* who is gone without a word is noticed by the question after SILENCE_MS */
-	static const char *const keys[] = { "connect_timeout", "dbname", NULL };
-	const char *const values[] = { "5", x->conninfo, NULL };
-	PGconn *pg = PQconnectdbParams(keys, values, 1);
+	PGconn *pg = pg_dial(x->conninfo, x->password);
 	enum rc rc = RC_UPSTREAM;
 
 	if (PQstatus(pg) == CONNECTION_OK) {
@@ -266,7 +338,7 @@ sleep_until_poked(const struct notify *x, int fd, int ms)
 
 /* Until the connection breaks (true) or the thread has to end (false). */
 static bool
-serve(struct notify *x, PGconn *pg, uint64_t *room)
+serve(struct notify *x, PGconn *pg, struct outgoing *room)
 {
 	int64_t call_at = now_mono_us(), heard_at = call_at;
 	bool here = false, sent = false;
@@ -282,7 +354,7 @@ serve(struct notify *x, PGconn *pg, uint64_t *room)
 		if (now >= call_at) {
 			call_at = now + x->call_us;
 			(void)pthread_mutex_lock(&x->lock);
-			x->call = true;
+			x->out->call = true;
 			(void)pthread_mutex_unlock(&x->lock);
 		}
 		if (send_waiting(x, pg, here, room, &sent, &e) != RC_OK)
@@ -306,7 +378,7 @@ static void *
 notifier(void *arg)
 {
 	struct notify *x = arg;
-	uint64_t *room = mem_alloc(WAITING * sizeof(*room));
+	struct outgoing *room = mem_alloc(sizeof(*room));
 	bool said = false, go_on = room != NULL;
 
 	while (go_on) {
@@ -340,7 +412,7 @@ notify_free(struct notify *x)
 		if (x->wake[i] >= 0)
 			(void)close(x->wake[i]);
 	(void)pthread_mutex_destroy(&x->lock);
-	mem_free(x->topics);
+	mem_free(x->out);
 	mem_free(x);
 }
 
@@ -358,14 +430,15 @@ store_listen(struct store *s, const struct store_ear *ear, struct err *e)
 		return err_set(e, RC_NOMEM, "out of memory");
 	x->wake[0] = x->wake[1] = -1;
 	x->conninfo = s->o.conninfo;
+	x->password = s->o.password;
 	x->ear = *ear;
 	x->call_us = (ear->call_ms != 0 ? ear->call_ms : CALL_MS) * INT64_C(1000);
 	x->lease_us = x->call_us / 2 * 7;
 	(void)pthread_mutex_init(&x->lock, NULL);
 	random_bytes(name, sizeof(name));
 	hex_encode(name, sizeof(name), x->node);
-	x->topics = mem_alloc(WAITING * sizeof(*x->topics));
-	rc = x->topics == NULL ? ENOMEM : pipe(x->wake) != 0 ? errno : 0;
+	x->out = mem_alloc(sizeof(*x->out));
+	rc = x->out == NULL ? ENOMEM : pipe(x->wake) != 0 ? errno : 0;
 	for (int i = 0; i < 2 && rc == 0; i++) {
 		(void)fcntl(x->wake[i], F_SETFD, FD_CLOEXEC);
 		(void)fcntl(x->wake[i], F_SETFL, O_NONBLOCK);

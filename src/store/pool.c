@@ -80,20 +80,29 @@ disconnect(struct store_conn *c)
 	memset(c->prepared, 0, sizeof(c->prepared));
 }
 
+/* The later entry wins: conninfo may say otherwise about the time-out, and an empty password is none. */
+static const char *const dial_keys[] = { "connect_timeout", "dbname", "password", NULL };
+#define DIAL_VALUES(conninfo, password) { "5", (conninfo), (password), NULL }
+
+PGconn *
+pg_dial(const char *conninfo, const char *password)
+{
+	const char *const values[] = DIAL_VALUES(conninfo, password);
+
+	return PQconnectdbParams(dial_keys, values, 1);
+}
+
 static enum rc
 connect_now(struct store_conn *c, struct err *e)
 {
 	const struct store_options *o = &c->store->o;
-	/* the later entry wins: conninfo may say otherwise about the time-out */
-	static const char *const keys[] = { "connect_timeout", "dbname", NULL };
-	const char *const values[] = { "5", o->conninfo, NULL };
 	char text[200];
 	enum rc rc;
 
 	if (c->once)
 		metric_add(M_PG_RECONNECTS, 1);
 	c->once = true;
-	c->pg = PQconnectdbParams(keys, values, 1);
+	c->pg = pg_dial(o->conninfo, o->password);
 	if (PQstatus(c->pg) != CONNECTION_OK) {
 		(void)snprintf(text, sizeof(text), "%s", c->pg != NULL ? PQerrorMessage(c->pg) : "out of memory");
 		text[strcspn(text, "\n")] = '\0';
@@ -333,6 +342,16 @@ store_check(struct store *s, struct err *e)
 	return rc;
 }
 
+/* The server is there and does not want us: another try does not help. */
+static bool
+is_refused(const struct store *s)
+{
+	const char *const values[] = DIAL_VALUES(s->o.conninfo, s->o.password);
+	PGPing ping = PQpingParams(dial_keys, values, 1);
+
+	return ping == PQPING_OK || ping == PQPING_NO_ATTEMPT;
+}
+
 enum rc
 store_open(const struct store_options *o, struct store **out, struct err *e)
 {
@@ -352,6 +371,7 @@ store_open(const struct store_options *o, struct store **out, struct err *e)
 	if (s->o.lock_timeout_ms == 0)
 		s->o.lock_timeout_ms = 1;
 	s->o.conninfo = mem_dup_str(o->conninfo);
+	s->o.password = mem_dup_str(o->password != NULL ? o->password : "");
 	s->conn = mem_alloc(s->o.pool * sizeof(*s->conn));
 	(void)pthread_mutex_init(&s->mutex, NULL);
 	(void)pthread_condattr_init(&attr);
@@ -359,7 +379,7 @@ store_open(const struct store_options *o, struct store **out, struct err *e)
 	(void)pthread_cond_init(&s->freed, &attr);
 	(void)pthread_cond_init(&s->unlocked, &attr);
 	(void)pthread_condattr_destroy(&attr);
-	if (s->o.conninfo == NULL || s->conn == NULL) {
+	if (s->o.conninfo == NULL || s->o.password == NULL || s->conn == NULL) {
 		rc = err_set(e, RC_NOMEM, "out of memory");
 		s->o.pool = s->conn == NULL ? 0 : s->o.pool;
 		goto out;
@@ -367,6 +387,8 @@ store_open(const struct store_options *o, struct store **out, struct err *e)
 	for (unsigned i = 0; i < s->o.pool; i++)
 		s->conn[i].store = s;
 	rc = store_check(s, e);
+	if (rc == RC_UPSTREAM && is_refused(s))
+		e->rc = rc = RC_INTERNAL;
 out:
 	if (rc != RC_OK)
 		store_close(s);
@@ -388,5 +410,8 @@ store_close(struct store *s)
 	(void)pthread_mutex_destroy(&s->mutex);
 	mem_free(s->conn);
 	mem_free((void *)(uintptr_t)s->o.conninfo);
+	if (s->o.password != NULL)
+		secret_wipe((void *)(uintptr_t)s->o.password, strlen(s->o.password));
+	mem_free((void *)(uintptr_t)s->o.password);
 	mem_free(s);
 }

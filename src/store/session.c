@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { S_PUT, S_GET, S_DELETE, S_TRIM };
+enum { S_PUT, S_GET, S_DELETE, S_TRIM, S_DELETE_OTHERS };
 static const struct pg_stmt stmts[] = {
 	[S_PUT] = { "store_session_put",
 	    "WITH seen AS (UPDATE device SET seen_at = $5::int8 WHERE id = $3::int4)"
@@ -17,6 +17,8 @@ static const struct pg_stmt stmts[] = {
 	[S_TRIM] = { "store_session_trim", "DELETE FROM session WHERE token_hash IN (SELECT token_hash FROM session WHERE device = $1::int4"
 	    " ORDER BY expires DESC, token_hash OFFSET $2::int8 LIMIT $3::int8) RETURNING token_hash", 3 },
 	[S_DELETE] = { "store_session_delete", "DELETE FROM session WHERE token_hash = $1::bytea", 1 },
+	[S_DELETE_OTHERS] = { "store_session_delete_others",
+	    "DELETE FROM session WHERE device IN (SELECT id FROM device WHERE account = $1::int8) AND token_hash <> $2::bytea RETURNING token_hash", 2 },
 };
 const struct pg_table store_session_stmts = { stmts, ARRAY_LEN(stmts) };
 
@@ -87,6 +89,34 @@ store_session_trim(struct store_conn *c, int64_t device, size_t keep, unsigned c
 		if (len == 32)
 			memcpy(hash[(*n)++], b, 32);
 	}
+	PQclear(r);
+	return rc;
+}
+
+enum rc
+store_session_delete_others(struct store_conn *c, struct arena *a, int64_t account, const unsigned char keep[32], unsigned char (**hashes)[32], size_t *n,
+    struct err *e)
+{
+	struct pg_params p = { .n = 0 };
+	PGresult *r = NULL;
+	enum rc rc;
+
+	*n = 0;
+	*hashes = NULL;
+	pg_i64(&p, account);
+	pg_bytes(&p, keep, 32);
+	rc = pg_exec(c, TBL_SESSION, S_DELETE_OTHERS, &p, &r, e);
+	if (rc != RC_OK)
+		goto out;
+	*hashes = arena_alloc(a, (size_t)PQntuples(r) * sizeof(**hashes) + 1);
+	if (*hashes == NULL) {
+		rc = err_set(e, RC_NOMEM, "out of memory");
+		goto out;
+	}
+	for (int i = 0; i < PQntuples(r); i++)
+		if (PQgetlength(r, i, 0) == 32)
+			memcpy((*hashes)[(*n)++], PQgetvalue(r, i, 0), 32);
+out:
 	PQclear(r);
 	return rc;
 }

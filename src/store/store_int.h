@@ -91,7 +91,7 @@ struct store_conn {
 };
 
 struct store {
-	struct store_options o;        /* conninfo owned */
+	struct store_options o;        /* conninfo and password owned */
 	pthread_mutex_t mutex;
 	pthread_cond_t freed;          /* a connection was given back */
 	pthread_cond_t unlocked;       /* a folder lock was given back */
@@ -118,6 +118,9 @@ MUST_CHECK enum rc pg_command(struct store_conn *c, const char *sql, struct err 
 MUST_CHECK enum rc pg_script(PGconn *pg, const char *sql, PGresult **res, struct err *e);
 /** pg_query - one unprepared statement with text parameters and results (connection set-up, migration); TIMEOUT_MS 0 = none. */
 MUST_CHECK enum rc pg_query(PGconn *pg, const char *sql, int n, const char *const *v, unsigned timeout_ms, PGresult **res, struct err *e);
+
+/** pg_dial - connect as CONNINFO says, with PASSWORD unless that is NULL or "".  Blocking: 5 s for each host, or what CONNINFO says. */
+PGconn *pg_dial(const char *conninfo, const char *password);
 
 /** pg_deadline_us - when a statement given that time is surely lost (on the monotonic clock); 0 = never. */
 int64_t pg_deadline_us(unsigned statement_timeout_ms);

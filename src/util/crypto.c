@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/random.h>
 
 static uint64_t
@@ -109,6 +110,24 @@ void
 sha256(const void *p, size_t n, unsigned char out[32])
 {
 	(void)SHA256(p, n, out);
+}
+
+bool
+sha256_file(int fd, unsigned char out[32], int64_t *size)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	unsigned char piece[16384];
+	ssize_t n = -1;
+	bool ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+
+	*size = 0;
+	while (ok && (n = pread(fd, piece, sizeof(piece), (off_t)*size)) > 0) {
+		ok = EVP_DigestUpdate(ctx, piece, (size_t)n) == 1;
+		*size += n;
+	}
+	ok = ok && n == 0 && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
+	EVP_MD_CTX_free(ctx);
+	return ok;
 }
 
 void

@@ -187,6 +187,7 @@ static const struct {
 	[M_POLLS] = { "usmd_polls_total", "looks into an account of OX for which clients wait" },
 	[M_POLL_ERRORS] = { "usmd_poll_errors_total", "looks that failed" },
 	[M_POLL_DEFERRED] = { "usmd_polls_deferred_total", "looks that had to wait for ping_poll_budget" },
+	[M_UNTOLD] = { "usmd_untold_changes_total", "folders in which something had changed without any node having told (ping_compare_interval)" },
 };
 
 void

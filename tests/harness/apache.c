@@ -67,7 +67,7 @@ answers(unsigned port)
 static void
 copy_snippet(FILE *to, const char *const *nodes, unsigned n)
 {
-	static const char mark[] = "http://127.0.0.1:809";
+	static const char mark[] = "http://127.0.0.1:809", one[] = "unix:/run/usmd/usmd.sock|http://localhost";
 	FILE *from = fopen("packaging/apache/usmd.conf", "r");
 	char line[512];
 
@@ -78,6 +78,11 @@ copy_snippet(FILE *to, const char *const *nodes, unsigned n)
 		char *at = line[0] == '#' ? NULL : strstr(line, mark);
 		unsigned k;
 
+		if (line[0] != '#' && strstr(line, one) != NULL) {
+			at = strstr(line, one);
+			(void)fprintf(to, "%.*s%s%s", (int)(at - line), line, nodes[0], at + strlen(one));
+			continue;
+		}
 		if (at == NULL) {
 			(void)fputs(line, to);
 			continue;

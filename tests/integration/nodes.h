@@ -25,6 +25,7 @@ struct node {
 	pid_t pid;
 };
 
+static const char *node_redis; /* a Redis of its own for the node that is started next; NULL = the world's */
 static char own_redis[200];
 static pid_t redis_pid;
 
@@ -138,13 +139,15 @@ node_conf(struct node *n, unsigned port)
 
 	(void)snprintf(path, sizeof(path), "%s/usmd.conf", w.dir);
 	from = fopen(path, "r");
-	(void)snprintf(path, sizeof(path), "%s/usmd.conf", n->dir);
+	(void)snprintf(path, sizeof(path), "%.180s/usmd.conf", n->dir);
 	to = fopen(path, "w");
 	ck_assert(from != NULL && to != NULL);
 	while (fgets(line, sizeof(line), from) != NULL)
-		if (strncmp(line, "listen", 6) != 0 && strncmp(line, "admin_listen", 12) != 0)
+		if (strncmp(line, "listen", 6) != 0 && strncmp(line, "admin_listen", 12) != 0 && (node_redis == NULL || strncmp(line, "redis_url", 9) != 0))
 			(void)fputs(line, to);
 	(void)fprintf(to, "listen = 127.0.0.1:%u\nadmin_listen = %s\n", port, n->admin);
+	if (node_redis != NULL)
+		(void)fprintf(to, "redis_url = %s\n", node_redis);
 	(void)fclose(from);
 	(void)fclose(to);
 }
@@ -159,10 +162,10 @@ node_start(struct node *n)
 	memset(n, 0, sizeof(*n));
 	(void)snprintf(n->dir, sizeof(n->dir), "%.120s/node.XXXXXX", w.dir);
 	ck_assert_ptr_nonnull(mkdtemp(n->dir));
-	(void)snprintf(n->admin, sizeof(n->admin), "%s/admin.sock", n->dir);
+	(void)snprintf(n->admin, sizeof(n->admin), "%.160s/admin.sock", n->dir);
 	(void)snprintf(prog, sizeof(prog), "%s/usmd", w.build);
-	(void)snprintf(conf, sizeof(conf), "%s/usmd.conf", n->dir);
-	(void)snprintf(log, sizeof(log), "%s/usmd.log", n->dir);
+	(void)snprintf(conf, sizeof(conf), "%.180s/usmd.conf", n->dir);
+	(void)snprintf(log, sizeof(log), "%.180s/usmd.log", n->dir);
 	for (int attempt = 0; attempt < 5; attempt++) { /* the port may be taken meanwhile */
 		unsigned port = some_port();
 

@@ -262,6 +262,27 @@ START_TEST(tasks_tell_deletions_and_moves)
 }
 END_TEST
 
+/* Column 601 is the folder of a mail, and of a contact the type of its picture. */
+START_TEST(contact_with_picture_moved)
+{
+	struct object *o = obj(CT_CONTACT, "{\"last_name\":\"Pictured\",\"image1\":\"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==\"}", NULL), *got;
+	msec_t lm, ts;
+	int64_t id, same;
+	char *folder;
+
+	OK(ox_create(ses, dflt(CT_CONTACT), o, "usm1-d-picture", &id, &lm, &e));
+	object_drop(o);
+	OK(ox_folder_create(ses, mem, "1", CT_CONTACT, "Other contacts", &folder, &ts, &e));
+	OK(ox_move(ses, CT_CONTACT, dflt(CT_CONTACT), id, NULL, folder, lm, &same, &lm, &e));
+	OK(ox_get_any(ses, mem, CT_CONTACT, dflt(CT_CONTACT), id, &got, &e));
+	ck_assert_str_eq(got->folder, folder);
+	object_drop(got);
+	OK(ox_find_uid(ses, mem, CT_CONTACT, "usm1-d-picture", &got, &e));
+	ck_assert_int_eq(got->id, id);
+	object_drop(got);
+}
+END_TEST
+
 START_TEST(series_exceptions_and_conflicts)
 {
 	struct object *o = obj(CT_CALENDAR, "{\"title\":\"w\",\"start_date\":1796630400000,\"end_date\":1796634000000,\"recurrence_type\":2,\"days\":2,\"interval\":1,\"occurrences\":5}", NULL), *got;
@@ -559,6 +580,7 @@ main(void)
 	tcase_add_test(t, lists_in_parts_leave_out_what_is_gone);
 	tcase_add_test(t, too_long_names_the_field);
 	tcase_add_test(t, tasks_tell_deletions_and_moves);
+	tcase_add_test(t, contact_with_picture_moved);
 	tcase_add_test(t, series_exceptions_and_conflicts);
 	tcase_add_test(t, mail_from_import_to_delete);
 	tcase_add_test(t, folders_are_made_renamed_deleted);

@@ -220,7 +220,9 @@ struct ear {
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
 	uint64_t last;
-	int heard, ups, downs;
+	int heard, claims, ups, downs;
+	uint64_t name[3], ticket[3];
+	bool own[3];
 };
 
 static void
@@ -231,6 +233,20 @@ on_topic(void *arg, uint64_t topic)
 	(void)pthread_mutex_lock(&x->mutex);
 	x->last = topic;
 	x->heard++;
+	(void)pthread_cond_broadcast(&x->cond);
+	(void)pthread_mutex_unlock(&x->mutex);
+}
+
+static void
+on_claim(void *arg, uint64_t name, uint64_t ticket, bool own)
+{
+	struct ear *x = arg;
+
+	(void)pthread_mutex_lock(&x->mutex);
+	ck_assert_int_lt(x->claims, 3);
+	x->name[x->claims] = name;
+	x->ticket[x->claims] = ticket;
+	x->own[x->claims++] = own;
 	(void)pthread_cond_broadcast(&x->cond);
 	(void)pthread_mutex_unlock(&x->mutex);
 }
@@ -287,7 +303,7 @@ START_TEST(other_nodes_are_heard)
 {
 	struct cache_options o = { .url = url, .timeout_ms = TIMEOUT_MS, .retry_ms = RETRY_MS, .pool = 1 };
 	struct ear x = { .mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
-	const struct cache_ear ear = { on_topic, on_link, &x };
+	const struct cache_ear ear = { on_topic, on_claim, on_link, &x };
 	struct cache *node = cache_new(&o);
 
 	ck_assert_int_eq(cache_subscribe(node, &ear, &err), RC_OK);
@@ -300,6 +316,7 @@ START_TEST(other_nodes_are_heard)
 		/* nor is what others say on the channel */
 		freeReplyObject(redisCommand(r, "PUBLISH usmd:events x"));
 		freeReplyObject(redisCommand(r, "PUBLISH usmd:events %b", "seventeen bytes..", (size_t)17));
+		freeReplyObject(redisCommand(r, "PUBLISH usmd:events %b", "", (size_t)0));
 		redisFree(r);
 	}
 	ck_assert(cache_publish(cache, UINT64_C(0xfedcba9876543210)));
@@ -307,13 +324,26 @@ START_TEST(other_nodes_are_heard)
 	ck_assert_uint_eq(x.last, UINT64_C(0xfedcba9876543210));
 	ck_assert_int_eq(x.ups, 1);
 
+	/* claims: one's own as well, in the order in which Redis took them */
+	ck_assert(cache_claim(node, UINT64_C(0xfedcba9876543210), 1));
+	ck_assert(cache_claim(cache, UINT64_C(0xfedcba9876543210), UINT64_C(0x123456789abcdef0)));
+	ck_assert(cache_claim(node, 5, 2));
+	await(&x, &x.claims, 3);
+	ck_assert(x.own[0] && !x.own[1] && x.own[2]);
+	ck_assert(x.name[0] == UINT64_C(0xfedcba9876543210) && x.name[1] == x.name[0] && x.name[2] == 5);
+	ck_assert(x.ticket[0] == 1 && x.ticket[1] == UINT64_C(0x123456789abcdef0) && x.ticket[2] == 2);
+	ck_assert_int_eq(x.heard, 1);
+
 	/* Redis dies and comes back: both are told once, and messages flow again */
 	for (int i = 1; i <= 2; i++) {
 		harness_redis_stop(redis);
 		await(&x, &x.downs, i);
 		ck_assert(!cache_publish(cache, 77)); /* and whoever publishes knows that it was not carried */
+		ck_assert(!cache_publish(node, 78));
+		ck_assert(!cache_ok(node));
 		redis = harness_redis_start(path);
 		await(&x, &x.ups, 1 + i);
+		ck_assert(cache_ok(node)); /* /health tells, though nobody has asked for anything since */
 		ck_assert(comes_back());
 		ck_assert(cache_publish(cache, (uint64_t)i));
 		await(&x, &x.heard, 1 + i);
@@ -329,7 +359,7 @@ START_TEST(subscriber_ends_while_redis_is_away)
 	int64_t t;
 
 	harness_redis_stop(redis);
-	ck_assert_int_eq(cache_subscribe(cache, &(struct cache_ear){ on_topic, on_link, &x }, &err), RC_OK);
+	ck_assert_int_eq(cache_subscribe(cache, &(struct cache_ear){ on_topic, on_claim, on_link, &x }, &err), RC_OK);
 	await(&x, &x.downs, 1);
 	t = now_mono_us();
 	cache_free(cache);

@@ -3,6 +3,8 @@
 #include "wire.h"
 #include "nodes.h"
 
+#include <libpq-fe.h>
+
 static struct node first, two;
 static struct dev a, b; /* of the same user: a works at the first node, b waits at the second */
 
@@ -68,7 +70,7 @@ change_and_hear(const char *name)
 }
 
 /* nobody polls OX: what is heard was told by the other node */
-static const char *const quiet[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", NULL };
+static const char *const quiet[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", "ping_compare_interval = 500ms", NULL };
 
 static void
 up_with_redis(void)
@@ -105,6 +107,8 @@ START_TEST(a_change_is_heard_at_the_other_node)
 	/* and it costs nothing at PostgreSQL */
 	ck_assert_int_eq(node_metric(&first, "usmd_pg_notifies_total"), 0);
 	ck_assert_int_eq(node_metric(&two, "usmd_pg_notifies_total"), 0);
+	/* nor is anybody looked after who has been told */
+	ck_assert_int_eq(node_metric(&two, "usmd_untold_changes_total"), 0);
 }
 END_TEST
 
@@ -167,6 +171,251 @@ START_TEST(a_change_in_the_moment_of_the_loss)
 }
 END_TEST
 
+/* As wait_end, for a wait that ends because its device waits elsewhere. */
+static void
+ended_unchanged(struct waiting *x)
+{
+	wait_end(x);
+	ck_assert_msg(!x->changed, "%s", x->text);
+}
+
+static long
+waiters(void)
+{
+	return node_metric(&first, "usmd_waiters") + node_metric(&two, "usmd_waiters");
+}
+
+/* One device at both nodes in turn: each new wait ends the one before. */
+static void
+one_wait(const char *what)
+{
+	const struct node *n[] = { &first, &two };
+	struct waiting x[9], stream;
+	int64_t took, worst = 0;
+
+	at(&two);
+	(void)pull(&b);
+	stream = (struct waiting){ .server = first.server, .d = &b, .heartbeat_s = 60, .command = "events", .until = "changed" };
+	ck_assert_int_eq(pthread_create(&stream.thread, NULL, waiting_main, &stream), 0);
+	node_await(&first, "usmd_waiters", 1);
+	for (unsigned i = 0; i < ARRAY_LEN(x); i++) {
+		int64_t t = now_mono_us();
+
+		wait_begin(&x[i], n[i % 2]->server, &b, 60);
+		if (i > 0) {
+			ended_unchanged(&x[i - 1]);
+			took = x[i - 1].ended_us - t;
+			worst = took > worst ? took : worst;
+		}
+		node_await(n[i % 2], "usmd_waiters", i % 2 == 0 ? 2 : 1);
+		ck_assert_int_eq(waiters(), 2); /* it, and the stream, which is another kind of wait */
+	}
+	(void)printf("%s: an older wait at the other node ends after %.1f ms at most, of %zu\n", what, (double)worst / 1000, ARRAY_LEN(x) - 1);
+	/* the last one is a wait like any other */
+	at(&first);
+	json_decref(update(&a, request(&a, contact(what), NULL, NULL)));
+	wait_end(&x[ARRAY_LEN(x) - 1]);
+	ck_assert(x[ARRAY_LEN(x) - 1].changed);
+	(void)pthread_join(stream.thread, NULL);
+}
+
+START_TEST(a_device_waits_once)
+{
+	one_wait("by Redis");
+	ck_assert_int_eq(node_metric(&first, "usmd_pg_notifies_total"), 0);
+}
+END_TEST
+
+/* Both at once: one of them stays, whichever. */
+START_TEST(two_waits_at_once)
+{
+	at(&two);
+	(void)pull(&b);
+	for (long i = 0; i < 20; i++) {
+		struct waiting x, y;
+		char name[20];
+
+		wait_begin(&x, first.server, &b, 60);
+		wait_begin(&y, two.server, &b, 60);
+		for (int k = 0; k < 3000 && __atomic_load_n(&x.ended_us, __ATOMIC_ACQUIRE) == 0 && __atomic_load_n(&y.ended_us, __ATOMIC_ACQUIRE) == 0; k++)
+			sleep_ms(5);
+		for (int k = 0; k < 500 && waiters() != 1; k++)
+			sleep_ms(5);
+		ck_assert_int_eq(waiters(), 1);
+		(void)snprintf(name, sizeof(name), "At once %ld", i);
+		at(&first);
+		json_decref(update(&a, request(&a, contact(name), NULL, NULL)));
+		wait_end(&x);
+		wait_end(&y);
+		ck_assert(x.changed != y.changed);
+		at(&two);
+		(void)pull(&b);
+	}
+}
+END_TEST
+
+/* ---- a wait that is about to look when its device goes elsewhere: it has no waiter at the hub in that moment ---- */
+
+static void
+up_with_one_worker(void)
+{
+	redis_up();
+	up((const char *const[]){ "heartbeat_min = 1s", "ping_poll_interval = 0", "workers = 1", "calendar_past = 30d", "calendar_future = 30d", NULL });
+}
+
+static void
+sql(PGconn *pg, const char *text)
+{
+	PGresult *r = PQexec(pg, text);
+
+	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "%s", PQerrorMessage(pg));
+	PQclear(r);
+}
+
+static void
+await_blocked(PGconn *pg)
+{
+	for (int i = 0; i < 3000; i++) {
+		PGresult *r = PQexec(pg, "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'usmd.conflict'::regclass");
+		bool there = PQntuples(r) > 0;
+
+		PQclear(r);
+		if (there)
+			return;
+		sleep_ms(10);
+	}
+	ck_abort_msg("nobody waits for the table");
+}
+
+/* An appointment that no device gets, through the second node. */
+static void
+far_away(const char *name)
+{
+	at(&two);
+	json_decref(update(&a, request(&a, json_pack("[{s:s,s:s,s:I,s:I}]", "clientId", name, "title", name, "start_date",
+	    ((json_int_t)now_ms() + INT64_C(400) * 86400000), "end_date", ((json_int_t)now_ms() + INT64_C(401) * 86400000)), NULL, NULL)));
+}
+
+static void *
+conflicts_main(void *arg)
+{
+	const struct node *n = arg;
+	char url[250];
+	struct buf out;
+	long status;
+
+	(void)snprintf(url, sizeof(url), "http://localhost/usm-json/getConflicts");
+	ck_assert_int_eq(strncmp(n->server, "unix:", 5), 0);
+	buf_init(&out, 65536);
+	http(url, a.token, "{}", &out, &status);
+	buf_fini(&out);
+	return NULL;
+}
+
+START_TEST(claimed_while_it_is_about_to_look)
+{
+	char info[512];
+	struct waiting x, y;
+	pthread_t busy;
+	PGconn *pg;
+	long woken, heard;
+	int64_t t;
+
+	(void)snprintf(info, sizeof(info), "%s dbname=usmd_world", harness_env("USMD_TEST_PG"));
+	pg = PQconnectdb(info);
+	ck_assert_int_eq(PQstatus(pg), CONNECTION_OK);
+	at(&first);
+	open_folder(&a, str(a.defaults, "appointment"));
+	open_folder(&b, str(b.defaults, "appointment"));
+	(void)pull(&b);
+	wait_begin(&x, first.server, &b, 100);
+	node_await(&first, "usmd_waiters", 1);
+	/* the only worker of the first node is busy for as long as we want */
+	sql(pg, "BEGIN");
+	sql(pg, "LOCK TABLE usmd.conflict");
+	ck_assert_int_eq(pthread_create(&busy, NULL, conflicts_main, &first), 0);
+	await_blocked(pg);
+	woken = node_metric(&first, "usmd_wakeups_total");
+	far_away("Far");
+	node_await(&first, "usmd_wakeups_total", woken + 1);
+	wait_begin(&y, two.server, &b, 100);
+	node_await(&two, "usmd_waiters", 1);
+	/* what is told after the claim is heard after it */
+	heard = node_metric(&first, "usmd_source_events_total{source=\"node\"}");
+	far_away("Farther");
+	node_await(&first, "usmd_source_events_total{source=\"node\"}", heard + 1);
+	t = now_mono_us();
+	sql(pg, "COMMIT");
+	ended_unchanged(&x);
+	ck_assert_int_lt(x.ended_us - t, 20000000);
+	(void)pthread_join(busy, NULL);
+	node_await(&two, "usmd_waiters", 1);
+	json_decref(update(&a, request(&a, json_pack("[{s:s,s:s,s:I,s:I}]", "clientId", "near", "title", "near", "start_date",
+	    ((json_int_t)now_ms() + 86400000), "end_date", ((json_int_t)now_ms() + 90000000)), NULL, NULL)));
+	wait_end(&y);
+	ck_assert(y.changed);
+	PQfinish(pg);
+}
+END_TEST
+
+/* Each node has a Redis that works and that the other one does not hear: as if the node that wrote had died before it could tell. */
+static char lone_redis[200];
+static pid_t lone_pid;
+
+static void
+up_apart(void)
+{
+	static char url[220];
+
+	(void)snprintf(lone_redis, sizeof(lone_redis), "%s/lone.sock", harness_env("USMD_TEST_DIR"));
+	(void)snprintf(url, sizeof(url), "unix:%s", lone_redis);
+	lone_pid = harness_redis_start(lone_redis);
+	redis_up();
+	node_redis = url;
+	up(quiet);
+	node_redis = NULL;
+}
+
+static void
+down_apart(void)
+{
+	down_with_redis();
+	harness_redis_stop(lone_pid);
+}
+
+START_TEST(a_change_of_which_nobody_told)
+{
+	struct waiting stream;
+	struct dev c;
+	long looks;
+
+	several("not told", 5);
+	ck_assert_int_ge(node_metric(&two, "usmd_untold_changes_total"), 5);
+	ck_assert_int_eq(node_metric(&two, "usmd_source_events_total{source=\"node\"}"), 0);
+
+	/* a stream, and beside it a device whose folder does not change: that one is not disturbed */
+	at(&two);
+	login(&c, "caesar", "c");
+	open_folder(&c, str(c.defaults, "contact"));
+	(void)pull(&b);
+	stream = (struct waiting){ .server = two.server, .d = &b, .heartbeat_s = 60, .command = "events", .until = "event: changed" };
+	ck_assert_int_eq(pthread_create(&stream.thread, NULL, waiting_main, &stream), 0);
+	{
+		struct waiting x;
+
+		wait_begin(&x, two.server, &c, 3);
+		node_await(&two, "usmd_waiters", 2);
+		looks = node_metric(&two, "usmd_wakeups_total");
+		at(&first);
+		json_decref(update(&a, request(&a, contact("streamed"), NULL, NULL)));
+		(void)pthread_join(stream.thread, NULL);
+		wait_end(&x);
+		ck_assert(!x.changed);
+	}
+	ck_assert_int_eq(node_metric(&two, "usmd_wakeups_total"), looks + 1);
+}
+END_TEST
+
 static void
 up_without_redis(void)
 {
@@ -177,6 +426,7 @@ up_without_redis(void)
 START_TEST(without_any_redis)
 {
 	several("PostgreSQL alone", 20);
+	one_wait("PostgreSQL alone");
 	ck_assert_int_gt(node_metric(&first, "usmd_pg_notifies_total"), 0);
 }
 END_TEST
@@ -185,15 +435,25 @@ int
 main(void)
 {
 	Suite *s = suite_create("nodes");
-	TCase *t = tcase_create("redis"), *u = tcase_create("no redis");
+	TCase *t = tcase_create("redis"), *u = tcase_create("no redis"), *v = tcase_create("apart"), *one_worker = tcase_create("one worker");
 
 	(void)harness_env("USMD_TEST_DIR");
 	tcase_add_checked_fixture(t, up_with_redis, down_with_redis);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_change_is_heard_at_the_other_node);
+	tcase_add_test(t, a_device_waits_once);
+	tcase_add_test(t, two_waits_at_once);
 	tcase_add_test(t, redis_goes_and_comes_back);
 	tcase_add_test(t, a_change_in_the_moment_of_the_loss);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(one_worker, up_with_one_worker, down_with_redis);
+	tcase_set_timeout(one_worker, 180);
+	tcase_add_test(one_worker, claimed_while_it_is_about_to_look);
+	suite_add_tcase(s, one_worker);
+	tcase_add_checked_fixture(v, up_apart, down_apart);
+	tcase_set_timeout(v, 120);
+	tcase_add_test(v, a_change_of_which_nobody_told);
+	suite_add_tcase(s, v);
 	tcase_add_checked_fixture(u, up_without_redis, down);
 	tcase_set_timeout(u, 120);
 	tcase_add_test(u, without_any_redis);

@@ -19,6 +19,8 @@ struct node {
 	pthread_cond_t changed;
 	atomic_uint heard, gaps; /* written under the lock, read without */
 	atomic_uint_fast64_t last;
+	atomic_uint claims, own, misplaced; /* heard; own ones; of the other node's, those that were not the next */
+	uint64_t next;
 	unsigned seen[TOPICS];
 	bool subscribed; /* Redis' messages arrive */
 };
@@ -43,6 +45,21 @@ on_topic(void *arg, uint64_t topic)
 	x->heard++;
 	x->last = topic;
 	look(x, topic);
+	(void)pthread_cond_broadcast(&x->changed);
+	(void)pthread_mutex_unlock(&x->lock);
+}
+
+/* Tickets are numbered from 1 by each node; the name is the ticket's complement. */
+static void
+on_claim(void *arg, uint64_t name, uint64_t ticket, bool own)
+{
+	struct node *x = arg;
+
+	(void)pthread_mutex_lock(&x->lock);
+	x->own += own;
+	if (!own && (ticket != ++x->next || name != ~ticket))
+		x->misplaced++;
+	x->claims++;
 	(void)pthread_cond_broadcast(&x->changed);
 	(void)pthread_mutex_unlock(&x->lock);
 }
@@ -79,7 +96,7 @@ static void
 node_open(struct node *x)
 {
 	struct store_options o = store_test_options();
-	struct store_ear ear = { .on_topic = on_topic, .on_gap = on_gap, .arg = x, .retry_ms = 20, .call_ms = CALL_MS };
+	struct store_ear ear = { .on_topic = on_topic, .on_claim = on_claim, .on_gap = on_gap, .arg = x, .retry_ms = 20, .call_ms = CALL_MS };
 
 	memset(x, 0, sizeof(*x));
 	(void)pthread_mutex_init(&x->lock, NULL);
@@ -122,6 +139,29 @@ cut_listeners(void)
 	PQclear(r);
 	PQfinish(pg);
 }
+
+/* Claims: to the teller as well, in their order, and beside topics. */
+START_TEST(claims_are_heard_in_order)
+{
+	for (uint64_t i = 1; i <= 1500; i++) {
+		store_notify_claim(a.store, ~i, i, false);
+		if (i % 100 == 0)
+			store_notify(a.store, i, false);
+	}
+	await(&a, &a.claims, 1500);
+	await(&b, &b.claims, 1500);
+	await(&b, &b.heard, 15);
+	ck_assert_uint_eq(a.own, 1500);
+	ck_assert_uint_eq(b.own, 0);
+	ck_assert_uint_eq(b.misplaced, 0);
+	ck_assert_uint_eq(b.gaps, 1);
+	/* Redis has taken it: nothing is sent */
+	store_notify_claim(a.store, 0, 0, true);
+	store_notify_claim(a.store, ~UINT64_C(1501), 1501, false);
+	await(&b, &b.claims, 1501);
+	ck_assert_uint_eq(b.misplaced, 0);
+}
+END_TEST
 
 START_TEST(topics_are_heard_once_and_in_any_number)
 {
@@ -310,6 +350,7 @@ main(void)
 	(void)snprintf(conninfo, sizeof(conninfo), "host=/nonexistent,%s/pg user=usmd dbname=notify", harness_env("USMD_TEST_DIR"));
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
+	tcase_add_test(t, claims_are_heard_in_order);
 	tcase_add_test(t, topics_are_heard_once_and_in_any_number);
 	tcase_add_test(t, only_while_somebody_does_not_hear_redis);
 	tcase_add_test(t, after_a_gap_everybody_looks);

@@ -24,6 +24,14 @@ world_up(void)
 	world_begin(&w, NULL, settings);
 }
 
+#define PATIENCE_US 6000000
+
+static void
+world_up_patient(void)
+{
+	world_begin(&w, NULL, (const char *const[]){ "calendar_past = 30d", "calendar_future = 30d", "ping_poll_interval = 0", "wake_interval = 6s", NULL });
+}
+
 /* ---- what usmd says of itself ---- */
 
 static double
@@ -259,6 +267,44 @@ START_TEST(what_a_device_does_not_get_wakes_nobody)
 	ck_assert_uint_eq(pull(&d), 1);
 	hang_up(&s);
 	hang_up(&t);
+}
+END_TEST
+
+/* A look in vain - somebody told before there was anything to read - does not put off the next one; after that wake_interval holds. */
+START_TEST(one_look_in_vain_costs_no_time)
+{
+	struct sock s = { .fd = -1 };
+	struct dev d, other;
+	int64_t t0;
+	double woken;
+
+	device(&d, "vain-1", "appointment");
+	device(&other, "vain-2", "appointment");
+	start(&s, &d, "ping", d.syncid, 600, NULL);
+	await_that(metric("usmd_waiters") == 1);
+	woken = metric("usmd_wakeups_total");
+	add_appointment(&other, "Far", now_ms() + INT64_C(400) * 86400000);
+	await_that(metric("usmd_wakeups_total") >= woken + 1 && metric("usmd_waiters") == 1);
+	t0 = now_mono_us();
+	add_appointment(&other, "Near", now_ms() + 86400000);
+	ck_assert(comes(&s, "\"changed\":[{\"folder\":\"", 30000, NULL, 0));
+	ck_assert_int_lt(now_mono_us() - t0, PATIENCE_US / 2);
+	(void)pull(&d);
+
+	/* two in vain */
+	s.n = 0;
+	start(&s, &d, "ping", d.syncid, 600, NULL);
+	await_that(metric("usmd_waiters") == 1);
+	for (int i = 0; i < 2; i++) {
+		woken = metric("usmd_wakeups_total");
+		add_appointment(&other, i == 0 ? "Far-away" : "Farther-away", now_ms() + INT64_C(400) * 86400000);
+		await_that(metric("usmd_wakeups_total") >= woken + 1 && metric("usmd_waiters") == 1);
+	}
+	t0 = now_mono_us();
+	add_appointment(&other, "Nearer", now_ms() + 2 * 86400000);
+	ck_assert(comes(&s, "\"changed\":[{\"folder\":\"", 30000, NULL, 0));
+	ck_assert_int_gt(now_mono_us() - t0, PATIENCE_US / 2);
+	hang_up(&s);
 }
 END_TEST
 
@@ -509,6 +555,104 @@ START_TEST(crowds_do_no_harm)
 }
 END_TEST
 
+#define SLOW 150
+#define FILLED 1000
+
+/* Asks for all that its folder holds, and does not read it: the receiving buffer takes a small part. */
+static void
+ask_and_not_read(struct sock *s, const struct dev *d)
+{
+	char head[400], body[100];
+
+	(void)snprintf(body, sizeof(body), "{\"folder\":\"%s\",\"limit\":%d}", d->folder, FILLED);
+	(void)snprintf(head, sizeof(head), "POST /usm-json/syncInit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\n"
+	    "Content-Length: %zu\r\n\r\n%s", d->token, strlen(body), body);
+	s->fd = connect_usmd();
+	send_text(s->fd, head, strlen(head));
+}
+
+/* Answers that nobody takes: they are held for client_timeout, others do not notice, and the memory comes back. */
+START_TEST(slow_readers_do_no_harm)
+{
+	static struct sock slow[SLOW];
+	struct sock s = { .fd = -1 };
+	struct dev d, other, big;
+	size_t kib[3], most = 0;
+
+	world_control(&w, "fill", "{\"user\":\"caesar\",\"folder\":52,\"count\":1000}", NULL, 0);
+	login(&big, "caesar", "slow");
+	open_folder(&big, str(big.defaults, "contact"));
+	ck_assert_uint_ge(json_object_size(big.have), FILLED);
+	device(&d, "slow-1", "contact");
+	device(&other, "slow-2", "contact");
+	start(&s, &d, "events", d.syncid, 600, NULL);
+	ck_assert(comes(&s, "id: ", 10000, NULL, 0));
+	for (int round = 0; round < 3; round++) {
+		char name[20];
+
+		for (int i = 0; i < SLOW; i++)
+			ask_and_not_read(&slow[i], &big);
+		(void)snprintf(name, sizeof(name), "Slow-%d", round);
+		add_contact(&other, name);
+		ck_assert(comes(&s, "event: changed", 60000, NULL, 0)); /* the others are answered; which of the crowd hears busy does not count */
+		(void)pull(&d);
+		most = resident_kib() > most ? resident_kib() : most;
+		await_that(metric("usmd_connections") <= 4); /* all were cut off, and the one that goes on was not */
+		for (int i = 0; i < SLOW; i++)
+			hang_up(&slow[i]);
+		kib[round] = resident_kib();
+	}
+	(void)printf("slow readers: %zu, %zu, %zu KiB after rounds of %d, %zu KiB within\n", kib[0], kib[1], kib[2], SLOW, most);
+	(void)fflush(stdout);
+	ck_assert_msg(kib[2] < kib[0] + kib[0] / 4 + 4096, "memory grows: %zu, %zu, %zu KiB with %d clients", kib[0], kib[1], kib[2], SLOW);
+	await_that(metric("usmd_requests_in_flight") <= 1);
+	add_contact(&other, "Slow-end");
+	ck_assert(comes(&s, "event: changed", 10000, NULL, 0));
+	hang_up(&s);
+}
+END_TEST
+
+/* Clients that wait and are gone without a word, again and again: what was made for them goes with them. */
+START_TEST(waits_that_vanish_leave_nothing)
+{
+	static struct dev many[40];
+	struct sock s = { .fd = -1 };
+	struct dev d, other;
+	size_t kib[3];
+
+	for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+		char name[20];
+
+		(void)snprintf(name, sizeof(name), "vanish-%zu", i);
+		device(&many[i], name, i % 2 == 0 ? "contact" : "task");
+	}
+	device(&d, "vanish-d", "appointment");
+	device(&other, "vanish-o", "appointment");
+	start(&s, &d, "events", d.syncid, 600, NULL);
+	ck_assert(comes(&s, "id: ", 10000, NULL, 0));
+	for (int round = 0; round < 3; round++) {
+		for (int k = 0; k < 25; k++) {
+			struct sock x[ARRAY_LEN(many)];
+
+			for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+				x[i].fd = -1;
+				start(&x[i], &many[i], (k + (int)i) % 3 == 0 ? "events" : "ping", many[i].syncid, 3000, NULL);
+			}
+			if (k % 2 == 0) /* some are gone before they wait */
+				await_that(metric("usmd_waiters") >= 1 + (double)ARRAY_LEN(many) / 2);
+			for (size_t i = 0; i < ARRAY_LEN(many); i++)
+				hang_up(&x[i]);
+		}
+		await_that(metric("usmd_waiters") == 1 && metric("usmd_streams") == 1);
+		kib[round] = resident_kib();
+	}
+	ck_assert_msg(kib[2] < kib[0] + kib[0] / 4 + 4096, "memory grows: %zu, %zu, %zu KiB", kib[0], kib[1], kib[2]);
+	add_appointment(&other, "Vanished", now_ms() + 86400000);
+	ck_assert(comes(&s, "event: changed", 10000, NULL, 0));
+	hang_up(&s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -526,6 +670,13 @@ main(void)
 	tcase_add_test(t, heartbeats_of_nonsense);
 	tcase_add_test(t, many_changes_are_few_events);
 	tcase_add_test(t, crowds_do_no_harm);
+	tcase_add_test(t, slow_readers_do_no_harm);
+	tcase_add_test(t, waits_that_vanish_leave_nothing);
+	suite_add_tcase(suite, t);
+	t = tcase_create("patience");
+	tcase_add_checked_fixture(t, world_up_patient, world_down);
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, one_look_in_vain_costs_no_time);
 	suite_add_tcase(suite, t);
 	/* these stop usmd, so it must be a child of theirs */
 	t = tcase_create("restarts");

@@ -39,6 +39,8 @@ struct folder *cal_folder(struct req *r, const char *id, bool any);
 struct ent *cal_of(struct req *r, int64_t id, struct folder *f);
 bool cal_apply(struct req *r, struct obj *o, const struct folder *f, json_t *fields, bool create);
 /* finishes a new object that passed cal_apply: id, uid, places */
+/* 1 reserved, 2 temporary, 3 absent, 4 free: as free and busy has it */
+int cal_shown(const struct obj *o);
 void cal_store(struct req *r, struct obj *o, struct folder *f, int64_t stamp);
 /* a new change exception of master m at an occurrence, still like the master */
 struct obj *cal_exception(struct req *r, struct obj *m, const struct occ *at, int64_t stamp);

@@ -341,6 +341,8 @@ special(struct req *r, struct obj *o, const char *k, json_t *v, json_t *whole, b
 	if (strcmp(k, "shown_as") == 0) {
 		if (!field_set(r, &MI_CALENDAR, &errs, o, CF(CF_SHOWN), v, whole))
 			return -1;
+		/* told of as 1, but free and busy knows the difference (a real 8.19) */
+		obj_set_int(o, fld_by_name(&MI_CALENDAR, "_shown"), obj_int(o, CF(CF_SHOWN), 1));
 		obj_set_int(o, CF(CF_SHOWN), obj_int(o, CF(CF_SHOWN), 1) == 4 ? 4 : 1);
 		return 1;
 	}
@@ -561,4 +563,12 @@ cal_insert(struct req *r, struct folder *f, json_t *fields)
 	}
 	cal_store(r, o, f, stamp_new(r->c));
 	return o;
+}
+
+int
+cal_shown(const struct obj *o)
+{
+	int64_t n = obj_int(o, fld_by_name(&MI_CALENDAR, "_shown"), obj_int(o, CF(CF_SHOWN), 1));
+
+	return obj_int(o, CF(CF_SHOWN), 1) == 4 ? 4 : n >= 1 && n <= 3 ? (int)n : 1;
 }

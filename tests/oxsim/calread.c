@@ -365,6 +365,44 @@ cal_change_exceptions(struct req *r)
 	free(w.v);
 }
 
+/* 8.19: title, note or categories, not the place */
+static bool
+cal_says(const struct obj *o, const char *pattern)
+{
+	static const char *const in[] = { "title", "note", "categories" };
+	bool ok = strcmp(pattern, "*") == 0;
+	size_t i;
+
+	for (i = 0; !ok && i < sizeof(in) / sizeof(in[0]); i++) {
+		char *t = obj_str(o, fld_by_name(&MI_CALENDAR, in[i]));
+
+		ok = t != NULL && match_part(t, pattern);
+		free(t);
+	}
+	return ok;
+}
+
+static int
+crow_newest(const void *a, const void *b)
+{
+	const struct crow *x = a, *y = b;
+	int64_t s = cal_start(x->e->o), t = cal_start(y->e->o);
+
+	return s != t ? (s < t ? 1 : -1) : crow_cmp(a, b);
+}
+
+/* sort=201&order=desc and the limits: what a search is asked with */
+static void
+cal_window(const struct req *r, struct crows *w)
+{
+	int64_t h;
+
+	if (w->n > 1)
+		qsort(w->v, w->n, sizeof(*w->v), g_strcmp0(arg(r, "order"), "desc") == 0 ? crow_newest : crow_cmp);
+	if (parse_i64(arg(r, "right_hand_limit"), &h) && h >= 0 && (size_t)h < w->n)
+		w->n = (size_t)h;
+}
+
 void
 cal_search(struct req *r)
 {
@@ -385,19 +423,11 @@ cal_search(struct req *r)
 		    perm_read(perm_bits(r->c, f, r->u->id)) < 1)
 			continue;
 		for (i = 0; i < f->n; i++) {
-			char *t = obj_str(f->item[i]->o, CF(CF_TITLE));
-			gchar *a = g_utf8_casefold(t ? t : "", -1), *p = g_utf8_casefold(pat ? pat : "*", -1);
-
-			if (cal_readable(r, f->item[i]) &&
-			    (strchr(p, '*') ? g_pattern_match_simple(p, a) : strstr(a, p) != NULL))
+			if (cal_readable(r, f->item[i]) && cal_says(f->item[i]->o, pat ? pat : "*"))
 				crows_add(&w, f->item[i], NULL);
-			g_free(a);
-			g_free(p);
-			free(t);
 		}
 	}
-	if (w.n > 1)
-		qsort(w.v, w.n, sizeof(*w.v), crow_cmp);
+	cal_window(r, &w);
 	put_rows(r, &c, &w, false);
 	free(w.v);
 }
@@ -491,7 +521,7 @@ put_busy(struct req *r, const struct crow *c)
 			if (strcmp(show[k], f->name) == 0)
 				break;
 		if (k == sizeof(show) / sizeof(show[0]) &&
-		    (e == NULL || (f->col != 20 && f->col != 200)))
+		    (e == NULL || (f->col != 20 && f->col != 200 && f->col != 400)))
 			continue;
 		if (b->p[b->len - 1] != '{')
 			sb_ch(b, ',');
@@ -500,8 +530,12 @@ put_busy(struct req *r, const struct crow *c)
 		q.occ = c->on ? &c->occ : NULL;
 		q.veil = true;
 		/* a participant, too, sees no title of what somebody else calls private */
-		if (f->col == 200 && (c->e->o->created_by == r->u->id || obj_fv(c->e->o, CF(CF_PRIVATE)) == NULL))
+		if ((f->col == 200 || f->col == 400) && (c->e->o->created_by == r->u->id || obj_fv(c->e->o, CF(CF_PRIVATE)) == NULL))
 			q.veil = false;
+		if (f->col == 402) {
+			sb_printf(b, "%d", cal_shown(c->e->o));
+			continue;
+		}
 		if (f->col == 102 && e == NULL) {
 			sb_str(b, "0");
 			continue;
@@ -538,6 +572,11 @@ cal_freebusy(struct req *r)
 	if (!need_i64(r, "id", &id) || !need_i64(r, "type", &type) || !need_i64(r, "start", &from) ||
 	    !need_i64(r, "end", &to))
 		return;
+	if (type == PT_GROUP) { /* not expanded (recorded 22-password-personal-data 85) */
+		sb_str(r->out, "[]");
+		set_ts(r, 0);
+		return;
+	}
 	if (type == PT_RESOURCE ? res_by_id(r->c, (int)id) == NULL : user_by_id(r->c, (int)id) == NULL) {
 		(void)snprintf(num, sizeof(num), "%lld", (long long)id);
 		fail(r, "CAL-4034", json_pack("[s,I,s]", num, (json_int_t)id, type == PT_RESOURCE ? "RESOURCE" : "INDIVIDUAL"));

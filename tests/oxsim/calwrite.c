@@ -34,6 +34,7 @@ cal_new(struct req *r)
 		return;
 	if ((a = store_insert(r, f, o)) == NULL)
 		return;
+	parts_tell(r, a, parts_silent(o));
 	sb_printf(r->out, S.older ? "{\"id\":%d}" : "{\"id\":\"%d\"}", a->id);
 	set_ts(r, a->lm);
 }
@@ -269,6 +270,7 @@ change_occurrence(struct req *r, struct ent *e, const struct occ *at, json_t *bo
 	}
 	if (made)
 		x->created = stamp;
+	parts_tell(r, x, parts_silent(body));
 	sb_printf(r->out, S.older ? "{\"id\":%d}" : "{\"id\":\"%d\"}", x->id);
 	set_ts(r, stamp);
 }
@@ -315,6 +317,8 @@ cal_update(struct req *r)
 	stamp = cal_pattern(r, body, false) ? cal_change(r, e->o, f, body, NULL) : 0;
 	if (stamp == 0)
 		return;
+	if (!only_own(body))
+		parts_tell(r, e->o, parts_silent(body));
 	if (dest != NULL && dest != f) {
 		cal_move(r, e, dest, stamp);
 		sb_str(r->out, "{}");
@@ -404,6 +408,7 @@ confirm_occurrence(struct req *r, struct obj *m, json_t *body)
 	if ((x = cal_exception_at(r->c, m, at.rdate)) == NULL)
 		x = cal_exception(r, m, &at, stamp);
 	confirm(att_of(x, r->u->id), body);
+	sim_count("mail/reply");
 	events_only(r->u->id);
 	stamp = obj_touch(r->c, x, r->u->id, stamp);
 	(void)obj_touch(r->c, m, r->u->id, stamp);
@@ -445,6 +450,7 @@ cal_confirm(struct req *r)
 		return;
 	}
 	confirm(a, b);
+	sim_count("mail/reply");
 	events_only(r->u->id);
 	sb_str(r->out, "{}");
 	set_ts(r, obj_touch(r->c, e->o, r->u->id, stamp_new(r->c)));

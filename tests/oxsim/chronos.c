@@ -150,6 +150,10 @@ put_attendees(struct req *r, const struct obj *o)
 		sb_str(b, ",\"cuType\":\"INDIVIDUAL\"");
 		if (p->conf != 0)
 			sb_printf(b, ",\"partStat\":\"%s\"", part_stat(p->conf));
+		if (p->msg != NULL) {
+			sb_str(b, ",\"comment\":");
+			sb_js(b, p->msg);
+		}
 		sb_ch(b, '}');
 		free(uri);
 	}

@@ -55,11 +55,36 @@ chronos_resolve(struct req *r)
 		event_put(r, o->ents, NULL, NULL);
 }
 
+/* an event that the user may not see shows neither title nor place, and the folder null (recorded 22-password-personal-data 71) */
+static void
+busy_event(struct req *r, const struct crow *w)
+{
+	static const char *const some[] = { "folder", "createdBy", "uid", "startDate", "endDate", "transp", "summary", "location", "id",
+	    "seriesId", "recurrenceId", "status", "class", NULL };
+	static const char *const least[] = { "createdBy", "uid", "startDate", "endDate", "transp", "id", "seriesId", "recurrenceId", "status", "class", NULL };
+	struct obj *o = w->e->o;
+	struct ent *e, *mine = NULL;
+	size_t mark;
+
+	for (e = o->ents; e != NULL && mine == NULL; e = e->onext)
+		if (perm_read(perm_bits(r->c, e->f, r->u->id)) > 0)
+			mine = e;
+	sb_str(r->out, ",\"event\":");
+	if (mine != NULL && !cal_veiled(r, o)) {
+		event_put(r, mine, w->on ? &w->occ : NULL, (gchar **)(uintptr_t)some);
+		return;
+	}
+	sb_str(r->out, "{\"folder\":null,");
+	mark = r->out->len;
+	event_put(r, o->ents, w->on ? &w->occ : NULL, (gchar **)(uintptr_t)least);
+	memmove(r->out->p + mark, r->out->p + mark + 1, r->out->len - mark - 1); /* its own bracket */
+	r->out->len--;
+}
+
 static void
 busy_of(struct req *r, int user, int resource, int64_t from, int64_t to)
 {
-	static const char *const some[] = { "folder", "createdBy", "uid", "startDate", "endDate", "transp", "summary", "id",
-	    "seriesId", "recurrenceId", "status", "class", NULL };
+	static const char *const types[] = { "BUSY", "BUSY", "BUSY-TENTATIVE", "BUSY-UNAVAILABLE", "FREE" }; /* by shown_as; his answer counts nothing */
 	GHashTableIter it;
 	gpointer v;
 	struct crows w = { 0 };
@@ -78,20 +103,17 @@ busy_of(struct req *r, int user, int resource, int64_t from, int64_t to)
 	sb_ch(r->out, '[');
 	for (i = 0; i < w.n; i++) {
 		struct obj *o = w.v[i].e->o;
-		const struct attendee *a = user ? att_of(o, user) : NULL;
-		struct ent *e, *mine = NULL;
+		const struct user *u = user ? user_by_id(r->c, user) : r->u;
+		int64_t start = w.v[i].on ? w.v[i].occ.start : cal_start(o), end = w.v[i].on ? w.v[i].occ.end : cal_end(o);
+		const struct tz *z = cal_full(o) ? tz_get(u->zone) : NULL;
 
-		for (e = o->ents; e != NULL && mine == NULL; e = e->onext)
-			if (perm_read(perm_bits(r->c, e->f, r->u->id)) > 0)
-				mine = e;
-		sb_printf(r->out, "%s{\"startTime\":%lld,\"endTime\":%lld,\"fbType\":\"%s\"", i ? "," : "",
-		    (long long)(w.v[i].on ? w.v[i].occ.start : cal_start(o)),
-		    (long long)(w.v[i].on ? w.v[i].occ.end : cal_end(o)), obj_int(o, CF(CF_SHOWN), 1) == 4 ? "FREE" :
-		    a && a->conf == 3 ? "BUSY-TENTATIVE" : "BUSY");
-		if (mine != NULL) {
-			sb_str(r->out, ",\"event\":");
-			event_put(r, mine, w.v[i].on ? &w.v[i].occ : NULL, (gchar **)(uintptr_t)some);
+		if (z != NULL) { /* a day begins where he lives */
+			start -= tz_offset(z, start);
+			end -= tz_offset(z, end);
 		}
+		sb_printf(r->out, "%s{\"startTime\":%lld,\"endTime\":%lld,\"fbType\":\"%s\"", i ? "," : "", (long long)start, (long long)end,
+		    types[cal_shown(o)]);
+		busy_event(r, &w.v[i]);
 		sb_ch(r->out, '}');
 	}
 	sb_ch(r->out, ']');
@@ -136,9 +158,13 @@ chronos_freebusy(struct req *r)
 		(void)json_id(json_object_get(a, "entity"), &id);
 		if (id == 0 && uri != NULL && strncmp(uri, "mailto:", 7) == 0 && (u = user_by_mail(r->c, uri + 7)) != NULL)
 			id = u->id;
-		sb_printf(r->out, "%s{\"attendee\":%s,\"freeBusyTime\":", i ? "," : "", t);
+		sb_printf(r->out, "%s{\"attendee\":%s", i ? "," : "", t);
 		free(t);
-		if (bad != NULL || (type != NULL && strcmp(type, "GROUP") == 0) || id == 0)
+		if (bad != NULL || id != 0)
+			sb_str(r->out, ",\"freeBusyTime\":");
+		if (bad == NULL && id == 0)
+			; /* recorded 22-password-personal-data 73: no such member */
+		else if (bad != NULL || (type != NULL && strcmp(type, "GROUP") == 0))
 			sb_str(r->out, "[]");
 		else
 			busy_of(r, res ? 0 : id, res ? id : 0, from, to);
@@ -147,7 +173,7 @@ chronos_freebusy(struct req *r)
 			sb_printf(r->out, ",\"warnings\":[%s]", t);
 			free(t);
 		} else if (id == 0) {
-			json_t *w = error_object("CAL-5033", json_pack("[s?]", uri));
+			json_t *w = error_object("CAL-5033", json_pack("[s?]", uri && strncmp(uri, "mailto:", 7) == 0 ? uri + 7 : uri));
 
 			t = json_dumps(w, JSON_COMPACT);
 			sb_printf(r->out, ",\"warnings\":[%s]", t);

@@ -152,14 +152,42 @@ events_put(struct req *r, const struct crows *w, gchar **fields, int64_t *ts)
 	sb_ch(r->out, ']');
 }
 
+/* does a condition of advancedSearch hold? */
+static bool
+event_term(const struct obj *o, const json_t *t)
+{
+	static const char *const names[][2] = { { "summary", "title" }, { "description", "note" }, { "location", "location" }, { "categories", "categories" } };
+	const char *op = json_string_value(json_array_get(t, 0)), *field, *want = json_string_value(json_array_get(t, 2));
+	size_t i;
+	bool ok = false;
+
+	if (op == NULL)
+		return true;
+	if (strcmp(op, "and") == 0 || strcmp(op, "or") == 0) {
+		for (i = 1; i < json_array_size(t); i++)
+			if (event_term(o, json_array_get(t, i)) == (*op == 'o'))
+				return *op == 'o';
+		return *op == 'a';
+	}
+	field = json_string_value(json_object_get(json_array_get(t, 1), "field"));
+	for (i = 0; field != NULL && want != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
+		char *s = strcmp(field, names[i][0]) == 0 ? obj_str(o, fld_by_name(&MI_CALENDAR, names[i][1])) : NULL;
+
+		ok = ok || (s != NULL && match_whole(s, want));
+		free(s);
+	}
+	return ok;
+}
+
 static void
 folder_events(struct req *r, struct folder *f, int64_t from, int64_t to, gchar **fields, int64_t *ts)
 {
+	const json_t *filter = r->action != NULL && strcmp(r->action, "advancedSearch") == 0 ? json_object_get(r->j, "filter") : NULL;
 	struct crows w = { 0 };
 	uint32_t i;
 
 	for (i = 0; i < f->n; i++)
-		if (cal_readable(r, f->item[i]))
+		if (cal_readable(r, f->item[i]) && event_term(f->item[i]->o, filter))
 			events_add(&w, f->item[i], from, to, arg_true(r, "expand"));
 	if (w.n > 1)
 		qsort(w.v, w.n, sizeof(*w.v), events_by_id);
@@ -226,6 +254,20 @@ chronos_all(struct req *r)
 		folder_events(r, f, from, to, fields, &ts);
 		set_ts(r, ts);
 	}
+	g_strfreev(fields);
+}
+
+/* 8.19: a range is required */
+void
+chronos_advanced(struct req *r)
+{
+	int64_t from, to;
+	gchar **fields;
+
+	if (!event_range(r, true, &from, &to))
+		return;
+	fields = event_wanted(r);
+	many_folders(r, from, to, fields);
 	g_strfreev(fields);
 }
 

@@ -162,6 +162,7 @@ chronos_new(struct req *r)
 	    !event_conflicts(r, o, arg_true(r, "checkConflicts"))) {
 		cal_store(r, o, f, stamp_new(r->c));
 		event_attach(r, o);
+		parts_tell(r, o, arg(r, "scheduling") && strcmp(arg(r, "scheduling"), "none") == 0);
 		result_one(r, "created", obj_in(o, f), arg_true(r, "expand") && cal_is_master(o));
 		set_ts(r, o->lm);
 	} else {
@@ -360,6 +361,7 @@ chronos_update(struct req *r)
 	}
 	if (made)
 		x->created = stamp;
+	parts_tell(r, rid ? x : m, arg(r, "scheduling") && strcmp(arg(r, "scheduling"), "none") == 0);
 	put_change(r, made || future ? (x ? obj_in(x, f) : NULL) : NULL, rid && !made ? obj_in(x, f) : obj_in(m, f));
 	set_ts(r, stamp);
 }
@@ -415,6 +417,7 @@ chronos_update_attendee(struct req *r)
 	}
 	a = att_of(o, entity);
 	a->conf = conf_of(json_string_value(json_object_get(at, "partStat")));
+	sim_count("mail/reply");
 	if (json_object_get(at, "comment") != NULL) {
 		free(a->msg);
 		a->msg = xstrdup(json_string_value(json_object_get(at, "comment")));

@@ -236,6 +236,7 @@ static const struct fld cal_fld[] = {
 	{ 0, "_filename", FT_STR, 1024, NULL, NULL, NULL },
 	{ 0, "_extprops", FT_JSON, 0, NULL, NULL, NULL },
 	{ 0, "_rrule", FT_STR, 0, NULL, NULL, NULL },
+	{ 0, "_shown", FT_INT, 0, NULL, NULL, NULL },
 };
 
 #define N(t) ((int)(sizeof(t) / sizeof((t)[0])))

@@ -150,7 +150,7 @@ contact_virt(struct req *r, const struct ent *e, const struct fld *f, bool row)
 		sb_js(b, s);
 		free(s);
 		return true;
-	case 608: sb_str(b, "0"); return true;
+	case 608: sb_int(b, o->used); return true;
 	default: return false;
 	}
 }

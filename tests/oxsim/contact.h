@@ -14,6 +14,8 @@ bool contact_hidden(const struct req *r, const struct obj *o);
 struct folder *contact_folder(struct req *r, const char *id, bool read);
 bool contact_readable(const struct req *r, const struct ent *e);
 struct ent *contact_of(struct req *r, const char *id, struct folder *f);
+/* left_hand_limit, right_hand_limit */
+void contact_limits(const struct req *r, size_t n, size_t *from, size_t *to);
 void contact_rows(struct req *r, const struct cols *c, struct ent **v, size_t n);
 
 #endif

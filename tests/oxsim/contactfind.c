@@ -81,11 +81,26 @@ term(const struct obj *o, const json_t *t)
 	f = name ? fld_by_name(&MI_CONTACTS, name) : -1;
 	s = f >= 0 ? obj_str(o, f) : NULL;
 	ok = s != NULL && want != NULL &&
-	    (strcmp(op, "=") == 0 ? (strchr(want, '*') ? like(s, want) : g_ascii_strcasecmp(s, want) == 0) :
+	    (strcmp(op, "=") == 0 ? match_whole(s, want) :
 	    strcmp(op, ">") == 0 ? g_ascii_strcasecmp(s, want) > 0 :
 	    strcmp(op, "<") == 0 ? g_ascii_strcasecmp(s, want) < 0 : false);
 	free(s);
 	return ok;
+}
+
+/* 8.19: SEARCH-0007 for a field that cannot be searched, folder_id among them */
+static bool
+term_known(const json_t *t)
+{
+	const char *name = json_string_value(json_object_get(json_array_get(t, 1), "field"));
+	size_t i;
+
+	if (name != NULL)
+		return fld_by_name(&MI_CONTACTS, name) >= 0 && strcmp(name, "folder_id") != 0;
+	for (i = 1; i < json_array_size(t); i++)
+		if (!term_known(json_array_get(t, i)))
+			return false;
+	return json_array_size(t) > 1;
 }
 
 static bool
@@ -122,13 +137,17 @@ do_search(struct req *r, bool advanced)
 	struct cols c;
 	struct folder *f;
 	struct ent **v = NULL;
-	size_t n = 0, cap = 0;
+	size_t n = 0, cap = 0, from, to;
 	uint32_t i;
 
 	if (!cols_parse(r, &MI_CONTACTS, &c) || (q = body_object(r)) == NULL)
 		return;
 	filter = json_object_get(q, "filter");
-	where = json_object_get(q, "folder");
+	where = json_object_get(q, advanced ? "folders" : "folder"); /* 8.19: advancedSearch passes over `folder` */
+	if (advanced && !term_known(filter)) {
+		fail(r, "SEARCH-0007", NULL);
+		return;
+	}
 	for (f = r->c->fhead; f != NULL; f = f->next) {
 		if (f->m != M_CONTACTS || !folder_wanted(where, f->id) ||
 		    perm_read(perm_bits(r->c, f, r->u->id)) < 1)
@@ -147,7 +166,8 @@ do_search(struct req *r, bool advanced)
 	}
 	if (n > 1)
 		qsort(v, n, sizeof(*v), by_sort_name);
-	contact_rows(r, &c, v, n);
+	contact_limits(r, n, &from, &to);
+	contact_rows(r, &c, v + from, to - from);
 	free(v);
 }
 

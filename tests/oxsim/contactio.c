@@ -100,8 +100,8 @@ contact_rows(struct req *r, const struct cols *c, struct ent **v, size_t n)
 	sb_ch(r->out, ']');
 }
 
-static void
-limits(const struct req *r, size_t n, size_t *from, size_t *to)
+void
+contact_limits(const struct req *r, size_t n, size_t *from, size_t *to)
 {
 	int64_t l, h;
 
@@ -134,7 +134,7 @@ contacts_all(struct req *r)
 		sort_by.sign = g_strcmp0(arg(r, "order"), "desc") == 0 ? -1 : 1;
 		qsort(v, n, sizeof(*v), by_col);
 	}
-	limits(r, n, &from, &to);
+	contact_limits(r, n, &from, &to);
 	contact_rows(r, &c, v + from, to - from);
 	free(v);
 }

@@ -374,6 +374,22 @@ add_user(struct req *r)
 	reply(r, json_pack("{s:i,s:i,s:i,s:i}", "id", u->id, "calendar", u->f_cal, "contacts", u->f_con, "tasks", u->f_task));
 }
 
+/* OX counts how often a user has used a contact; here it is told, and the same for all */
+static void
+used(struct req *r)
+{
+	json_t *j = input(r);
+	struct ctx *c = ctx_by_id(1);
+	struct obj *o = c != NULL ? obj_get(c, M_CONTACTS, (int)json_integer_value(json_object_get(j, "contact"))) : NULL;
+
+	if (o == NULL) {
+		bad(r, "want {\"contact\":id,\"count\":N}");
+		return;
+	}
+	o->used = (int)json_integer_value(json_object_get(j, "count"));
+	reply(r, json_pack("{s:i}", "count", o->used));
+}
+
 static void
 late(struct req *r)
 {
@@ -476,7 +492,22 @@ password(struct req *r)
 	}
 	free(u->password);
 	u->password = xstrdup(p);
-	sessions_of_end(u);
+	sessions_of_end(u, NULL);
+	reply(r, json_pack("{s:b}", "ok", 1));
+}
+
+/* what the administrator of the server allows him */
+static void
+allow(struct req *r)
+{
+	json_t *j = input(r);
+	struct user *u = user_named(json_string_value(json_object_get(j, "user")));
+
+	if (u == NULL || !json_is_boolean(json_object_get(j, "edit_password"))) {
+		bad(r, "want {\"user\":..,\"edit_password\":true}");
+		return;
+	}
+	u->fixed_password = json_is_false(json_object_get(j, "edit_password"));
 	reply(r, json_pack("{s:b}", "ok", 1));
 }
 
@@ -514,8 +545,9 @@ control(struct req *r)
 		{ "/as", act_as }, { "/fill", fill }, { "/users", add_user }, { "/late", late },
 		{ "/rate", rate }, { "/expire", expire }, { "/restart", restart }, { "/reset", reset },
 		{ "/save", save }, { "/modules", modules_off }, { "/push", push }, { "/webhooks", webhooks },
-		{ "/password", password },
+		{ "/password", password }, { "/used", used },
 		{ "/sieve", sieve },
+		{ "/password", password }, { "/allow", allow },
 	};
 	size_t i;
 

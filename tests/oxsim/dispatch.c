@@ -52,8 +52,8 @@ module_known(const char *module)
 	return module_exists(module);
 }
 
-static void
-count(const char *key)
+void
+sim_count(const char *key)
 {
 	uint64_t *n = g_hash_table_lookup(S.counter, key);
 
@@ -89,7 +89,7 @@ dispatch(struct req *r)
 		else
 			fail(r, "SVL-0021", json_pack("[s,s]", r->action, r->module));
 	} else {
-		count(key);
+		sim_count(key);
 		events_by(r->c);
 		rt->fn(r);
 		events_only(0);
@@ -140,6 +140,7 @@ sub_request(struct req *r, const json_t *item)
 {
 	struct req q = { 0 };
 	const char *m = json_string_value(json_object_get(item, "module"));
+	struct fault fa;
 
 	q.c = r->c;
 	q.u = r->u;
@@ -160,11 +161,17 @@ sub_request(struct req *r, const json_t *item)
 	if (q.action == NULL)
 		q.action = "GET";
 	envelope_begin(&q);
+	fa = fault_match(&q, r->u->login);
 	if (!module_known(q.module) && strncmp(q.module, "config/", 7) == 0) {
 		q.rest = q.path + 7;
 		(void)snprintf(q.module, sizeof(q.module), "config");
 	}
-	if (!module_known(q.module) || strcmp(q.module, "login") == 0 ||
+	if (fa.kind == FA_ERROR) {
+		fail(&q, fa.code, NULL);
+		if (fa.category > 0)
+			error_category(q.err, fa.category);
+		envelope_end(&q);
+	} else if (!module_known(q.module) || strcmp(q.module, "login") == 0 ||
 	    strcmp(q.module, "multiple") == 0) {
 		fail(&q, "SVL-0007", NULL);
 		envelope_end(&q);
@@ -206,7 +213,7 @@ act_multiple(struct req *r)
 			return;
 		}
 	}
-	count("multiple");
+	sim_count("multiple");
 	sb_ch(r->out, '[');
 	/* continue=false does not stop 8.19 */
 	json_array_foreach(a, i, item) {

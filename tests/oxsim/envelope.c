@@ -154,6 +154,8 @@ envelope_end(struct req *r)
 	if (r->failed) {
 		b->len = r->start;
 		sb_ch(b, '{');
+		if (r->null_data)
+			sb_str(b, "\"data\":null");
 		put_members(b, r->err);
 		sb_ch(b, '}');
 		return;

@@ -14,6 +14,7 @@ struct rule {
 	int nth;			/* first matching request that is hit, from 1 */
 	int count;			/* how many are hit, 0: all from nth on */
 	int seen, hits;
+	bool part;			/* hits parts of a `multiple`, else whole requests */
 	struct fault f;
 };
 
@@ -33,7 +34,7 @@ match(const struct req *r, const char *login, bool delays)
 	struct fault none = { 0 };
 
 	for (u = S.rules; u != NULL; u = u->next) {
-		if ((u->f.kind == FA_DELAY) != delays || !same(u->module, r->module) ||
+		if (u->part != r->in_multiple || (u->f.kind == FA_DELAY) != delays || !same(u->module, r->module) ||
 		    !same(u->action, r->action) || !same(u->user, login) ||
 		    (u->param != NULL && arg(r, u->param) == NULL))
 			continue;
@@ -91,6 +92,7 @@ fault_add(const json_t *j, const char **why)
 	u->module = opt_str(m, "module");
 	u->action = opt_str(m, "action");
 	u->user = opt_str(m, "user");
+	u->part = json_is_true(json_object_get(m, "part"));
 	u->param = opt_str(m, "param");
 	v = json_object_get(m, "nth");
 	u->nth = json_is_integer(v) ? (int)json_integer_value(v) : 1;

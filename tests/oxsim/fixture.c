@@ -77,6 +77,7 @@ fixture_user(struct ctx *c, int id, const char *login, const char *first, const 
 	u->jslob = json_object();
 	u->rules = json_array();
 	u->snippets = json_array();
+	u->mailset = json_object();
 	c->user = xrealloc(c->user, sizeof(*c->user) * (size_t)(c->nuser + 1));
 	c->user[c->nuser++] = u;
 	own_folder(u, u->f_cal, 1, "Calendar", M_CALENDAR, 2);

@@ -102,17 +102,6 @@ group_list(struct req *r)
 	sb_ch(r->out, ']');
 }
 
-static bool
-starts(const char *s, const char *pat)
-{
-	gchar *a = g_utf8_casefold(s ? s : "", -1), *p = g_utf8_casefold(pat, -1);
-	bool ok = strchr(p, '*') ? g_pattern_match_simple(p, a) : g_str_has_prefix(a, p);
-
-	g_free(a);
-	g_free(p);
-	return ok;
-}
-
 void
 group_search(struct req *r)
 {
@@ -126,9 +115,9 @@ group_search(struct req *r)
 		pat = "*";
 	sb_ch(r->out, '[');
 	for (i = 0; i < r->c->ngroup; i++)
-		if (starts(r->c->group[i]->display, pat) || starts(r->c->group[i]->name, pat))
+		if (match_name(r->c->group[i]->display, pat) || match_name(r->c->group[i]->name, pat))
 			put_group(r, r->c->group[i]->id);
-	if (starts(group_display(r, 0), pat))
+	if (match_name(group_display(r, 0), pat))
 		put_group(r, 0);
 	sb_ch(r->out, ']');
 }
@@ -388,7 +377,7 @@ resource_search(struct req *r)
 		return;
 	sb_ch(r->out, '[');
 	for (i = 0; i < r->c->nres; i++)
-		if (pat == NULL || starts(r->c->res[i]->display, pat) || starts(r->c->res[i]->name, pat))
+		if (pat == NULL || match_name(r->c->res[i]->display, pat) || match_name(r->c->res[i]->name, pat))
 			put_resource(r, r->c->res[i]);
 	sb_ch(r->out, ']');
 }

@@ -351,7 +351,7 @@ send_reply(struct MHD_Connection *mc, struct req *r, struct sb *out)
 		(void)MHD_add_response_header(resp, "Content-Type", r->ctype ? r->ctype :
 		    S.older ? "text/javascript; charset=UTF-8" : "application/json;charset=UTF-8");
 	(void)MHD_add_response_header(resp, "Cache-Control", "no-store, no-cache, must-revalidate");
-	if (r->failed && strcmp(r->module, "login") != 0)
+	if (r->failed && !r->null_data && strcmp(r->module, "login") != 0)
 		(void)MHD_add_response_header(resp, "Content-Disposition", "inline");
 	for (i = 0; i < r->nhdr; i++)
 		(void)MHD_add_response_header(resp, r->hdr[i].k, r->hdr[i].v);

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Invitations that came by mail: modules chronos/itip and calendar/itip.
- * The iCalendar part of a message is analyzed, accepted into the default
- * calendar or removed from it.  No answer is sent to the organizer.
+ * Invitations, answers, cancellations and proposals that came by mail, in the modules chronos/itip and calendar/itip: what there is to be
+ * done (itipdo.c does it).  Recorded 14-itip-import-export 4-15; what is not in there, as a real OX 8.19 answered.
  */
-#include <libical/ical.h>
 #include <stdlib.h>
 
-#include "oxsim/chronos.h"
+#include "oxsim/itip.h"
 #include "oxsim/mail.h"
 #include "oxsim/mimetree.h"
 #include "usmd/pim.h"
-
-struct invite {
-	icalcomponent *root, *event;
-	char *text;
-	char *method;		/* "REQUEST", "CANCEL", ... */
-	char *uid;
-	struct obj *known;	/* the appointment of that uid in a calendar of the user */
-};
 
 /* --- finding the part -------------------------------------------------------------------- */
 
@@ -81,7 +71,7 @@ own_by_uid(const struct req *r, const char *uid)
 	return NULL;
 }
 
-static bool
+bool
 invite_read(struct req *r, struct invite *in)
 {
 	icalcomponent *first;
@@ -101,10 +91,11 @@ invite_read(struct req *r, struct invite *in)
 	in->method = xstrdup(p ? icalproperty_get_value_as_string(p) : "REQUEST");
 	in->uid = xstrdup(icalcomponent_get_uid(first));
 	in->known = own_by_uid(r, in->uid);
+	in->sequence = icalcomponent_get_sequence(first);
 	return true;
 }
 
-static void
+void
 invite_end(struct invite *in)
 {
 	if (in->root != NULL)
@@ -223,65 +214,298 @@ event_of(const struct req *r, const struct invite *in, json_t **mine)
 	return o;
 }
 
-/* --- analyze -------------------------------------------------------------------------------------- */
+/* --- what it is about ------------------------------------------------------------------------------ */
 
-static json_t *
-annotations(const struct invite *in, bool partstat)
-{
-	bool cancel = strcmp(in->method, "CANCEL") == 0;
-	json_t *list = json_array();
-
-	json_array_append_new(list, json_pack("{s:s}", "message", cancel ? "The appointment was cancelled." :
-	    "You are invited."));
-	if (cancel) {
-		json_array_append_new(list, json_pack("{s:s}", "message", "It has to be removed by hand."));
-	} else if (in->known == NULL) {
-		json_array_append_new(list, json_pack("{s:s}", "message", "It has to be added by hand."));
-		json_array_append_new(list, partstat ?
-		    json_pack("{s:s,s:s}", "message", "You have not answered.", "partStat", "NEEDS-ACTION") :
-		    json_pack("{s:s}", "message", "You have not answered."));
-	}
-	return list;
-}
-
-static json_t *
-actions(const struct invite *in)
-{
-	if (strcmp(in->method, "CANCEL") == 0)
-		return json_pack("[s]", "apply_remove");
-	if (in->known != NULL)
-		return json_pack("[s,s,s]", "decline", "tentative", "accept");
-	return json_pack("[s,s,s,s]", "apply_create", "decline", "tentative", "accept");
-}
-
-static json_t *
-analyze_chronos(const struct req *r, const struct invite *in)
-{
-	bool cancel = strcmp(in->method, "CANCEL") == 0;
-	json_t *mine, *event = event_of(r, in, &mine), *o;
-
-	o = json_pack("{s:o,s:[{s:s}],s:o,s:s}", "annotations", annotations(in, true), "changes", "type",
-	    cancel ? "DELETE" : in->known ? "UPDATE" : "CREATE", "actions", actions(in), "uid", in->uid);
-	if (mine != NULL)
-		json_object_set(o, "targetedAttendee", mine);
-	json_object_set_new(json_array_get(json_object_get(o, "changes"), 0),
-	    cancel ? "deletedEvent" : "newEvent", event);
-	return o;
-}
-
-/* The OX appointment that the invitation describes, without what only the server knows. */
-static json_t *
-appointment_of(const struct req *r, const struct invite *in)
+json_t *
+invite_appointment(const struct req *r, const struct invite *in)
 {
 	struct pim_options opt;
 	json_t *o = NULL, *exceptions = NULL;
+	gchar **half = g_strsplit(in->text, "\nMETHOD:", 2), *text;
 
+	/* pim takes no message about an object for the object: without its method it is one */
+	text = half[0] && half[1] ? g_strconcat(half[0], "\nX-METHOD:", half[1], NULL) : g_strdup(in->text);
 	pim_options_init(&opt);
 	opt.lenient = true;
 	opt.timezone = r->u->zone;
-	if (pim_ical_event_parse(in->text, strlen(in->text), &opt, &o, &exceptions, NULL, NULL) != PIM_OK)
+	if (pim_ical_event_parse(text, strlen(text), &opt, &o, &exceptions, NULL, NULL) != PIM_OK)
 		o = NULL;
 	json_decref(exceptions);
+	g_strfreev(half);
+	g_free(text);
+	return o;
+}
+
+static void
+set_organizer(struct obj *o, icalcomponent *e)
+{
+	icalproperty *p = icalcomponent_get_first_property(e, ICAL_ORGANIZER_PROPERTY);
+	icalparameter *cn = p ? icalproperty_get_first_parameter(p, ICAL_CN_PARAMETER) : NULL;
+	const char *uri = p ? icalproperty_get_value_as_string(p) : "";
+
+	o->organizer = -1;
+	obj_set_str(o, fld_by_name(&MI_CALENDAR, "_orgmail"),
+	    strncasecmp(uri, "mailto:", 7) == 0 ? uri + 7 : uri);
+	if (cn != NULL)
+		obj_set_str(o, fld_by_name(&MI_CALENDAR, "_orgname"), icalparameter_get_cn(cn));
+}
+
+struct obj *
+invite_object(struct req *r, const struct invite *in)
+{
+	static const char *const foreign[] = { "participants", "users", "confirmations", "organizer",
+		"organizerId", "principal", "principalId" };
+	struct folder *f = folder_get(r->c, r->u->f_cal);
+	json_t *a = invite_appointment(r, in);
+	const struct tz *zone = r->zone;
+	struct obj *o;
+	size_t i;
+
+	if (a == NULL || f == NULL) {
+		fail(r, "CAL-4220", NULL);
+		json_decref(a);
+		return NULL;
+	}
+	for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		json_object_del(a, foreign[i]);
+	json_object_set_new(a, "participants", json_pack("[{s:i,s:i}]", "id", r->u->id, "type", 1));
+	o = xcalloc(1, sizeof(*o));
+	o->m = M_CALENDAR;
+	o->created_by = o->modified_by = r->u->id;
+	set_organizer(o, in->event);
+	/* the pim module gives true UTC times */
+	r->zone = tz_get("UTC");
+	if (!cal_apply(r, o, f, a, true)) {
+		obj_free(o);
+		o = NULL;
+	} else {
+		o->sequence = in->sequence;
+	}
+	r->zone = zone;
+	json_decref(a);
+	return o;
+}
+
+static int
+partstat(icalproperty *p)
+{
+	icalparameter *stat = icalproperty_get_first_parameter(p, ICAL_PARTSTAT_PARAMETER);
+
+	switch (stat ? icalparameter_get_partstat(stat) : ICAL_PARTSTAT_NEEDSACTION) {
+	case ICAL_PARTSTAT_ACCEPTED: return 1;
+	case ICAL_PARTSTAT_DECLINED: return 2;
+	case ICAL_PARTSTAT_TENTATIVE: return 3;
+	default: return 0;
+	}
+}
+
+void
+invite_sender(const struct req *r, const struct invite *in, struct participant **outside, struct attendee **inside, int *conf, const char **comment)
+{
+	icalproperty *p = icalcomponent_get_first_property(in->event, ICAL_ATTENDEE_PROPERTY);
+	icalproperty *c = icalcomponent_get_first_property(in->event, ICAL_COMMENT_PROPERTY);
+	const char *uri = p ? icalproperty_get_attendee(p) : "", *mail = strncasecmp(uri, "mailto:", 7) == 0 ? uri + 7 : uri;
+	const struct user *u = user_by_mail(r->c, mail);
+	int i;
+
+	*outside = NULL;
+	*inside = in->known && u ? att_of(in->known, u->id) : NULL;
+	*conf = p ? partstat(p) : 0;
+	*comment = c ? icalproperty_get_comment(c) : NULL;
+	for (i = 0; in->known != NULL && i < in->known->npart; i++)
+		if (in->known->part[i].type == PT_EXTERNAL && g_ascii_strcasecmp(in->known->part[i].mail, mail) == 0)
+			*outside = &in->known->part[i];
+}
+
+bool
+invite_time_only(const struct invite *in)
+{
+	icalproperty *p;
+	char *title = in->known ? obj_str(in->known, CF(CF_TITLE)) : NULL;
+	bool same = title != NULL && icalcomponent_get_summary(in->event) != NULL && strcmp(title, icalcomponent_get_summary(in->event)) == 0;
+
+	free(title);
+	for (p = icalcomponent_get_first_property(in->event, ICAL_X_PROPERTY); p != NULL; p = icalcomponent_get_next_property(in->event, ICAL_X_PROPERTY))
+		if (strcmp(icalproperty_get_x_name(p), "X-MS-OLK-ORIGINALSTART") == 0)
+			return true;
+	return same;
+}
+
+/* --- analyze -------------------------------------------------------------------------------------- */
+
+static void
+note(json_t *list, const char *message)
+{
+	json_array_append_new(list, json_pack("{s:s}", "message", message));
+}
+
+static bool
+is(const struct invite *in, const char *method)
+{
+	return strcmp(in->method, method) == 0;
+}
+
+/* the mail has what is not stored yet */
+static bool
+newer(const struct invite *in)
+{
+	return in->known != NULL && in->sequence > in->known->sequence;
+}
+
+static json_t *
+of_request(const struct invite *in, bool clash, bool partstat, json_t *notes)
+{
+	const char *accept = clash ? "accept_and_ignore_conflicts" : "accept";
+
+	note(notes, "You are invited.");
+	if (in->known == NULL)
+		note(notes, "It has to be added by hand.");
+	if (partstat)
+		json_array_append_new(notes, json_pack("{s:s,s:s}", "message", "Your answer.", "partStat", "NEEDS-ACTION"));
+	else
+		note(notes, "Your answer.");
+	if (in->known == NULL)
+		return json_pack("[s,s,s,s]", "apply_create", "decline", "tentative", accept);
+	return newer(in) ? json_pack("[s,s,s,s]", "apply_change", "decline", "tentative", accept) : json_pack("[s,s,s]", "decline", "tentative", accept);
+}
+
+static json_t *
+of_reply(const struct req *r, const struct invite *in, json_t *notes)
+{
+	struct participant *out;
+	struct attendee *at;
+	const char *comment, *msg;
+	int conf;
+
+	invite_sender(r, in, &out, &at, &conf, &comment);
+	note(notes, "Somebody has answered.");
+	if (in->known == NULL)
+		return json_pack("[s]", "ignore");
+	if (out == NULL && at == NULL)
+		return json_pack("[s,s]", "ignore", "accept_party_crasher");
+	msg = out ? out->msg : at->msg;
+	if ((out ? out->conf : at->conf) == conf && strcmp(msg ? msg : "", comment ? comment : "") == 0)
+		return NULL;
+	return json_pack("[s]", "apply_response");
+}
+
+static json_t *
+of_counter(const struct invite *in, json_t *notes)
+{
+	note(notes, "Somebody proposes something else.");
+	if (in->known == NULL)
+		return json_pack("[s]", "ignore");
+	if (in->known->sequence > in->sequence || !invite_time_only(in))
+		return json_pack("[s,s]", "ignore", "declinecounter");
+	return json_pack("[s,s,s]", "ignore", "apply_proposal", "declinecounter");
+}
+
+/* NULL: nothing to do, the member is left out */
+static json_t *
+actions(const struct req *r, const struct invite *in, bool clash, bool partstat, json_t *notes)
+{
+	if (is(in, "CANCEL")) {
+		note(notes, "The appointment was cancelled.");
+		note(notes, in->known ? "It has to be removed by hand." : "It was removed.");
+		return in->known ? json_pack("[s]", "apply_remove") : NULL;
+	}
+	if (is(in, "REPLY"))
+		return of_reply(r, in, notes);
+	return is(in, "COUNTER") ? of_counter(in, notes) : of_request(in, clash, partstat, notes);
+}
+
+static const char *
+type_of(const struct invite *in)
+{
+	if (is(in, "CANCEL"))
+		return "DELETE";
+	return is(in, "REPLY") || is(in, "COUNTER") || newer(in) ? "UPDATE" : "CREATE";
+}
+
+/* what was written since the mark, taken back */
+static json_t *
+captured(struct req *r, size_t mark)
+{
+	json_t *v = json_loadb(r->out->p + mark, r->out->len - mark, JSON_REJECT_DUPLICATES, NULL);
+
+	r->out->len = mark;
+	return v;
+}
+
+/* in the form of the module that is asked; NULL: it collides with nothing */
+static json_t *
+clashes(struct req *r, const struct invite *in, bool chronos)
+{
+	struct obj *o = is(in, "REQUEST") && (in->known == NULL || newer(in)) ? invite_object(r, in) : NULL;
+	json_t *all = NULL, *list = NULL;
+
+	if (o != NULL) { /* the organizer outside counts as somebody to meet: alone, nobody collides */
+		o->att = xrealloc(o->att, sizeof(*o->att) * (size_t)(o->natt + 1));
+		o->att[o->natt++] = (struct attendee){ .id = -1, .alarm = -1 };
+	}
+	if (o != NULL && (chronos ? event_conflicts(r, o, true) : cal_conflicts(r, o, false)))
+		all = captured(r, r->mark);
+	list = json_incref(json_object_get(all, "conflicts"));
+	json_decref(all);
+	if (o != NULL)
+		obj_free(o);
+	return list;
+}
+
+static const struct ent *
+own_ent(const struct req *r, const struct obj *o)
+{
+	const struct ent *e;
+
+	for (e = o->ents; e != NULL && e->f->owner != r->u->id; e = e->onext)
+		;
+	return e;
+}
+
+/* as stored; only with a REQUEST */
+static json_t *
+current(struct req *r, const struct invite *in, bool chronos)
+{
+	const struct ent *e = in->known && is(in, "REQUEST") ? own_ent(r, in->known) : NULL;
+	size_t mark = r->out->len;
+	json_t *o, *users;
+	char *title;
+
+	if (e == NULL)
+		return NULL;
+	if (chronos) {
+		event_put(r, e, NULL, NULL);
+		return captured(r, mark);
+	}
+	users_emit(r->out, in->known);
+	users = captured(r, mark);
+	title = obj_str(in->known, CF(CF_TITLE));
+	o = json_pack("{s:i,s:i,s:s,s:I,s:I,s:b,s:o}", "id", in->known->id, "folder_id", e->f->id, "title", title ? title : "", "start_date",
+	    (json_int_t)cal_start(in->known), "end_date", (json_int_t)cal_end(in->known), "full_time", cal_full(in->known), "users", users);
+	free(title);
+	return o;
+}
+
+static void
+set(json_t *o, const char *key, json_t *v)
+{
+	if (v != NULL)
+		json_object_set_new(o, key, v);
+}
+
+static json_t *
+analyze_chronos(struct req *r, const struct invite *in)
+{
+	json_t *mine, *clash = clashes(r, in, true), *event = event_of(r, in, &mine), *notes = json_array();
+	json_t *change = json_pack("{s:s}", "type", type_of(in)), *o;
+
+	set(change, is(in, "CANCEL") ? "deletedEvent" : "newEvent", event);
+	set(change, "currentEvent", current(r, in, true));
+	o = json_pack("{s:o,s:[o],s:s}", "annotations", notes, "changes", change, "uid", in->uid);
+	set(o, "actions", actions(r, in, clash != NULL, true, notes));
+	if (mine != NULL && !is(in, "REPLY") && !is(in, "COUNTER"))
+		json_object_set(o, "targetedAttendee", mine);
+	set(change, "conflicts", clash);
 	return o;
 }
 
@@ -290,23 +514,26 @@ analyze_calendar(struct req *r, const struct invite *in)
 {
 	static const char *const keep[] = { "title", "start_date", "end_date", "full_time", "location", "note",
 		"recurrence_type", "days", "day_in_month", "month", "interval", "until", "occurrences", "organizer" };
-	json_t *from = appointment_of(r, in), *a, *v;
-	gchar *method = g_ascii_strdown(in->method, -1);
+	json_t *clash = clashes(r, in, false), *from = invite_appointment(r, in), *a, *v, *change, *notes = json_array();
+	gchar *method = g_ascii_strdown(in->method, -1), *type = g_ascii_strdown(type_of(in), -1);
 	size_t i;
 
 	a = json_pack("{s:i,s:i,s:b,s:b,s:i,s:[],s:i,s:s,s:i,s:i,s:i,s:[{s:i,s:i}],s:[{s:i,s:i}],s:s}",
 	    "number_of_attachments", 0, "color_label", 0, "private_flag", 1, "full_time", 0, "organizerId", -1,
-	    "confirmations", "sequence", icalcomponent_get_sequence(in->event), "uid", in->uid, "shown_as", 0,
+	    "confirmations", "sequence", in->sequence, "uid", in->uid, "shown_as", 0,
 	    "recurrence_type", 0, "recurrence_position", 0, "participants", "id", r->u->id, "type", 1, "users",
 	    "id", r->u->id, "confirmation", 0, "timezone", tz_name(r->zone));
 	for (i = 0; i < sizeof(keep) / sizeof(keep[0]); i++)
 		if ((v = json_object_get(from, keep[i])) != NULL)
 			json_object_set(a, keep[i], v);
 	json_decref(from);
-	v = json_pack("{s:s,s:s,s:o,s:[{s:s,s:o}],s:o}", "messageType", method, "uid", in->uid, "annotations",
-	    annotations(in, false), "changes", "type", strcmp(in->method, "CANCEL") == 0 ? "delete" :
-	    in->known ? "update" : "create", "newAppointment", a, "actions", actions(in));
+	change = json_pack("{s:s,s:o}", "type", type, is(in, "CANCEL") ? "deletedAppointment" : "newAppointment", a);
+	set(change, "currentAppointment", current(r, in, false));
+	v = json_pack("{s:s,s:s,s:o,s:[o]}", "messageType", method, "uid", in->uid, "annotations", notes, "changes", change);
+	set(v, "actions", actions(r, in, clash != NULL, false, notes));
+	set(change, "conflicts", clash);
 	g_free(method);
+	g_free(type);
 	return v;
 }
 
@@ -328,138 +555,6 @@ itip_analyze(struct req *r)
 	if (invite_read(r, &in)) {
 		put_json(r, json_pack("[o]", strncmp(r->module, "chronos", 7) == 0 ?
 		    analyze_chronos(r, &in) : analyze_calendar(r, &in)));
-		set_ts(r, sim_now());
-	}
-	invite_end(&in);
-}
-
-/* --- answering -------------------------------------------------------------------------------------- */
-
-static void
-set_organizer(struct obj *o, icalcomponent *e)
-{
-	icalproperty *p = icalcomponent_get_first_property(e, ICAL_ORGANIZER_PROPERTY);
-	icalparameter *cn = p ? icalproperty_get_first_parameter(p, ICAL_CN_PARAMETER) : NULL;
-	const char *uri = p ? icalproperty_get_value_as_string(p) : "";
-
-	o->organizer = -1;
-	obj_set_str(o, fld_by_name(&MI_CALENDAR, "_orgmail"),
-	    strncasecmp(uri, "mailto:", 7) == 0 ? uri + 7 : uri);
-	if (cn != NULL)
-		obj_set_str(o, fld_by_name(&MI_CALENDAR, "_orgname"), icalparameter_get_cn(cn));
-}
-
-static struct obj *
-store_invite(struct req *r, const struct invite *in)
-{
-	static const char *const foreign[] = { "participants", "users", "confirmations", "organizer",
-		"organizerId", "principal", "principalId" };
-	struct folder *f = folder_get(r->c, r->u->f_cal);
-	json_t *a = appointment_of(r, in);
-	const struct tz *zone = r->zone;
-	struct obj *o;
-	size_t i;
-
-	if (a == NULL || f == NULL) {
-		fail(r, "CAL-4220", NULL);
-		json_decref(a);
-		return NULL;
-	}
-	for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
-		json_object_del(a, foreign[i]);
-	json_object_set_new(a, "participants", json_pack("[{s:i,s:i}]", "id", r->u->id, "type", 1));
-	o = xcalloc(1, sizeof(*o));
-	o->m = M_CALENDAR;
-	o->created_by = o->modified_by = r->u->id;
-	set_organizer(o, in->event);
-	/* the pim module gives true UTC times */
-	r->zone = tz_get("UTC");
-	if (cal_apply(r, o, f, a, true)) {
-		cal_store(r, o, f, stamp_new(r->c));
-	} else {
-		obj_free(o);
-		o = NULL;
-	}
-	r->zone = zone;
-	json_decref(a);
-	return o;
-}
-
-/* The stored appointment in the form of the module that was asked. */
-static void
-put_stored(struct req *r, const struct obj *o)
-{
-	const struct ent *e;
-
-	for (e = o->ents; e != NULL && e->f->owner != r->u->id; e = e->onext)
-		;
-	sb_ch(r->out, '[');
-	if (e != NULL && strncmp(r->module, "chronos", 7) == 0)
-		event_put(r, e, NULL, NULL);
-	else if (e != NULL)
-		sb_printf(r->out, "{\"folder_id\":\"%d\",\"id\":\"%d\"}", e->f->id, o->id);
-	sb_ch(r->out, ']');
-}
-
-static void
-answer(struct req *r, int conf)
-{
-	const char *message = arg(r, "message");
-	struct attendee *me;
-	struct invite in;
-	struct obj *o;
-
-	if (invite_read(r, &in)) {
-		o = in.known ? in.known : store_invite(r, &in);
-		if (o != NULL) {
-			me = att_of(o, r->u->id);
-			if (me != NULL) {
-				me->conf = conf;
-				free(me->msg);
-				me->msg = message ? xstrdup(message) : NULL;
-			}
-			if (in.known != NULL)
-				obj_touch(r->c, o, r->u->id, stamp_new(r->c));
-			put_stored(r, o);
-			set_ts(r, sim_now());
-		}
-	}
-	invite_end(&in);
-}
-
-void
-itip_accept(struct req *r)
-{
-	answer(r, 1);
-}
-
-void
-itip_decline(struct req *r)
-{
-	answer(r, 2);
-}
-
-void
-itip_tentative(struct req *r)
-{
-	answer(r, 3);
-}
-
-void
-itip_create(struct req *r)
-{
-	answer(r, 0);
-}
-
-void
-itip_delete(struct req *r)
-{
-	struct invite in;
-
-	if (invite_read(r, &in)) {
-		if (in.known != NULL)
-			obj_drop(r->c, in.known, stamp_new(r->c));
-		sb_str(r->out, "[]");
 		set_ts(r, sim_now());
 	}
 	invite_end(&in);

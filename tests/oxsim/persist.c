@@ -188,6 +188,9 @@ dump_user(const struct user *u, bool content)
 	json_object_set(j, "jslob", u->jslob);
 	json_object_set(j, "rules", u->rules);
 	json_object_set(j, "snippets", u->snippets);
+	json_object_set(j, "mail_settings", u->mailset);
+	if (u->personal != NULL)
+		json_object_set_new(j, "personal", json_string(u->personal));
 	if (u->gui)
 		json_object_set(j, "gui", u->gui);
 	json_object_set_new(j, "mail_folders", dump_mail(u, content));
@@ -318,6 +321,8 @@ load_user(struct ctx *c, const json_t *j)
 		u->rules = json_array();
 	if (u->snippets == NULL)
 		u->snippets = json_array();
+	u->mailset = json_object_get(j, "mail_settings") ? json_deep_copy(json_object_get(j, "mail_settings")) : json_object();
+	u->personal = gs(j, "personal");
 	u->gui = json_deep_copy(json_object_get(j, "gui"));
 	json_array_foreach(json_object_get(j, "mail_folders"), i, v) {
 		struct mbox *mb = mbox_add(u, json_string_value(json_object_get(v, "path")), gi(v, "std"));

@@ -64,7 +64,7 @@ quota_get(struct req *r)
 	put_account(b, "attachment", "Attachments", "0", "Attachments", LIMIT_OBJECTS, n, sum);
 	put_account(b, "contact", "Contacts", "0", "Contacts", LIMIT_OBJECTS, objects(r->c, M_CONTACTS), -1);
 	put_account(b, "invite_guests", "Invite guests", "0", "Invite guests", 100, 0, -1);
-	put_account(b, "filestorage", "Drive", "infostore", "Standard Infostore", LIMIT_OBJECTS, 0, 0);
+	put_account(b, "filestorage", "Drive", "infostore", "Standard Infostore", LIMIT_OBJECTS, 0, sum);
 	sb_ch(b, '}');
 }
 

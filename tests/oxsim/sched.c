@@ -294,3 +294,24 @@ confs_emit(struct sb *b, const struct obj *o)
 	}
 	sb_ch(b, ']');
 }
+
+/* no mail is sent, but each is counted: see /control/counters */
+void
+parts_tell(struct req *r, const struct obj *o, bool silent)
+{
+	int i;
+
+	for (i = 0; i < o->natt && !silent; i++)
+		if (o->att[i].id != r->u->id)
+			sim_count("mail/invitation");
+	for (i = 0; i < o->npart && !silent; i++)
+		if (o->part[i].type == PT_EXTERNAL)
+			sim_count("mail/invitation");
+}
+
+/* `notification` of the legacy modules; 8.19 tells when nothing is said */
+bool
+parts_silent(const json_t *body)
+{
+	return json_is_false(json_object_get(body, "notification"));
+}

@@ -113,7 +113,7 @@ session_kill(struct session *s)
 
 /* His password was changed. */
 void
-sessions_of_end(const struct user *u)
+sessions_of_end(const struct user *u, const struct session *keep)
 {
 	GHashTableIter it;
 	struct session *found;
@@ -123,7 +123,7 @@ sessions_of_end(const struct user *u)
 		found = NULL;
 		g_hash_table_iter_init(&it, S.session);
 		while (found == NULL && g_hash_table_iter_next(&it, NULL, &v))
-			if (((struct session *)v)->u == u)
+			if (((struct session *)v)->u == u && v != keep)
 				found = v;
 		if (found != NULL)
 			session_kill(found);

@@ -164,6 +164,7 @@ struct obj {
 	int organizer;
 	int sequence;
 	char *sort;		/* contacts: lower-case sort key */
+	int used;		/* contacts: column 608 */
 };
 
 struct perm { int entity; bool group; int bits; };
@@ -227,6 +228,9 @@ struct user {
 	int f_cal, f_con, f_task, f_info, f_collect;
 	bool seen;		/* had a login: the "collected" folder exists */
 	bool harddelete;	/* his setting: deleted mails do not go into the trash */
+	bool fixed_password;	/* he may not change his password */
+	json_t *mailset;	/* his other settings of mail, by their names in config/modules/mail */
+	char *personal;		/* name that his mails are sent under, NULL: none */
 	GHashTable *attr;	/* setAttribute */
 	json_t *jslob;
 	json_t *gui;
@@ -354,6 +358,8 @@ int64_t obj_int(const struct obj *o, int f, int64_t def);
 char *obj_str(const struct obj *o, int f);
 void obj_copy_fields(struct obj *to, const struct obj *from);
 void obj_free(struct obj *o);
+/* one more of what /control/counters tells */
+void sim_count(const char *key);
 
 /* --- perm.c ------------------------------------------------------------------------- */
 
@@ -413,6 +419,7 @@ struct req {
 	bool has_ts;
 	int64_t ts;
 	bool failed;
+	bool null_data;		/* an error comes with "data":null */
 	json_t *err;		/* the error object */
 	json_t *warn;
 	enum reply_kind kind;
@@ -477,7 +484,8 @@ void act_login(struct req *r);
 bool session_check(struct req *r);
 void sessions_forget(void);
 void session_kill(struct session *s);
-void sessions_of_end(const struct user *u);
+/* KEEP: the session that goes on, NULL: none */
+void sessions_of_end(const struct user *u, const struct session *keep);
 bool session_public(struct req *r);
 
 /* --- pim.c: what the three PIM modules share ----------------------------------------------------- */
@@ -500,6 +508,12 @@ struct set_errs { const char *bad_char, *too_long; const char *bad_type, *bad_in
 bool field_set(struct req *r, const struct modinfo *mi, const struct set_errs *se, struct obj *o, int f, const json_t *v, const json_t *whole);
 void ents_by_id(struct ent **v, size_t n);
 /* a growing list of objects to answer */
+/* match.c: patterns of searches.  whole: *, ? of contacts and chronos; part: anywhere in the text; name: of groups and resources, from the beginning */
+bool match_whole(const char *s, const char *pattern);
+bool match_part(const char *s, const char *pattern);
+bool match_name(const char *s, const char *pattern);
+bool match_mail(const char *s, const char *pattern);
+
 struct rows { struct ent **v; size_t n, cap; };
 void rows_add(struct rows *w, struct ent *e);
 /* writes them (the closing bracket too unless open) and raises the timestamp */
@@ -536,6 +550,9 @@ struct obj *cal_insert(struct req *r, struct folder *f, json_t *fields);
 bool parts_read(struct req *r, struct obj *o, const json_t *list, const char *nomail_key);
 void parts_resolve(struct ctx *c, struct obj *o, int keep_user);
 void parts_places(struct ctx *c, struct obj *o, struct folder *home, int64_t stamp);
+/* sched.c: mails to those who take part, but for the writer */
+void parts_tell(struct req *r, const struct obj *o, bool silent);
+bool parts_silent(const json_t *body);
 void parts_emit(struct sb *b, const struct obj *o, bool conf);
 void users_emit(struct sb *b, const struct obj *o);
 void confs_emit(struct sb *b, const struct obj *o);

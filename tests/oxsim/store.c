@@ -596,6 +596,8 @@ user_free(struct user *u)
 	json_decref(u->jslob);
 	json_decref(u->rules);
 	json_decref(u->snippets);
+	json_decref(u->mailset);
+	free(u->personal);
 	json_decref(u->gui);
 	free(u->login);
 	free(u->first);

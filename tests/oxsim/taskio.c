@@ -169,6 +169,7 @@ tasks_new(struct req *r)
 	}
 	if (task_folder(r, id) == NULL || (t = store_insert(r, f, o)) == NULL)
 		return;
+	parts_tell(r, t, parts_silent(o));
 	sb_printf(r->out, "{\"id\":%d}", t->id);
 	set_ts(r, t->lm);
 }
@@ -226,6 +227,7 @@ tasks_update(struct req *r)
 		if (stamp <= o->lm)
 			stamp = o->lm + 1;
 		obj_swap(o, trial);
+		parts_tell(r, o, parts_silent(body));
 		stamp = obj_touch(r->c, o, r->u->id, stamp);
 		if (dest != f) {
 			(void)obj_place(o, dest, dest->type == 1 ? dest->owner : 0);
@@ -322,6 +324,7 @@ tasks_confirm(struct req *r)
 		return;
 	}
 	a->conf = (int)json_integer_value(json_object_get(b, "confirmation"));
+	sim_count("mail/reply");
 	if (json_object_get(b, "confirmmessage") != NULL) {
 		free(a->msg);
 		a->msg = xstrdup(json_string_value(json_object_get(b, "confirmmessage")));
@@ -329,6 +332,23 @@ tasks_confirm(struct req *r)
 	sb_str(r->out, "{}");
 	events_too(r->u->id);
 	set_ts(r, obj_touch(r->c, e->o, r->u->id, stamp_new(r->c)));
+}
+
+/* 8.19: title, note or categories */
+static bool
+task_says(const struct obj *o, const char *pattern)
+{
+	static const char *const in[] = { "title", "note", "categories" };
+	bool ok = false;
+	size_t i;
+
+	for (i = 0; !ok && i < sizeof(in) / sizeof(in[0]); i++) {
+		char *t = obj_str(o, fld_by_name(&MI_TASKS, in[i]));
+
+		ok = t != NULL && match_part(t, pattern);
+		free(t);
+	}
+	return ok;
 }
 
 void
@@ -339,6 +359,7 @@ tasks_search(struct req *r)
 	struct rows w = { 0 };
 	struct folder *f;
 	const char *pat;
+	int64_t limit;
 	int want = 0;
 	uint32_t i;
 
@@ -350,18 +371,13 @@ tasks_search(struct req *r)
 		if (f->m != M_TASKS || (want != 0 && f->id != want))
 			continue;
 		for (i = 0; i < f->n; i++) {
-			char *t = obj_str(f->item[i]->o, fld_by_name(&MI_TASKS, "title"));
-			gchar *a = t ? g_utf8_casefold(t, -1) : NULL, *p = g_utf8_casefold(pat ? pat : "*", -1);
-
-			if (a != NULL && readable(r, f->item[i]) &&
-			    (strchr(p, '*') ? g_pattern_match_simple(p, a) : strstr(a, p) != NULL))
+			if (readable(r, f->item[i]) && task_says(f->item[i]->o, pat ? pat : "*"))
 				rows_add(&w, f->item[i]);
-			g_free(a);
-			g_free(p);
-			free(t);
 		}
 	}
 	ents_by_id(w.v, w.n);
+	if (parse_i64(arg(r, "right_hand_limit"), &limit) && limit >= 0 && (size_t)limit < w.n)
+		w.n = (size_t)limit;
 	rows_put(r, &MI_TASKS, &c, &w, false);
 	free(w.v);
 }

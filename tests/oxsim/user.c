@@ -288,6 +288,21 @@ user_update(struct req *r)
 		fail(r, "CON-0119", NULL);
 		return;
 	}
+	/* recorded 22-password-personal-data 27 and 30 */
+	z = json_string_value(json_object_get(o, "email1"));
+	if (z != NULL && strcmp(z, u->mail) != 0) {
+		fail(r, "CON-0173", json_pack("[i,i,i]", r->c->id, u->contact, u->id));
+		return;
+	}
+	z = json_string_value(json_object_get(o, "timezone"));
+	if (z != NULL && tz_get(z) == NULL) {
+		fail(r, "USR-0024", json_pack("[s]", z));
+		return;
+	}
+	if (json_is_string(json_object_get(o, "image1"))) { /* recorded 34: a picture comes as a file, not as text */
+		fail(r, "SVL-0009", json_pack("[s]", "image1"));
+		return;
+	}
 	trial = obj_trial(e->o);
 	if (contact_apply(r, trial, o, false)) {
 		obj_swap(e->o, trial);

@@ -105,7 +105,7 @@ ox_login(struct backend *b, const char *name, const char *password, const char *
 }
 
 const struct ox_user *ox_session_user(const struct ox_session *s) { return &s->user; }
-bool ox_session_password_is(const struct ox_session *s, const char *password) { return s != NULL && password != NULL; }
+bool ox_session_password_is(struct ox_session *s, const char *password) { return s != NULL && password != NULL; }
 void ox_session_end(struct ox_session *s) { (void)s; }
 
 struct ox_session *

@@ -127,7 +127,9 @@ hub_subscribe(struct hub *h, const uint64_t *topics, size_t n, struct hub_waiter
 }
 
 void hub_waiter_free(struct hub_waiter *w) { mem_free(w); }
+bool cache_claim(struct cache *c, uint64_t name, uint64_t ticket) { (void)c; (void)name; (void)ticket; return !redis_down; }
 bool hub_claim(struct hub_waiter *w, uint64_t name, uint64_t ticket) { (void)w; (void)name; (void)ticket; return true; }
+void hub_replace(struct hub *h, uint64_t name, uint64_t ticket) { (void)h; (void)name; (void)ticket; }
 uint64_t hub_ticket(void) { return 1; }
 size_t hub_wake(struct hub *h, uint64_t topic) { (void)h; (void)topic; return 0; }
 size_t hub_wake_all(struct hub *h) { (void)h; return 0; }

@@ -89,13 +89,30 @@ brought(const struct task *t)
 	return t->ans.n > 0;
 }
 
+/* A request that is executed twice is read twice: the engine may complete what it is given. */
+static void
+copy_changes(struct task *t, struct sync_request *r)
+{
+	r->changes = arena_memdup(t->a, r->changes, r->n_changes * sizeof(*r->changes) + 1);
+	t->copy = arena_array(t->a, struct object *, r->n_changes + 1);
+	for (size_t i = 0; i < r->n_changes; i++) {
+		const struct object *o = r->changes[i].object;
+
+		if (o == NULL)
+			continue;
+		r->changes[i].object = t->copy[t->n_copy++] = object_new(t->a, o->ct);
+		for (unsigned k = 0; k < model_content(o->ct)->n_fields; k++)
+			object_set(r->changes[i].object, k, json_incref(o->v[k]));
+	}
+}
+
 static void
 sync_request(struct task *t, struct engine_session *session)
 {
-	struct sync_request r = t->q->r; /* the engine may complete what it is given */
+	struct sync_request r = t->q->r;
 	bool alone = t->s->reliable && t->s->n_task == 1 && t->q->id == t->s->cl[t->dev].attempt; /* and no straggler */
 
-	r.changes = arena_memdup(t->a, r.changes, r.n_changes * sizeof(*r.changes) + 1);
+	copy_changes(t, &r);
 	t->rc = engine_sync(session, t->a, &r, &t->ans, &t->err);
 	t->s->fig->requests++;
 	/* with one request at a time and nothing failing, nothing happens between the answer and the ping */
@@ -165,6 +182,7 @@ task_end(struct sim *s, struct task *t)
 		if (s->task[i] == t)
 			s->task[i] = s->task[--s->n_task];
 	engine_sync_done(&t->ans);
+	object_drop_all(t->copy, t->n_copy);
 	spare[n_spare++] = t->stack;
 	creq_unref(t->q);
 	arena_free(t->a);

@@ -173,6 +173,8 @@ struct task {
 	char *stack;
 	struct arena *a;
 	struct engine_login_answer login;
+	struct object **copy;         /* what the engine was given of Q's changes */
+	size_t n_copy;
 	struct sync_answer ans;
 	struct err err;
 	enum rc rc;

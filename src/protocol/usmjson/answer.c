@@ -119,6 +119,15 @@ write_item(struct buf *b, const struct sync_answer *a, const struct answer_item 
 }
 
 void
+answer_write_found(struct buf *b, enum content ct, const struct engine_found *f)
+{
+	const struct sync_answer a = { .ct = ct, .hidden = f->hidden };
+
+	write_item(b, &a, &f->item);
+	metric_add(M_OBJECTS_OUT, 1);
+}
+
+void
 answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key)
 {
 	int64_t n = 0;

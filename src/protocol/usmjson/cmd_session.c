@@ -7,11 +7,10 @@
 #include <string.h>
 
 #define USER_MAX 256
-#define PASSWORD_MAX 1024
 #define AGENT_MAX 64
 
 /* The parsed copy goes back to the allocator: not with the password in it. */
-static void
+void
 wipe_string(json_t *j)
 {
 	if (json_is_string(j))
@@ -164,6 +163,8 @@ enum rc
 cmd_server_info(struct call *c)
 {
 	const struct usmjson_options *o = &c->u->o;
+	const struct service_package *announced = NULL;
+	struct service_package package;
 	const struct command *cmd;
 	struct buf *b = &c->out;
 	size_t n;
@@ -171,13 +172,16 @@ cmd_server_info(struct call *c)
 
 	if (rc != RC_OK)
 		return rc;
+	if (service_package_get(o->client, c->arena, &package, &c->err) == RC_OK)
+		announced = &package;
+	memset(&c->err, 0, sizeof(c->err));
 	cmd = command_table(&n);
 	buf_adds(b, "{\"name\":\"usmd\",\"version\":");
 	js_str(b, USMD_VERSION);
 	buf_addf(b, ",\"protocol\":[%d],\"limits\":{", USMJSON_PROTOCOL);
 	buf_addf(b, "\"maxBody\":%zu,\"maxObjects\":%zu,\"maxPairs\":%zu,\"maxString\":%zu,\"maxDepth\":%zu,\"maxMail\":%zu,"
-	    "\"maxAttachment\":%zu,\"maxAttachments\":%zu,", o->max_body_bytes, o->max_objects, o->max_pairs, o->max_string_bytes, o->max_depth,
-	    o->max_mail_bytes, o->max_attachment_bytes, o->max_attachments);
+	    "\"maxAttachment\":%zu,\"maxAttachments\":%zu,\"maxFeedback\":%zu,", o->max_body_bytes, o->max_objects, o->max_pairs, o->max_string_bytes, o->max_depth,
+	    o->max_mail_bytes, o->max_attachment_bytes, o->max_attachments, o->max_feedback_bytes);
 	buf_addf(b, "\"pageDefault\":%u,\"pageMax\":%u,\"heartbeatMin\":%u,\"heartbeatMax\":%u,\"maxPingFolders\":%zu},\"commands\":[",
 	    o->default_limit, o->max_limit, o->min_heartbeat_s, o->max_heartbeat_s, o->max_ping_folders);
 	for (size_t i = 0; i < n; i++) {
@@ -185,6 +189,13 @@ cmd_server_info(struct call *c)
 			buf_addc(b, ',');
 		js_str(b, cmd[i].name);
 	}
-	buf_adds(b, "]}");
+	buf_addc(b, ']');
+	if (announced != NULL) {
+		js_key(b, "client");
+		buf_addc(b, '{');
+		write_package(b, announced);
+		buf_addc(b, '}');
+	}
+	buf_addc(b, '}');
 	return RC_OK;
 }

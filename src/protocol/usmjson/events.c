@@ -84,7 +84,7 @@ look(struct call *c, struct parked **p, struct hub_waiter **w, bool first, bool 
 	const struct ping_entry *e = NULL;
 	size_t n = 0, changed = 0;
 	struct buf b;
-	enum rc rc = engine_watch_check((*p)->watch, true, &e, &n, &changed, &c->err);
+	enum rc rc = ping_check(c, *p, &e, &n, &changed);
 
 	if (rc != RC_OK)
 		return rc;

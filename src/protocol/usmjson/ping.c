@@ -50,13 +50,23 @@ write_answer(struct call *c, const struct parked *p, const struct ping_entry *e,
 	buf_addf(&c->out, ",\"heartbeat\":%u}", p->heartbeat_s);
 }
 
+enum rc
+ping_check(struct call *c, const struct parked *p, const struct ping_entry **e, size_t *n, size_t *changed)
+{
+	enum rc rc = engine_watch_check(p->watch, true, e, n, changed, &c->err);
+
+	if (rc == RC_DENIED && engine_watch_renewed(p->watch, c->req->token))
+		rc = engine_watch_check(p->watch, true, e, n, changed, &c->err);
+	return rc;
+}
+
 /* Looks with W subscribed (NULL: a newer ping of this device has come); parks into C->rep (which then owns *W and *P), or writes the answer. */
 static enum rc
 look(struct call *c, struct parked **p, struct hub_waiter **w)
 {
 	const struct ping_entry *e = NULL;
 	size_t n = 0, changed = 0;
-	enum rc rc = *w != NULL ? engine_watch_check((*p)->watch, true, &e, &n, &changed, &c->err) : RC_OK;
+	enum rc rc = *w != NULL ? ping_check(c, *p, &e, &n, &changed) : RC_OK;
 
 	if (rc != RC_OK)
 		return rc;

@@ -30,8 +30,13 @@ static const struct command commands[] = {
 	{ "moveItems", cmd_move_items, true, "POST" },
 	{ "copyItems", cmd_copy_items, true, "POST" },
 	{ "respondToInvitation", cmd_respond_to_invitation, true, "POST" },
+	{ "getFreeBusy", cmd_get_free_busy, true, "POST" },
+	{ "analyzeInvitation", cmd_analyze_invitation, true, "POST" },
+	{ "applyInvitation", cmd_apply_invitation, true, "POST" },
 	{ "getPermissions", cmd_get_permissions, true, "POST" },
 	{ "setPermissions", cmd_set_permissions, true, "POST" },
+	{ "resolveRecipients", cmd_resolve_recipients, true, "POST" },
+	{ "search", cmd_search, true, "POST" },
 	{ "getRules", cmd_get_rules, true, "POST" },
 	{ "setRule", cmd_set_rule, true, "POST" },
 	{ "deleteRule", cmd_delete_rule, true, "POST" },
@@ -42,6 +47,12 @@ static const struct command commands[] = {
 	{ "setSignature", cmd_set_signature, true, "POST" },
 	{ "deleteSignature", cmd_delete_signature, true, "POST" },
 	{ "getQuota", cmd_get_quota, true, "POST" },
+	{ "getProfile", cmd_get_profile, true, "POST" },
+	{ "setProfile", cmd_set_profile, true, "POST" },
+	{ "changePassword", cmd_change_password, true, "POST" },
+	{ "getClientVersion", cmd_get_client_version, true, "POST" },
+	{ "getClientFile", cmd_get_client_file, true, "POST" },
+	{ "sendFeedback", cmd_send_feedback, true, "POST" },
 	{ "getPhoto", cmd_get_photo, true, "POST" },
 	{ "getAttachments", cmd_get_attachments, true, "POST" },
 	{ "getAttachment", cmd_get_attachment, true, "POST" },
@@ -230,7 +241,15 @@ run(struct call *c, const struct command *cmd)
 	if (rc != RC_OK)
 		return rc;
 	call_begin(c);
-	return cmd->run(c);
+	rc = cmd->run(c);
+	/* this session changed the password at another node: what was refused with the old one, and therefore not done, is done with the new one */
+	if (rc == RC_DENIED && cmd->needs_session && engine_session_renewed(c->session, c->req->token)) {
+		buf_reset(&c->raw);
+		memset(&c->err, 0, sizeof(c->err));
+		call_begin(c);
+		rc = cmd->run(c);
+	}
+	return rc;
 }
 
 static void
@@ -309,6 +328,7 @@ defaults(struct usmjson_options *o)
 		.max_string_bytes = (size_t)8 * 1024 * 1024, .max_body_bytes = (size_t)64 * 1024 * 1024,
 		.max_mail_bytes = (size_t)32 * 1024 * 1024, .max_attachment_bytes = (size_t)32 * 1024 * 1024, .max_attachments = 100, .default_limit = 50, .max_limit = 1000,
 		.min_heartbeat_s = 10, .max_heartbeat_s = 3540, .max_ping_folders = 1000, .retry_spread_ms = 10000,
+		.password_min_length = 8, .password_min_classes = 2, .max_feedback_bytes = (size_t)4 * 1024 * 1024,
 	};
 #define DEFAULT(m) o->m = o->m != 0 ? o->m : d.m
 	DEFAULT(max_depth);
@@ -326,6 +346,9 @@ defaults(struct usmjson_options *o)
 	DEFAULT(max_heartbeat_s);
 	DEFAULT(max_ping_folders);
 	DEFAULT(retry_spread_ms);
+	DEFAULT(password_min_length);
+	DEFAULT(password_min_classes);
+	DEFAULT(max_feedback_bytes);
 #undef DEFAULT
 	if (o->default_limit > o->max_limit)
 		o->default_limit = o->max_limit;

@@ -16,6 +16,7 @@
 #define USMJSON_PROTOCOL 1
 #define USMJSON_CLIENT_ID_MAX 64
 #define USMJSON_DEVICE_MAX 64
+#define PASSWORD_MAX 1024 /* octets */
 #define USMJSON_RECREATED "re." /* re.<uuid>.<device>: clientId of what is created again because the client wins over a delete */
 #define USMJSON_JSON "application/json; charset=utf-8"
 
@@ -99,8 +100,13 @@ enum rc cmd_send_mail(struct call *c);
 enum rc cmd_move_items(struct call *c);
 enum rc cmd_copy_items(struct call *c);
 enum rc cmd_respond_to_invitation(struct call *c);
+enum rc cmd_get_free_busy(struct call *c);
+enum rc cmd_analyze_invitation(struct call *c);
+enum rc cmd_apply_invitation(struct call *c);
 enum rc cmd_get_permissions(struct call *c);
 enum rc cmd_set_permissions(struct call *c);
+enum rc cmd_resolve_recipients(struct call *c);
+enum rc cmd_search(struct call *c);
 enum rc cmd_get_rules(struct call *c);
 enum rc cmd_set_rule(struct call *c);
 enum rc cmd_delete_rule(struct call *c);
@@ -111,6 +117,12 @@ enum rc cmd_get_signatures(struct call *c);
 enum rc cmd_set_signature(struct call *c);
 enum rc cmd_delete_signature(struct call *c);
 enum rc cmd_get_quota(struct call *c);
+enum rc cmd_get_profile(struct call *c);
+enum rc cmd_set_profile(struct call *c);
+enum rc cmd_change_password(struct call *c);
+enum rc cmd_get_client_version(struct call *c);
+enum rc cmd_get_client_file(struct call *c);
+enum rc cmd_send_feedback(struct call *c);
 enum rc cmd_get_photo(struct call *c);
 enum rc cmd_get_attachments(struct call *c);
 enum rc cmd_get_attachment(struct call *c);
@@ -119,6 +131,11 @@ enum rc cmd_delete_attachment(struct call *c);
 enum rc cmd_get_conflicts(struct call *c);
 enum rc cmd_restore_conflict(struct call *c);
 enum rc cmd_dismiss_conflict(struct call *c);
+
+/** wipe_string - the text of J, a password, becomes zeros; J may be anything. */
+void wipe_string(json_t *j);
+/** write_package - what is known of the announced client, as members of an object that is open in B. */
+void write_package(struct buf *b, const struct service_package *p);
 
 /* ---- waiting: ping.c and events.c ---- */
 
@@ -131,6 +148,8 @@ struct parked {
 };
 /** ping_begin - read the request, register the watch: *OUT the caller's (ping_park_free), *WAITER as engine_watch_resubscribe. */
 MUST_CHECK enum rc ping_begin(struct call *c, enum watch_kind kind, struct parked **out, struct hub_waiter **waiter);
+/** ping_check - engine_watch_check of P; where the session's password was changed elsewhere, by this very session, with the new one. */
+MUST_CHECK enum rc ping_check(struct call *c, const struct parked *p, const struct ping_entry **e, size_t *n, size_t *changed);
 /** ping_note_end - P's wait ended by its deadline, or REQ->finish: was it the way to the client that ended it? */
 void ping_note_end(const struct parked *p, const struct request *req);
 /** ping_write_changed - the member "changed" of an answer. */
@@ -243,6 +262,8 @@ const char *policy_name(enum sync_policy p);
 
 /** answer_write_* - parts of the answer to a sync, as members of an object that is open in B. */
 void answer_write_items(struct buf *b, const struct sync_answer *a, bool whole, const char *key);
+/** answer_write_found - the object of F as an item of a sync, whole. */
+void answer_write_found(struct buf *b, enum content ct, const struct engine_found *f);
 void answer_write_deleted(struct buf *b, const struct sync_answer *a);
 void answer_write_renamed(struct buf *b, const struct sync_answer *a);
 /** answer_write_notices - what of FOLDER the client does not get; no member when there is nothing to tell. */

@@ -37,7 +37,7 @@ START_TEST(defaults)
 	struct conf *c = conf_defaults();
 
 	ck_assert_ptr_nonnull(c);
-	ck_assert_str_eq(c->listen, "127.0.0.1:8090");
+	ck_assert_str_eq(c->listen, "/run/usmd/usmd.sock");
 	ck_assert_int_eq(c->listen_mode, 0660);
 	ck_assert_int_eq(c->connection_memory, 4096);
 	ck_assert_int_eq(c->refresh_overlap, 10000);
@@ -399,7 +399,7 @@ START_TEST(limits_of_the_protocol_agree)
 		    "man/usm-json.7 gives another default of %s than %s", s[i].name, s[i].def);
 		found++;
 	}
-	ck_assert_uint_eq(found, 13); /* the members of limits */
+	ck_assert_uint_eq(found, 14); /* the members of limits */
 	buf_fini(&page);
 	buf_fini(&row);
 }

@@ -3,12 +3,18 @@
 #include "fake.h"
 
 #include <check.h>
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct server s;
@@ -726,6 +732,119 @@ START_TEST(leaving)
 }
 END_TEST
 
+/* ---- stopping in the moment in which the threads' shares of max_connections are filled ---- */
+
+static void
+pause_us(unsigned us)
+{
+	(void)nanosleep(&(struct timespec){ .tv_nsec = (long)us * 1000 }, NULL);
+}
+
+static atomic_uint port_now; /* 0 = nobody listens, 1 = the end */
+
+/* Connects all the time. */
+static void *
+connector(void *arg)
+{
+	unsigned port;
+
+	(void)arg;
+	while ((port = atomic_load(&port_now)) != 1) {
+		struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (fd < 0)
+			continue;
+		(void)!connect(fd, (const struct sockaddr *)&sa, sizeof(sa));
+		(void)close(fd);
+	}
+	return NULL;
+}
+
+START_TEST(stop_while_connections_are_at_their_limit)
+{
+	const char *rounds = getenv("STOPS_HTTPD");
+	pthread_t t[3];
+
+	s.o.max_connections = 2; /* one for each thread: each connection fills it */
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, connector, NULL), 0);
+	for (long i = 0; i < (rounds != NULL ? strtol(rounds, NULL, 10) : 80); i++) {
+		server_start(&s);
+		atomic_store(&port_now, httpd_port(s.h));
+		pause_us(500 + (unsigned)(i * 7919 % 3000));
+		(void)httpd_drain(s.h, now_ms() + 1000);
+		atomic_store(&port_now, 0);
+		server_stop(&s);
+	}
+	atomic_store(&port_now, 1);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		(void)pthread_join(t[i], NULL);
+}
+END_TEST
+
+/* ---- a waiter of somebody else whose end takes long, in front of requests whose waits have ended ---- */
+
+#define BESIDE 64 /* so that each part of the hub has some of each */
+
+static sem_t hung, go_on;
+
+static void
+on_end_late(void *arg, enum hub_end why)
+{
+	(void)why;
+	pause_us(*(unsigned *)arg);
+}
+
+static void
+on_end_hang(void *arg, enum hub_end why)
+{
+	(void)arg;
+	if (why != HUB_DEADLINE)
+		return;
+	(void)sem_post(&hung);
+	while (sem_wait(&go_on) != 0)
+		;
+	(void)sem_post(&go_on);
+}
+
+START_TEST(stop_while_the_hub_hangs)
+{
+	struct hub_waiter *first, *hanging[BESIDE];
+	unsigned late_us = 900000;
+	int fd[BESIDE];
+	struct answer a;
+	msec_t now;
+
+	(void)sem_init(&hung, 0, 0);
+	(void)sem_init(&go_on, 0, 0);
+	server_start(&s);
+	ck_assert_int_eq(hub_subscribe(s.hub, NULL, 0, &first), RC_OK);
+	now = now_ms();
+	for (unsigned i = 0; i < BESIDE; i++) {
+		fd[i] = client_connect(httpd_port(s.h));
+		client_post(fd[i], "/t/park", "", "7 600");
+		ck_assert_int_eq(hub_subscribe(s.hub, NULL, 0, &hanging[i]), RC_OK);
+		ck_assert_int_eq(hub_park(hanging[i], now + 700, 0, on_end_hang, NULL), HUB_PARKED);
+	}
+	/* the hub's thread comes late, and takes those who are due by then at once: the hanging ones end before the requests */
+	ck_assert_int_eq(hub_park(first, now + 100, 0, on_end_late, &late_us), HUB_PARKED);
+	while (sem_wait(&hung) != 0)
+		;
+	ck_assert(!httpd_free(s.h)); /* there are answers that cannot be given: no end of libmicrohttpd, which would abort */
+	(void)sem_post(&go_on);
+	for (unsigned i = 0; i < BESIDE; i++) {
+		ck_assert(client_read(fd[i], &a));
+		(void)close(fd[i]);
+	}
+	await_that(hub_count(s.hub) == 0);
+	for (unsigned i = 0; i < BESIDE; i++)
+		hub_waiter_free(hanging[i]);
+	hub_waiter_free(first);
+	server_stop(&s);
+}
+END_TEST
+
 static void
 setup(void)
 {
@@ -762,6 +881,8 @@ main(void)
 	tcase_add_test(tc, forwarded_for);
 	tcase_add_test(tc, health_and_metrics);
 	tcase_add_test(tc, leaving);
+	tcase_add_test(tc, stop_while_the_hub_hangs);
+	tcase_add_test(tc, stop_while_connections_are_at_their_limit);
 	suite_add_tcase(suite, tc);
 	suite_add_tcase(suite, case_stream());
 	sr = srunner_create(suite);

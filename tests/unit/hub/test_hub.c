@@ -343,6 +343,33 @@ START_TEST(the_newest_claim_wins)
 }
 END_TEST
 
+/* A newer one is elsewhere: up to the ticket that is meant, parked or looking just now. */
+START_TEST(replaced_from_outside)
+{
+	struct hub_waiter *a = subscribe1(1), *b = subscribe1(1), *other = subscribe1(1);
+	uint64_t t[3];
+
+	for (size_t i = 0; i < 3; i++)
+		t[i] = hub_ticket();
+	ck_assert(hub_claim(a, 77, t[1]));
+	ck_assert(hub_claim(other, 78, t[0]));
+	park(a, now_ms() + 60000, on_end, &seen);
+	park(other, now_ms() + 60000, on_end, &seen);
+	hub_replace(hub, 77, t[0]);
+	hub_replace(hub, 79, t[2]);
+	ck_assert_uint_eq(seen.ends[HUB_REPLACED], 0);
+	hub_replace(hub, 77, t[1]);
+	ck_assert_uint_eq(seen.ends[HUB_REPLACED], 1);
+	ck_assert(hub_claim(b, 77, t[2]));
+	hub_replace(hub, 77, t[2]);
+	ck_assert_int_eq(hub_park(b, now_ms() + 60000, 0, on_end, &seen), HUB_REPLACED);
+	ck_assert_uint_eq(hub_wake(hub, 1), 1);
+	hub_waiter_free(a);
+	hub_waiter_free(b);
+	hub_waiter_free(other);
+}
+END_TEST
+
 START_TEST(ended_by_id)
 {
 	struct hub_waiter *a = subscribe1(1), *b = subscribe1(1);
@@ -556,6 +583,7 @@ main(void)
 	tcase_add_test(tc, free_ends_the_parked);
 	tcase_add_test(tc, limit_of_waiters);
 	tcase_add_test(tc, the_newest_claim_wins);
+	tcase_add_test(tc, replaced_from_outside);
 	tcase_add_test(tc, ended_by_id);
 	tcase_add_test(tc, held_wake_ups_come_later);
 	tcase_add_loop_test(tc, crowds_are_spread, 0, 2);

@@ -79,6 +79,12 @@ uuid_of(unsigned n)
 	return u;
 }
 
+struct uuid
+fake_uuid(unsigned n)
+{
+	return uuid_of(n);
+}
+
 /* ---- sessions ---- */
 
 enum rc
@@ -115,6 +121,38 @@ engine_session_open(struct engine *g, const char *token, struct engine_session *
 		return err_set(e, RC_NOMEM, "out of memory");
 	fake.sessions++;
 	return RC_OK;
+}
+
+bool
+engine_session_renewed(struct engine_session *s, const char *token)
+{
+	(void)s;
+	(void)token;
+	return false;
+}
+
+bool
+engine_watch_renewed(struct engine_watch *w, const char *token)
+{
+	(void)w;
+	(void)token;
+	return false;
+}
+
+struct ox_session *
+engine_session_ox(const struct engine_session *s)
+{
+	(void)s;
+	return NULL;
+}
+
+const struct ox_user *
+ox_session_user(const struct ox_session *s)
+{
+	static const struct ox_user user = { .context_id = 1, .user_id = 6 };
+
+	(void)s;
+	return &user;
 }
 
 void

@@ -45,6 +45,8 @@ struct engine *fake_engine(void);
 /** fake_object - an object of CT with a value in every field that is delivered. */
 struct object *fake_object(struct arena *a, enum content ct);
 
+/** fake_uuid - the uuid that the fakes call N. */
+struct uuid fake_uuid(unsigned n);
 /** fake_note, fake_fails - of the other fakes: write down what was asked; does the call WHAT fail now? */
 void fake_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 enum rc fake_fails(const char *what, struct err *e);

@@ -54,6 +54,20 @@ static const struct good rows[] = {
 	    "{\"uuid\":\"" U2 "\",\"status\":\"ok\",\"lost\":[\"last_name\"],\"conflict\":70}" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U1 "\",\"note\":\"n\"},{\"uuid\":\"" U2 "\",\"blind\":[\"note\"],\"note\":\"n\"}]}", CT_CONTACT, "modify uuid=" U2,
 	    "{\"uuid\":\"" U2 "\",\"status\":\"gone\",\"won\":[\"note\"],\"conflict\":71}" },
+	{ "resolveRecipients", "{\"queries\":[\"be\",\"c\"]}", CT_CONTACT, "people kinds=31 limit=20 photo=0 be c;",
+	    "{\"results\":[{\"query\":\"be\",\"recipients\":[{\"kind\":\"user\",\"entity\":4,\"name\":\"Ada \\\"L\\\"\",\"addresses\":[\"ada@example.com\"],\"folder\":\"" U1 "\",\"uuid\":\"" U2
+	    "\",\"exact\":true,\"hasPhoto\":false},{\"kind\":\"contact\",\"name\"" },
+	{ "resolveRecipients", "{\"queries\":[\"x\"],\"kinds\":[\"group\",\"contact\"],\"exact\":true,\"limit\":100,\"members\":true,\"photoSize\":1000}", CT_CONTACT,
+	    "people kinds=10 limit=100 exact members photo=1000 x;", "\"hasPhoto\":true,\"photo\":{\"type\":\"image/png\",\"data\":\"iVBO\"}},{\"kind\":\"group\",\"entity\":4,\"name\":\"Ada \\\"L\\\"\","
+	    "\"addresses\":[],\"exact\":false,\"hasPhoto\":false,\"members\":[{\"name\":\"Bo\",\"address\":\"\",\"entity\":3},{\"name\":\"\",\"address\":\"c@example.com\",\"folder\":\"" U1 "\"," },
+	{ "resolveRecipients", "{\"queries\":[\"x\"],\"kinds\":[\"list\"]}", CT_CONTACT, "kinds=4 ", "\"more\":true}],\"unavailable\":[\"resource\"]}" },
+	{ "search", "{\"objectType\":\"contact\",\"text\":\"ada\"}", CT_CONTACT, "search contact text=ada from=- body=- set=0 clear=0 any limit=50 cursor=-;",
+	    "{\"found\":[{\"folder\":\"" U1 "\",\"object\":{\"uuid\":\"" U2 "\",\"objectType\":\"contact\",\"rev\":\"0123456789abcdef\"," },
+	{ "search", "{\"objectType\":\"mail\",\"from\":\"a\",\"body\":\"b\",\"unread\":true,\"flagged\":true,\"answered\":false,\"after\":1,\"before\":2,\"limit\":100,\"cursor\":\"ab\",\"folder\":\"" U1 "\"}",
+	    CT_MAIL, "search mail text=- from=a body=b set=8 clear=33 timed limit=100 cursor=ab;", "}],\"more\":true,\"cursor\":\"00ff\",\"cut\":true}" },
+	{ "search", "{\"objectType\":\"mail\",\"unread\":false}", CT_MAIL, "set=32 clear=0 any", "\"objectType\":\"mail\"" },
+	{ "search", "{\"objectType\":\"appointment\",\"text\":\"x\",\"before\":5}", CT_CALENDAR, "search appointment", "\"objectType\":\"appointment\"" },
+	{ "search", "{\"objectType\":\"task\",\"text\":\"x\",\"after\":5}", CT_TASK, "search task text=x", "\"objectType\":\"task\"" },
 	{ "getRules", "{}", CT_CONTACT, "rules;", "{\"rev\":\"00112233445566ff\",\"hidden\":0,\"rules\":[" RULE "],\"tests\":[{\"id\":\"subject\",\"comparisons\":[\"is\"]},"
 	    "{\"id\":\"envelope\",\"parts\":[\"all\"],\"headers\":[\"from\"]}],\"actions\":[\"keep\"],\"nested\":true,\"maxRedirects\":4}" },
 	{ "setRule", "{\"clientId\":\"c1\",\"name\":\"R\",\"test\":{\"id\":\"true\"},\"actions\":[],\"stop\":true,\"position\":2}", CT_CONTACT, "rule -1 c1 R -1 1 2 test actions;",
@@ -71,6 +85,17 @@ static const struct good rows[] = {
 	{ "deleteSignature", "{\"id\":\"3\",\"rev\":\"" R1 "\"}", CT_CONTACT, "signature_delete 3 " R1 ";", "{\"applied\":true}" },
 	{ "getQuota", "{}", CT_CONTACT, "quota;", "{\"mail\":{\"used\":1,\"limit\":null},\"files\":{\"used\":5,\"limit\":6},\"contact\":{\"used\":3,\"limit\":null},"
 	    "\"appointment\":{\"used\":3,\"limit\":null},\"task\":{\"used\":3,\"limit\":null}}" },
+	{ "getProfile", "{}", CT_CONTACT, "profile;", "{\"user\":{\"contextId\":1,\"userId\":6,\"login\":\"ada\"},\"rev\":\"0123456789abcdef\",\"contact\":{\"first_name\":\"Ada\"},"
+	    "\"identities\":{\"address\":\"ada@example.com\",\"aliases\":[\"ada@example.com\"]},\"settings\":{\"language\":\"de_DE\"},\"features\":[\"mail\",\"password\"],"
+	    "\"password\":{\"minLength\":10,\"minClasses\":2,\"maxLength\":null},\"groupware\":{\"version\":\"8.19.0\"}}" },
+	{ "setProfile", "{\"rev\":\"f123456789abcdef\",\"contact\":{\"note\":\"n\",\"title\":null},\"settings\":{\"language\":\"fr\"}}", CT_CONTACT,
+	    "set rev=f123456789abcdef {\"title\":null,\"note\":\"n\"} settings=1;", "{\"applied\":false,\"user\":" },
+	{ "setProfile", "{\"settings\":{\"language\":\"fr\"}}", CT_CONTACT, "set rev= {} settings=1;", "{\"applied\":true,\"user\":" },
+	{ "changePassword", "{\"oldPassword\":\"old one\",\"newPassword\":\"new one\"}", CT_CONTACT, "password 8 2 old one to new one;",
+	    "{\"strength\":\"good\",\"endedSessions\":2}" },
+	{ "getClientVersion", "{}", CT_CONTACT, "", "{\"client\":null}" },
+	{ "sendFeedback", "{\"data\":\"YWJj\",\"type\":\"text/plain\",\"version\":\"1.0\",\"comment\":\"it\\nhangs\"}", CT_CONTACT,
+	    "feedback text/plain 1.0 it\nhangs abc;", "{\"id\":\"1795343426456-00112233-44556677\"}" },
 	{ "getConflicts", "{}", CT_CONTACT, "conflicts 0 50;", "{\"conflicts\":[{\"id\":9,\"time\":5,\"expires\":6,\"objectType\":\"contact\",\"folder\":\"aa000000-0000-0000-0000-000000000002\","
 	    "\"uuid\":\"" U1 "\",\"title\":\"Ada \\\"L\\\"\",\"device\":\"desk\",\"loser\":\"client\",\"winner\":\"server\",\"fields\":[\"note\"],"
 	    "\"values\":{\"note\":\"mine\",\"email1\":null}},{\"id\":8,\"time\":5,\"expires\":6,\"objectType\":\"folder\",\"loser\":\"server\",\"winner\":\"device\","
@@ -100,6 +125,16 @@ static const struct good rows[] = {
 	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"tentative\",\"message\":\"late\",\"occurrence\":86400000}", CT_CALENDAR,
 	    "respond " U1 " " U2 " 3 \"late\" 86400000;", "\"data\":{\"uuid\":\"" U2 "\"}}" },
 	{ "respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"decline\",\"message\":null}", CT_TASK, "respond " U1 " " U2 " 2 \"\" -1;", "" },
+	{ "getFreeBusy", "{\"who\":[{\"user\":3},{\"group\":8},{\"name\":\"N\"}],\"from\":1,\"to\":100}", CT_CALENDAR, "busy 1 100 1:3 2:8 0:0N;",
+	    "{\"attendees\":[{\"type\":\"user\",\"entity\":3,\"name\":\"Ada\",\"mail\":\"a@x\",\"busy\":[{\"start\":10,\"end\":20,\"shown\":\"busy\"}]},{\"type\":\"group\",\"entity\":8,"
+	    "\"members\":[{\"type\":\"user\",\"entity\":3,\"name\":\"Ada\",\"mail\":\"a@x\",\"busy\":[{\"start\":10,\"end\":20,\"shown\":\"busy\"}]}]},{\"type\":\"unknown\","
+	    "\"name\":\"N\",\"error\":{\"code\":\"unknown\",\"message\":\"Nobody\"}}]}" },
+	{ "getFreeBusy", "{\"who\":[{\"mail\":\"a@x\"}],\"from\":1,\"to\":100,\"details\":true,\"exclude\":{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\"}}", CT_CALENDAR,
+	    "busy 1 100 0:0a@x exclude;", "\"appointments\":[{\"start\":12,\"end\":20,\"shown\":\"free\",\"full_time\":true,\"title\":\"T\",\"location\":\"L\"}]" },
+	{ "analyzeInvitation", "{" MAIL "}", CT_MAIL, "analyze;", "{\"method\":\"request\",\"part\":\"2\",\"uid\":\"u\",\"actions\":[\"accept\",\"decline\"],\"collides\":false,"
+	    "\"messages\":[\"You are invited.\"],\"changes\":[{\"type\":\"create\",\"folder\":\"" },
+	{ "applyInvitation", "{" MAIL ",\"action\":\"decline\",\"message\":\"no\",\"ignoreConflicts\":true}", CT_MAIL, "apply 2 \"no\" ignore;", "{\"changed\":true,\"appointments\":[{\"folder\":\"" },
+	{ "applyInvitation", "{" MAIL ",\"action\":\"tentative\",\"message\":null}", CT_MAIL, "apply 1 \"\";", "{\"changed\":false," },
 	{ "syncUpdate", UP "\"created\":[{\"clientId\":\"x\",\"recurrence_id\":\"" U1 "\",\"recurrence_date_position\":86400000,\"title\":\"T\",\"ignoreConflicts\":true,\"notify\":false}]}",
 	    CT_CALENDAR, "create cid=x series=" U1 " ignore silent title=T recurrence_date_position=set;", "" },
 	{ "syncUpdate", UP "\"modified\":[{\"uuid\":\"" U2 "\",\"title\":\"T\",\"ignoreConflicts\":false,\"notify\":false}]}", CT_CALENDAR, "modify uuid=" U2 " silent title=T;", "" },
@@ -480,6 +515,8 @@ START_TEST(failing_calls)
 		{ "folder_type", "/syncUpdate", "{\"syncid\":\"" S1 "\",\"request\":1,\"deleted\":[{\"clientId\":\"c\"}]}" },
 		{ "sync", "/syncUpdate", "{\"folder\":\"" U1 "\",\"syncid\":\"" S1 "\",\"request\":1,\"created\":[{\"clientId\":\"c\",\"note\":\"x\"}]}" },
 		{ "respond", "/respondToInvitation", "{\"folder\":\"" U1 "\",\"uuid\":\"" U2 "\",\"response\":\"accept\"}" },
+		{ "busy", "/getFreeBusy", "{\"who\":[{\"user\":3}],\"from\":1,\"to\":100}" }, { "analyze", "/analyzeInvitation", "{" MAIL "}" },
+		{ "apply", "/applyInvitation", "{" MAIL ",\"action\":\"accept\"}" },
 		{ "conflicts", "/getConflicts", "{}" }, { "restore", "/restoreConflict", "{\"id\":1}" }, { "dismiss", "/dismissConflict", "{\"id\":1}" },
 		{ "watch_new", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
 		{ "watch_check", "/ping", "{\"folders\":[{\"syncid\":\"" S1 "\"}],\"heartbeat\":60}" },
