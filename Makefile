@@ -296,6 +296,8 @@ INT_RUN_test_systemd       := $(B)/usmd $(B)/usmctl
 INT_RUN_test_guards        := $(PROGRAMS)
 INT_RUN_test_push          := $(PROGRAMS)
 INT_RUN_test_isolation     := $(PROGRAMS)
+INT_RUN_test_keys          := $(PROGRAMS)
+INT_RUN_test_attack        := $(PROGRAMS)
 INT_RUN_test_rights        := $(PROGRAMS)
 INT_RUN_test_folders       := $(PROGRAMS)
 INT_RUN_test_client_rights := $(PROGRAMS)
@@ -355,7 +357,7 @@ $(B)/tests/int_test_story: | $(B)/usmd $(B)/usmctl $(B)/usmsync $(B)/oxsim $(B)/
 # variables before pkg-config may have been there.
 with_deps = +@sh tests/harness/deps --have 2>/dev/null || sh tests/harness/deps && $(MAKE) --no-print-directory $(1)
 
-.PHONY: deps check check-run integration unit corpus
+.PHONY: deps check check-run integration unit corpus attack
 deps: ## install what Debian 12 lacks for the targets here, for lint and fuzz; elsewhere name the packages
 	@sh tests/harness/deps all && sh tests/harness/deps lint && sh tests/harness/deps fuzz
 check: ## build and run all tests; private servers are started for those that need them
@@ -368,6 +370,8 @@ integration: $(INT_BINS) ## build and run the integration tests only
 	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(INT_BINS)
 corpus: $(B)/tests/int_test_corpus ## every file of the folder CORPUS there and back (check takes each fourth)
 	@B=$(B) OXSIM=$(B)/oxsim CORPUS_EVERY=1 sh tests/harness/with-servers $<
+attack: $(B)/tests/int_test_attack ## attacks with crowds from loopback, and what other clients feel of each (check takes a short form)
+	@B=$(B) OXSIM=$(B)/oxsim ATTACK=long sh tests/harness/with-servers $<
 unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 	@sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS)
 

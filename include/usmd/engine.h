@@ -82,6 +82,8 @@ struct engine_options {
 	_Atomic bool device_quarantine;       /* new devices wait until an administrator allows them */
 	_Atomic msec_t device_keep_ms;        /* devices unused for so long are forgotten; 0 = never */
 	_Atomic msec_t audit_keep_ms;         /* records of what administrators did; 0 = for ever */
+	const struct keyring *seal;   /* copied; what seals losing values, journal and cached passwords; NULL = the master key */
+	msec_t login_block_max_ms;    /* the longest block: each is twice as long as the one before, from a minute on */
 };
 
 /** engine_new - all parts are borrowed and outlive the engine; CACHE and HUB may serve others too. */

@@ -38,7 +38,10 @@ struct httpd_options {
 	size_t max_body_total;      /* bytes of all request bodies held at once; beyond it 503 */
 	size_t connection_memory;   /* bytes for the headers of one connection, request and answer */
 	unsigned max_connections;   /* of all event threads together, parked ones included */
-	unsigned client_timeout_s;  /* a client that sends or takes nothing for so long is dropped (not while parked) */
+	unsigned max_connections_per_address; /* of one peer that is no trusted proxy (IPv6: of one network of 64 bits); 0 = no limit */
+	unsigned client_timeout_s;  /* a client that sends or takes nothing for so long is dropped (not while parked), and one that has not sent
+	                             * the head of a request after twice as long */
+	unsigned transfer_time_s;   /* a request's body has arrived, and its answer is taken, within so long (not event streams); 0 = no limit */
 	unsigned keepalive_s;       /* a client on TCP that is silent for so long is asked whether it is still there; 0 = never */
 	msec_t slow_ms;             /* a request that is worked on (and waits for a worker) for so long is logged with where the time went; 0 = never */
 	msec_t wake_interval_ms;    /* a parked request that was woken in vain looks again at most so often, but for the first time */

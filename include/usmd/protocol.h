@@ -14,6 +14,7 @@ struct request {
 	const char *method;     /* "POST" */
 	const char *path;       /* below the protocol's base, "" or "/syncUpdate" */
 	const char *token;      /* session token from "Authorization: Bearer" or the cookie, or NULL */
+	bool bearer;            /* TOKEN is from the header: no browser sends that by itself */
 	const char *user_agent; /* "" when absent */
 	const char *language;   /* Accept-Language or "" */
 	const char *content_type; /* "" when absent */

@@ -142,6 +142,8 @@ struct store_session {
  * Errors of _get: RC_NOTFOUND, also when it has expired; its texts are in A.
  */
 MUST_CHECK enum rc store_session_put(struct store_conn *c, const unsigned char hash[32], int64_t account, int64_t device, msec_t expires, struct err *e);
+/** store_session_trim - of DEVICE's sessions the KEEP newest stay; hashes of at most MAX that ended into HASH, *N of them (the rest at the next call). */
+MUST_CHECK enum rc store_session_trim(struct store_conn *c, int64_t device, size_t keep, unsigned char (*hash)[32], size_t max, size_t *n, struct err *e);
 MUST_CHECK enum rc store_session_get(struct store_conn *c, struct arena *a, const unsigned char hash[32], struct store_session *out, struct err *e);
 MUST_CHECK enum rc store_session_delete(struct store_conn *c, const unsigned char hash[32], struct err *e);
 /** store_session_delete_others - all sessions of ACCOUNT but KEEP; their hashes, 32 octets each, in A. */
@@ -479,5 +481,23 @@ MUST_CHECK enum rc store_object_journal(struct store_conn *c, struct arena *a, i
     struct store_event **out, size_t *n, struct err *e);
 MUST_CHECK enum rc store_object_conflicts(struct store_conn *c, struct arena *a, int64_t account, const struct uuid *u, struct store_event **out, size_t *n,
     struct err *e);
+/* ---- sealed records by their keys ---- */
+enum store_sealed_kind { SEALED_CONFLICT, SEALED_JOURNAL };
+struct store_sealed {
+	int64_t id, account;
+	const void *p;
+	size_t len;
+};
+struct store_sealed_key {
+	unsigned char id[KEY_ID_BYTES];
+	int64_t records;
+};
+/** store_sealed_others - at most MAX records, in A, that another key than KEY has sealed and whose id is above AFTER, in order of their ids. */
+MUST_CHECK enum rc store_sealed_others(struct store_conn *c, struct arena *a, enum store_sealed_kind kind, const unsigned char key[KEY_ID_BYTES], int64_t after,
+    size_t max, struct store_sealed **out, size_t *n, struct err *e);
+/** store_sealed_put - SEALED takes the place of what X says; nothing happens when that has changed or gone. */
+MUST_CHECK enum rc store_sealed_put(struct store_conn *c, enum store_sealed_kind kind, const struct store_sealed *x, const void *sealed, size_t len, struct err *e);
+/** store_sealed_keys - which keys have sealed how many records: *N of them in OUT, at most MAX. */
+MUST_CHECK enum rc store_sealed_keys(struct store_conn *c, struct store_sealed_key *out, size_t max, size_t *n, struct err *e);
 
 #endif

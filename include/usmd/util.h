@@ -182,6 +182,27 @@ void block_decrypt(const struct block_key *k, const unsigned char in[16], unsign
  */
 MUST_CHECK enum rc secret_seal(const unsigned char key[KEY_BYTES], const char *ad, const void *p, size_t n, struct buf *out);
 MUST_CHECK enum rc secret_open(const unsigned char key[KEY_BYTES], const char *ad, const void *p, size_t n, struct buf *out);
+/** Keys that seal what is kept: v[0] is the active one.  Filled with 0 it is empty. */
+#define KEYRING_MAX 16
+#define KEY_ID_BYTES 8
+struct keyring {
+	size_t n;
+	struct { unsigned char id[KEY_ID_BYTES], key[KEY_BYTES]; } v[KEYRING_MAX];
+};
+/** What something is sealed for: another LABEL, WITH or BOUND does not open it. */
+struct seal_use {
+	const char *label; /* a constant: derive_key */
+	const char *with;  /* a secret that is needed besides the key, NULL = none */
+	const char *bound; /* associated data: whose it is */
+};
+/** keyring_add - KEY behind the others; false: it is there already, or there is no room. */
+bool keyring_add(struct keyring *r, const unsigned char key[KEY_BYTES]);
+/**
+ * keyring_seal - as secret_seal, under a key derived from the active one; OUT gets the key's id first.
+ * keyring_open - the reverse, with whichever key has sealed it; RC_DENIED also when that is not in R.   Threads: any, R is only read.
+ */
+MUST_CHECK enum rc keyring_seal(const struct keyring *r, const struct seal_use *use, const void *p, size_t n, struct buf *out);
+MUST_CHECK enum rc keyring_open(const struct keyring *r, const struct seal_use *use, const void *p, size_t n, struct buf *out);
 /** secret_wipe - overwrite N bytes in a way that the compiler keeps. secret_eq - constant-time equality. */
 void secret_wipe(void *p, size_t n);
 bool secret_eq(const void *a, const void *b, size_t n);
@@ -232,6 +253,7 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...) PRI
 /* ---- counters for /metrics: fixed table, relaxed atomics ---- */
 enum metric {
 	M_UNCHANGED_FAST, M_FLOOD_SLOWED, M_FLOOD_REFUSED,
+	M_CONNECTIONS_REFUSED, M_CONNECTIONS_SLOW, M_LOGINS_FAILED, M_ORIGIN_REFUSED,
 	M_OX_REQUESTS, M_OX_ERRORS, M_OX_RETRIES, M_OX_LOGINS,
 	M_PG_STATEMENTS, M_PG_RETRIES, M_PG_RECONNECTS, M_NOTIFIED,
 	M_CACHE_HITS, M_CACHE_MISSES, M_CACHE_ERRORS,

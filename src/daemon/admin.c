@@ -92,15 +92,20 @@ open_engine(struct admin *x, struct err *e)
 {
 	unsigned char key[KEY_BYTES];
 	struct engine_options o;
+	struct keyring ring;
 	enum rc rc = wire_engine_options(x->c, &o, e);
 
 	if (rc == RC_OK)
 		rc = key_load(x->c->key_file, key, e);
+	if (rc == RC_OK)
+		rc = keys_load(x->c, key, &ring, e);
 	if (rc != RC_OK)
 		return rc;
+	o.seal = &ring;
 	rc = wire_cache(x->c, &x->cache, e);
 	if (rc == RC_OK)
 		rc = engine_new(&o, key, x->s, x->cache, NULL, NULL, &x->g, e);
+	secret_wipe(&ring, sizeof(ring));
 	secret_wipe(key, sizeof(key));
 	return rc;
 }

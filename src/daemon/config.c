@@ -27,6 +27,7 @@ static int
 check(const char *file)
 {
 	unsigned char key[KEY_BYTES];
+	struct keyring ring = { .n = 0 };
 	struct err e = { .rc = RC_OK };
 	struct conf *c;
 	struct buf b;
@@ -40,8 +41,9 @@ check(const char *file)
 	buf_fini(&b);
 	if (c != NULL && wire_check(c, &e) != RC_OK)
 		code = fail(&e, EXIT_CONFIG);
-	if (c != NULL && key_load(c->key_file, key, &e) != RC_OK)
+	if (c != NULL && (key_load(c->key_file, key, &e) != RC_OK || keys_load(c, key, &ring, &e) != RC_OK))
 		code = fail(&e, EXIT_CONFIG);
+	secret_wipe(&ring, sizeof(ring));
 	secret_wipe(key, sizeof(key));
 	conf_free(c);
 	if (n > 0)

@@ -188,6 +188,9 @@ int run_duplicates(int argc, char **argv);
 int run_held(int argc, char **argv);
 /* trace.c: usmctl trace, likewise */
 int run_trace(int argc, char **argv);
+/* keys.c: usmctl keys, likewise; keys_load - the keys of seal_keys and that of MASTER.  Errors as of key_load. */
+int run_keys(int argc, char **argv);
+MUST_CHECK enum rc keys_load(const struct conf *c, const unsigned char master[KEY_BYTES], struct keyring *out, struct err *e);
 /* proxies.c: usmctl proxies, likewise */
 int run_proxies(int argc, char **argv);
 

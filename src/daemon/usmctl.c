@@ -80,6 +80,9 @@ static const struct command commands[] = {
 	{ "drain", "[--config FILE]", "let the running daemon send its clients to other nodes, before it is stopped", run_drain },
 	{ "migrate", "[--config FILE] [--sql DIR]", "bring the database's schema to this version (patches of DIR, default " USMD_SQLDIR ")", run_migrate },
 	{ "key-create", "FILE", "write a new master key to FILE, which must not exist", run_key_create },
+	{ "keys", "[list | rotate | drop] [--config FILE]",
+	  "list (default): the keys of seal_keys and how many records each has sealed; rotate: a new key becomes active;\n"
+	  "      drop: forget old keys that no record needs", run_keys },
 	{ "undo", "--device D --since T [--user C/U] [--folder F] [--apply | --dry-run] [--config FILE]",
 	  "show what the device has overwritten and deleted since T (2h, 7d, \"2026-11-22 14:00\"); --apply: bring it back", run_undo },
 	{ "duplicates", "--device D [--user C/U] [--remove] [--config FILE]",

@@ -297,6 +297,7 @@ wire_engine_options(const struct conf *c, struct engine_options *out, struct err
 		.resync_large = (size_t)c->resync_large,
 		.resync_retry_ms = c->resync_retry,
 		.login_attempts = (unsigned)c->login_attempts,
+		.login_block_max_ms = c->login_block_max,
 		.max_devices = (size_t)c->max_devices,
 		.device_quarantine = c->device_quarantine,
 		.device_keep_ms = c->device_keep,
@@ -309,12 +310,17 @@ static enum rc
 open_engine(struct wire *w, const struct conf *c, const unsigned char key[KEY_BYTES], struct err *e)
 {
 	struct engine_options o;
+	struct keyring ring = { .n = 0 };
 	enum rc rc = wire_engine_options(c, &o, e);
 
+	if (rc == RC_OK)
+		rc = keys_load(c, key, &ring, e);
+	o.seal = &ring;
 	if (rc == RC_OK)
 		rc = engine_new(&o, key, w->store, w->cache, w->backend, w->hub, &w->engine, e);
 	if (rc == RC_OK)
 		rc = engine_start(w->engine, e);
+	secret_wipe(&ring, sizeof(ring));
 	if (rc == RC_OK)
 		ear_set(w, w->engine);
 	return rc;

@@ -20,6 +20,8 @@ engine_care(struct engine *g)
 		rc = store_expire_unused(c, g->o.device_keep_ms > 0 ? now_ms() - g->o.device_keep_ms : 0, g->o.audit_keep_ms > 0 ? now_ms() - g->o.audit_keep_ms : 0, &e);
 	if (rc == RC_OK)
 		paths_care(g, c);
+	if (rc == RC_OK)
+		seal_care(g, c);
 	if (rc != RC_OK)
 		log_warn("expire", "failed=%s %s", rc_name(rc), e.text);
 	store_release(c);
@@ -41,7 +43,8 @@ static void *
 care_main(void *arg)
 {
 	struct engine *g = arg;
-	msec_t care_due = steady_ms() + CARE_MS / 5, undo_due = steady_ms() + UNDO_MS;
+	/* with a new key at once, so that old ones can be dropped soon */
+	msec_t care_due = steady_ms() + (g->ring.n > 1 ? 0 : CARE_MS / 5), undo_due = steady_ms() + UNDO_MS;
 	bool left;
 
 	(void)pthread_mutex_lock(&g->lock);

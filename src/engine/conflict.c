@@ -143,7 +143,7 @@ digest_of(const struct engine *g, const struct uuid *u, const json_t *record, un
 	buf_adds(&b, text != NULL ? text : "");
 	ok = text != NULL && !b.failed;
 	if (ok)
-		hmac_sha256(g->seal_key, sizeof(g->seal_key), b.p, b.len, out);
+		hmac_sha256(g->digest_key, sizeof(g->digest_key), b.p, b.len, out);
 	if (text != NULL)
 		secret_wipe(text, strlen(text));
 	free(text); /* jansson's own allocation */
@@ -180,7 +180,7 @@ conflict_record(struct op *op, const struct loss *loss, int64_t *id, struct err 
 		text = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
 	}
 	/* a record that lacks a value for want of memory would lose it */
-	rc = text == NULL || model_json_starved() ? RC_NOMEM : secret_seal(g->seal_key, "conflict", text, strlen(text), &sealed);
+	rc = text == NULL || model_json_starved() ? RC_NOMEM : seal_record(g, SEALED_CONFLICT, x.account, text, &sealed);
 	if (rc == RC_OK) {
 		x.sealed = sealed.p;
 		x.sealed_len = sealed.len;

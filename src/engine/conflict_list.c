@@ -11,13 +11,13 @@ conflict_open(const struct engine *g, const struct store_conflict *x)
 	struct buf plain;
 
 	buf_init(&plain, 0);
-	if (secret_open(g->seal_key, "conflict", x->sealed, x->sealed_len, &plain) == RC_OK)
+	if (seal_open(g, SEALED_CONFLICT, x->account, x->sealed, x->sealed_len, &plain) == RC_OK)
 		record = json_loadb(plain.p, plain.len, JSON_REJECT_DUPLICATES, NULL);
 	if (plain.p != NULL)
 		secret_wipe(plain.p, plain.len);
 	buf_fini(&plain);
 	if (record == NULL)
-		log_warn("conflict", "id=%lld text=the record cannot be opened: was the master key changed?", (long long)x->id);
+		log_warn("conflict", "id=%lld text=the record cannot be opened: is its key missing (usmctl keys list)?", (long long)x->id);
 	return record;
 }
 

@@ -28,9 +28,12 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* steady_ms */
 	(void)pthread_cond_init(&g->care_wake, &attr);
 	(void)pthread_condattr_destroy(&attr);
-	derive_key(master, "usmd conflict records", g->seal_key, sizeof(g->seal_key));
-	derive_key(master, "usmd journal", g->journal_key, sizeof(g->journal_key));
-	derive_key(master, "usmd password cache", g->token_key, sizeof(g->token_key));
+	if (o->seal != NULL)
+		g->ring = *o->seal;
+	else
+		(void)keyring_add(&g->ring, master);
+	g->o.seal = NULL; /* the caller's */
+	derive_key(master, "usmd conflict records", g->digest_key, sizeof(g->digest_key));
 	derive_key(master, "usmd topics", g->topic_key, sizeof(g->topic_key));
 	g->keys = model_keys_new(master);
 	if (g->keys == NULL) {
@@ -106,9 +109,8 @@ engine_free(struct engine *g)
 	principals_free(g->principals);
 	resync_free(g->resync);
 	paths_free(g->paths);
-	secret_wipe(g->seal_key, sizeof(g->seal_key));
-	secret_wipe(g->journal_key, sizeof(g->journal_key));
-	secret_wipe(g->token_key, sizeof(g->token_key));
+	secret_wipe(&g->ring, sizeof(g->ring));
+	secret_wipe(g->digest_key, sizeof(g->digest_key));
 	(void)pthread_cond_destroy(&g->care_wake);
 	(void)pthread_mutex_destroy(&g->lock);
 	mem_free(g);

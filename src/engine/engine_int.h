@@ -43,10 +43,18 @@ struct engine_session {
 	struct ox_session *ox;   /* own reference for the request */
 };
 
+/** Who has failed to log in (throttle.c); times are steady_ms. */
+enum throttle_kind { THROTTLE_DEVICE, THROTTLE_USER, THROTTLE_ADDRESS, THROTTLE_KINDS };
 struct throttle {
-	uint64_t key;
-	int64_t minute;
-	unsigned failed;
+	uint64_t key;            /* 0 = free */
+	uint64_t word;           /* of a device: keyed hash of the password that failed last, 0 = none */
+	msec_t last, until;      /* when it failed last; when its block ends */
+	unsigned failed, rounds; /* failures; blocks so far */
+	unsigned pending;        /* attempts that OX is being asked about */
+};
+/** One attempt to log in. */
+struct throttle_try {
+	uint64_t key[THROTTLE_KINDS], word;
 };
 
 /** Requests of a device: those that it may make at once, and when that was so. */
@@ -81,9 +89,8 @@ struct engine {
 	struct engine_options o;
 	msec_t started;                      /* by store_clock. F9: no intent counts as older than this */
 	struct model_keys *keys;
-	unsigned char seal_key[KEY_BYTES];   /* conflict records */
-	unsigned char journal_key[KEY_BYTES];
-	unsigned char token_key[KEY_BYTES];  /* with the token: seals the password in the cache */
+	struct keyring ring;
+	unsigned char digest_key[KEY_BYTES]; /* of equal losing values */
 	unsigned char topic_key[16];
 	struct store *store;
 	struct cache *cache;
@@ -253,10 +260,15 @@ enum rc op_live(struct op *op, size_t *live, struct err *e); /* objects in the f
 /* stash.c */
 enum rc stash_put(struct op *op, struct object *o);
 struct object *stash_get(const struct op *op, int64_t id);
-/** throttle_check - may WHO try a password now?  RC_LIMIT with retry_after_s: he or the address has failed too often in this minute.   Threads: any. */
-enum rc throttle_check(struct engine *g, const char *who, const char *client_ip, struct err *e);
-/** throttle_note - WHO gave a wrong one.   Threads: any. */
-void throttle_note(struct engine *g, const char *who, const char *client_ip);
+/** seal_record, seal_open - a record of ACCOUNT under the active key; with the key that sealed it (RC_DENIED: it is not there, or the record is another's). */
+MUST_CHECK enum rc seal_record(const struct engine *g, enum store_sealed_kind kind, int64_t account, const char *text, struct buf *out);
+MUST_CHECK enum rc seal_open(const struct engine *g, enum store_sealed_kind kind, int64_t account, const void *p, size_t n, struct buf *out);
+/** seal_care - seals anew what older keys have sealed, a bounded piece a call.  Does nothing where there is one key. */
+void seal_care(struct engine *g, struct store_conn *c);
+/** throttle_begin - may IN try to log in now?  RC_LIMIT with retry_after_s: its user, address or device has failed too often.  After RC_OK throttle_end follows.   Threads: any. */
+MUST_CHECK enum rc throttle_begin(struct engine *g, const struct engine_login *in, struct throttle_try *out, struct err *e);
+/** throttle_end - OX's word on the attempt: RC_OK, RC_DENIED = it was the wrong password, anything else says nothing.   Threads: any. */
+void throttle_end(struct engine *g, const struct throttle_try *x, enum rc rc);
 /** stash_forget - the content at hand is older than what is known now: who needs it reads it again. */
 void stash_forget(struct op *op, int64_t id);
 void stash_drop(struct op *op);

@@ -171,7 +171,7 @@ seal_before(struct op *op, const struct noted *x, struct buf *sealed, struct err
 	}
 	if (text == NULL)
 		return RC_OK;
-	if (secret_seal(op->g->journal_key, "journal", text, strlen(text), sealed) != RC_OK)
+	if (seal_record(op->g, SEALED_JOURNAL, op->s->n->account_id, text, sealed) != RC_OK)
 		rc = err_set(e, RC_NOMEM, "out of memory for the journal");
 	secret_wipe(text, strlen(text));
 	free(text);

@@ -71,14 +71,15 @@ enum rc
 engine_password_change(struct engine_session *s, const struct engine_password *in, size_t *ended, struct err *e)
 {
 	const char *name = ox_session_name(s->ox);
-	enum rc rc = throttle_check(s->g, name, in->client_ip, e);
+	const struct engine_login guess = { .user = name, .password = in->was, .device = s->n->device, .client_ip = in->client_ip };
+	struct throttle_try attempt;
+	enum rc rc = throttle_begin(s->g, &guess, &attempt, e);
 
 	*ended = 0;
 	if (rc != RC_OK)
 		return rc;
 	rc = ox_password_change(s->ox, in->was, in->is, e);
-	if (rc == RC_PROTO && e != NULL && strcmp(e->code, OX_WRONG_PASSWORD) == 0)
-		throttle_note(s->g, name, in->client_ip);
+	throttle_end(s->g, &attempt, rc == RC_PROTO && e != NULL && strcmp(e->code, OX_WRONG_PASSWORD) == 0 ? RC_DENIED : rc);
 	if (rc == RC_TIMEOUT)
 		rc = find_out(s, in, e);
 	if (rc != RC_OK)

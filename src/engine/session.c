@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define AGENT_MAX 200
+#define SESSIONS_OF_DEVICE 8 /* usm-json(7), login */
 
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -246,10 +247,11 @@ session_forget_all(struct engine *g)
 
 /* ---- the password in the cache ---- */
 
-static void
-password_key(const struct engine *g, const char *token, unsigned char key[KEY_BYTES])
+/* With the token, which only the client has. */
+static struct seal_use
+password_use(const char *token)
 {
-	hmac_sha256(g->token_key, sizeof(g->token_key), token, strlen(token), key);
+	return (struct seal_use){ .label = "usmd password cache", .with = token, .bound = "password" };
 }
 
 void
@@ -264,7 +266,7 @@ password_cache_name(const unsigned char hash[32], char *out, size_t size)
 void
 password_remember(struct engine *g, const char *token, const unsigned char hash[32], const char *user, const char *password)
 {
-	unsigned char key[KEY_BYTES];
+	const struct seal_use use = password_use(token);
 	struct buf plain, sealed;
 	char name[72];
 
@@ -272,15 +274,13 @@ password_remember(struct engine *g, const char *token, const unsigned char hash[
 	buf_init(&sealed, 8192);
 	buf_add(&plain, user, strlen(user) + 1);
 	buf_add(&plain, password, strlen(password) + 1);
-	password_key(g, token, key);
-	if (!plain.failed && secret_seal(key, "password", plain.p, plain.len, &sealed) == RC_OK) {
+	if (!plain.failed && keyring_seal(&g->ring, &use, plain.p, plain.len, &sealed) == RC_OK) {
 		struct cache_pair pair = { .p = sealed.p, .len = sealed.len, .ttl_s = (unsigned)(g->o.password_lifetime_ms / 1000) };
 
 		password_cache_name(hash, name, sizeof(name));
 		pair.key = name;
 		cache_set_many(g->cache, &pair, 1);
 	}
-	secret_wipe(key, sizeof(key));
 	secret_wipe(plain.p, plain.len);
 	buf_fini(&plain);
 	buf_fini(&sealed);
@@ -303,7 +303,7 @@ password_forget(struct engine *g, const unsigned char hash[32])
 static enum rc
 password_login(struct engine *g, const char *token, const unsigned char hash[32], struct ox_session *refused, struct ox_session **out, struct err *e)
 {
-	unsigned char key[KEY_BYTES];
+	const struct seal_use use = password_use(token);
 	struct cache_value v = { 0 };
 	struct buf plain;
 	char name[72];
@@ -313,9 +313,8 @@ password_login(struct engine *g, const char *token, const unsigned char hash[32]
 	*out = NULL;
 	buf_init(&plain, 4096);
 	password_cache_name(hash, name, sizeof(name));
-	password_key(g, token, key);
 	cache_mget(g->cache, &key_name, 1, &v);
-	if (v.p == NULL || secret_open(key, "password", v.p, v.len, &plain) != RC_OK || plain.len < 2 || plain.p[plain.len - 1] != '\0') {
+	if (v.p == NULL || keyring_open(&g->ring, &use, v.p, v.len, &plain) != RC_OK || plain.len < 2 || plain.p[plain.len - 1] != '\0') {
 		rc = err_set(e, RC_DENIED, "the session has to be renewed: log in again");
 		goto out;
 	}
@@ -324,7 +323,6 @@ password_login(struct engine *g, const char *token, const unsigned char hash[32]
 	else
 		rc = ox_login(g->backend, plain.p, plain.p + strlen(plain.p) + 1, "usmd", out, e);
 out:
-	secret_wipe(key, sizeof(key));
 	secret_wipe(plain.p, plain.len);
 	buf_fini(&plain);
 	cache_values_free(&v, 1);
@@ -382,6 +380,34 @@ device_login(struct engine *g, struct store_conn *c, struct arena *a, int64_t ac
 	    : err_set(e, RC_FORBIDDEN, "this device was blocked by an administrator: ask there");
 }
 
+/* A device that logs in again and again without logging out keeps its newest sessions. */
+static enum rc
+older_sessions_end(struct engine *g, struct store_conn *c, int64_t device, struct err *e)
+{
+	unsigned char hash[16][32];
+	struct node_session *n;
+	struct ox_session *end;
+	size_t ended = 0;
+	enum rc rc = store_session_trim(c, device, SESSIONS_OF_DEVICE, hash, ARRAY_LEN(hash), &ended, e);
+
+	for (size_t i = 0; i < ended; i++) {
+		password_forget(g, hash[i]);
+		(void)pthread_mutex_lock(&g->lock);
+		n = session_find_locked(g, hash[i]);
+		if (n != NULL)
+			n->refs++;
+		(void)pthread_mutex_unlock(&g->lock);
+		if (n == NULL)
+			continue;
+		session_remove(g, n);
+		(void)pthread_mutex_lock(&g->lock);
+		session_unref_locked(g, n, &end);
+		(void)pthread_mutex_unlock(&g->lock);
+		ox_end(end);
+	}
+	return rc;
+}
+
 enum rc
 engine_login(struct engine *g, const struct engine_login *in, struct engine_login_answer *out, struct err *e)
 {
@@ -393,18 +419,18 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	struct store_session row = { 0 };
 	struct engine_session s;
 	struct ox_session *end;
+	struct throttle_try attempt;
 	unsigned char raw[32], hash[32];
 	enum rc rc;
 
 	memset(out, 0, sizeof(*out));
 	if (!device_name_ok(in->device))
 		return err_set_path(e, RC_PROTO, "device", "a device name has 1 to 64 characters of A-Z a-z 0-9 . _ -");
-	rc = throttle_check(g, in->user, in->client_ip, e);
+	rc = throttle_begin(g, in, &attempt, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = ox_login(g->backend, in->user, in->password, in->user_agent, &ox, e);
-	if (rc == RC_DENIED)
-		throttle_note(g, in->user, in->client_ip);
+	throttle_end(g, &attempt, rc);
 	if (rc != RC_OK)
 		goto out;
 	out->user = *ox_session_user(ox);
@@ -415,6 +441,8 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	rc = store_account_open(c, out->user.context_id, out->user.user_id, &row.account, e);
 	if (rc == RC_OK)
 		rc = device_login(g, c, a, row.account, in, &dev, e);
+	if (rc == RC_OK)
+		rc = flood_check(g, dev.id, e);
 	if (rc != RC_OK)
 		goto out;
 	random_bytes(raw, sizeof(raw));
@@ -425,6 +453,8 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	row.device_name = dev.name;
 	row.config = dev.config;
 	rc = store_session_put(c, hash, row.account, row.device, row.expires, e);
+	if (rc == RC_OK)
+		rc = older_sessions_end(g, c, row.device, e);
 	if (rc != RC_OK)
 		goto out;
 	rc = session_add(g, hash, &row, ox, in->password, &n, e);
@@ -443,7 +473,7 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	ox_end(end);
 out:
 	secret_wipe(raw, sizeof(raw));
-	ox_session_unref(ox);
+	ox_end(ox); /* a login that fails after all leaves nothing at OX, which has a limit of sessions */
 	store_release(c);
 	arena_free(a);
 	return rc;

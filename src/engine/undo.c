@@ -29,7 +29,7 @@ unseal(struct op *op, const struct store_journal *x)
 	struct buf plain;
 
 	buf_init(&plain, 0);
-	if (x->sealed != NULL && secret_open(op->g->journal_key, "journal", x->sealed, x->sealed_len, &plain) == RC_OK)
+	if (x->sealed != NULL && seal_open(op->g, SEALED_JOURNAL, x->account, x->sealed, x->sealed_len, &plain) == RC_OK)
 		root = json_loadb(plain.p, plain.len, JSON_REJECT_DUPLICATES, NULL);
 	fields = json_object_get(root, "fields");
 	if (fields != NULL && (o = object_new(op->a, x->ct)) != NULL)

@@ -35,6 +35,7 @@ httpd_destroy(struct httpd *h)
 	listener_close(&h->admin);
 	listener_close(&h->status);
 	proxies_fini(&h->proxies);
+	conns_fini(&h->conns);
 	(void)pthread_cond_destroy(&h->idle);
 	(void)pthread_mutex_destroy(&h->lock);
 	mem_free(h->protocols);
@@ -78,6 +79,7 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 	h->fresh_end = &h->fresh;
 	h->woken_end = &h->woken;
 	(void)pthread_mutex_init(&h->lock, NULL);
+	conns_init(&h->conns);
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&h->idle, &monotonic);
@@ -150,7 +152,7 @@ httpd_start(struct httpd *h, struct err *e)
 	if (reaper_start(h, e) != RC_OK)
 		return e->rc;
 	/* a pool of one is no pool for libmicrohttpd: 0 asks for a single thread */
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, conn_accept, h,
 	    request_handler, h,
 	    MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 	    MHD_OPTION_LISTEN_SOCKET, h->client.fd,
@@ -160,6 +162,7 @@ httpd_start(struct httpd *h, struct err *e)
 	    MHD_OPTION_CONNECTION_TIMEOUT, h->o.client_timeout_s,
 	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
 	    MHD_OPTION_NOTIFY_COMPLETED, request_completed, h,
+	    MHD_OPTION_NOTIFY_CONNECTION, conn_notify, h,
 	    MHD_OPTION_END);
 	if (h->daemon == NULL || !admin_start(h))
 		return err_set(e, RC_INTERNAL, "cannot start the HTTP event threads: %s", strerror(errno));

@@ -84,12 +84,25 @@ struct worker {
 	bool is_called;              /* off the stack, and to look at the queue; h->lock */
 };
 
+/* What a connection is doing; each has a time of its own, CONN_BUSY none (a worker has it, or it is parked). */
+enum conn_phase { CONN_HEAD, CONN_BODY, CONN_ANSWER, CONN_PHASES, CONN_BUSY = CONN_PHASES };
+#define CONN_BUCKETS 1024
+struct conn;
+struct peer;
+struct conns {
+	pthread_mutex_t lock;        /* guards what follows; nothing blocks under it */
+	struct conn *first[CONN_PHASES], **end[CONN_PHASES]; /* oldest first */
+	struct peer *peer[CONN_BUCKETS];
+	unsigned char key[16];       /* of the buckets: nobody chooses addresses that share one */
+};
+
 struct httpd {
 	struct httpd_options o;      /* its strings are not kept */
 	struct protocol *protocols;  /* owned copy */
 	size_t n_protocols;
 	struct hub *hub;
 	struct proxies proxies;
+	struct conns conns;
 	struct listener client, admin, status;
 	struct MHD_Daemon *daemon, *admin_daemon, *status_daemon;
 	atomic_uint_fast64_t next_id;
@@ -129,8 +142,23 @@ MUST_CHECK enum rc listener_adopt(const char *what, int fd, unsigned keepalive_s
 /* proxy.c */
 MUST_CHECK enum rc proxies_parse(const char *list, struct proxies *out, struct err *e);
 void proxies_fini(struct proxies *p);
+/* proxies_peer - the address of the other end of a TCP connection into ADDR (IPv4 as ::ffff:a.b.c.d); true = it is a trusted proxy. */
+bool proxies_peer(const struct proxies *p, const struct sockaddr *peer, unsigned char addr[16]);
+bool address_is_v4(const unsigned char addr[16]);
 /* proxies_client_ip - the client's address as text: the peer's, or what trusted proxies say of it. */
 void proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const char *forwarded_for, char out[CLIENT_IP_SIZE]);
+
+/* conns.c */
+void conns_init(struct conns *c);
+/* conns_fini - when no connection is left. */
+void conns_fini(struct conns *c);
+/* conn_accept, conn_notify - libmicrohttpd's callbacks, CLS the httpd: may this peer have one more; a connection begins, ends. */
+enum MHD_Result conn_accept(void *cls, const struct sockaddr *sa, socklen_t len);
+void conn_notify(void *cls, struct MHD_Connection *conn, void **context, enum MHD_ConnectionNotificationCode what);
+/* conn_phase - CONN does something else from now on.   Threads: any.   Blocking: never. */
+void conn_phase(struct httpd *h, struct MHD_Connection *conn, enum conn_phase phase);
+/* conns_expire - cut off who takes too long; called once a second. */
+void conns_expire(struct httpd *h);
 
 /* request.c */
 enum MHD_Result request_handler(void *cls, struct MHD_Connection *conn, const char *url, const char *method,

@@ -104,14 +104,34 @@ is_trusted(const struct proxies *p, const unsigned char addr[16])
 	return false;
 }
 
+bool
+address_is_v4(const unsigned char addr[16])
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(addr, mapped, sizeof(mapped)) == 0;
+}
+
 static void
 address_format(const unsigned char addr[16], char out[CLIENT_IP_SIZE])
 {
-	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
-	bool v4 = memcmp(addr, mapped, sizeof(mapped)) == 0;
+	bool v4 = address_is_v4(addr);
 
 	if (inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, out, CLIENT_IP_SIZE) == NULL)
 		out[0] = '\0';
+}
+
+bool
+proxies_peer(const struct proxies *p, const struct sockaddr *peer, unsigned char addr[16])
+{
+	memset(addr, 0, 16);
+	if (peer->sa_family == AF_INET) {
+		addr[10] = addr[11] = 0xff;
+		memcpy(addr + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+	} else {
+		memcpy(addr, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
+	}
+	return is_trusted(p, addr);
 }
 
 void
@@ -121,13 +141,8 @@ proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const ch
 	bool trusted, v4;
 	size_t end = forwarded_for != NULL ? strlen(forwarded_for) : 0;
 
-	if (peer != NULL && peer->sa_family == AF_INET) {
-		addr[10] = addr[11] = 0xff;
-		memcpy(addr + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
-		trusted = is_trusted(p, addr);
-	} else if (peer != NULL && peer->sa_family == AF_INET6) {
-		memcpy(addr, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
-		trusted = is_trusted(p, addr);
+	if (peer != NULL && (peer->sa_family == AF_INET || peer->sa_family == AF_INET6)) {
+		trusted = proxies_peer(p, peer, addr);
 	} else {
 		addr[15] = 1; /* a unix socket's peer is this machine: ::1 */
 		trusted = p->unix_peer;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define EVENTS 256
+#define EXPIRE_MS 1000
 #define STOP_ID 0 /* no request has it */
 
 static void *
@@ -23,16 +24,21 @@ reaper_main(void *arg)
 {
 	struct httpd *h = arg;
 	struct epoll_event ev[EVENTS];
+	int64_t expired_us = now_mono_us();
 	bool stop = false;
 
 	while (!stop) {
-		int n = epoll_wait(h->reaper_fd, ev, EVENTS, -1);
+		int n = epoll_wait(h->reaper_fd, ev, EVENTS, EXPIRE_MS);
 
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u64 == STOP_ID)
 				stop = true;
 			else
 				hub_end(h->hub, ev[i].data.u64);
+		}
+		if (now_mono_us() - expired_us >= EXPIRE_MS * INT64_C(1000)) {
+			expired_us = now_mono_us();
+			conns_expire(h);
 		}
 	}
 	return NULL;

@@ -135,6 +135,7 @@ send_response(struct hreq *r)
 {
 	if (r->response == NULL)
 		return MHD_NO;
+	conn_phase(r->h, r->conn, r->stream != NULL ? CONN_BUSY : CONN_ANSWER);
 	return MHD_queue_response(r->conn, (unsigned)r->status, r->response);
 }
 
@@ -210,7 +211,10 @@ request_handler(void *cls, struct MHD_Connection *conn, const char *url, const c
 		r = *con_cls = hreq_new(h, conn, url, method);
 		if (r == NULL)
 			return MHD_NO;
-		return refuse_early(r) ? send_response(r) : MHD_YES;
+		if (refuse_early(r))
+			return send_response(r);
+		conn_phase(h, conn, CONN_BODY);
+		return MHD_YES;
 	}
 	if (*upload_size > 0) {
 		enum MHD_Result ok = take_upload(r, upload, *upload_size);
@@ -225,6 +229,7 @@ request_handler(void *cls, struct MHD_Connection *conn, const char *url, const c
 		turn_away(r, "queue", MHD_HTTP_SERVICE_UNAVAILABLE, "the server is busy");
 		return send_response(r);
 	}
+	conn_phase(h, conn, CONN_BUSY);
 	/* in this order: a fast worker could otherwise resume before the suspension */
 	(void)MHD_suspend_connection(conn);
 	queue_push_reserved(h, r);
@@ -310,10 +315,10 @@ request_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum M
 	struct hreq *r = *con_cls;
 
 	(void)cls;
-	(void)conn;
 	if (r == NULL)
 		return;
 	*con_cls = NULL;
+	conn_phase(r->h, conn, CONN_HEAD);
 	access_log(r, why);
 	count(r);
 	request_free_body(r);

@@ -249,13 +249,15 @@ header_of_request(const struct request *req, const char *name)
 	return MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, name);
 }
 
+/* *BEARER: the client itself sent it, and not its browser with the cookies. */
 static const char *
-token_of(const struct hreq *r)
+token_of(const struct hreq *r, bool *bearer)
 {
 	static const char scheme[] = "Bearer ";
 	const char *auth = MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
 
-	if (auth != NULL && strncasecmp(auth, scheme, sizeof(scheme) - 1) == 0) {
+	*bearer = auth != NULL && strncasecmp(auth, scheme, sizeof(scheme) - 1) == 0;
+	if (*bearer) {
 		auth += sizeof(scheme) - 1;
 		return auth + strspn(auth, " ");
 	}
@@ -287,7 +289,6 @@ run_request(struct hreq *r)
 		.id = r->id,
 		.method = r->method,
 		.path = r->url + strlen(p->base),
-		.token = token_of(r),
 		.user_agent = header_of(r, MHD_HTTP_HEADER_USER_AGENT),
 		.language = header_of(r, MHD_HTTP_HEADER_ACCEPT_LANGUAGE),
 		.content_type = header_of(r, MHD_HTTP_HEADER_CONTENT_TYPE),
@@ -303,6 +304,7 @@ run_request(struct hreq *r)
 	struct log_ctx *ctx = log_ctx();
 	int64_t t0 = now_mono_us();
 
+	req.token = token_of(r, &req.bearer);
 	if (r->parked_before) {
 		req.deadline_passed = r->end == HUB_DEADLINE;
 		req.shutting_down = r->end == HUB_SHUTDOWN || draining || (r->end == HUB_DEADLINE && atomic_load(&r->h->leaving));

@@ -18,6 +18,7 @@ pg_table(enum stmt_table t)
 		[TBL_ROWS] = &store_rows_stmts, [TBL_PUT] = &store_put_stmts, [TBL_CURSOR] = &store_cursor_stmts,
 		[TBL_WRITES] = &store_writes_stmts, [TBL_INTENT] = &store_intent_stmts, [TBL_MAILOP] = &store_mailop_stmts,
 		[TBL_CONFLICT] = &store_conflict_stmts, [TBL_ASIDE] = &store_aside_stmts, [TBL_JOURNAL] = &store_journal_stmts, [TBL_GUARD] = &store_guard_stmts, [TBL_PATH] = &store_path_stmts,
+		[TBL_SEALED] = &store_sealed_stmts,
 		[TBL_EXPIRE] = &store_expire_stmts, [TBL_LIST] = &store_list_stmts, [TBL_ACT] = &store_act_stmts,
 	};
 

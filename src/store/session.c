@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { S_PUT, S_GET, S_DELETE, S_DELETE_OTHERS };
+enum { S_PUT, S_GET, S_DELETE, S_TRIM, S_DELETE_OTHERS };
 static const struct pg_stmt stmts[] = {
 	[S_PUT] = { "store_session_put",
 	    "WITH seen AS (UPDATE device SET seen_at = $5::int8 WHERE id = $3::int4)"
@@ -14,6 +14,8 @@ static const struct pg_stmt stmts[] = {
 	    "SELECT s.account, s.device, s.expires, a.context_id, a.user_id, d.name, d.config FROM session s"
 	    " JOIN account a ON a.id = s.account JOIN device d ON d.id = s.device"
 	    " WHERE s.token_hash = $1::bytea AND s.expires > $2::int8", 2 },
+	[S_TRIM] = { "store_session_trim", "DELETE FROM session WHERE token_hash IN (SELECT token_hash FROM session WHERE device = $1::int4"
+	    " ORDER BY expires DESC, token_hash OFFSET $2::int8 LIMIT $3::int8) RETURNING token_hash", 3 },
 	[S_DELETE] = { "store_session_delete", "DELETE FROM session WHERE token_hash = $1::bytea", 1 },
 	[S_DELETE_OTHERS] = { "store_session_delete_others",
 	    "DELETE FROM session WHERE device IN (SELECT id FROM device WHERE account = $1::int8) AND token_hash <> $2::bytea RETURNING token_hash", 2 },
@@ -66,6 +68,29 @@ store_session_delete(struct store_conn *c, const unsigned char hash[32], struct 
 
 	pg_bytes(&p, hash, 32);
 	return pg_exec(c, TBL_SESSION, S_DELETE, &p, NULL, e);
+}
+
+enum rc
+store_session_trim(struct store_conn *c, int64_t device, size_t keep, unsigned char (*hash)[32], size_t max, size_t *n, struct err *e)
+{
+	struct pg_params p = { .n = 0 };
+	PGresult *r = NULL;
+	enum rc rc;
+
+	*n = 0;
+	pg_i32(&p, (int32_t)device);
+	pg_i64(&p, (int64_t)keep);
+	pg_i64(&p, (int64_t)max);
+	rc = pg_exec(c, TBL_SESSION, S_TRIM, &p, &r, e);
+	for (int i = 0; rc == RC_OK && i < PQntuples(r); i++) {
+		size_t len;
+		const void *b = pg_get_bytes(r, i, 0, &len);
+
+		if (len == 32)
+			memcpy(hash[(*n)++], b, 32);
+	}
+	PQclear(r);
+	return rc;
 }
 
 enum rc

@@ -23,14 +23,14 @@ struct pg_stmt {
 	const char *sql;
 	int n_params;
 };
-enum stmt_table { TBL_POOL, TBL_ACCOUNT, TBL_SESSION, TBL_FOLDER, TBL_ROWS, TBL_PUT, TBL_CURSOR, TBL_WRITES, TBL_INTENT, TBL_MAILOP, TBL_CONFLICT, TBL_ASIDE, TBL_JOURNAL, TBL_GUARD, TBL_PATH, TBL_EXPIRE, TBL_LIST, TBL_ACT, TBL_COUNT };
+enum stmt_table { TBL_POOL, TBL_ACCOUNT, TBL_SESSION, TBL_FOLDER, TBL_ROWS, TBL_PUT, TBL_CURSOR, TBL_WRITES, TBL_INTENT, TBL_MAILOP, TBL_CONFLICT, TBL_ASIDE, TBL_JOURNAL, TBL_GUARD, TBL_PATH, TBL_SEALED, TBL_EXPIRE, TBL_LIST, TBL_ACT, TBL_COUNT };
 struct pg_table {
 	const struct pg_stmt *stmt;
 	size_t n;          /* at most 32: store_conn.prepared has a bit for each */
 };
 extern const struct pg_table store_pool_stmts, store_account_stmts, store_session_stmts, store_folder_stmts,
     store_rows_stmts, store_put_stmts, store_cursor_stmts, store_writes_stmts, store_intent_stmts, store_mailop_stmts, store_conflict_stmts, store_aside_stmts,
-    store_journal_stmts, store_guard_stmts, store_path_stmts, store_expire_stmts, store_list_stmts, store_act_stmts;
+    store_journal_stmts, store_guard_stmts, store_path_stmts, store_sealed_stmts, store_expire_stmts, store_list_stmts, store_act_stmts;
 /** pg_table - statements of T; also how the tests find every statement. */
 const struct pg_table *pg_table(enum stmt_table t);
 

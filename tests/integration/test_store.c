@@ -87,6 +87,37 @@ START_TEST(accounts_devices_sessions)
 }
 END_TEST
 
+START_TEST(devices_and_sessions_have_an_end)
+{
+	unsigned char hash[32] = { 1 }, ended[4][32];
+	struct store_device d, more;
+	struct store_session s;
+	size_t n;
+	const struct store_device_rule two = { .max = 2, .agent = "" }, three = { .max = 3, .agent = "" };
+
+	OK(store_device_login(conn, mem, account, "second", &two, &d, &err));
+	ck_assert_int_eq(store_device_login(conn, mem, account, "third", &two, &more, &err), RC_LIMIT);
+	OK(store_device_login(conn, mem, account, "second", &two, &more, &err));
+	ck_assert_int_eq(more.id, d.id);
+	OK(store_device_login(conn, mem, account, "third", &three, &more, &err));
+	for (int i = 0; i < 6; i++) {
+		hash[1] = (unsigned char)i;
+		OK(store_session_put(conn, hash, account, i == 0 ? more.id : d.id, now_ms() + 60000 + i, &err));
+	}
+	OK(store_session_trim(conn, d.id, 3, ended, 1, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	OK(store_session_trim(conn, d.id, 3, ended, 4, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(ended[0][1], 1);
+	for (int i = 0; i < 6; i++) {
+		hash[1] = (unsigned char)i;
+		ck_assert_int_eq(store_session_get(conn, mem, hash, &s, &err), i == 1 || i == 2 ? RC_NOTFOUND : RC_OK);
+	}
+	OK(store_session_trim(conn, d.id, 3, ended, 4, &n, &err));
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
 struct newcomer {
 	pthread_barrier_t *together;
 	int64_t ids[200];
@@ -1053,6 +1084,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, accounts_devices_sessions);
+	tcase_add_test(t, devices_and_sessions_have_an_end);
 	tcase_add_test(t, newcomers_at_once);
 	tcase_add_test(t, folder_fence_reset_drop);
 	tcase_add_loop_test(t, rows_like_an_array, CT_FOLDER, CT_COUNT);

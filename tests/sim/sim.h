@@ -205,7 +205,7 @@ struct sim {
 	int n_token, n_edge, typist[MAX_TOKEN], typing;
 	bool gone[MAX_TOKEN], recorded[MAX_TOKEN];
 	struct { int parent, kid; } edge[2 * MAX_TOKEN];
-	unsigned char seal_key[KEY_BYTES];
+	struct keyring ring;
 	msec_t skew;               /* this machine's clock is ahead of OX's */
 	bool reliable, down;       /* down: PostgreSQL is away */
 	bool deaf;                 /* a ping was not told */

@@ -551,12 +551,13 @@ store_conflict_add(struct store_conn *c, struct store_conflict *x, struct err *e
 	enum rc rc = store_step(c, e);
 	json_t *record = NULL;
 	struct buf plain;
-	char *text;
+	char *text, bound[40];
 
 	if (rc != RC_OK)
 		return rc;
 	buf_init(&plain, 0);
-	if (secret_open(the_sim->seal_key, "conflict", x->sealed, x->sealed_len, &plain) == RC_OK)
+	(void)snprintf(bound, sizeof(bound), "conflict %lld", (long long)x->account);
+	if (keyring_open(&the_sim->ring, &(struct seal_use){ .label = "usmd conflict records", .bound = bound }, x->sealed, x->sealed_len, &plain) == RC_OK)
 		record = json_loadb(plain.p, plain.len, JSON_REJECT_DUPLICATES, NULL);
 	text = json_dumps(json_object_get(record, "fields"), JSON_COMPACT); /* the title is of the version that won */
 	if (text == NULL)

@@ -123,7 +123,7 @@ cmd_login(struct call *c)
 	in.password = json_string_value(v[PASSWORD]);
 	in.device = json_string_value(v[DEVICE]);
 	rc = engine_login(c->u->engine, &in, &a, &c->err);
-	if (rc == RC_LIMIT && c->err.retry_after_s <= 0)
+	if (rc == RC_LIMIT && c->err.retry_after_s <= 0 && c->err.path[0] == '\0')
 		c->err.retry_after_s = status_get(US_THROTTLED)->retry_after_s;
 	if (rc == RC_OK)
 		write_login(c, &a);

@@ -280,6 +280,9 @@ usmjson_handle(void *self, const struct request *req, struct reply *rep)
 		call_reply_status(&c, status_get(US_METHOD), "%s cannot be called with this method", cmd->name);
 	} else if (!content_type_ok(req->content_type)) {
 		call_reply_status(&c, status_get(US_MEDIA_TYPE), "%s", "");
+	} else if (!origin_ok(req)) {
+		metric_add(M_ORIGIN_REFUSED, 1);
+		call_reply_status(&c, status_get(US_FORBIDDEN), "A page of another site sent this request");
 	} else if (req->body_len > u->o.max_body_bytes) {
 		call_reply_status(&c, status_get(US_TOO_LARGE), "The request is larger than %zu bytes", u->o.max_body_bytes);
 	} else {

@@ -231,6 +231,8 @@ enum sync_policy rd_policy(const json_t *j);
 /** rd_folder - FOLDER of a request: NULL = the hierarchy. */
 void rd_folder(const json_t *j, struct folder_ref *out);
 
+/** origin_ok - false: a browser sent REQ on behalf of a page of another site. */
+bool origin_ok(const struct request *req);
 /** request_parse - the body as a JSON object within the limits; RC_PROTO, RC_LIMIT, RC_NOMEM. *OUT owned by the caller. */
 MUST_CHECK enum rc request_parse(const struct usmjson_options *o, const char *p, size_t n, json_t **out, struct err *e);
 

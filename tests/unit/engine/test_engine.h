@@ -8,5 +8,6 @@
 #include <stdlib.h>
 
 TCase *settled_case(void);
+TCase *throttle_case(void);
 
 #endif

@@ -43,6 +43,7 @@ main(void)
 	tcase_set_timeout(t, 600);
 	tcase_add_loop_test(t, history, 0, (int)sim_n_worlds);
 	suite_add_tcase(s, settled_case());
+	suite_add_tcase(s, throttle_case());
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, paths_tests());
 	srunner_run_all(r, CK_NORMAL);

@@ -165,6 +165,92 @@ START_TEST(all_bodies_together_are_limited)
 }
 END_TEST
 
+/* The other side closes the connection without an answer. */
+static bool
+is_cut(int fd)
+{
+	struct answer a;
+
+	return !client_read(fd, &a);
+}
+
+START_TEST(connections_of_an_address_are_limited)
+{
+	int64_t before = metric_get(M_CONNECTIONS_REFUSED);
+	struct answer a = { 0 };
+	int fd[3], more;
+
+	s.o.max_connections_per_address = 3;
+	s.o.trusted_proxies = "192.0.2.1";
+	server_start(&s);
+	for (int i = 0; i < 3; i++) {
+		fd[i] = client_connect(httpd_port(s.h));
+		/* what a stranger writes into the header makes it nobody else */
+		client_post(fd[i], "/t/echo", "X-Forwarded-For: 192.0.2.77\r\n", "x");
+		ck_assert(client_read(fd[i], &a));
+		ck_assert_ptr_nonnull(strstr(a.body, "127.0.0.1"));
+	}
+	more = client_connect(httpd_port(s.h));
+	ck_assert(is_cut(more));
+	(void)close(more);
+	ck_assert_int_eq(metric_get(M_CONNECTIONS_REFUSED) - before, 1);
+	(void)close(fd[0]);
+	await_that(MHD_get_daemon_info(s.h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections == 2);
+	fd[0] = client_connect(httpd_port(s.h));
+	client_post(fd[0], "/t/echo", "", "x");
+	ck_assert(client_read(fd[0], &a));
+	for (int i = 0; i < 3; i++)
+		(void)close(fd[i]);
+	server_stop(&s);
+}
+END_TEST
+
+START_TEST(a_proxy_has_as_many_as_it_wants)
+{
+	struct answer a;
+	int fd[8];
+
+	s.o.max_connections_per_address = 2;
+	s.o.trusted_proxies = "127.0.0.0/8";
+	server_start(&s);
+	for (int i = 0; i < 8; i++) {
+		fd[i] = client_connect(httpd_port(s.h));
+		client_post(fd[i], "/t/echo", "", "x");
+		ck_assert(client_read(fd[i], &a));
+	}
+	for (int i = 0; i < 8; i++)
+		(void)close(fd[i]);
+	server_stop(&s);
+}
+END_TEST
+
+/* A byte now and then is no sign of life: what takes too long as a whole is cut off, before silence would end it. */
+START_TEST(bytes_now_and_then)
+{
+	int64_t before = metric_get(M_CONNECTIONS_SLOW), begun;
+	int head, body;
+
+	s.o.client_timeout_s = 1;
+	s.o.transfer_time_s = 3;
+	server_start(&s);
+	begun = now_mono_us();
+	head = client_connect(httpd_port(s.h));
+	body = client_connect(httpd_port(s.h));
+	client_send(head, "POST /t/echo HTTP/1.1\r\nHost: x\r\nX-A: ");
+	client_send(body, "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+	while (metric_get(M_CONNECTIONS_SLOW) - before < 2) {
+		ck_assert_int_lt(now_mono_us() - begun, 30000000);
+		(void)send(head, "a", 1, MSG_NOSIGNAL);
+		(void)send(body, "a", 1, MSG_NOSIGNAL);
+		pause_ms(100);
+	}
+	ck_assert_int_ge(now_mono_us() - begun, 3000000);
+	(void)close(head);
+	(void)close(body);
+	server_stop(&s);
+}
+END_TEST
+
 START_TEST(slow_clients_hold_nobody_up)
 {
 	static const char request[] = "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
@@ -780,6 +866,9 @@ main(void)
 	tcase_add_test(tc, paths_and_headers);
 	tcase_add_test(tc, body_limit);
 	tcase_add_test(tc, all_bodies_together_are_limited);
+	tcase_add_test(tc, connections_of_an_address_are_limited);
+	tcase_add_test(tc, a_proxy_has_as_many_as_it_wants);
+	tcase_add_test(tc, bytes_now_and_then);
 	tcase_add_test(tc, slow_clients_hold_nobody_up);
 	tcase_add_test(tc, full_queue_is_told);
 	tcase_add_test(tc, park_and_wake);

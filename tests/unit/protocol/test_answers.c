@@ -345,6 +345,59 @@ START_TEST(cookies)
 }
 END_TEST
 
+static const char *origin_headers[4][2];
+
+static const char *
+origin_header(const struct request *req, const char *name)
+{
+	(void)req;
+	for (size_t i = 0; i < ARRAY_LEN(origin_headers); i++)
+		if (origin_headers[i][0] != NULL && strcmp(origin_headers[i][0], name) == 0)
+			return origin_headers[i][1];
+	return NULL;
+}
+
+/* A cookie counts only where no page of another site can have made the browser send it. */
+START_TEST(cookies_of_other_sites)
+{
+	static const struct {
+		const char *site, *origin, *host, *forwarded;
+		bool bearer;
+		int status;
+	} t[] = {
+		{ NULL, NULL, "usm.example.com", NULL, false, 200 },
+		{ NULL, "https://usm.example.com", "usm.example.com", NULL, false, 200 },
+		{ NULL, "https://USM.example.com:8443", "usm.example.com:8443", NULL, false, 200 },
+		{ NULL, "https://usm.example.com", "127.0.0.1:8090", "usm.example.com", false, 200 },
+		{ NULL, "https://usm.example.com", "127.0.0.1:8090", "x.example.org, usm.example.com", false, 200 },
+		{ NULL, "https://evil.example.org", "usm.example.com", NULL, false, 403 },
+		{ NULL, "https://usm.example.com.evil.example.org", "usm.example.com", NULL, false, 403 },
+		{ NULL, "https://usm.example.com:1", "usm.example.com", NULL, false, 403 },
+		{ NULL, "null", "usm.example.com", NULL, false, 403 },
+		{ NULL, "https://", "", NULL, false, 403 },
+		{ "same-origin", "https://usm.example.com", "127.0.0.1", NULL, false, 200 },
+		{ "none", NULL, "usm.example.com", NULL, false, 200 },
+		{ "same-site", "https://usm.example.com", "usm.example.com", NULL, false, 403 },
+		{ "cross-site", NULL, "usm.example.com", NULL, false, 403 },
+		{ "cross-site", "https://evil.example.org", "usm.example.com", NULL, true, 200 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct request req = { .method = "POST", .path = "/getConfig", .token = FAKE_TOKEN, .bearer = t[i].bearer, .user_agent = "", .language = "",
+			.content_type = "application/json", .client_ip = "", .body = "{}", .body_len = 2, .header = origin_header };
+		struct reply rep = { 0 };
+		int64_t before = metric_get(M_ORIGIN_REFUSED);
+
+		memcpy(origin_headers, (const char *[4][2]){ { "Sec-Fetch-Site", t[i].site }, { "Origin", t[i].origin }, { "Host", t[i].host },
+		    { "X-Forwarded-Host", t[i].forwarded } }, sizeof(origin_headers));
+		proto.handle(proto.self, &req, &rep);
+		ck_assert_msg(rep.status == t[i].status, "%zu: %d", i, rep.status);
+		ck_assert_int_eq(metric_get(M_ORIGIN_REFUSED) - before, t[i].status == 403);
+		reply_fini(&rep);
+	}
+}
+END_TEST
+
 START_TEST(mail_octets)
 {
 	struct reply rep;
@@ -548,6 +601,7 @@ suite_answers(void)
 	tcase_add_test(t, hidden_and_noticed);
 	tcase_add_test(t, reconcile_has_no_syncid_before_its_end);
 	tcase_add_test(t, cookies);
+	tcase_add_test(t, cookies_of_other_sites);
 	tcase_add_test(t, mail_octets);
 	tcase_add_test(t, permissions);
 	tcase_add_test(t, photo_octets);

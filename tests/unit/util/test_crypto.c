@@ -269,6 +269,42 @@ START_TEST(wiped_and_compared)
 }
 END_TEST
 
+START_TEST(keyring)
+{
+	static const unsigned char one[KEY_BYTES] = { 1 }, two[KEY_BYTES] = { 2 };
+	const struct seal_use use = { .label = "a", .bound = "mine" };
+	const struct seal_use wrong[] = { { .label = "b", .bound = "mine" }, { .label = "a", .bound = "yours" }, { .label = "a", .with = "x", .bound = "mine" } };
+	struct keyring old = { .n = 0 }, new = { .n = 0 }, full = { .n = 0 };
+	struct buf sealed, again, plain;
+
+	ck_assert(keyring_add(&old, one));
+	ck_assert(!keyring_add(&old, one));
+	ck_assert(keyring_add(&new, two));
+	buf_init(&sealed, 0);
+	buf_init(&again, 0);
+	buf_init(&plain, 0);
+	ck_assert_int_eq(keyring_seal(&old, &use, "text", 4, &sealed), RC_OK);
+	ck_assert_mem_eq(sealed.p, old.v[0].id, KEY_ID_BYTES);
+	ck_assert_int_eq(keyring_open(&new, &use, sealed.p, sealed.len, &plain), RC_DENIED);
+	ck_assert(keyring_add(&new, one));
+	ck_assert_int_eq(keyring_open(&new, &use, sealed.p, sealed.len, &plain), RC_OK);
+	ck_assert_str_eq(plain.p, "text");
+	ck_assert_int_eq(keyring_seal(&new, &use, "text", 4, &again), RC_OK);
+	ck_assert_mem_eq(again.p, new.v[0].id, KEY_ID_BYTES);
+	ck_assert_int_eq(keyring_open(&old, &use, again.p, again.len, &plain), RC_DENIED);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		ck_assert_int_eq(keyring_open(&new, &wrong[i], sealed.p, sealed.len, &plain), RC_DENIED);
+	for (size_t n = 0; n < sealed.len; n++)
+		ck_assert_int_eq(keyring_open(&new, &use, sealed.p, n, &plain), RC_DENIED);
+	for (unsigned char i = 0; i < KEYRING_MAX; i++)
+		ck_assert(keyring_add(&full, (const unsigned char[KEY_BYTES]){ 9, i }));
+	ck_assert(!keyring_add(&full, one));
+	buf_fini(&sealed);
+	buf_fini(&again);
+	buf_fini(&plain);
+}
+END_TEST
+
 TCase *
 case_crypto(void)
 {
@@ -282,5 +318,6 @@ case_crypto(void)
 	tcase_add_test(tc, sealed_secret);
 	tcase_add_test(tc, sealed_nothing);
 	tcase_add_test(tc, wiped_and_compared);
+	tcase_add_test(tc, keyring);
 	return tc;
 }
