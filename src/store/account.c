@@ -126,7 +126,8 @@ store_device_login(struct store_conn *c, struct arena *a, int64_t account, const
 	if (rc != RC_OK)
 		return rc;
 	if (rule->max > 0 && n >= rule->max)
-		return err_set(e, RC_LIMIT, "this user has %zu devices, more are not allowed (max_devices): an administrator can remove one that is not used any more", n);
+		return err_set_path(e, RC_LIMIT, "device", "is one more than is allowed (max_devices): this user has %zu; an administrator can remove one that is "
+		    "not used any more", n);
 	pg_i64(&p, account);
 	pg_text(&p, name);
 	pg_i64(&p, now_ms());

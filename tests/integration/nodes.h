@@ -69,6 +69,21 @@ node_ask(const struct node *n, const char *path, char *text, size_t size)
 	return status;
 }
 
+/* Of a series that may not have begun: 0. */
+static inline long
+node_series(const struct node *n, const char *name)
+{
+	static char text[65536];
+	char line[120];
+	const char *p;
+
+	if (node_ask(n, "/metrics", text, sizeof(text)) != 200)
+		return -1;
+	(void)snprintf(line, sizeof(line), "\n%s ", name);
+	p = strstr(text, line);
+	return p != NULL ? strtol(p + strlen(line), NULL, 10) : 0;
+}
+
 static inline long
 node_metric(const struct node *n, const char *name)
 {
@@ -90,7 +105,7 @@ node_await(const struct node *n, const char *name, long want)
 {
 	long v = -1;
 
-	for (int i = 0; i < 3000 && (v = node_metric(n, name)) < want; i++)
+	for (int i = 0; i < 3000 && (v = node_series(n, name)) < want; i++)
 		sleep_ms(10);
 	ck_assert_msg(v >= want, "%s of %s is %ld, not %ld", name, n->dir, v, want);
 }

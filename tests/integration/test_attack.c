@@ -321,7 +321,7 @@ START_TEST(deep_json)
 {
 	size_t len = 10000000;
 	char *body = malloc(len), head[128];
-	long errors = node_metric(&n, "usmd_request_errors_total");
+	long errors = node_series(&n, "usmd_request_errors_total{code=\"limit\"}");
 
 	attack = "10,000,000 levels of JSON";
 	ck_assert_ptr_nonnull(body);
@@ -332,7 +332,7 @@ START_TEST(deep_json)
 	for (size_t i = 0; i + 5 <= len; i += 5)
 		memcpy(body + i, "{\"a\":", 5);
 	ck_assert_int_eq(request_from(4, "/usm-json/login", "", body, len, NULL), 400);
-	node_await(&n, "usmd_request_errors_total", errors + 2);
+	node_await(&n, "usmd_request_errors_total{code=\"limit\"}", errors + 2);
 	free(body);
 }
 END_TEST
@@ -370,7 +370,7 @@ END_TEST
 START_TEST(guessed_passwords)
 {
 	unsigned tries = lengthy ? 2000 : 60;
-	long failed = node_metric(&n, "usmd_logins_failed_total"), refused = node_metric(&n, "usmd_logins_refused_total");
+	long failed = node_metric(&n, "usmd_logins_failed_total"), refused = node_series(&n, "usmd_requests_refused_total{reason=\"login\"}");
 
 	attack = "guessed passwords";
 	for (unsigned i = 0; i < tries; i++) {
@@ -382,7 +382,7 @@ START_TEST(guessed_passwords)
 		ck_assert_int_eq(login_from(6, head, user, password, "d"), i < ATTEMPTS ? 401 : 429);
 	}
 	ck_assert_int_eq(node_metric(&n, "usmd_logins_failed_total") - failed, ATTEMPTS);
-	ck_assert_int_eq(node_metric(&n, "usmd_logins_refused_total") - refused, (long)tries - ATTEMPTS);
+	ck_assert_int_eq(node_series(&n, "usmd_requests_refused_total{reason=\"login\"}") - refused, (long)tries - ATTEMPTS);
 	/* one user from many addresses, who writes himself differently each time */
 	for (unsigned i = 0; i < 20; i++)
 		ck_assert_int_eq(login_from(100 + i, "", i % 2 == 0 ? "Dora" : "dora", i % 3 == 0 ? "a" : "b", "d"), i < ATTEMPTS ? 401 : 429);
