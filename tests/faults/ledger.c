@@ -171,7 +171,7 @@ read_folder(enum place p)
 }
 
 static bool
-read_key(unsigned char seal[KEY_BYTES])
+read_key(struct keyring *ring)
 {
 	unsigned char master[KEY_BYTES];
 	char path[128], hex[65] = "";
@@ -183,22 +183,25 @@ read_key(unsigned char seal[KEY_BYTES])
 	ok = f != NULL && fgets(hex, sizeof(hex), f) != NULL && hex_decode(hex, master, sizeof(master));
 	if (f != NULL)
 		(void)fclose(f);
-	derive_key(master, "usmd conflict records", seal, KEY_BYTES);
-	return ok;
+	return ok && keyring_add(ring, master);
 }
 
 /* All records in clear, one a line. */
 static bool
 read_conflicts(struct buf *out)
 {
-	unsigned char seal[KEY_BYTES];
+	struct keyring ring = { .n = 0 };
 	PGconn *c = pg_connect("usmd", "usmd");
-	PGresult *r = PQexecParams(c, "SELECT sealed FROM usmd.conflict", 0, NULL, NULL, NULL, NULL, 1);
-	bool ok = PQresultStatus(r) == PGRES_TUPLES_OK && read_key(seal);
+	PGresult *r = PQexecParams(c, "SELECT sealed, account::text FROM usmd.conflict", 0, NULL, NULL, NULL, NULL, 1);
+	bool ok = PQresultStatus(r) == PGRES_TUPLES_OK && read_key(&ring);
 
 	n_conflicts = (size_t)PQntuples(r);
 	for (int i = 0; ok && i < PQntuples(r); i++) {
-		ok = secret_open(seal, "conflict", PQgetvalue(r, i, 0), (size_t)PQgetlength(r, i, 0), out) == RC_OK;
+		char bound[40];
+		struct seal_use use = { .label = "usmd conflict records", .bound = bound };
+
+		(void)snprintf(bound, sizeof(bound), "conflict %.*s", PQgetlength(r, i, 1), PQgetvalue(r, i, 1));
+		ok = keyring_open(&ring, &use, PQgetvalue(r, i, 0), (size_t)PQgetlength(r, i, 0), out) == RC_OK;
 		buf_addc(out, '\n');
 	}
 	PQclear(r);
