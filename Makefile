@@ -227,6 +227,8 @@ FUZZ_AIM_oxevent  := $(addprefix src/backend/chronos_,event.c rule.c people.c bo
 FUZZ_DEPS_oxcalls := backend model util
 FUZZ_DEPS_sieve   := backend model util
 FUZZ_AIM_sieve    := src/backend/sieve.c
+FUZZ_DEPS_redact  := model util
+FUZZ_AIM_redact   := src/util/trace_redact.c
 FUZZ_LD_oxcalls   := -Wl,--wrap=http_do
 FUZZ_AIM_oxcalls  := $(filter-out src/backend/http.c,$(wildcard src/backend/*.c))
 FUZZ_DEPS_cached  := sync model util
