@@ -388,7 +388,6 @@ save_txn(struct store_conn *c, void *arg, struct err *e)
 	struct answer *an = arg;
 	struct op *op = an->op;
 	struct store_cursor *s = &an->saved;
-	int64_t folder;
 	enum rc rc;
 
 	memset(s, 0, sizeof(*s));
@@ -402,19 +401,8 @@ save_txn(struct store_conn *c, void *arg, struct err *e)
 		op->writes[i].seq = s->seq;
 		rc = store_write_save(c, &op->writes[i], e);
 	}
-	for (size_t i = 0; i < op->n_intents && rc == RC_OK; i++) {
-		struct intent it;
-
-		rc = store_intent_get(c, op->a, op->s->n->device_id, op->intents[i], &folder, &it, e);
-		if (rc == RC_NOTFOUND) {
-			rc = RC_OK;
-			continue;
-		}
-		if (rc == RC_OK && it.seq != s->seq) {
-			it.seq = s->seq;
-			rc = store_intent_put(c, op->s->n->device_id, folder, op->intents[i], &it, e);
-		}
-	}
+	for (size_t i = 0; i < op->n_intents && rc == RC_OK; i++)
+		rc = store_intent_told(c, op->s->n->device_id, op->intents[i], s->seq, e);
 	return rc;
 }
 
