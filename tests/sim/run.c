@@ -110,7 +110,7 @@ static void
 sync_request(struct task *t, struct engine_session *session)
 {
 	struct sync_request r = t->q->r;
-	bool alone = t->s->reliable && t->s->n_task == 1 && t->q->id == t->s->cl[t->dev].attempt; /* and no straggler */
+	bool alone = t->s->reliable && t->s->n_task == 1 && !t->dup && t->q->id == t->s->cl[t->dev].attempt; /* and no straggler */
 
 	copy_changes(t, &r);
 	t->rc = engine_sync(session, t->a, &r, &t->ans, &t->err);
