@@ -36,7 +36,7 @@ PKG_client   := libcurl jansson sqlite3
 PKG_daemon   := libsystemd
 PKG_oxsim    := libmicrohttpd jansson gmime-3.0 libical libcurl
 PKG_bench    := libmicrohttpd jansson libpq libcurl hiredis
-PKG_tests    := check jansson libpq libcurl hiredis libcrypto
+PKG_tests    := check jansson libpq libcurl hiredis libssl libcrypto
 # link order: dependants first (also the allowed arrows, see tests/lint/layers.txt)
 DEPS_util     :=
 DEPS_model    := util
@@ -307,6 +307,7 @@ INT_RUN_test_client_find   := $(PROGRAMS)
 INT_RUN_test_people        := $(PROGRAMS)
 INT_RUN_test_search        := $(PROGRAMS)
 INT_RUN_test_calendar_switch := $(PROGRAMS)
+INT_RUN_test_tls           := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_oxsim_control := $(B)/oxsim
 INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_time          := $(B)/usmd $(B)/usmctl $(B)/oxsim

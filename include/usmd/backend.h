@@ -39,8 +39,8 @@ struct backend_options {
 	const char *client_fallback; /* "USM-EAS", tried on LGI-0014; "" = none */
 	const char *user_agent;      /* constant for the life of a session: OX hashes it into the cookie names */
 	const char *client_ip;       /* constant address reported at login: OX binds the session to it */
-	const char *ca_file;         /* "" = the system's */
-	bool tls_verify;
+	const char *ca_file;         /* who is trusted, and nobody else; "" = the system's */
+	bool tls_verify;             /* certificate and host name; TLS 1.2 or later in any case, and redirects are never followed */
 	long connect_timeout_ms, timeout_ms;
 	unsigned max_connections;    /* to the OX host at once; further requests wait */
 	size_t max_answer_bytes;
@@ -55,6 +55,8 @@ struct backend_options {
  */
 MUST_CHECK enum rc backend_new(const struct backend_options *options, struct backend **out, struct err *e);
 void backend_free(struct backend *b);
+/** backend_trusts - false: OX is https, and its certificate or its TLS was refused when it was last called.  NULL is trusted.  Threads: any. */
+bool backend_trusts(const struct backend *b);
 
 /* ---- sessions ---- */
 

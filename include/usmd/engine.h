@@ -106,7 +106,7 @@ void engine_undo(struct engine *g, bool *left);
 void engine_reload(struct engine *g, const struct engine_options *o);
 /** engine_free - stops the thread, logs out of OX. */
 void engine_free(struct engine *g);
-/** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
+/** engine_check - RC_OK ready; RC_BUSY degraded (no Redis, or OX's certificate was refused); else not ready. TEXT: one word for each part. */
 enum rc engine_check(struct engine *g, char *text, size_t size);
 
 /* ---- sessions ---- */

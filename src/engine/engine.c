@@ -121,10 +121,11 @@ engine_check(struct engine *g, char *text, size_t size)
 {
 	struct err e = { 0 };
 	enum rc rc = store_check(g->store, &e);
-	bool cached = cache_ok(g->cache);
+	bool cached = cache_ok(g->cache), trusted = backend_trusts(g->backend);
 
-	(void)snprintf(text, size, "postgresql=%s redis=%s", rc == RC_OK ? "ok" : "down", cached ? "ok" : "down");
+	(void)snprintf(text, size, "postgresql=%s redis=%s%s", rc == RC_OK ? "ok" : "down", cached ? "ok" : "down",
+	    trusted ? "" : " ox=untrusted (see ox_ca_file and event=ox-tls of the log)");
 	if (rc != RC_OK)
 		return rc;
-	return cached ? RC_OK : RC_BUSY;
+	return cached && trusted ? RC_OK : RC_BUSY;
 }
