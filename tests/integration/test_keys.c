@@ -261,9 +261,9 @@ START_TEST(reloaded)
 	make("one");
 	must("cp $K $D/before; ctl keys rotate && ctl keys list | grep -q 'active  *0$'");
 	ck_assert_int_eq(kill(w.usmd, SIGHUP), 0);
-	for (int i = 0; i < 3000 && sh("ctl keys list | grep -q 'active  *0$'") == 0; i++)
+	for (int i = 0; i < 300 && sh("ctl keys list | grep -q 'active  *0$'") == 0; i++)
 		sleep_ms(10);
-	for (int i = 0; i < 3000 && keys_in_use() > 1; i++)
+	for (int i = 0; i < 1000 && keys_in_use() > 1; i++)
 		sleep_ms(10);
 	must("ctl keys list | grep -q 'active  *[1-9]' && ctl keys list | grep -q 'master  *0$'");
 	make("two");
