@@ -304,6 +304,7 @@ INT_RUN_test_client_rights := $(PROGRAMS)
 INT_RUN_test_client_find   := $(PROGRAMS)
 INT_RUN_test_people        := $(PROGRAMS)
 INT_RUN_test_search        := $(PROGRAMS)
+INT_RUN_test_refusals      := $(PROGRAMS)
 INT_RUN_test_calendar_switch := $(PROGRAMS)
 INT_RUN_test_oxsim_control := $(B)/oxsim
 INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
