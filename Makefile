@@ -424,6 +424,7 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, tests n
 	$(Q)tests/lint/check-banned
 	$(Q)tests/lint/check-functions
 	$(Q)tests/lint/check-promises
+	$(Q)tests/lint/check-asserts
 	$(Q)tests/lint/check-pure $(call lib,sync)
 	$(Q)B=$(B) sh tests/sim/run-mutants --check
 
