@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Is a text in the text of a mail?  For searches with characters that OX cannot look for there (search_ask.c): the mail server finds what has the pieces,
- * and here it is read what stands between them.
+ * Is a text in the text of a mail?  For searches with characters that OX cannot look for there (search_ask.c): the mail server finds what has the
+ * pieces, and what stands between them is read here.
  */
 #include "backend/backend_int.h"
 
@@ -21,8 +21,8 @@ ox_body_exact(const char *body)
 static size_t
 entity(const char *p, char **out)
 {
-	static const struct { const char *name; char is; } known[] = { { "amp;", '&' }, { "lt;", '<' }, { "gt;", '>' }, { "quot;", '"' }, { "apos;", '\'' }, { "nbsp;", ' ' },
-		{ "ast;", '*' }, { "quest;", '?' }, { "bsol;", '\\' } };
+	static const struct { const char *name; char is; } known[] = { { "amp;", '&' }, { "lt;", '<' }, { "gt;", '>' }, { "quot;", '"' }, { "apos;", '\'' },
+		{ "nbsp;", ' ' }, { "ast;", '*' }, { "quest;", '?' }, { "bsol;", '\\' } };
 	size_t n = strcspn(p, "; <&\"");
 	long c;
 

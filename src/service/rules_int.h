@@ -40,7 +40,10 @@ void rule_blame(const json_t *test, const json_t *actions, struct err *e);
 
 /* ---- signature_picture.c ---- */
 
-/** signature_with_pictures - TEXT (HTML) with the pictures that OX keeps beside it as data: addresses; what cannot be had stays as OX names it.  The caller's; NULL = out of memory. */
+/**
+ * signature_with_pictures - TEXT (HTML) with the pictures that OX keeps beside it as data: addresses; what cannot be had stays as OX names it.
+ * The caller's; NULL = out of memory.
+ */
 char *signature_with_pictures(struct ox_session *ox, const char *text);
 
 #endif

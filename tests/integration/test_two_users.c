@@ -11,7 +11,8 @@
 #define BERTA 4
 #define NEW_PASSWORD "Tr0ub4dor-9"
 
-/* What OX tells comes at once, what it does not (what a rule files, others' answers) is found by asking each second; ten times that is a machine that has much to do. */
+/* What OX tells comes at once, what it does not (what a rule files, others' answers) is found by asking each second: ten times that, for a machine
+ * that has much to do. */
 #define LATENCY_US 10000000
 
 static const char *const settings[] = { "calendar_past = 0", "calendar_future = 0", "mail_past = 0", "heartbeat_min = 1s", "ping_poll_interval = 1s",
