@@ -314,6 +314,7 @@ INT_RUN_test_client_rights := $(PROGRAMS)
 INT_RUN_test_client_find   := $(PROGRAMS)
 INT_RUN_test_people        := $(PROGRAMS)
 INT_RUN_test_search        := $(PROGRAMS)
+INT_RUN_test_refusals      := $(PROGRAMS)
 INT_RUN_test_calendar_switch := $(PROGRAMS)
 INT_RUN_test_tls           := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_oxsim_control := $(B)/oxsim
@@ -438,6 +439,7 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, tests n
 	$(Q)tests/lint/check-banned
 	$(Q)tests/lint/check-functions
 	$(Q)tests/lint/check-promises
+	$(Q)tests/lint/check-asserts
 	$(Q)tests/lint/check-pure $(call lib,sync)
 	$(Q)B=$(B) sh tests/sim/run-mutants --check
 

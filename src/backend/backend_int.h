@@ -340,6 +340,7 @@ MUST_CHECK enum rc ox_delete_occurrences(struct ox_session *s, const char *folde
 
 /* ---- words.c: what a person typed, as OX takes it ---- */
 
+#define BODY_SPECIAL "*?\\" /* in the text of a mail: % and _ are what they are */
 /** word_special - does WORD (may be NULL) hold a character that OX does not take for itself?  Then its answers have to be looked through. */
 bool word_special(const char *word);
 /** word_pattern - BEFORE, WORD with every special character as ?, AFTER; in A, or NULL. */
