@@ -206,6 +206,7 @@ static struct waited_folder *
 folder_add_locked(struct poll *p, struct waited *w, const struct target *t, const struct folder_ref *ref, uint64_t topic)
 {
 	struct waited_folder *f = waited_folder_locked(w, topic), **slot = &p->folder[topic % FOLDER_SLOTS];
+	int64_t now = steady_ms();
 
 	if (f == NULL) {
 		f = mem_alloc(sizeof(*f));
@@ -213,16 +214,20 @@ folder_add_locked(struct poll *p, struct waited *w, const struct target *t, cons
 			return NULL;
 		f->w = w;
 		f->topic = topic;
-		f->flags_at = steady_ms() + p->g->o.poll_ms;
+		f->flags_at = now + p->g->o.poll_ms;
 		f->chain = *slot;
 		*slot = f;
 		f->next = w->folders;
 		w->folders = f;
 	}
+	if (f->watches == 0 && now - f->own >= ECHO_MS) { /* else OX's echo would look like news */
+		f->epoch = t->f.epoch;
+		f->cn = t->f.cn;
+	}
 	f->folder = *ref;
 	f->id = t->f.id;
 	f->watches++;
-	f->polled = steady_ms(); /* a client that begins to wait looks for itself */
+	f->polled = now; /* a client that begins to wait looks for itself */
 	f->ct = t->f.id != 0 ? t->ct : CT_COUNT;
 	return f;
 }

@@ -15,6 +15,7 @@
 #define FOLDER_SLOTS 16384
 #define HEARD_SLOTS 1024
 #define CLAIM_SLOTS 16384
+#define ECHO_MS 2000 /* OX tells its writers, too: what it tells so soon after a write of this node is taken to be of that */
 
 /* Times here are monotonic milliseconds (steady_ms), 0 = never, where they are not said to be of the wall clock. */
 
@@ -56,9 +57,12 @@ struct waited_folder {
 	struct folder_ref folder;
 	unsigned watches;
 	enum content ct;                  /* CT_COUNT: not known before the first look */
-	bool told, again;                 /* something was told and is to be looked into; AGAIN: a first look showed nothing */
-	enum event_source by;             /* who told */
-	int64_t look_at;                  /* told: not before */
+	bool told;                        /* something was told and is to be looked into ... */
+	int64_t look_at;                  /* ... not before */
+	enum event_source by;             /* who told; OX itself, if it did, too */
+	int64_t vain_at;                  /* the first look because of it showed nothing, then: it is repeated; 0 = none did */
+	int64_t paid;                     /* looks because something was told are paid for until then */
+	uint64_t epoch, cn;               /* of the index at the last look: has anybody else brought it up to date since? */
 	int64_t polled, flags_at;         /* last look of any kind; mail: when flags are compared next */
 	int64_t answered;                 /* last look because something was told */
 	int64_t own;                      /* last write of a client of this node */
@@ -153,6 +157,7 @@ struct look {
 	bool flags;         /* mail: compare flags, not counters alone */
 	bool changed;       /* the index is newer than before */
 	bool arrived;       /* mail: a new one */
+	uint64_t epoch, cn; /* of the index as the look left it */
 	enum content ct;
 };
 /* look.c */
@@ -162,6 +167,12 @@ enum rc watch_look(struct op *op, const struct ping_entry *entries, struct targe
 MUST_CHECK enum rc compare_start(struct poll *p, struct err *e);
 /** compare_stop - ends the thread, after p->stop was set and p->ended told. */
 void compare_stop(struct poll *p);
+
+/* told.c */
+/** told_locked - SOURCE says that F changed: it is looked into as soon as the rules in told.c allow, if anybody waits for it. */
+void told_locked(struct poll *p, struct waited_folder *f, enum event_source source, int64_t now);
+/** told_looked_locked - such a look has found what L says; F.epoch and F.cn are still those of the look before. Plans the next one, if any, in F alone. */
+void told_looked_locked(struct waited_folder *f, const struct look *l, int64_t now);
 
 /* event.c: what a look says of the sources */
 void source_found_locked(struct poll *p, struct waited_folder *f, const struct look *l, bool told, int64_t before, int64_t now);

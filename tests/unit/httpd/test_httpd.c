@@ -881,6 +881,10 @@ main(void)
 	tcase_add_test(tc, forwarded_for);
 	tcase_add_test(tc, health_and_metrics);
 	tcase_add_test(tc, leaving);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("stop"); /* by itself, for CK_RUN_CASE and a loaded machine */
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_set_timeout(tc, 600);
 	tcase_add_test(tc, stop_while_the_hub_hangs);
 	tcase_add_test(tc, stop_while_connections_are_at_their_limit);
 	suite_add_tcase(suite, tc);
