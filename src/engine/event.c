@@ -145,6 +145,7 @@ void
 engine_heard(struct engine *g, uint64_t topic)
 {
 	struct poll *p = g->poll;
+	struct waited *w;
 	int64_t now = steady_ms();
 
 	(void)hub_wake(g->hub, topic); /* of the account that wrote: its index says it already */
@@ -156,6 +157,16 @@ engine_heard(struct engine *g, uint64_t topic)
 	for (struct waited_folder *f = waited_by_topic_locked(p, topic); f != NULL; f = f->chain)
 		if (f->topic == topic)
 			tell_locked(p, f, SOURCE_NODE, now);
+	/* OX refused the account's session or password there: each node has an OX session of its own, and finds out by using it */
+	w = waited_account_locked(p, topic);
+	for (struct waited_folder *f = w != NULL ? w->folders : NULL; f != NULL; f = f->next)
+		if (f->watches > 0) {
+			f->told = true;
+			f->by = SOURCE_NODE;
+			f->look_at = now;
+			waited_plan_locked(p, w);
+			break;
+		}
 	(void)pthread_mutex_unlock(&p->lock);
 }
 

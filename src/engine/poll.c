@@ -182,9 +182,10 @@ job_run(struct engine *g, struct job *j)
 		metric_add(M_POLL_ERRORS, 1);
 		log_debug("poll", "failed=%s %s", rc_name(j->rc), e.text);
 	}
-	/* the session is over and nothing opens a new one: everybody who waits with it finds that out for himself, and is told to log in again */
+	/* the session is over and nothing opens a new one: everybody who waits with it finds that out for himself, and is told to log in again;
+	 * other nodes have sessions of their own, and look now */
 	if (j->rc == RC_DENIED)
-		(void)hub_wake(g->hub, account_topic(g, j->w->context, j->w->user));
+		wake_found(g, account_topic(g, j->w->context, j->w->user));
 }
 
 /* ---- what follows from it ---- */

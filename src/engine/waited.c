@@ -162,6 +162,16 @@ waited_find_locked(const struct poll *p, int64_t context, int64_t user)
 	return w;
 }
 
+struct waited *
+waited_account_locked(const struct poll *p, uint64_t topic)
+{
+	struct waited *w = p->account_by_topic[topic % ACCOUNT_SLOTS];
+
+	while (w != NULL && w->topic != topic)
+		w = w->topic_chain;
+	return w;
+}
+
 struct waited_folder *
 waited_folder_locked(const struct waited *w, uint64_t topic)
 {
@@ -193,11 +203,14 @@ account_make_locked(struct poll *p, const struct engine_session *s)
 	p->n_known++;
 	w->context = a->context;
 	w->user = a->user;
+	w->topic = account_topic(p->g, a->context, a->user);
 	w->hier_topic = a->hier_tag;
 	w->inbox_topic = inbox[0] != '\0' ? tag_of_folder(p->g, a, CT_MAIL, inbox) : 0;
 	w->interval = p->g->o.poll_ms;
 	w->chain = p->account[slot];
 	p->account[slot] = w;
+	w->topic_chain = p->account_by_topic[w->topic % ACCOUNT_SLOTS];
+	p->account_by_topic[w->topic % ACCOUNT_SLOTS] = w;
 	return w;
 }
 
@@ -318,6 +331,19 @@ folders_sweep_locked(struct poll *p, struct waited *w, int64_t before)
 }
 
 static void
+account_free_locked(struct poll *p, struct waited *w)
+{
+	struct waited **at = &p->account_by_topic[w->topic % ACCOUNT_SLOTS];
+
+	while (*at != w)
+		at = &(*at)->topic_chain;
+	*at = w->topic_chain;
+	heap_drop_locked(p, w);
+	p->n_known--;
+	mem_free(w);
+}
+
+static void
 sweep_locked(struct poll *p, int64_t before)
 {
 	for (size_t i = 0; i < ACCOUNT_SLOTS; i++)
@@ -329,9 +355,7 @@ sweep_locked(struct poll *p, int64_t before)
 				continue;
 			}
 			*at = w->chain;
-			heap_drop_locked(p, w);
-			p->n_known--;
-			mem_free(w);
+			account_free_locked(p, w);
 		}
 }
 

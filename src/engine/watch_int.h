@@ -75,9 +75,9 @@ enum telling { TELLS_UNKNOWN, TELLS, TELLS_NOT };
 
 /** An account that somebody waits for at this node, or lately did. */
 struct waited {
-	struct waited *chain;
+	struct waited *chain, *topic_chain; /* of the same slot, by user and by topic */
 	int64_t context, user;
-	uint64_t hier_topic, inbox_topic;
+	uint64_t topic, hier_topic, inbox_topic; /* the first: of the account */
 	struct engine_watch *watches;
 	struct waited_folder *folders;
 	int64_t interval;                 /* between polls: grows while nothing changes */
@@ -105,7 +105,7 @@ struct poll {
 	pthread_t comparer;
 	bool comparing;
 	bool stop;
-	struct waited *account[ACCOUNT_SLOTS];
+	struct waited *account[ACCOUNT_SLOTS], *account_by_topic[ACCOUNT_SLOTS];
 	struct waited_folder *folder[FOLDER_SLOTS];
 	struct engine_watch *claim[CLAIM_SLOTS];
 	struct heap heap[HEAPS];
@@ -141,6 +141,8 @@ bool claim_is_lost(struct engine_watch *w);
 bool watch_link(struct engine_watch *w, const struct target *targets);
 void watch_unlink(struct engine_watch *w);
 struct waited *waited_find_locked(const struct poll *p, int64_t context, int64_t user);
+/** waited_account - by account_topic; NULL = nobody waits, or lately did. */
+struct waited *waited_account_locked(const struct poll *p, uint64_t topic);
 struct waited_folder *waited_folder_locked(const struct waited *w, uint64_t topic);
 /** waited_by_topic - the first folder of TOPIC's slot, of whatever account: go on by chain, and compare the topic. */
 struct waited_folder *waited_by_topic_locked(const struct poll *p, uint64_t topic);
