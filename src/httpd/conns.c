@@ -166,9 +166,11 @@ conn_notify(void *cls, struct MHD_Connection *conn, void **context, enum MHD_Con
 	struct conn *x = *context;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		acceptor_begun(&h->acceptor);
 		conn_open(h, conn, context);
 		return;
 	}
+	acceptor_ended(&h->acceptor);
 	if (x == NULL)
 		return;
 	*context = NULL;

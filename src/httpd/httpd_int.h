@@ -17,10 +17,21 @@
 /* A bound, listening socket. */
 struct listener {
 	int fd;       /* -1 = none */
-	int quiet;    /* takes the place of FD when nobody is accepted any more; -1 = none */
 	unsigned port; /* TCP only */
 	char *path;   /* unix only: removed when closed; owned */
-	bool passed;  /* the socket is the service manager's, and others go on with it */
+};
+
+/* The thread that accepts clients (accept.c). */
+struct acceptor {
+	pthread_t thread;
+	bool running;
+	int wake;                    /* eventfd: a connection ended while it waited, or it is to stop; -1 = none */
+	atomic_bool stop, waits;
+	atomic_uint_fast64_t begun, ended; /* connections of which libmicrohttpd has told */
+	/* of the thread alone: */
+	uint64_t given, lost;        /* handed over; of these those that never began */
+	uint64_t begun_before;
+	int64_t complained_us;
 };
 
 /* Proxies whose X-Forwarded-For is believed. */
@@ -106,6 +117,7 @@ struct httpd {
 	struct proxies proxies;
 	struct conns conns;
 	struct listener client, admin, status;
+	struct acceptor acceptor;    /* of client */
 	struct MHD_Daemon *daemon, *admin_daemon, *status_daemon;
 	atomic_uint_fast64_t next_id;
 	atomic_size_t body_total;
@@ -135,11 +147,23 @@ struct httpd {
 
 /* listen.c */
 MUST_CHECK enum rc listener_open(const char *what, const char *address, unsigned mode, unsigned keepalive_s, struct listener *l, struct err *e);
-/* listener_refuse - from now on connecting fails at once; the descriptor's number stays taken, for threads that still know it. */
-void listener_refuse(struct listener *l);
 void listener_close(struct listener *l);
 /* listener_adopt - FD, which somebody else has bound and listens on; its path, if any, stays when it is closed.  RC_PROTO: it is no such socket. */
 MUST_CHECK enum rc listener_adopt(const char *what, int fd, unsigned keepalive_s, struct listener *l, struct err *e);
+
+/* fd_flags - not blocking, and no program that is started gets it. */
+void fd_flags(int fd);
+
+/* accept.c */
+/* acceptor_start - clients are accepted from now on, for h->daemon, which runs and outlives the thread. */
+MUST_CHECK enum rc acceptor_start(struct httpd *h, struct err *e);
+/* acceptor_stop - nobody is accepted when it returns; who waits for that still does, until the socket is closed. */
+void acceptor_stop(struct acceptor *a);
+/* acceptor_fini - after the last connection has ended. */
+void acceptor_fini(struct acceptor *a);
+/* acceptor_begun, acceptor_ended - of each connection, from any thread. */
+void acceptor_begun(struct acceptor *a);
+void acceptor_ended(struct acceptor *a);
 
 /* proxy.c */
 MUST_CHECK enum rc proxies_parse(const char *list, struct proxies *out, struct err *e);
