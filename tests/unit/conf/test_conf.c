@@ -351,6 +351,12 @@ START_TEST(secrets)
 	ck_assert_str_eq(out, "");
 	ck_assert_int_eq(conf_secret_read("key_file", write_file("f", "123456789012345", 0600), out, sizeof(out), &e), RC_OK);
 	ck_assert_int_eq(conf_secret_read("key_file", write_file("f", "1234567890123456", 0600), out, sizeof(out), &e), RC_LIMIT);
+	if (geteuid() == 0) { /* usmctl, run by root, reads the key of the service's user */
+		const char *path = write_file("f", "abc\n", 0600);
+
+		ck_assert_int_eq(chown(path, 12345, 12345), 0);
+		ck_assert_int_eq(conf_secret_read("key_file", path, out, sizeof(out), &e), RC_OK);
+	}
 	ck_assert_int_eq(conf_secret_read("key_file", "/nonexistent/key", out, sizeof(out), &e), RC_NOTFOUND);
 	ck_assert_int_eq(conf_secret_read("key_file", dir, out, sizeof(out), &e), RC_FORBIDDEN);
 	ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
