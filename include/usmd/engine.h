@@ -130,6 +130,8 @@ MUST_CHECK enum rc engine_login(struct engine *g, const struct engine_login *in,
 struct engine_session;
 /** engine_session_open - by token; RC_DENIED unknown, expired, or the OX password is not at hand any more (log in again). */
 MUST_CHECK enum rc engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e);
+/** engine_session_known - is TOKEN a session's that has worked at this node and goes on?  False says nothing.   Threads: any.   Blocking: never. */
+bool engine_session_known(struct engine *g, const char *token);
 /**
  * engine_session_renewed - a call failed with RC_DENIED since OX refuses the password of S: has this node got another one by now, or the cache for TOKEN,
  * since the user changed it elsewhere with this very session?  Then the call may be made again: nothing of it was done.

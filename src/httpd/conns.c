@@ -7,12 +7,15 @@
 
 #include <string.h>
 
+#define CLOCK_STEP_US 20000 /* of the coarse clock by which libmicrohttpd finds that a connection is silent */
+
 /* One connection of the client listener.  Guarded by conns.lock. */
 struct conn {
 	struct conn *next, **link;   /* in the list of its phase; LINK NULL = in none */
 	struct peer *peer;           /* NULL = not counted */
 	int64_t since_us;            /* when the phase began */
 	int fd;
+	bool head;                   /* it is the list of those without a request */
 };
 
 /* An address with connections; an IPv6 network of 64 bits is one, since a single host has all of it. */
@@ -122,6 +125,7 @@ phase_locked(struct conns *c, struct conn *x, enum conn_phase phase)
 	unlink_locked(c, x);
 	if (phase == CONN_BUSY)
 		return;
+	x->head = phase == CONN_HEAD;
 	x->since_us = now_mono_us();
 	x->link = c->end[phase];
 	*c->end[phase] = x;
@@ -173,6 +177,9 @@ conn_notify(void *cls, struct MHD_Connection *conn, void **context, enum MHD_Con
 		return;
 	*context = NULL;
 	(void)pthread_mutex_lock(&h->conns.lock);
+	/* libmicrohttpd does not say why it closes one without a request; before that time only the client does */
+	if (x->link != NULL && x->head && now_mono_us() - x->since_us >= (int64_t)h->o.client_timeout_s * 1000000 - CLOCK_STEP_US)
+		metric_add(M_CONNECTIONS_IDLE, 1);
 	unlink_locked(&h->conns, x);
 	peer_drop_locked(&h->conns, x->peer);
 	(void)pthread_mutex_unlock(&h->conns.lock);

@@ -60,6 +60,8 @@ struct hreq {
 	struct work_times times;     /* of that */
 	struct buf body;             /* empty while parked */
 	size_t body_counted;         /* what of it is counted in httpd.body_total */
+	size_t body_max;             /* 0 = the protocol was not asked yet */
+	struct body_look look;
 	uint64_t bytes_in, bytes_out;
 	struct hub_waiter *waiter;
 	void *park_state;
@@ -73,6 +75,7 @@ struct hreq {
 	bool parked_before;
 	bool in_flight;              /* counted in httpd.in_flight */
 	bool lost;                   /* the connection is gone, a worker frees what is left */
+	bool stranger;               /* its body is counted in httpd.body_strangers, too */
 	char client_ip[CLIENT_IP_SIZE];
 };
 
@@ -106,7 +109,7 @@ struct httpd {
 	struct listener client, admin, status;
 	struct MHD_Daemon *daemon, *admin_daemon, *status_daemon;
 	atomic_uint_fast64_t next_id;
-	atomic_size_t body_total;
+	atomic_size_t body_total, body_strangers;
 	atomic_bool draining;
 	atomic_bool leaving;         /* httpd_leave: as draining, but all is served */
 	msec_t began_ms;
@@ -175,6 +178,8 @@ void request_free(struct hreq *r);
 void request_headers(struct hreq *r, const struct reply *rep);
 
 /* worker.c */
+/* request_token - the session token of the client, or NULL; *BEARER: the client itself sent it, and not its browser with the cookies. */
+const char *request_token(const struct hreq *r, bool *bearer);
 /* workers_call - wakes every worker, to look at stop; h->lock is held. */
 void workers_call_locked(struct httpd *h);
 MUST_CHECK bool queue_reserve(struct httpd *h);
