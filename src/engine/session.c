@@ -722,15 +722,17 @@ session_of_account(struct engine *g, int64_t account)
 
 	if (s == NULL)
 		return NULL;
-	(void)pthread_mutex_lock(&g->lock);
-	for (size_t i = 0; i < SESSION_BUCKETS && n == NULL; i++)
+	/* not all under one lock: there may be very many, and every request wants it */
+	for (size_t i = 0; i < SESSION_BUCKETS && n == NULL; i++) {
+		(void)pthread_mutex_lock(&g->lock);
 		for (n = g->session[i]; n != NULL && (n->account_id != account || n->expires <= now || n->account->ox == NULL);)
 			n = n->next;
-	if (n != NULL) {
-		n->refs++;
-		*s = (struct engine_session){ .g = g, .n = n, .ox = ox_session_ref(n->account->ox) };
+		if (n != NULL) {
+			n->refs++;
+			*s = (struct engine_session){ .g = g, .n = n, .ox = ox_session_ref(n->account->ox) };
+		}
+		(void)pthread_mutex_unlock(&g->lock);
 	}
-	(void)pthread_mutex_unlock(&g->lock);
 	if (n != NULL)
 		return s;
 	mem_free(s);

@@ -7,8 +7,8 @@
  * others are alone: what else the machine does falls on both.  Told is the median over the rounds of (p99 during the attack) / (p99 before it).
  *
  * The attacker has a line of ATTACK_MBIT (100) megabits a second, makes ATTACK_RATE (1000) requests or connections a second, 0 = as many as it can, and
- * runs at the lowest priority: on the machine of the server it would otherwise take from the others what a remote one cannot.  What the server
- * does for the attacker has the server's own priority.
+ * runs at a lower priority: on the machine of the server it would otherwise take from the others what a remote one cannot.  What the server does for
+ * the attacker has the server's own priority.
  */
 #ifndef TESTS_ATTACK_H
 #define TESTS_ATTACK_H
@@ -23,6 +23,7 @@
 #define CALM_MS 2000
 #define BEAT_US 2000
 #define SAMPLES 40000 /* of one round */
+#define ATTACKERS_NICE 5
 #define TIMES_NORMAL 2.0 /* what the others may feel of an attack */
 
 static bool lengthy;
@@ -58,7 +59,7 @@ pace(bool request, size_t bytes)
 		us = 1e6 / rate;
 	if (mbit > 0 && (double)bytes * 8 / mbit > us)
 		us = (double)bytes * 8 / mbit;
-	if (next_us < now)
+	if (now - next_us > 1000000) /* it may catch up a little */
 		next_us = now;
 	next_us += (int64_t)us;
 	if (next_us - now > 1000) /* as exact as sleeping is */
@@ -354,7 +355,7 @@ siege_begin(const char *name)
 	ck_assert_int_eq(pthread_create(&siege.feeler, NULL, feel, NULL), 0);
 	/* of this thread alone, the attacker; not in the short form, where further tests may run in this process */
 	if (lengthy)
-		(void)setpriority(PRIO_PROCESS, 0, 19);
+		(void)setpriority(PRIO_PROCESS, 0, ATTACKERS_NICE);
 }
 
 /* Once more?  Begins the next round, after the others were alone for a while.  for (siege_begin(...); siege_round();) ... siege_end(); */

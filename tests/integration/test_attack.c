@@ -127,9 +127,11 @@ START_TEST(slowloris)
 			}
 		while (node_metric(&n, "usmd_connections_slow_total") - slow < (long)m) {
 			ck_assert_int_lt(now_mono_us(), until);
-			for (size_t i = 0; i < m; i++)
+			for (size_t i = 0; i < m; i++) { /* evenly: all of them within a third of client_timeout */
 				(void)say(fd[i], "a", 1);
-			sleep_ms(CLIENT_TIMEOUT_S * 1000 / 3);
+				if (i % (1 + m / (CLIENT_TIMEOUT_S * 1000 / 3)) == 0)
+					sleep_ms(1);
+			}
 		}
 		for (size_t i = 0; i < m; i++)
 			(void)close(fd[i]);
@@ -184,7 +186,7 @@ START_TEST(huge_bodies)
 		(void)close(fd);
 		/* without a session, with a token that nobody has, with a good one: what is read and thrown away is four times what each may send */
 		for (int i = 0; i < 3; i++) {
-			size_t sent = 0, most = i == 0 ? (size_t)4 << 20 : (size_t)72 << 20;
+			size_t sent = 0, most = i == 0 ? (size_t)16 << 20 : (size_t)80 << 20; /* up to 10 MiB of them in the kernel */
 			char head[400];
 
 			(void)snprintf(head, sizeof(head), untold, i == 0 ? "login" : "syncUpdate",
@@ -194,7 +196,7 @@ START_TEST(huge_bodies)
 			while (sent < (size_t)1 << 30 && say_much(fd, piece, sizeof(piece)))
 				sent += 1 << 16;
 			(void)close(fd);
-			ck_assert_msg(sent < most, "%zu bytes were taken", sent); /* some are still on their way */
+			ck_assert_msg(sent < most, "%zu bytes were taken", sent);
 		}
 		node_await(&n, "usmd_requests_refused_total{reason=\"body\"}", refused + 4);
 		rss = rss_kib();
@@ -531,7 +533,7 @@ START_TEST(injection)
 {
 	static const char *const paths[] = { "/usm-json/x%0d%0aX-Injected:%20yes", "/usm-json/x\tevent=forged", "/usm-json/%0aevent=forged%20level=error", "/%0d%0aX-Injected:%20yes" };
 	static const char *const heads[] = { "User-Agent: a\rX-Injected: yes\r\n", "Accept-Language: \"\x01\x02 event=forged\r\n", "Cookie: usm_session=a%0d%0aX-Injected: yes\r\n",
-		"X-Forwarded-For: 1.2.3.4 event=forged\r\n", "Authorization: Bearer x\x0b" "event=forged\r\n", "Content-Type: text/html; event=forged\r\n" };
+		"X-Forwarded-For: 1.2.3.4 event=forged\r\n", "Authorization: Bearer x\x0b" "event=forged\r\n", "Content-Type: text/html; event=forged\r\n", "event=forged\r\n" };
 	static const char body[] = "{\"user\":\"a\\nevent=forged level=error\",\"password\":\"guess\\r\\nX-Injected: yes\",\"device\":\"d\",\"protocol\":1,"
 	    "\"client\":{\"name\":\"a event=forged\"}}";
 	unsigned rounds = lengthy ? 50 : 1;
@@ -609,6 +611,17 @@ START_TEST(nothing_is_left)
 }
 END_TEST
 
+/* Of ATTACK_ONLY the one named, of none all. */
+static void
+add_case(TCase *t, const char *name, const TTest *fn)
+{
+	const char *only = getenv("ATTACK_ONLY");
+
+	if (only == NULL || strcmp(only, name) == 0)
+		tcase_add_test(t, fn);
+}
+#define ADD(name) add_case(t, #name, name)
+
 int
 main(void)
 {
@@ -619,20 +632,20 @@ main(void)
 		return 77;
 	tcase_set_timeout(t, 300);
 	tcase_add_unchecked_fixture(t, world_up, world_gone);
-	tcase_add_test(t, slowloris);
-	tcase_add_test(t, too_many_of_one);
-	tcase_add_test(t, huge_bodies);
-	tcase_add_test(t, held_bodies);
-	tcase_add_test(t, deep_json);
-	tcase_add_test(t, devices_without_end);
-	tcase_add_test(t, sessions_without_end);
-	tcase_add_test(t, devices_without_limit);
-	tcase_add_test(t, guessed_passwords);
-	tcase_add_test(t, guessed_tokens);
-	tcase_add_test(t, guessed_ids);
-	tcase_add_test(t, forged_events);
-	tcase_add_test(t, injection);
-	tcase_add_test(t, nothing_is_left); /* the last one */
+	ADD(slowloris);
+	ADD(too_many_of_one);
+	ADD(huge_bodies);
+	ADD(held_bodies);
+	ADD(deep_json);
+	ADD(devices_without_end);
+	ADD(sessions_without_end);
+	ADD(devices_without_limit);
+	ADD(guessed_passwords);
+	ADD(guessed_tokens);
+	ADD(guessed_ids);
+	ADD(forged_events);
+	ADD(injection);
+	ADD(nothing_is_left); /* the last one */
 	suite_add_tcase(s, t);
 	return harness_main(s);
 }
