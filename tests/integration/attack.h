@@ -298,7 +298,7 @@ static struct siege {
 	atomic_bool over, behind;
 	pthread_t feeler;
 	long rss_kib, cpu_ms, refusals;
-	int64_t begun_us;
+	int64_t begun_us, round_us;
 } siege;
 
 static void *
@@ -374,8 +374,16 @@ siege_round(void)
 	while (atomic_load(&siege.behind));
 	atomic_store(&siege.now, &siege.calm[siege.round]);
 	sleep_ms(CALM_MS);
+	siege.round_us = now_mono_us();
 	atomic_store(&siege.now, &siege.attacked[siege.round++]);
 	return true;
+}
+
+/* Is this round still too short to measure anything? */
+static bool
+siege_is_short(void)
+{
+	return lengthy && now_mono_us() - siege.round_us < CALM_MS * INT64_C(1000);
 }
 
 static void
