@@ -417,13 +417,14 @@ status-shots: $(B)/tests/unit_daemon ## pictures of the status page, light and d
 
 # --- lint: only what needs no other tool than the compiler's; a broken rule names file and line ----
 .PHONY: lint-fast
-lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, tests named in manual pages, and that these checks can fail
+lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, tests named in manual pages, planted faults, and that these checks can fail
 	$(Q)tests/lint/selftest
 	$(Q)tests/lint/check-layers
 	$(Q)tests/lint/check-banned
 	$(Q)tests/lint/check-functions
 	$(Q)tests/lint/check-promises
 	$(Q)tests/lint/check-pure $(call lib,sync)
+	$(Q)B=$(B) sh tests/sim/run-mutants --check
 
 .PHONY: lint
 lint: export CFLAGS_LINT = $(filter-out -Werror,$(CFLAGS_ALL)) $(DAEMON_PATHS) -Itests $(call pkgc,$(sort $(foreach m,$(MODULES) oxsim tests,$(PKG_$(m)))))

@@ -264,6 +264,14 @@ MUST_CHECK enum rc store_write_delete(struct store_conn *c, int64_t wid, struct 
 /** store_intent_get - intents are kept by device and clientId, with the folder they were made for.  RC_NOTFOUND.  _put - insert or replace. */
 MUST_CHECK enum rc store_intent_get(struct store_conn *c, struct arena *a, int64_t device, const char *client_id, int64_t *folder, struct intent *out, struct err *e);
 MUST_CHECK enum rc store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *i, struct err *e);
+/**
+ * store_intent_claim - as put, where CLIENT_ID is new or still as WAS says (state, at and id_known; NULL = there was none): of two who read the
+ * same, one wins.  The folder lock keeps a second one away, but it goes with its connection.
+ */
+MUST_CHECK enum rc store_intent_claim(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *i,
+    const struct intent *was, bool *won, struct err *e);
+/** store_intent_told - the answer SEQ tells the device what became of it; nothing where it is not known any more. */
+MUST_CHECK enum rc store_intent_told(struct store_conn *c, int64_t device, const char *client_id, uint64_t seq, struct err *e);
 
 /* ---- what was done with mails ---- */
 

@@ -236,6 +236,32 @@ read_back(struct op *op, struct err *e)
 	return rc == RC_OK && n > 0 ? op_merge_objects(op, o, got, ids, n, e) : rc;
 }
 
+/*
+ * What was gone when its change was carried out may be here again by now, moved back by somebody: its row is live, and told as it is.  Else the
+ * client would drop it, and never hear of it again, for the row's change lies behind what this answer counts as told.
+ */
+static enum rc
+forced_revive(struct op *op, struct err *e)
+{
+	int64_t *ids = arena_array(op->a, int64_t, op->n_forced + 1);
+	struct row **rows;
+	size_t n = 0, got, kind;
+	enum rc rc = RC_OK;
+
+	if (ids == NULL)
+		return err_set(e, RC_NOMEM, "out of memory for the answer");
+	for (size_t i = 0; i < op->n_forced; i++)
+		if (imap_get(op->forced, op->forced_id[i], &kind) && kind == SYNC_DEL)
+			ids[n++] = op->forced_id[i];
+	if (n == 0)
+		return RC_OK;
+	rc = store_rows_get(op->c, op->a, &op->t.f, ids, n, &rows, &got, e);
+	for (size_t i = 0; i < got && rc == RC_OK; i++)
+		if (!rows[i]->dead)
+			rc = forced_add(op, rows[i]->id, SYNC_PUT);
+	return rc;
+}
+
 /* What OX made of a write in the very same version is this device's own, what differs otherwise is foreign (F11). */
 static enum rc
 complete_writes(struct op *op, struct err *e)
@@ -388,7 +414,6 @@ save_txn(struct store_conn *c, void *arg, struct err *e)
 	struct answer *an = arg;
 	struct op *op = an->op;
 	struct store_cursor *s = &an->saved;
-	int64_t folder;
 	enum rc rc;
 
 	memset(s, 0, sizeof(*s));
@@ -402,19 +427,8 @@ save_txn(struct store_conn *c, void *arg, struct err *e)
 		op->writes[i].seq = s->seq;
 		rc = store_write_save(c, &op->writes[i], e);
 	}
-	for (size_t i = 0; i < op->n_intents && rc == RC_OK; i++) {
-		struct intent it;
-
-		rc = store_intent_get(c, op->a, op->s->n->device_id, op->intents[i], &folder, &it, e);
-		if (rc == RC_NOTFOUND) {
-			rc = RC_OK;
-			continue;
-		}
-		if (rc == RC_OK && it.seq != s->seq) {
-			it.seq = s->seq;
-			rc = store_intent_put(c, op->s->n->device_id, folder, op->intents[i], &it, e);
-		}
-	}
+	for (size_t i = 0; i < op->n_intents && rc == RC_OK; i++)
+		rc = store_intent_told(c, op->s->n->device_id, op->intents[i], s->seq, e);
 	return rc;
 }
 
@@ -583,6 +597,8 @@ op_answer(struct op *op, struct err *e)
 	unindexed_fields(op->t.ct, &unindexed);
 	if (rc == RC_OK)
 		rc = complete_writes(op, e);
+	if (rc == RC_OK)
+		rc = forced_revive(op, e);
 	if (rc != RC_OK)
 		return rc;
 	if (skip == NULL)

@@ -171,6 +171,7 @@ struct adding {
 	const void *p;
 	size_t n;
 	struct intent note;
+	bool noted;              /* NOTE is in the database */
 };
 
 /* The attachment that is to be added, when it is there: same name, same octets. */
@@ -221,23 +222,39 @@ note_load(struct adding *x, const struct row *r, struct err *e)
 	if (x->key == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for an attachment");
 	rc = store_intent_get(op->c, op->a, op->s->n->device_id, x->key, &folder, &x->note, e);
+	x->noted = rc == RC_OK;
 	if (rc == RC_NOTFOUND)
 		memset(&x->note, 0, sizeof(x->note));
 	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 
-/* AT: when it was sent, 0 = surely not running any more. */
+/* Of two executions of the same request that both found nothing, one attaches. */
 static enum rc
-note_save(struct adding *x, enum intent_state state, msec_t at, struct err *e)
+note_claim(struct adding *x, struct err *e)
 {
 	struct op *op = &x->op;
-	enum rc rc = RC_OK;
+	struct intent was = x->note;
+	bool won;
+	enum rc rc;
 
-	x->note.state = state;
-	x->note.at = at;
+	x->note.state = INTENT_PENDING;
+	x->note.at = store_clock(op->g->store);
 	x->note.seq = 0;
-	if (state == INTENT_DONE) /* swept up with what the next answer acknowledges */
-		rc = store_cursor_next_seq(op->c, op->s->n->device_id, op->t.f.id, &x->note.seq, e);
+	rc = store_intent_claim(op->c, op->s->n->device_id, op->t.f.id, x->key, &x->note, x->noted ? &was : NULL, &won, e);
+	if (rc == RC_OK && !won)
+		return err_set(e, RC_BUSY, "the same file is being attached right now; repeat the request");
+	return rc;
+}
+
+static enum rc
+note_done(struct adding *x, struct err *e)
+{
+	struct op *op = &x->op;
+	enum rc rc;
+
+	x->note.state = INTENT_DONE;
+	x->note.at = 0; /* surely not running any more */
+	rc = store_cursor_next_seq(op->c, op->s->n->device_id, op->t.f.id, &x->note.seq, e); /* swept up with what the next answer acknowledges */
 	return rc == RC_OK ? store_intent_put(op->c, op->s->n->device_id, op->t.f.id, x->key, &x->note, e) : rc;
 }
 
@@ -262,7 +279,7 @@ attach(struct adding *x, const struct row *r, int64_t *id, msec_t *lm, struct er
 {
 	struct op *op = &x->op;
 	struct err why;
-	enum rc rc = note_save(x, INTENT_PENDING, store_clock(op->g->store), e);
+	enum rc rc = note_claim(x, e);
 
 	if (rc != RC_OK)
 		return rc;
@@ -273,7 +290,7 @@ attach(struct adding *x, const struct row *r, int64_t *id, msec_t *lm, struct er
 		log_warn("attach-unknown", "type=%s OX did not answer; the attachment is looked for when the client repeats", model_content(op->t.ct)->name);
 		return rc;
 	}
-	if (note_save(x, INTENT_DONE, 0, &why) != RC_OK)
+	if (note_done(x, &why) != RC_OK)
 		log_error("attach-note", "%s", why.text);
 	return rc == RC_CONFLICT ? err_set(e, RC_BUSY, "the object was changed meanwhile; repeat the request") : rc;
 }
@@ -299,7 +316,7 @@ add_locked(struct adding *x, const struct row *r, struct engine_attached *out, s
 		id = same->id;
 		found = x->note.state == INTENT_PENDING && x->note.at != 0 ? same->created : -1;
 		if (x->note.state == INTENT_PENDING && x->note.at != 0)
-			rc = note_save(x, INTENT_DONE, 0, e);
+			rc = note_done(x, e);
 	} else {
 		if (n >= op->g->o.max_attachments)
 			return err_set(e, RC_LIMIT, "this object has %zu attachments, and %u are possible: delete one first", n, op->g->o.max_attachments);

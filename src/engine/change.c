@@ -86,6 +86,8 @@ work_load(struct work *w, struct err *e)
 		rc = store_intent_get(op->c, op->a, op->s->n->device_id, w->ch.client_id, &folder, &w->intent, e);
 		if (rc != RC_OK && rc != RC_NOTFOUND)
 			return rc;
+		w->is_noted = rc == RC_OK;
+		w->noted = w->intent;
 		/* mails are numbered in their folder: an intent of another folder names another mail there */
 		w->has_intent = rc == RC_OK && (op->t.ct != CT_MAIL || folder == op->t.f.id);
 		if (w->has_intent && op->t.ct == CT_MAIL) {
@@ -149,8 +151,9 @@ plan(struct work *w, bool moved_checked, struct err *e)
 
 /* ---- notes in the database ---- */
 
-enum rc
-work_intent_put(struct work *w, struct err *e)
+/* The answer will tell the device of W's intent. */
+static enum rc
+intent_told(struct work *w, struct err *e)
 {
 	struct op *op = w->op;
 
@@ -169,7 +172,39 @@ work_intent_put(struct work *w, struct err *e)
 	op->intents[op->n_intents++] = w->ch.client_id;
 	/* a mail is found by its intent alone: it stays until an answer told of it, not until any answer was used */
 	w->intent.seq = op->t.ct == CT_MAIL ? 0 : op->next_seq;
-	return store_intent_put(op->c, op->s->n->device_id, op->t.f.id, w->ch.client_id, &w->intent, e);
+	return RC_OK;
+}
+
+static void
+intent_is_noted(struct work *w)
+{
+	w->noted = w->intent;
+	w->is_noted = true;
+}
+
+enum rc
+work_intent_put(struct work *w, struct err *e)
+{
+	enum rc rc = intent_told(w, e);
+
+	if (rc == RC_OK)
+		rc = store_intent_put(w->op->c, w->op->s->n->device_id, w->op->t.f.id, w->ch.client_id, &w->intent, e);
+	if (rc == RC_OK)
+		intent_is_noted(w);
+	return rc;
+}
+
+enum rc
+work_intent_claim(struct work *w, bool *won, struct err *e)
+{
+	enum rc rc = intent_told(w, e);
+
+	*won = false;
+	if (rc == RC_OK)
+		rc = store_intent_claim(w->op->c, w->op->s->n->device_id, w->op->t.f.id, w->ch.client_id, &w->intent, w->is_noted ? &w->noted : NULL, won, e);
+	if (rc == RC_OK && *won)
+		intent_is_noted(w);
+	return rc;
 }
 
 enum rc
@@ -255,14 +290,16 @@ work_import(const struct work *w)
 	return o;
 }
 
+/* *WON: false = the same change is being carried out elsewhere, and nothing of this one may happen. */
 static enum rc
-plan_side_effects(struct work *w, struct err *e)
+plan_notes(struct work *w, bool *won, struct err *e)
 {
 	struct op *op = w->op;
 	const struct sync_plan_out *p = &w->p;
 	struct fmask in_create;
 	enum rc rc = RC_OK;
 
+	*won = true;
 	fields_of_create(op->t.ct, &in_create);
 	if (p->intent_new) {
 		memset(&w->intent, 0, sizeof(w->intent));
@@ -270,12 +307,11 @@ plan_side_effects(struct work *w, struct err *e)
 		w->intent.at = store_clock(op->g->store);
 		if (p->kind == PLAN_CREATE) /* what an attempt that the database forgot has carried is not known: its values may be other ones */
 			w->intent.f = work_sent(w, &in_create, &w->intent.nf);
-		if (op->t.ct == CT_MAIL && w->message_id != NULL) {
+		rc = work_intent_claim(w, won, e);
+		if (rc == RC_OK && *won && op->t.ct == CT_MAIL && w->message_id != NULL) {
 			w->mail_op = work_import(w);
 			rc = mail_op_put(op, mail_key(op, 'i', w->ch.client_id), &w->mail_op, MAIL_OP_PENDING, e);
 		}
-		if (rc == RC_OK)
-			rc = work_intent_put(w, e);
 	} else if (p->intent_set) {
 		if (p->adopt)
 			rc = work_adopt(w, 0, e);
@@ -284,11 +320,21 @@ plan_side_effects(struct work *w, struct err *e)
 		if (w->row != NULL)
 			w->intent.id = w->row->id;
 		if (rc == RC_OK)
-			rc = work_intent_put(w, e);
+			rc = work_intent_claim(w, won, e);
 	} else if (p->adopt) {
 		rc = work_adopt(w, 0, e);
 	}
-	if (rc == RC_OK && p->map) {
+	return rc;
+}
+
+static enum rc
+plan_side_effects(struct work *w)
+{
+	struct op *op = w->op;
+	const struct sync_plan_out *p = &w->p;
+	enum rc rc = RC_OK;
+
+	if (p->map) {
 		w->res->has_uuid = true;
 		if (w->row != NULL)
 			uuid_make(op->g->keys, op->t.tag, w->row->id, &w->res->uuid);
@@ -338,7 +384,7 @@ unanswered(struct work *w)
 static enum rc
 attempt(struct work *w, bool *again, struct err *e)
 {
-	bool moved_checked = false, gone;
+	bool moved_checked = false, gone, won;
 	enum rc rc;
 
 	*again = false;
@@ -372,8 +418,12 @@ attempt(struct work *w, bool *again, struct err *e)
 		}
 		break;
 	}
+	rc = plan_notes(w, &won, e);
+	if (rc == RC_OK && !won)
+		return unanswered(w);
 	w->res->status = w->p.status;
-	rc = plan_side_effects(w, e);
+	if (rc == RC_OK)
+		rc = plan_side_effects(w);
 	if (rc != RC_OK)
 		return rc;
 	switch (w->p.kind) {

@@ -14,6 +14,8 @@ struct work {
 	struct row *row;
 	struct intent intent;
 	bool has_intent;
+	struct intent noted;     /* as the database has it: state, at, id_known */
+	bool is_noted;
 	bool still_here;         /* OX answered before that the object, a tombstone here, is in this very folder */
 	bool kept_intent;        /* intent holds answers of OX for this attempt: do not read it again */
 	struct sync_plan_out p;
@@ -29,7 +31,10 @@ struct work {
 	uint64_t photo_there, photo_known; /* the picture that OX has: fingerprint of its octets, and that of the index; 0 = not asked */
 };
 
+/** work_intent_put - the outcome of what this request has claimed. */
 enum rc work_intent_put(struct work *w, struct err *e);
+/** work_intent_claim - note it before anything is sent; *WON: false = another execution of the same change has noted its own since this one looked. */
+enum rc work_intent_claim(struct work *w, bool *won, struct err *e);
 enum rc work_log_write(struct work *w, struct write_entry *entry, struct err *e);
 enum rc work_withdraw(struct work *w, int64_t wid, struct err *e);
 struct write_field *work_sent(struct work *w, const struct fmask *mask, unsigned *n);

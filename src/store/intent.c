@@ -2,17 +2,23 @@
 /* Intents: creates that were, or were about to be, sent to OX, under the client's own id of the object. */
 #include "store_int.h"
 
-enum { S_GET, S_PUT };
+#define INSERT \
+	"INSERT INTO intent AS i (device, client_id, folder, state, object, id_known, unsure, at, seq, fields)" \
+	" VALUES ($1::int4, $2::text, $3::int4, $4::int2, $5::int8, $6::bool, $7::bool, $8::int8, $9::int8, $10::bytea)" \
+	" ON CONFLICT (device, client_id) DO UPDATE SET folder = excluded.folder, state = excluded.state," \
+	" object = excluded.object, id_known = excluded.id_known, unsure = excluded.unsure, at = excluded.at," \
+	" seq = excluded.seq, fields = excluded.fields"
+#define NO_STATE (-1)
+
+enum { S_GET, S_PUT, S_CLAIM, S_TOLD };
 static const struct pg_stmt stmts[] = {
 	[S_GET] = { "store_intent_get",
 	    "SELECT folder, state, object, id_known, unsure, at, seq, fields FROM intent"
 	    " WHERE device = $1::int4 AND client_id = $2::text", 2 },
-	[S_PUT] = { "store_intent_put",
-	    "INSERT INTO intent (device, client_id, folder, state, object, id_known, unsure, at, seq, fields)"
-	    " VALUES ($1::int4, $2::text, $3::int4, $4::int2, $5::int8, $6::bool, $7::bool, $8::int8, $9::int8, $10::bytea)"
-	    " ON CONFLICT (device, client_id) DO UPDATE SET folder = excluded.folder, state = excluded.state,"
-	    " object = excluded.object, id_known = excluded.id_known, unsure = excluded.unsure, at = excluded.at,"
-	    " seq = excluded.seq, fields = excluded.fields", 10 },
+	[S_PUT] = { "store_intent_put", INSERT, 10 },
+	/* whoever read an older state of it comes too late: its sender is somebody else */
+	[S_CLAIM] = { "store_intent_claim", INSERT " WHERE i.state = $11::int2 AND i.at = $12::int8 AND i.id_known = $13::bool", 13 },
+	[S_TOLD] = { "store_intent_told", "UPDATE intent SET seq = $3::int8 WHERE device = $1::int4 AND client_id = $2::text", 3 },
 };
 const struct pg_table store_intent_stmts = { stmts, ARRAY_LEN(stmts) };
 
@@ -48,8 +54,10 @@ out:
 	return rc;
 }
 
-enum rc
-store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *i, struct err *e)
+/* CLAIM: only over what is still as WAS.  *ROWS (or NULL): written. */
+static enum rc
+put(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *i, bool claim, const struct intent *was,
+    size_t *rows, struct err *e)
 {
 	struct pg_params p = { .n = 0 };
 	struct buf b;
@@ -67,7 +75,40 @@ store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const cha
 	pg_i64(&p, i->at);
 	pg_u64(&p, i->seq);
 	pg_buf(&p, &b);
-	rc = b.failed ? err_set(e, RC_NOMEM, "out of memory") : pg_exec(c, TBL_INTENT, S_PUT, &p, NULL, e);
+	if (claim) {
+		pg_i16(&p, (int16_t)(was != NULL ? (int)was->state : NO_STATE));
+		pg_i64(&p, was != NULL ? was->at : 0);
+		pg_bool(&p, was != NULL && was->id_known);
+	}
+	rc = b.failed ? err_set(e, RC_NOMEM, "out of memory") : pg_exec_count(c, TBL_INTENT, claim ? S_CLAIM : S_PUT, &p, rows, e);
 	buf_fini(&b);
 	return rc;
+}
+
+enum rc
+store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *i, struct err *e)
+{
+	return put(c, device, folder, client_id, i, false, NULL, NULL, e);
+}
+
+enum rc
+store_intent_claim(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *i, const struct intent *was,
+    bool *won, struct err *e)
+{
+	size_t rows = 0;
+	enum rc rc = put(c, device, folder, client_id, i, true, was, &rows, e);
+
+	*won = rc == RC_OK && rows == 1;
+	return rc;
+}
+
+enum rc
+store_intent_told(struct store_conn *c, int64_t device, const char *client_id, uint64_t seq, struct err *e)
+{
+	struct pg_params p = { .n = 0 };
+
+	pg_i32(&p, (int32_t)device);
+	pg_text(&p, client_id);
+	pg_u64(&p, seq);
+	return pg_exec(c, TBL_INTENT, S_TOLD, &p, NULL, e);
 }

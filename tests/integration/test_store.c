@@ -776,6 +776,40 @@ START_TEST(writes_and_intents)
 }
 END_TEST
 
+START_TEST(intents_are_claimed_once)
+{
+	struct store_folder f = folder_new(CT_CONTACT, "f");
+	struct intent i = { .state = INTENT_PENDING, .at = 10, .id = 7 }, mine = { .state = INTENT_PENDING, .at = 11 }, got;
+	int64_t folder;
+	bool won;
+
+	OK(store_intent_claim(conn, device, f.id, "n1", &i, NULL, &won, &err));
+	ck_assert(won);
+	OK(store_intent_claim(conn, device, f.id, "n1", &mine, NULL, &won, &err)); /* who has read that there is none comes too late */
+	ck_assert(!won);
+	OK(store_intent_get(conn, mem, device, "n1", &folder, &got, &err));
+	ck_assert(folder == f.id && got.at == 10 && got.id == 7);
+	OK(store_intent_claim(conn, device, f.id, "n1", &mine, &got, &won, &err));
+	ck_assert(won);
+	OK(store_intent_claim(conn, device, f.id, "n1", &mine, &got, &won, &err));
+	ck_assert(!won);
+	/* sent and answered meanwhile: as little is running as before, but the object is there */
+	mine.at = 0;
+	OK(store_intent_put(conn, device, f.id, "n1", &mine, &err));
+	got = mine;
+	mine.id_known = true;
+	OK(store_intent_put(conn, device, f.id, "n1", &mine, &err));
+	OK(store_intent_claim(conn, device, f.id, "n1", &i, &got, &won, &err));
+	ck_assert(!won);
+
+	OK(store_intent_told(conn, device, "n1", 9, &err));
+	OK(store_intent_told(conn, device, "n2", 9, &err)); /* forgotten since */
+	OK(store_intent_get(conn, mem, device, "n1", &folder, &got, &err));
+	ck_assert(got.seq == 9 && got.id_known);
+	ck_assert_int_eq(store_intent_get(conn, mem, device, "n2", &folder, &got, &err), RC_NOTFOUND);
+}
+END_TEST
+
 START_TEST(mail_ops_are_claimed_once)
 {
 	struct mail_op o = { .at = 10, .expires = 5000, .place = UINT64_MAX, .validity = 7, .mail = 44, .mark = 3, .digest = 9 }, was = { 0 }, got;
@@ -1096,6 +1130,7 @@ main(void)
 	tcase_add_test(t, silent_server_is_given_up);
 	tcase_add_test(t, cursors_are_pruned_by_use);
 	tcase_add_test(t, writes_and_intents);
+	tcase_add_test(t, intents_are_claimed_once);
 	tcase_add_test(t, mail_ops_are_claimed_once);
 	tcase_add_test(t, conflicts_once);
 	tcase_add_test(t, journal_entries);

@@ -110,7 +110,7 @@ static void
 sync_request(struct task *t, struct engine_session *session)
 {
 	struct sync_request r = t->q->r;
-	bool alone = t->s->reliable && t->s->n_task == 1 && t->q->id == t->s->cl[t->dev].attempt; /* and no straggler */
+	bool alone = t->s->reliable && t->s->n_task == 1 && !t->dup && t->q->id == t->s->cl[t->dev].attempt; /* and no straggler */
 
 	copy_changes(t, &r);
 	t->rc = engine_sync(session, t->a, &r, &t->ans, &t->err);
@@ -457,6 +457,11 @@ disaster(struct sim *s)
 			t->n_locks = 0;
 			s->fig->lock_losses++;
 			tell(s, "%s loses its folder lock", s->cl[t->dev].name);
+			if (s->v.dups && t->kind == TASK_SYNC && chance(s, 500)) { /* a repetition gets past it just now */
+				t->q->refs++;
+				tell(s, "%s: the same request for %s arrives again", s->cl[t->dev].name, folder_name(s, &s->cl[t->dev], t->q->folder));
+				(void)task_start(s, TASK_SYNC, t->dev, t->q, true);
+			}
 		}
 		break;
 	case 3:

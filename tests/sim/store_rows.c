@@ -467,15 +467,11 @@ store_intent_get(struct store_conn *c, struct arena *a, int64_t device, const ch
 	return RC_OK;
 }
 
-enum rc
-store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *in, struct err *e)
+static void
+intent_write(int64_t device, int64_t folder, const char *client_id, const struct intent *in)
 {
-	enum rc rc = store_step(c, e);
-	struct rec *r;
+	struct rec *r = rec_new(0);
 
-	if (rc != RC_OK)
-		return rc;
-	r = rec_new(0);
 	r->a = device;
 	r->b = folder;
 	(void)snprintf(r->text, sizeof(r->text), "%s", client_id);
@@ -487,7 +483,46 @@ store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const cha
 	r->u.intent.else_nf = 0;
 	fields_in(r, in->f, in->nf);
 	rec_put(DB, T_INTENT, intent_at(device, client_id), r);
-	return RC_OK;
+}
+
+enum rc
+store_intent_put(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *in, struct err *e)
+{
+	enum rc rc = store_step(c, e);
+
+	if (rc == RC_OK)
+		intent_write(device, folder, client_id, in);
+	return rc;
+}
+
+enum rc
+store_intent_claim(struct store_conn *c, int64_t device, int64_t folder, const char *client_id, const struct intent *in, const struct intent *was,
+    bool *won, struct err *e)
+{
+	enum rc rc = store_step(c, e);
+	size_t i = intent_at(device, client_id);
+	const struct intent *have = i < tab_of(T_INTENT)->n ? &tab_of(T_INTENT)->v[i]->u.intent : NULL;
+
+	*won = rc == RC_OK &&
+	    (have == NULL || (was != NULL && have->state == was->state && have->at == was->at && have->id_known == was->id_known));
+	if (*won)
+		intent_write(device, folder, client_id, in);
+	return rc;
+}
+
+enum rc
+store_intent_told(struct store_conn *c, int64_t device, const char *client_id, uint64_t seq, struct err *e)
+{
+	enum rc rc = store_step(c, e);
+	size_t i = intent_at(device, client_id);
+
+	if (rc == RC_OK && i < tab_of(T_INTENT)->n) {
+		struct rec *r = rec_edit(DB, T_INTENT, i);
+
+		r->u.intent.seq = seq;
+		rec_put(DB, T_INTENT, i, r);
+	}
+	return rc;
 }
 
 /* ---- what was done with mails: a = device, text = key ---- */
@@ -517,30 +552,38 @@ store_mailop_get(struct store_conn *c, int64_t device, const char *key, struct m
 	return rc;
 }
 
-enum rc
-store_mailop_put(struct store_conn *c, int64_t device, const char *key, const struct mail_op *o, struct err *e)
+static void
+mail_op_write(int64_t device, const char *key, const struct mail_op *o)
 {
-	enum rc rc = store_step(c, e);
-	struct rec *r;
+	struct rec *r = rec_new(0);
 
-	if (rc != RC_OK)
-		return rc;
-	r = rec_new(0);
 	r->a = device;
 	(void)snprintf(r->text, sizeof(r->text), "%s", key);
 	r->u.mail_op = *o;
 	rec_put(DB, T_MAILOP, mail_op_at(device, key), r);
-	return RC_OK;
+}
+
+enum rc
+store_mailop_put(struct store_conn *c, int64_t device, const char *key, const struct mail_op *o, struct err *e)
+{
+	enum rc rc = store_step(c, e);
+
+	if (rc == RC_OK)
+		mail_op_write(device, key, o);
+	return rc;
 }
 
 enum rc
 store_mailop_claim(struct store_conn *c, int64_t device, const char *key, const struct mail_op *o, const struct mail_op *was, bool *won, struct err *e)
 {
+	enum rc rc = store_step(c, e);
 	size_t i = mail_op_at(device, key);
 	const struct mail_op *have = i < tab_of(T_MAILOP)->n ? &tab_of(T_MAILOP)->v[i]->u.mail_op : NULL;
 
-	*won = have == NULL || (have->state == was->state && have->at == was->at);
-	return *won ? store_mailop_put(c, device, key, o, e) : store_step(c, e);
+	*won = rc == RC_OK && (have == NULL || (have->state == was->state && have->at == was->at));
+	if (*won)
+		mail_op_write(device, key, o);
+	return rc;
 }
 
 /* ---- conflicts: only that they are there counts; what they hold can be had back ---- */
