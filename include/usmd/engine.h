@@ -77,7 +77,7 @@ struct engine_options {
 	size_t resync_budget;         /* large folders that clients load (first fill, reconcile) at once on this node; 0 = no limit */
 	_Atomic size_t resync_large;          /* objects from which a folder counts as large */
 	_Atomic msec_t resync_retry_ms;       /* who finds no place comes again after this, up to twice as long; a place is kept so long between two pages */
-	_Atomic unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
+	_Atomic unsigned login_attempts;      /* failed logins a minute for one user, address or device; then RC_LIMIT */
 	_Atomic size_t max_devices;           /* of one account; 0 = no limit */
 	_Atomic bool device_quarantine;       /* new devices wait until an administrator allows them */
 	_Atomic msec_t device_keep_ms;        /* devices unused for so long are forgotten; 0 = never */

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+/* Thousands in one go would keep the lock, and then the event threads, from everybody else for many milliseconds. */
+#define CUT_AT_ONCE 16U
 #define CLOCK_STEP_US 20000 /* of the coarse clock by which libmicrohttpd finds that a connection is silent */
 
 /* One connection of the client listener.  Guarded by conns.lock. */
@@ -186,23 +188,26 @@ conn_notify(void *cls, struct MHD_Connection *conn, void **context, enum MHD_Con
 	mem_free(x);
 }
 
-void
+bool
 conns_expire(struct httpd *h)
 {
 	const int64_t limit_us[CONN_PHASES] = { [CONN_HEAD] = (int64_t)h->o.client_timeout_s * 2000000,
 		[CONN_BODY] = (int64_t)h->o.transfer_time_s * 1000000, [CONN_ANSWER] = (int64_t)h->o.transfer_time_s * 1000000 };
 	int64_t now_us = now_mono_us();
 	struct conn *x;
+	unsigned cut = 0;
 
 	(void)pthread_mutex_lock(&h->conns.lock);
 	for (unsigned i = 0; i < CONN_PHASES; i++)
-		while (limit_us[i] > 0 && (x = h->conns.first[i]) != NULL && now_us - x->since_us >= limit_us[i]) {
+		while (cut < CUT_AT_ONCE && limit_us[i] > 0 && (x = h->conns.first[i]) != NULL && now_us - x->since_us >= limit_us[i]) {
+			cut++;
 			unlink_locked(&h->conns, x);
 			/* the descriptor is still this connection's: libmicrohttpd closes it after conn_notify, which waits for the lock */
 			(void)shutdown(x->fd, SHUT_RDWR);
 			metric_add(M_CONNECTIONS_SLOW, 1);
 		}
 	(void)pthread_mutex_unlock(&h->conns.lock);
+	return cut == CUT_AT_ONCE;
 }
 
 void

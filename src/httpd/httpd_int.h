@@ -160,8 +160,8 @@ enum MHD_Result conn_accept(void *cls, const struct sockaddr *sa, socklen_t len)
 void conn_notify(void *cls, struct MHD_Connection *conn, void **context, enum MHD_ConnectionNotificationCode what);
 /* conn_phase - CONN does something else from now on.   Threads: any.   Blocking: never. */
 void conn_phase(struct httpd *h, struct MHD_Connection *conn, enum conn_phase phase);
-/* conns_expire - cut off who takes too long; called once a second. */
-void conns_expire(struct httpd *h);
+/* conns_expire - cut off some of those who take too long; called several times a second.  True: there are more, again in a millisecond. */
+bool conns_expire(struct httpd *h);
 
 /* request.c */
 enum MHD_Result request_handler(void *cls, struct MHD_Connection *conn, const char *url, const char *method,

@@ -250,6 +250,34 @@ START_TEST(silence_is_counted)
 }
 END_TEST
 
+/* A crowd is cut off some at a time, so that others get their turn in between; and yet at once. */
+START_TEST(a_crowd_is_cut_off)
+{
+	int64_t before = metric_get(M_CONNECTIONS_SLOW), first_us = 0, begun = now_mono_us();
+	int fd[300];
+
+	s.o.client_timeout_s = 1;
+	server_start(&s);
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++) {
+		fd[i] = client_connect(httpd_port(s.h));
+		client_send(fd[i], "POST /t/echo HTTP/1.1\r\nX-A: ");
+	}
+	while (metric_get(M_CONNECTIONS_SLOW) - before < (int)ARRAY_LEN(fd)) {
+		ck_assert_int_lt(now_mono_us() - begun, 30000000);
+		for (size_t i = 0; first_us == 0 && i < ARRAY_LEN(fd); i++)
+			(void)send(fd[i], "a", 1, MSG_NOSIGNAL);
+		if (first_us == 0 && metric_get(M_CONNECTIONS_SLOW) > before)
+			first_us = now_mono_us();
+		pause_ms(first_us == 0 ? 50 : 1);
+	}
+	ck_assert_int_gt(first_us, 0);
+	ck_assert_msg(now_mono_us() - first_us < 1500000, "it took %d ms", (int)((now_mono_us() - first_us) / 1000));
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++)
+		(void)close(fd[i]);
+	server_stop(&s);
+}
+END_TEST
+
 /* Who reads his answer a few bytes at a time is cut off after transfer_time, however steadily he does. */
 START_TEST(slow_reading_ends)
 {
@@ -288,6 +316,7 @@ case_bodies(void)
 	tcase_add_test(t, refused_as_it_comes);
 	tcase_add_test(t, no_http_is_counted);
 	tcase_add_test(t, silence_is_counted);
+	tcase_add_test(t, a_crowd_is_cut_off);
 	tcase_add_test(t, slow_reading_ends);
 	return t;
 }
