@@ -60,13 +60,19 @@ struct hreq {
 	struct work_times times;     /* of that */
 	struct buf body;             /* empty while parked */
 	size_t body_counted;         /* what of it is counted in httpd.body_total */
-	size_t body_max;             /* 0 = the protocol was not asked yet */
-	struct body_look look;
 	uint64_t bytes_in, bytes_out;
 	struct hub_waiter *waiter;
 	void *park_state;
-	msec_t deadline_ms;          /* of the next parking */
-	int64_t woken_us;            /* when the wake-up came that it is looking after, 0 = none */
+	union {
+		struct { /* while its body arrives */
+			uint32_t body_max;   /* 0 = the protocol was not asked yet */
+			struct body_look look;
+		};
+		struct { /* from the queue on */
+			msec_t deadline_ms;  /* of the next parking */
+			int64_t woken_us;    /* when the wake-up came that it is looking after, 0 = none */
+		};
+	};
 	struct stream *stream;       /* NULL = an answer that ends */
 	struct MHD_Response *response; /* ready to be sent */
 	int status;                  /* HTTP; 0 = no answer yet */
@@ -76,8 +82,10 @@ struct hreq {
 	bool in_flight;              /* counted in httpd.in_flight */
 	bool lost;                   /* the connection is gone, a worker frees what is left */
 	bool stranger;               /* its body is counted in httpd.body_strangers, too */
-	char client_ip[CLIENT_IP_SIZE];
+	unsigned char client[16];    /* its address, IPv4 as ::ffff:a.b.c.d */
 };
+/* each waiting client has one: who needs more looks for what can go (make bench-push) */
+_Static_assert(sizeof(struct hreq) <= 296, "a parked request became larger");
 
 struct worker {
 	struct httpd *h;
@@ -148,8 +156,10 @@ void proxies_fini(struct proxies *p);
 /* proxies_peer - the address of the other end of a TCP connection into ADDR (IPv4 as ::ffff:a.b.c.d); true = it is a trusted proxy. */
 bool proxies_peer(const struct proxies *p, const struct sockaddr *peer, unsigned char addr[16]);
 bool address_is_v4(const unsigned char addr[16]);
-/* proxies_client_ip - the client's address as text: the peer's, or what trusted proxies say of it. */
-void proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const char *forwarded_for, char out[CLIENT_IP_SIZE]);
+/* proxies_client_ip - the client's address into ADDR: the peer's, or what trusted proxies say of it. */
+void proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const char *forwarded_for, unsigned char addr[16]);
+/* address_format - as text; "" = it cannot be told. */
+void address_format(const unsigned char addr[16], char out[CLIENT_IP_SIZE]);
 
 /* conns.c */
 void conns_init(struct conns *c);

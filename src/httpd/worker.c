@@ -95,6 +95,8 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 {
 	r->in_flight = true;
 	r->next = NULL;
+	r->deadline_ms = 0; /* their memory was the body's until now */
+	r->woken_us = 0;
 	r->queued_us = now_mono_us();
 	(void)pthread_mutex_lock(&h->lock);
 	h->reserved--;
@@ -284,6 +286,7 @@ run_request(struct hreq *r)
 {
 	const struct protocol *p = r->proto;
 	bool draining = atomic_load(&r->h->draining);
+	char client_ip[CLIENT_IP_SIZE];
 	struct request req = {
 		.id = r->id,
 		.method = r->method,
@@ -292,7 +295,7 @@ run_request(struct hreq *r)
 		.language = header_of(r, MHD_HTTP_HEADER_ACCEPT_LANGUAGE),
 		.content_type = header_of(r, MHD_HTTP_HEADER_CONTENT_TYPE),
 		.last_event_id = header_of(r, "Last-Event-ID"),
-		.client_ip = r->client_ip,
+		.client_ip = client_ip,
 		.body = r->body.p != NULL ? r->body.p : "",
 		.body_len = r->body.len,
 		.header = header_of_request,
@@ -303,6 +306,7 @@ run_request(struct hreq *r)
 	struct log_ctx *ctx = log_ctx();
 	int64_t t0 = now_mono_us();
 
+	address_format(r->client, client_ip);
 	req.token = request_token(r, &req.bearer);
 	if (r->parked_before) {
 		req.deadline_passed = r->end == HUB_DEADLINE;
