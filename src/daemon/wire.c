@@ -331,10 +331,12 @@ usmjson_options(const struct conf *c, struct usmjson_options *out)
 {
 	*out = (struct usmjson_options){
 		.max_depth = (size_t)c->max_depth,
+		.max_values = (size_t)c->max_values,
 		.max_objects = (size_t)c->max_changes,
 		.max_pairs = (size_t)c->max_objects_per_folder,
 		.max_string_bytes = (size_t)c->max_string,
 		.max_body_bytes = (size_t)c->max_body,
+		.max_anonymous_bytes = (size_t)c->max_body_anonymous,
 		.max_mail_bytes = (size_t)c->max_mail,
 		.max_attachment_bytes = (size_t)c->max_attachment,
 		.max_attachments = (size_t)c->max_attachments_per_object,
