@@ -185,7 +185,7 @@ job_run(struct engine *g, struct job *j)
 	}
 	/* the session is over and nothing opens a new one: everybody who waits with it finds that out for himself, and is told to log in again */
 	if (j->rc == RC_DENIED)
-		(void)hub_wake(g->hub, account_topic(g, j->w->context, j->w->user));
+		(void)hub_wake(g->hub, engine_account_topic(g, j->w->context, j->w->user));
 }
 
 /* ---- what follows from it ---- */

@@ -430,17 +430,16 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	if (rc != RC_OK)
 		return rc;
 	rc = ox_login(g->backend, in->user, in->password, in->user_agent, &ox, e);
-	throttle_end(g, &attempt, rc);
-	if (rc != RC_OK)
-		goto out;
-	out->user = *ox_session_user(ox);
-	a = arena_new(0);
-	rc = a != NULL ? store_lease(g->store, &c, e) : err_set(e, RC_NOMEM, "out of memory for a login");
-	if (rc != RC_OK)
-		goto out;
-	rc = store_account_open(c, out->user.context_id, out->user.user_id, &row.account, e);
+	if (rc == RC_OK) {
+		out->user = *ox_session_user(ox);
+		a = arena_new(0);
+		rc = a != NULL ? store_lease(g->store, &c, e) : err_set(e, RC_NOMEM, "out of memory for a login");
+	}
+	if (rc == RC_OK)
+		rc = store_account_open(c, out->user.context_id, out->user.user_id, &row.account, e);
 	if (rc == RC_OK)
 		rc = device_login(g, c, a, row.account, in, &dev, e);
+	throttle_end(g, &attempt, rc);
 	if (rc == RC_OK)
 		rc = flood_check(g, dev.id, e);
 	if (rc != RC_OK)

@@ -4,7 +4,8 @@
  * many, and a restart forgives.  login_attempts failures within a minute block for a minute, each further failure twice as long, up to login_block_max.
  *
  * A device that repeats one wrong password (it was changed elsewhere) learns nothing by it: this counts for the device alone, so that an old telephone
- * locks out neither its user's other devices nor who shares its address.  An attempt takes its place before OX is asked: many at once are no way around.
+ * locks out neither its user's other devices nor who shares its address.  Nor does one that is not let in (max_devices, an administrator's decision) and
+ * asks again and again with the right password: it waits before OX is troubled with it.  An attempt takes its place before OX is asked: many at once are no way around.
  */
 #include "engine/engine_int.h"
 
@@ -122,7 +123,8 @@ throttle_begin(struct engine *g, const struct engine_login *in, struct throttle_
 	if (wait == 0)
 		return RC_OK;
 	metric_count(F_REFUSED, "login", NULL);
-	(void)err_set(e, RC_LIMIT, "too many failed logins; wait and check the password");
+	(void)err_set(e, RC_LIMIT, "too many logins that failed or were refused; wait, then check the password, or ask the administrator whether this "
+	    "device is let in");
 	if (e != NULL)
 		e->retry_after_s = (int)((wait + 999) / 1000);
 	return RC_LIMIT;
@@ -147,7 +149,7 @@ void
 throttle_end(struct engine *g, const struct throttle_try *x, enum rc rc)
 {
 	msec_t now = steady_ms();
-	bool repeated = false;
+	bool repeated = false, refused = rc == RC_LIMIT || rc == RC_FORBIDDEN;
 
 	if (rc == RC_DENIED)
 		metric_add(M_LOGINS_FAILED, 1);
@@ -162,9 +164,9 @@ throttle_end(struct engine *g, const struct throttle_try *x, enum rc rc)
 			repeated = rc == RC_DENIED && t->word == x->word;
 			t->word = rc == RC_DENIED ? x->word : 0;
 		}
-		if (rc == RC_DENIED && (i == THROTTLE_DEVICE || !repeated))
+		if ((rc == RC_DENIED && !repeated) || ((rc == RC_DENIED || refused) && i == THROTTLE_DEVICE))
 			failed_locked(g, t, now);
-		else if (rc == RC_OK && i != THROTTLE_ADDRESS)
+		else if ((rc == RC_OK || refused) && i != THROTTLE_ADDRESS)
 			forgive_locked(t);
 	}
 	(void)pthread_mutex_unlock(&g->lock);

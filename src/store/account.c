@@ -126,8 +126,8 @@ store_device_login(struct store_conn *c, struct arena *a, int64_t account, const
 	if (rc != RC_OK)
 		return rc;
 	if (rule->max > 0 && n >= rule->max)
-		return err_set_path(e, RC_LIMIT, "device", "is one more than is allowed (max_devices): this user has %zu; an administrator can remove one that is "
-		    "not used any more", n);
+		return err_set_path(e, RC_LIMIT, "device", "is one more than this user may have (%zu, max_devices): ask the administrator to remove one that is not used "
+		    "any more (usmctl device remove), then log in again", n);
 	pg_i64(&p, account);
 	pg_text(&p, name);
 	pg_i64(&p, now_ms());
