@@ -139,7 +139,7 @@ print_new_key(const struct keys *k, struct err *e)
 
 	buf_init(&b, 0);
 	add_key(k, k->next.v[0].id, "active", 0, &b);
-	buf_addf(&b, "Copy %s to all nodes, then restart them; until then they seal with the old key.\n", k->x->c->seal_keys);
+	buf_addf(&b, "Copy %s to all nodes, then usmctl reload at each (a restart, where it is a credential); until then they seal with the old key.\n", k->x->c->seal_keys);
 	return admin_put(&b, e);
 }
 

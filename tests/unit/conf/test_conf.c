@@ -592,7 +592,7 @@ START_TEST(settings_of_the_original)
 
 	read_whole("man/usmd.conf.5", &page);
 	at = strstr(page.p, ".SH SETTINGS OF THE ORIGINAL");
-	end = at != NULL ? strstr(at, "\n.SH FILES") : NULL;
+	end = at != NULL ? strstr(at + 1, "\n.SH ") : NULL;
 	ck_assert_ptr_nonnull(end);
 	*end = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
