@@ -686,6 +686,9 @@ void engine_watch_free(struct engine_watch *w);
 
 /** On which way the nodes tell each other of claims. */
 enum claim_way { CLAIM_BY_REDIS, CLAIM_BY_PG };
+
+/** engine_account_topic - wakes whoever waits for anything of this user, and nobody else.   Threads: any. */
+uint64_t engine_account_topic(const struct engine *g, int64_t context, int64_t user);
 /** engine_claimed - a node's waiter with TICKET has CLAIM now; OWN: this node's (cache_claim, store_notify_claim).   Threads: any. */
 void engine_claimed(struct engine *g, enum claim_way way, uint64_t claim, uint64_t ticket, bool own);
 
@@ -713,7 +716,8 @@ struct explain_want {
 /** Why a device has an object, or has it not. */
 struct explanation {
 	const char *cause;     /* one constant word, see usmctl(8) */
-	const char *text;      /* one sentence for a person */
+	const char *text;      /* one sentence for a person: what is so; what to do about it */
+	const char *remedy;    /* constant: the latter alone */
 	json_t *details;       /* the caller's to json_decref */
 };
 #define EXPLAIN_MAX 20 /* objects with the same title */
@@ -726,6 +730,8 @@ struct explanation {
  */
 MUST_CHECK enum rc engine_explain(struct engine *g, struct store_conn *c, struct arena *a, const struct explain_want *want, struct explanation *out, size_t *n,
     struct err *e);
+/** engine_explain_cause - the Ith word that explanation.cause may be, in the order in which they are tried; NULL = there are no more. */
+const char *engine_explain_cause(size_t i);
 /**
  * engine_quick_list - names of what the cache holds for ACCOUNT's devices (DEVICE 0 = all): quick answers, sealed passwords.  List before the
  * cursors and sessions go, drop afterwards: what is noted in between would speak of what is no more.  In A.

@@ -275,8 +275,8 @@ void seal_care(struct engine *g, struct store_conn *c);
 /** throttle_begin - may IN try to log in now?  RC_LIMIT with retry_after_s: its user, address or device has failed too often.  After RC_OK throttle_end follows.   Threads: any. */
 MUST_CHECK enum rc throttle_begin(struct engine *g, const struct engine_login *in, struct throttle_try *out, struct err *e);
 /**
- * throttle_end - OX's word on the attempt: RC_OK, RC_DENIED = it was the wrong password, anything else says nothing.  throttle_end_device instead: the
- * password was right, and the device one too many.   Threads: any.
+ * throttle_end - what became of the attempt: RC_OK; RC_DENIED = it was the wrong password; RC_FORBIDDEN = the right one, of a device or user that is not let
+ * in; anything else says nothing.  throttle_end_device instead: the right one, and the device one too many.   Threads: any.
  */
 void throttle_end(struct engine *g, const struct throttle_try *x, enum rc rc);
 void throttle_end_device(struct engine *g, const struct throttle_try *x);

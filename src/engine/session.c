@@ -444,6 +444,7 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	if (rc == RC_OK) {
 		rc = device_login(g, c, a, row.account, in, &dev, e);
 		one_too_many = rc == RC_LIMIT;
+		word = rc == RC_FORBIDDEN ? rc : word;
 	}
 	if (rc == RC_OK)
 		rc = flood_check(g, dev.id, e);

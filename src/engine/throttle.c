@@ -7,7 +7,8 @@
  * locks out neither its user's other devices nor who shares its address.  An attempt takes its place before OX is asked: many at once are no way around.
  *
  * A login for one device too many (max_devices) has cost OX and the database as much as any, so it counts as well: for the device, and for the user when
- * it is another device each time.  For the address it does not: who stands behind it knows the password.
+ * it is another device each time.  For the address it does not: who stands behind it knows the password.  A device or user that an administrator does not
+ * let in and that asks again and again waits, alone, before OX is troubled with it.
  */
 #include "engine/engine_int.h"
 
@@ -125,7 +126,8 @@ throttle_begin(struct engine *g, const struct engine_login *in, struct throttle_
 	if (wait == 0)
 		return RC_OK;
 	metric_count(F_REFUSED, "login", NULL);
-	(void)err_set(e, RC_LIMIT, "too many refused logins; wait, and check the password and the name of the device");
+	(void)err_set(e, RC_LIMIT, "too many logins that failed or were refused; wait, then check the password, or ask the administrator whether this "
+	    "device is let in");
 	if (e != NULL)
 		e->retry_after_s = (int)((wait + 999) / 1000);
 	return RC_LIMIT;
@@ -146,13 +148,13 @@ failed_locked(const struct engine *g, struct throttle *t, msec_t now)
 	t->rounds++;
 }
 
-enum outcome { NOTHING, RIGHT, WRONG, TOO_MANY };
+enum outcome { NOTHING, RIGHT, WRONG, TOO_MANY, NOT_LET_IN };
 
 static void
 ended(struct engine *g, const struct throttle_try *x, enum outcome what)
 {
 	msec_t now = steady_ms();
-	bool repeated = false, failed = what == WRONG || what == TOO_MANY;
+	bool repeated = false, failed = what == WRONG || what == TOO_MANY || what == NOT_LET_IN;
 
 	(void)pthread_mutex_lock(&g->lock);
 	for (int i = 0; i < THROTTLE_KINDS; i++) { /* the device first */
@@ -165,7 +167,7 @@ ended(struct engine *g, const struct throttle_try *x, enum outcome what)
 			repeated = failed && t->word == x->word;
 			t->word = failed ? x->word : 0;
 		}
-		if (failed && (i == THROTTLE_DEVICE || (!repeated && !(i == THROTTLE_ADDRESS && what == TOO_MANY))))
+		if (failed && (i == THROTTLE_DEVICE || (!repeated && (what == WRONG || (what == TOO_MANY && i == THROTTLE_USER)))))
 			failed_locked(g, t, now);
 		else if (what == RIGHT && i != THROTTLE_ADDRESS)
 			forgive_locked(t);
@@ -178,7 +180,7 @@ throttle_end(struct engine *g, const struct throttle_try *x, enum rc rc)
 {
 	if (rc == RC_DENIED)
 		metric_add(M_LOGINS_FAILED, 1);
-	ended(g, x, rc == RC_DENIED ? WRONG : rc == RC_OK ? RIGHT : NOTHING);
+	ended(g, x, rc == RC_OK ? RIGHT : rc == RC_DENIED ? WRONG : rc == RC_FORBIDDEN ? NOT_LET_IN : NOTHING);
 }
 
 void

@@ -100,8 +100,8 @@ device_room(struct store_conn *c, int64_t account, size_t max, struct err *e)
 	pg_i64(&p, (int64_t)max);
 	rc = pg_exec(c, TBL_ACCOUNT, S_DEVICE_COUNT, &p, &r, e);
 	if (rc == RC_OK && (size_t)pg_get_i64(r, 0, 0) >= max)
-		rc = err_set_path(e, RC_LIMIT, "device", "is one more than is allowed (max_devices): this user has %zu or more; an administrator can remove "
-		    "one that is not used any more", max);
+		rc = err_set_path(e, RC_LIMIT, "device", "is one more than this user may have (%zu, max_devices): ask the administrator to remove one "
+		    "that is not used any more (usmctl device remove), then log in again", max);
 	PQclear(r);
 	return rc;
 }
