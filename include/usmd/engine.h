@@ -77,7 +77,7 @@ struct engine_options {
 	size_t resync_budget;         /* large folders that clients load (first fill, reconcile) at once on this node; 0 = no limit */
 	_Atomic size_t resync_large;          /* objects from which a folder counts as large */
 	_Atomic msec_t resync_retry_ms;       /* who finds no place comes again after this, up to twice as long; a place is kept so long between two pages */
-	_Atomic unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
+	_Atomic unsigned login_attempts;      /* failed logins a minute for one user, address or device; then RC_LIMIT */
 	_Atomic size_t max_devices;           /* of one account; 0 = no limit */
 	_Atomic bool device_quarantine;       /* new devices wait until an administrator allows them */
 	_Atomic msec_t device_keep_ms;        /* devices unused for so long are forgotten; 0 = never */
@@ -104,9 +104,14 @@ void engine_care(struct engine *g);
 void engine_undo(struct engine *g, bool *left);
 /** engine_reload - from now on the atomic members of O hold; the others stay as they were.  Threads: any. */
 void engine_reload(struct engine *g, const struct engine_options *o);
+/**
+ * engine_keys_set - from now on R seals and opens (copied); what other keys of it have sealed is sealed anew soon.  *CHANGED: it is not what was there.
+ * Errors: RC_PROTO the last one, that of the master key, is another: nothing was changed.   Threads: any.
+ */
+MUST_CHECK enum rc engine_keys_set(struct engine *g, const struct keyring *r, bool *changed, struct err *e);
 /** engine_free - stops the thread, logs out of OX. */
 void engine_free(struct engine *g);
-/** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
+/** engine_check - RC_OK ready; RC_BUSY degraded (no Redis, or OX's certificate was refused); else not ready. TEXT: one word for each part. */
 enum rc engine_check(struct engine *g, char *text, size_t size);
 
 /* ---- sessions ---- */
@@ -130,6 +135,8 @@ MUST_CHECK enum rc engine_login(struct engine *g, const struct engine_login *in,
 struct engine_session;
 /** engine_session_open - by token; RC_DENIED unknown, expired, or the OX password is not at hand any more (log in again). */
 MUST_CHECK enum rc engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e);
+/** engine_session_known - is TOKEN a session's that has worked at this node and goes on?  False says nothing.   Threads: any.   Blocking: never. */
+bool engine_session_known(struct engine *g, const char *token);
 /**
  * engine_session_renewed - a call failed with RC_DENIED since OX refuses the password of S: has this node got another one by now, or the cache for TOKEN,
  * since the user changed it elsewhere with this very session?  Then the call may be made again: nothing of it was done.

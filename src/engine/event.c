@@ -13,9 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TOGETHER_MS 250  /* further events of a folder wait for so long after a look that one has caused */
-#define ECHO_MS 3000     /* OX tells its writers, too: what comes so soon after a write of this node ... */
-#define ECHO_LOOK_MS 2000/* ... is looked into once, so long after it */
 #define COMPLAIN_MS (INT64_C(10) * 60 * 1000)
 
 static const char *const push_names[PUSH_SOURCES] = { [BY_UDP] = "udp", [BY_HOOK] = "webhook" };
@@ -33,20 +30,9 @@ push_of(enum event_source source)
 static void
 tell_locked(struct poll *p, struct waited_folder *f, enum event_source source, int64_t now)
 {
-	bool push = source == SOURCE_UDP || source == SOURCE_WEBHOOK;
-
-	if (push)
+	if (source == SOURCE_UDP || source == SOURCE_WEBHOOK)
 		f->heard[push_of(source)] = now;
-	f->w->last[source] = now_ms();
-	if (f->watches == 0 || f->told)
-		return;
-	f->told = true;
-	f->again = false;
-	f->by = source;
-	f->look_at = f->answered != 0 && f->answered + TOGETHER_MS > now ? f->answered + TOGETHER_MS : now;
-	if (push && f->own != 0 && now - f->own < ECHO_MS && f->own + ECHO_LOOK_MS > f->look_at)
-		f->look_at = f->own + ECHO_LOOK_MS;
-	waited_plan_locked(p, f->w);
+	told_locked(p, f, source, now);
 }
 
 /* Folders and mail are each user's own. */
@@ -159,6 +145,7 @@ void
 engine_heard(struct engine *g, uint64_t topic)
 {
 	struct poll *p = g->poll;
+	struct waited *w;
 	int64_t now = steady_ms();
 
 	(void)hub_wake(g->hub, topic); /* of the account that wrote: its index says it already */
@@ -170,6 +157,16 @@ engine_heard(struct engine *g, uint64_t topic)
 	for (struct waited_folder *f = waited_by_topic_locked(p, topic); f != NULL; f = f->chain)
 		if (f->topic == topic)
 			tell_locked(p, f, SOURCE_NODE, now);
+	/* OX refused the account's session or password there: each node has an OX session of its own, and finds out by using it */
+	w = waited_account_locked(p, topic);
+	for (struct waited_folder *f = w != NULL ? w->folders : NULL; f != NULL; f = f->next)
+		if (f->watches > 0) {
+			f->told = true;
+			f->by = SOURCE_NODE;
+			f->look_at = now;
+			waited_plan_locked(p, w);
+			break;
+		}
 	(void)pthread_mutex_unlock(&p->lock);
 }
 

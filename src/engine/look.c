@@ -161,6 +161,10 @@ watch_look(struct op *op, const struct ping_entry *entries, struct target *targe
 	for (size_t i = 0; i < n && rc == RC_OK; i++)
 		if (dirty[i])
 			rc = read_dirty(op, &entries[i], &targets[i], looks != NULL ? &looks[i] : NULL, e);
+	for (size_t i = 0; i < n && looks != NULL; i++) {
+		looks[i].epoch = targets[i].f.epoch;
+		looks[i].cn = targets[i].f.cn;
+	}
 	hierarchy_drop(op);
 	return rc;
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#define AGAIN_MS 2000   /* OX may tell of a change before it can be read */
 #define RETRY_MS 5000   /* what was told and could not be looked into */
 #define TOLD_TURNS 4    /* of so many looks one is a poll, when both wait */
 #define FLAGS_EVERY 4   /* in units of ping_poll_interval: flags of the INBOX are compared so often */
@@ -102,7 +101,7 @@ job_take(struct job *j, struct poll *p, struct waited_folder *f, bool told, int6
 	}
 	j->n++;
 	j->polls = j->polls || !told;
-	f->told = false;
+	f->told = f->told && !told; /* what is to be looked into later is */
 }
 
 /* What is to be looked at of W; false = nothing (any more), or no memory. */
@@ -183,9 +182,10 @@ job_run(struct engine *g, struct job *j)
 		metric_add(M_POLL_ERRORS, 1);
 		log_debug("poll", "failed=%s %s", rc_name(j->rc), e.text);
 	}
-	/* the session is over and nothing opens a new one: everybody who waits with it finds that out for himself, and is told to log in again */
+	/* the session is over and nothing opens a new one: everybody who waits with it finds that out for himself, and is told to log in again;
+	 * other nodes have sessions of their own, and look now */
 	if (j->rc == RC_DENIED)
-		(void)hub_wake(g->hub, account_topic(g, j->w->context, j->w->user));
+		wake_found(g, account_topic(g, j->w->context, j->w->user));
 }
 
 /* ---- what follows from it ---- */
@@ -222,12 +222,10 @@ folder_done_locked(struct poll *p, struct waited_folder *f, const struct job *j,
 	}
 	f->ct = l->ct;
 	source_found_locked(p, f, l, j->told[i], before, now);
-	if (j->told[i] && !l->changed && !f->again && !f->told && now - f->own > AGAIN_MS) {
-		f->told = f->again = true;
-		f->look_at = now + AGAIN_MS;
-	} else if (!f->told) {
-		f->again = false;
-	}
+	if (j->told[i])
+		told_looked_locked(f, l, now);
+	f->epoch = l->epoch;
+	f->cn = l->cn;
 }
 
 static void

@@ -162,6 +162,16 @@ waited_find_locked(const struct poll *p, int64_t context, int64_t user)
 	return w;
 }
 
+struct waited *
+waited_account_locked(const struct poll *p, uint64_t topic)
+{
+	struct waited *w = p->account_by_topic[topic % ACCOUNT_SLOTS];
+
+	while (w != NULL && w->topic != topic)
+		w = w->topic_chain;
+	return w;
+}
+
 struct waited_folder *
 waited_folder_locked(const struct waited *w, uint64_t topic)
 {
@@ -193,11 +203,14 @@ account_make_locked(struct poll *p, const struct engine_session *s)
 	p->n_known++;
 	w->context = a->context;
 	w->user = a->user;
+	w->topic = account_topic(p->g, a->context, a->user);
 	w->hier_topic = a->hier_tag;
 	w->inbox_topic = inbox[0] != '\0' ? tag_of_folder(p->g, a, CT_MAIL, inbox) : 0;
 	w->interval = p->g->o.poll_ms;
 	w->chain = p->account[slot];
 	p->account[slot] = w;
+	w->topic_chain = p->account_by_topic[w->topic % ACCOUNT_SLOTS];
+	p->account_by_topic[w->topic % ACCOUNT_SLOTS] = w;
 	return w;
 }
 
@@ -206,6 +219,7 @@ static struct waited_folder *
 folder_add_locked(struct poll *p, struct waited *w, const struct target *t, const struct folder_ref *ref, uint64_t topic)
 {
 	struct waited_folder *f = waited_folder_locked(w, topic), **slot = &p->folder[topic % FOLDER_SLOTS];
+	int64_t now = steady_ms();
 
 	if (f == NULL) {
 		f = mem_alloc(sizeof(*f));
@@ -213,16 +227,20 @@ folder_add_locked(struct poll *p, struct waited *w, const struct target *t, cons
 			return NULL;
 		f->w = w;
 		f->topic = topic;
-		f->flags_at = steady_ms() + p->g->o.poll_ms;
+		f->flags_at = now + p->g->o.poll_ms;
 		f->chain = *slot;
 		*slot = f;
 		f->next = w->folders;
 		w->folders = f;
 	}
+	if (f->watches == 0 && now - f->own >= ECHO_MS) { /* else OX's echo would look like news */
+		f->epoch = t->f.epoch;
+		f->cn = t->f.cn;
+	}
 	f->folder = *ref;
 	f->id = t->f.id;
 	f->watches++;
-	f->polled = steady_ms(); /* a client that begins to wait looks for itself */
+	f->polled = now; /* a client that begins to wait looks for itself */
 	f->ct = t->f.id != 0 ? t->ct : CT_COUNT;
 	return f;
 }
@@ -313,6 +331,19 @@ folders_sweep_locked(struct poll *p, struct waited *w, int64_t before)
 }
 
 static void
+account_free_locked(struct poll *p, struct waited *w)
+{
+	struct waited **at = &p->account_by_topic[w->topic % ACCOUNT_SLOTS];
+
+	while (*at != w)
+		at = &(*at)->topic_chain;
+	*at = w->topic_chain;
+	heap_drop_locked(p, w);
+	p->n_known--;
+	mem_free(w);
+}
+
+static void
 sweep_locked(struct poll *p, int64_t before)
 {
 	for (size_t i = 0; i < ACCOUNT_SLOTS; i++)
@@ -324,9 +355,7 @@ sweep_locked(struct poll *p, int64_t before)
 				continue;
 			}
 			*at = w->chain;
-			heap_drop_locked(p, w);
-			p->n_known--;
-			mem_free(w);
+			account_free_locked(p, w);
 		}
 }
 

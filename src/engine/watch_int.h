@@ -15,6 +15,7 @@
 #define FOLDER_SLOTS 16384
 #define HEARD_SLOTS 1024
 #define CLAIM_SLOTS 16384
+#define ECHO_MS 2000 /* OX tells its writers, too: what it tells so soon after a write of this node is taken to be of that */
 
 /* Times here are monotonic milliseconds (steady_ms), 0 = never, where they are not said to be of the wall clock. */
 
@@ -56,9 +57,12 @@ struct waited_folder {
 	struct folder_ref folder;
 	unsigned watches;
 	enum content ct;                  /* CT_COUNT: not known before the first look */
-	bool told, again;                 /* something was told and is to be looked into; AGAIN: a first look showed nothing */
-	enum event_source by;             /* who told */
-	int64_t look_at;                  /* told: not before */
+	bool told;                        /* something was told and is to be looked into ... */
+	int64_t look_at;                  /* ... not before */
+	enum event_source by;             /* who told; OX itself, if it did, too */
+	int64_t vain_at;                  /* the first look because of it showed nothing, then: it is repeated; 0 = none did */
+	int64_t paid;                     /* looks because something was told are paid for until then */
+	uint64_t epoch, cn;               /* of the index at the last look: has anybody else brought it up to date since? */
 	int64_t polled, flags_at;         /* last look of any kind; mail: when flags are compared next */
 	int64_t answered;                 /* last look because something was told */
 	int64_t own;                      /* last write of a client of this node */
@@ -71,9 +75,9 @@ enum telling { TELLS_UNKNOWN, TELLS, TELLS_NOT };
 
 /** An account that somebody waits for at this node, or lately did. */
 struct waited {
-	struct waited *chain;
+	struct waited *chain, *topic_chain; /* of the same slot, by user and by topic */
 	int64_t context, user;
-	uint64_t hier_topic, inbox_topic;
+	uint64_t topic, hier_topic, inbox_topic; /* the first: of the account */
 	struct engine_watch *watches;
 	struct waited_folder *folders;
 	int64_t interval;                 /* between polls: grows while nothing changes */
@@ -101,7 +105,7 @@ struct poll {
 	pthread_t comparer;
 	bool comparing;
 	bool stop;
-	struct waited *account[ACCOUNT_SLOTS];
+	struct waited *account[ACCOUNT_SLOTS], *account_by_topic[ACCOUNT_SLOTS];
 	struct waited_folder *folder[FOLDER_SLOTS];
 	struct engine_watch *claim[CLAIM_SLOTS];
 	struct heap heap[HEAPS];
@@ -137,6 +141,8 @@ bool claim_is_lost(struct engine_watch *w);
 bool watch_link(struct engine_watch *w, const struct target *targets);
 void watch_unlink(struct engine_watch *w);
 struct waited *waited_find_locked(const struct poll *p, int64_t context, int64_t user);
+/** waited_account - by account_topic; NULL = nobody waits, or lately did. */
+struct waited *waited_account_locked(const struct poll *p, uint64_t topic);
 struct waited_folder *waited_folder_locked(const struct waited *w, uint64_t topic);
 /** waited_by_topic - the first folder of TOPIC's slot, of whatever account: go on by chain, and compare the topic. */
 struct waited_folder *waited_by_topic_locked(const struct poll *p, uint64_t topic);
@@ -153,6 +159,7 @@ struct look {
 	bool flags;         /* mail: compare flags, not counters alone */
 	bool changed;       /* the index is newer than before */
 	bool arrived;       /* mail: a new one */
+	uint64_t epoch, cn; /* of the index as the look left it */
 	enum content ct;
 };
 /* look.c */
@@ -162,6 +169,12 @@ enum rc watch_look(struct op *op, const struct ping_entry *entries, struct targe
 MUST_CHECK enum rc compare_start(struct poll *p, struct err *e);
 /** compare_stop - ends the thread, after p->stop was set and p->ended told. */
 void compare_stop(struct poll *p);
+
+/* told.c */
+/** told_locked - SOURCE says that F changed: it is looked into as soon as the rules in told.c allow, if anybody waits for it. */
+void told_locked(struct poll *p, struct waited_folder *f, enum event_source source, int64_t now);
+/** told_looked_locked - such a look has found what L says; F.epoch and F.cn are still those of the look before. Plans the next one, if any, in F alone. */
+void told_looked_locked(struct waited_folder *f, const struct look *l, int64_t now);
 
 /* event.c: what a look says of the sources */
 void source_found_locked(struct poll *p, struct waited_folder *f, const struct look *l, bool told, int64_t before, int64_t now);

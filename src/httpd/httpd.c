@@ -19,9 +19,13 @@ mhd_log(void *cls, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 static void
 mhd_log(void *cls, const char *fmt, va_list ap)
 {
+	static const char refused[] = "Error processing request";
 	char text[256];
 
 	(void)cls;
+	/* what it refuses by itself, it tells nobody but its log */
+	if (strncmp(fmt, refused, sizeof(refused) - 1) == 0)
+		metric_add(M_HTTP_MALFORMED, 1);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	/* what a client did wrong on the wire is no warning; the access line has its status */
 	log_debug("http", "text=%s", text);
@@ -31,6 +35,7 @@ static void
 httpd_destroy(struct httpd *h)
 {
 	reaper_stop(h);
+	acceptor_fini(&h->acceptor);
 	listener_close(&h->client);
 	listener_close(&h->admin);
 	listener_close(&h->status);
@@ -75,7 +80,7 @@ httpd_new(const struct httpd_options *o, const struct protocol *protocols, size_
 	h->o = *o;
 	h->hub = hub;
 	h->began_ms = now_ms();
-	h->client.fd = h->client.quiet = h->admin.fd = h->admin.quiet = h->status.fd = h->status.quiet = h->reaper_fd = h->reaper_stop = -1;
+	h->client.fd = h->admin.fd = h->status.fd = h->acceptor.wake = h->reaper_fd = h->reaper_stop = -1;
 	h->fresh_end = &h->fresh;
 	h->woken_end = &h->woken;
 	(void)pthread_mutex_init(&h->lock, NULL);
@@ -152,12 +157,11 @@ httpd_start(struct httpd *h, struct err *e)
 	if (reaper_start(h, e) != RC_OK)
 		return e->rc;
 	/* a pool of one is no pool for libmicrohttpd: 0 asks for a single thread */
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, conn_accept, h,
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, conn_accept, h,
 	    request_handler, h,
 	    MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
-	    MHD_OPTION_LISTEN_SOCKET, h->client.fd,
 	    MHD_OPTION_THREAD_POOL_SIZE, h->o.event_threads > 1 ? h->o.event_threads : 0U,
-	    MHD_OPTION_CONNECTION_LIMIT, h->o.max_connections,
+	    MHD_OPTION_CONNECTION_LIMIT, h->o.max_connections * h->o.event_threads, /* a share each; who is accepted is ours to say */
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, h->o.connection_memory,
 	    MHD_OPTION_CONNECTION_TIMEOUT, h->o.client_timeout_s,
 	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
@@ -166,7 +170,7 @@ httpd_start(struct httpd *h, struct err *e)
 	    MHD_OPTION_END);
 	if (h->daemon == NULL || !admin_start(h))
 		return err_set(e, RC_INTERNAL, "cannot start the HTTP event threads: %s", strerror(errno));
-	return RC_OK;
+	return acceptor_start(h, e);
 }
 
 /* Wait for *COUNT to become 0; returns what it is at the end. */
@@ -221,12 +225,10 @@ httpd_drain(struct httpd *h, msec_t deadline_ms)
 	if (h->daemon == NULL)
 		return 0;
 	atomic_store(&h->leaving, true);
-	/*
-	 * Not by MHD_quiesce_daemon: it and an event thread that is just awake both take the socket out of the thread's epoll set, and who comes second
-	 * aborts the process (0.9.75 to 1.0.1).
-	 */
-	if (!atomic_exchange(&h->draining, true))
-		listener_refuse(&h->client);
+	if (!atomic_exchange(&h->draining, true)) {
+		acceptor_stop(&h->acceptor);
+		listener_close(&h->client);
+	}
 	hub_shutdown(h->hub);
 	refuse_queued(h);
 	return await_zero(h, &h->in_flight, deadline_ms);
@@ -256,10 +258,8 @@ httpd_free(struct httpd *h)
 		MHD_stop_daemon(h->status_daemon);
 		h->status.fd = -1;
 	}
-	if (h->daemon != NULL) {
+	if (h->daemon != NULL)
 		MHD_stop_daemon(h->daemon);
-		h->client.fd = -1;
-	}
 	httpd_destroy(h);
 	return true;
 }

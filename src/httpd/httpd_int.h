@@ -17,10 +17,21 @@
 /* A bound, listening socket. */
 struct listener {
 	int fd;       /* -1 = none */
-	int quiet;    /* takes the place of FD when nobody is accepted any more; -1 = none */
 	unsigned port; /* TCP only */
 	char *path;   /* unix only: removed when closed; owned */
-	bool passed;  /* the socket is the service manager's, and others go on with it */
+};
+
+/* The thread that accepts clients (accept.c). */
+struct acceptor {
+	pthread_t thread;
+	bool running;
+	int wake;                    /* eventfd: a connection ended while it waited, or it is to stop; -1 = none */
+	atomic_bool stop, waits;
+	atomic_uint_fast64_t begun, ended; /* connections of which libmicrohttpd has told */
+	/* of the thread alone: */
+	uint64_t given, lost;        /* handed over; of these those that never began */
+	uint64_t begun_before;
+	int64_t complained_us;
 };
 
 /* Proxies whose X-Forwarded-For is believed. */
@@ -63,8 +74,16 @@ struct hreq {
 	uint64_t bytes_in, bytes_out;
 	struct hub_waiter *waiter;
 	void *park_state;
-	msec_t deadline_ms;          /* of the next parking */
-	int64_t woken_us;            /* when the wake-up came that it is looking after, 0 = none */
+	union {
+		struct { /* while its body arrives */
+			uint32_t body_max;   /* 0 = the protocol was not asked yet */
+			struct body_look look;
+		};
+		struct { /* from the queue on */
+			msec_t deadline_ms;  /* of the next parking */
+			int64_t woken_us;    /* when the wake-up came that it is looking after, 0 = none */
+		};
+	};
 	struct stream *stream;       /* NULL = an answer that ends */
 	struct MHD_Response *response; /* ready to be sent */
 	int status;                  /* HTTP; 0 = no answer yet */
@@ -73,6 +92,7 @@ struct hreq {
 	bool parked_before;
 	bool in_flight;              /* counted in httpd.in_flight */
 	bool lost;                   /* the connection is gone, a worker frees what is left */
+	bool stranger;               /* its body is counted in httpd.body_strangers, too */
 	unsigned char client[16];    /* its address, IPv4 as ::ffff:a.b.c.d */
 };
 /* each waiting client has one: who needs more looks for what can go (make bench-push) */
@@ -106,9 +126,10 @@ struct httpd {
 	struct proxies proxies;
 	struct conns conns;
 	struct listener client, admin, status;
+	struct acceptor acceptor;    /* of client */
 	struct MHD_Daemon *daemon, *admin_daemon, *status_daemon;
 	atomic_uint_fast64_t next_id;
-	atomic_size_t body_total;
+	atomic_size_t body_total, body_strangers;
 	atomic_bool draining;
 	atomic_bool leaving;         /* httpd_leave: as draining, but all is served */
 	msec_t began_ms;
@@ -135,11 +156,23 @@ struct httpd {
 
 /* listen.c */
 MUST_CHECK enum rc listener_open(const char *what, const char *address, unsigned mode, unsigned keepalive_s, struct listener *l, struct err *e);
-/* listener_refuse - from now on connecting fails at once; the descriptor's number stays taken, for threads that still know it. */
-void listener_refuse(struct listener *l);
 void listener_close(struct listener *l);
 /* listener_adopt - FD, which somebody else has bound and listens on; its path, if any, stays when it is closed.  RC_PROTO: it is no such socket. */
 MUST_CHECK enum rc listener_adopt(const char *what, int fd, unsigned keepalive_s, struct listener *l, struct err *e);
+
+/* fd_flags - not blocking, and no program that is started gets it. */
+void fd_flags(int fd);
+
+/* accept.c */
+/* acceptor_start - clients are accepted from now on, for h->daemon, which runs and outlives the thread. */
+MUST_CHECK enum rc acceptor_start(struct httpd *h, struct err *e);
+/* acceptor_stop - nobody is accepted when it returns; who waits for that still does, until the socket is closed. */
+void acceptor_stop(struct acceptor *a);
+/* acceptor_fini - after the last connection has ended. */
+void acceptor_fini(struct acceptor *a);
+/* acceptor_begun, acceptor_ended - of each connection, from any thread. */
+void acceptor_begun(struct acceptor *a);
+void acceptor_ended(struct acceptor *a);
 
 /* proxy.c */
 MUST_CHECK enum rc proxies_parse(const char *list, struct proxies *out, struct err *e);
@@ -161,8 +194,8 @@ enum MHD_Result conn_accept(void *cls, const struct sockaddr *sa, socklen_t len)
 void conn_notify(void *cls, struct MHD_Connection *conn, void **context, enum MHD_ConnectionNotificationCode what);
 /* conn_phase - CONN does something else from now on.   Threads: any.   Blocking: never. */
 void conn_phase(struct httpd *h, struct MHD_Connection *conn, enum conn_phase phase);
-/* conns_expire - cut off who takes too long; called once a second. */
-void conns_expire(struct httpd *h);
+/* conns_expire - cut off some of those who take too long; called several times a second.  True: there are more, again in a millisecond. */
+bool conns_expire(struct httpd *h);
 
 /* request.c */
 enum MHD_Result request_handler(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
@@ -179,6 +212,8 @@ void request_free(struct hreq *r);
 void request_headers(struct hreq *r, const struct reply *rep);
 
 /* worker.c */
+/* request_token - the session token of the client, or NULL; *BEARER: the client itself sent it, and not its browser with the cookies. */
+const char *request_token(const struct hreq *r, bool *bearer);
 /* workers_call - wakes every worker, to look at stop; h->lock is held. */
 void workers_call_locked(struct httpd *h);
 MUST_CHECK bool queue_reserve(struct httpd *h);

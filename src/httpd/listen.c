@@ -8,16 +8,13 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG 4096
-#define PASS_MS 50 /* for event threads to go round once; they are awake, and it takes them microseconds unless the machine is overloaded */
 
-static void
+void
 fd_flags(int fd)
 {
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -150,19 +147,9 @@ open_tcp(const char *what, const char *address, unsigned keepalive_s, struct lis
 	return RC_OK;
 }
 
-/* Now, because there may be no descriptor left when it is needed. */
-static enum rc
-prepare_quiet(const char *what, struct listener *l, struct err *e)
-{
-	l->quiet = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return l->quiet >= 0 ? RC_OK : err_set(e, RC_INTERNAL, "%s: cannot prepare the end of listening: %s", what, strerror(errno));
-}
-
 enum rc
 listener_open(const char *what, const char *address, unsigned mode, unsigned keepalive_s, struct listener *l, struct err *e)
 {
-	if (prepare_quiet(what, l, e) != RC_OK)
-		return e->rc;
 	return address[0] == '/' ? open_unix(what, address, mode, l, e) : open_tcp(what, address, keepalive_s, l, e);
 }
 
@@ -179,7 +166,6 @@ enum rc
 listener_adopt(const char *what, int fd, unsigned keepalive_s, struct listener *l, struct err *e)
 {
 	l->fd = fd;
-	l->passed = true;
 	if (socket_option(fd, SO_ACCEPTCONN) != 1 || socket_option(fd, SO_TYPE) != SOCK_STREAM)
 		return err_set(e, RC_PROTO, "%s: the descriptor %d that was passed is no listening stream socket; usmd.socket needs ListenStream= and Accept=no",
 		    what, fd);
@@ -189,61 +175,21 @@ listener_adopt(const char *what, int fd, unsigned keepalive_s, struct listener *
 			keepalive(fd, (int)keepalive_s);
 	}
 	fd_flags(fd);
-	return prepare_quiet(what, l, e);
-}
-
-/* The name goes with the right to it: a successor may take the path from now on. */
-static void
-drop_path(struct listener *l)
-{
-	if (l->path != NULL)
-		(void)unlink(l->path);
-	mem_free(l->path);
-	l->path = NULL;
+	return RC_OK;
 }
 
 /*
- * From now on nobody can be accepted.  The kernel refuses who connects, TCP drops who waits to be accepted; a unix socket keeps those.
+ * The kernel refuses from now on, and sends away who was not accepted yet - unless the socket was passed: whoever did that has it, too, and the next
+ * life accepts who waits there.  A path goes with the right to it, so that a successor may take it.
  */
-static void
-stop_accepting(int fd)
-{
-	const struct timespec pass = { .tv_nsec = PASS_MS * 1000000L };
-	int waiting;
-
-	(void)shutdown(fd, SHUT_RDWR);
-	while ((waiting = accept(fd, NULL, NULL)) >= 0)
-		(void)close(waiting);
-	(void)nanosleep(&pass, NULL);
-}
-
-void
-listener_refuse(struct listener *l)
-{
-	/*
-	 * A thread of libmicrohttpd whose share of connections has just been filled, or that finds no descriptor free, takes the socket out of its epoll
-	 * set when it goes round next, and aborts if it is not in there any more.  So first nothing is accepted any more, and all threads go round: the
-	 * socket is ready for ever, so they do at once.  A socket that was passed belongs to who passed it, and the next life accepts who waits there: it
-	 * stays as it is, and a limit that is reached in this very moment may still abort.
-	 */
-	if (!l->passed)
-		stop_accepting(l->fd);
-	/*
-	 * One step closes the socket - the kernel refuses from now on, sends away who was not accepted yet, and takes it out of all epoll sets - and
-	 * leaves its number to something that never has anything to accept.
-	 */
-	(void)dup2(l->quiet, l->fd);
-	fd_flags(l->fd);
-	drop_path(l);
-}
-
 void
 listener_close(struct listener *l)
 {
 	if (l->fd >= 0)
 		(void)close(l->fd);
-	if (l->quiet >= 0)
-		(void)close(l->quiet);
-	l->fd = l->quiet = -1;
-	drop_path(l);
+	l->fd = -1;
+	if (l->path != NULL)
+		(void)unlink(l->path);
+	mem_free(l->path);
+	l->path = NULL;
 }

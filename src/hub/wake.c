@@ -134,7 +134,10 @@ hub_wake_all(struct hub *h)
 	return waking_end(&k);
 }
 
-/* Ends, or notes for, everybody but ME that hangs at NAME by the link SLOT and has no ticket above UPTO. */
+/*
+ * Ends, or notes for, everybody but ME that hangs at NAME by the link SLOT and has no ticket above UPTO.  A ticket is guarded by the lock of the name
+ * that it is of: who looks by an id must not read it, and says UINT64_MAX.
+ */
 static void
 end_named_locked(struct hub *h, const struct link *first, uint64_t name, size_t slot, const struct hub_waiter *me, uint64_t upto, enum hub_end why,
     struct hub_waiter **ended)
@@ -143,7 +146,7 @@ end_named_locked(struct hub *h, const struct link *first, uint64_t name, size_t 
 		struct hub_waiter *w = l->w;
 		struct heap_part *p = &h->heap[w->part];
 
-		if (l->topic != name || l != &w->links[slot] || w == me || w->ticket > upto)
+		if (l->topic != name || l != &w->links[slot] || w == me || (upto != UINT64_MAX && w->ticket > upto))
 			continue;
 		(void)pthread_mutex_lock(&p->lock);
 		if (w->heap_pos != NO_POS)

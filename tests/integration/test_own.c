@@ -32,6 +32,33 @@ nodes_up(void)
 	node_start(&two);
 }
 
+/* The first node asks OX all the time, the second one once an hour. */
+static void
+unlike_up(void)
+{
+	static const char *const often[] = { "ping_poll_interval = 300ms", "ping_poll_max = 300ms", NULL };
+	char path[200], text[8192], *at;
+	size_t len;
+	FILE *f;
+
+	redis_up();
+	world_begin(&w, NULL, often);
+	first = first_node();
+	(void)snprintf(path, sizeof(path), "%s/usmd.conf", w.dir);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	len = fread(text, 1, sizeof(text) - 1, f);
+	(void)fclose(f);
+	text[len] = '\0';
+	while ((at = strstr(text, "= 300ms")) != NULL)
+		(void)memcpy(at, "= 29m  ", 7);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	(void)fputs(text, f);
+	ck_assert_int_eq(fclose(f), 0);
+	node_start(&two);
+}
+
 static void
 nodes_down(void)
 {
@@ -401,6 +428,33 @@ START_TEST(others_have_to_log_in_again)
 }
 END_TEST
 
+/* Changed at OX itself: the node that notices tells the other, which finds out by its own session at OX. */
+START_TEST(changed_at_ox)
+{
+	struct dev d[4];
+	struct waiting x[4];
+	char name[20];
+	int64_t t;
+
+	for (size_t i = 0; i < 4; i++) {
+		at(i % 2 == 0 ? &first : &two);
+		(void)snprintf(name, sizeof(name), "ox-%zu", i);
+		login(&d[i], "dora", name);
+		open_folder(&d[i], str(d[i].defaults, "contact"));
+	}
+	wait_all(x, d, 4);
+	t = now_mono_us();
+	world_control(&w, "password", "{\"user\":\"dora\",\"password\":\"another\"}", NULL, 0);
+	for (size_t i = 0; i < 4; i++) {
+		(void)pthread_join(x[i].thread, NULL);
+		ck_assert_msg(x[i].status == 401 && strstr(x[i].text, "login-required") != NULL, "device %zu: %ld %s", i, x[i].status, x[i].text);
+		(void)printf("password changed at OX: told at the %s node after %.1f ms\n", i % 2 == 0 ? "same" : "other", (double)(x[i].ended_us - t) / MS);
+	}
+	ck_assert_int_lt(now_mono_us() - t, 30000 * MS); /* not at the end of the heartbeat, or at the next poll */
+	world_control(&w, "password", "{\"user\":\"dora\",\"password\":\"secret\"}", NULL, 0);
+}
+END_TEST
+
 /* It waits at one node while its user changes the password with it at the other: the wait goes on, and hears what happens. */
 START_TEST(the_own_wait_goes_on)
 {
@@ -521,7 +575,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("own");
-	TCase *t = tcase_create("own"), *late = tcase_create("late"), *nodes = tcase_create("nodes");
+	TCase *t = tcase_create("own"), *late = tcase_create("late"), *nodes = tcase_create("nodes"), *unlike = tcase_create("unlike");
 
 	tcase_set_timeout(t, 60);
 	tcase_add_unchecked_fixture(t, world_up, world_down);
@@ -548,5 +602,10 @@ main(void)
 	tcase_add_test(nodes, the_own_wait_goes_on);
 	tcase_add_test(nodes, guesses_are_throttled); /* the last: the address is throttled, too */
 	suite_add_tcase(s, nodes);
+	tcase_set_timeout(unlike, 120);
+	tcase_add_unchecked_fixture(unlike, unlike_up, nodes_down);
+	tcase_add_checked_fixture(unlike, NULL, forget_devices);
+	tcase_add_test(unlike, changed_at_ox);
+	suite_add_tcase(s, unlike);
 	return harness_main(s);
 }

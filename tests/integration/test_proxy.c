@@ -356,6 +356,77 @@ START_TEST(a_node_is_drained)
 }
 END_TEST
 
+/* Clients that ask all the time, besides those who wait. */
+#define ASKERS 6
+
+static const struct dev *asker_dev[ASKERS];
+static atomic_uint asked, asked_in_vain;
+
+static void *
+one_who_asks(void *arg)
+{
+	const struct dev *d = *(const struct dev **)arg;
+	char url[250];
+	struct buf b;
+	long status;
+
+	(void)snprintf(url, sizeof(url), "%s/usm-json/getConfig", proxy.url);
+	while (!atomic_load(&crowd_stop)) {
+		buf_init(&b, 1 << 16);
+		http(url, d->token, "{}", &b, &status);
+		(void)atomic_fetch_add(&asked, 1);
+		if (status != 200) {
+			(void)atomic_fetch_add(&asked_in_vain, 1);
+			(void)printf("getConfig: %ld %.200s\n", status, b.p != NULL ? b.p : "");
+		}
+		buf_fini(&b);
+	}
+	return NULL;
+}
+
+/* usmctl drain, and the stop when nobody is there any more, while all clients are busy: nobody notices. */
+START_TEST(a_busy_node_is_drained)
+{
+	char prog[160], conf[200], log[200], name[20];
+	char *argv[] = { prog, "drain", "--config", conf, NULL };
+	const size_t waiting = CROWD / 4;
+	pthread_t t[ASKERS];
+	unsigned before;
+	long left;
+
+	for (size_t i = 0; i < waiting; i++) {
+		(void)snprintf(name, sizeof(name), "busy%zu", i);
+		login(&crowd[i], "berta", name);
+		open_folder(&crowd[i], str(crowd[i].defaults, "contact"));
+		waits[i] = (struct waiting){ .server = proxy.url, .d = &crowd[i], .heartbeat_s = 1 + (unsigned)(i % 3) };
+		ck_assert_int_eq(pthread_create(&waits[i].thread, NULL, one_of_the_crowd, &waits[i]), 0);
+	}
+	for (size_t i = 0; i < ASKERS; i++) {
+		asker_dev[i] = &crowd[i];
+		ck_assert_int_eq(pthread_create(&t[i], NULL, one_who_asks, &asker_dev[i]), 0);
+	}
+	while (atomic_load(&asked) < 200)
+		sleep_ms(10);
+	(void)snprintf(prog, sizeof(prog), "%s/usmctl", w.build);
+	(void)snprintf(conf, sizeof(conf), "%.180s/usmd.conf", n[0].dir);
+	(void)snprintf(log, sizeof(log), "%.180s/drain.log", n[0].dir);
+	before = atomic_load(&asked);
+	ck_assert_int_eq(run_wait(argv, log), 0);
+	while ((left = node_metric(&n[0], "usmd_requests_in_flight")) > 0)
+		sleep_ms(50);
+	ck_assert_int_eq(node_end(&n[0], SIGTERM), 0);
+	(void)printf("%u requests and %zu waits while a node was drained and stopped, %u in vain\n", atomic_load(&asked) - before, waiting,
+	    atomic_load(&asked_in_vain));
+	sleep_ms(1000); /* who met it in its last moment has heard by now */
+	atomic_store(&crowd_stop, true);
+	for (size_t i = 0; i < ASKERS; i++)
+		(void)pthread_join(t[i], NULL);
+	for (size_t i = 0; i < waiting; i++)
+		wait_end(&waits[i]); /* of all that it had, each was 200 */
+	ck_assert_uint_eq(atomic_load(&asked_in_vain), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -380,6 +451,7 @@ main(void)
 	tcase_add_test(two, a_post_is_sent_once);
 	tcase_add_test(two, a_dead_node_is_passed_over);
 	tcase_add_test(two, a_node_is_drained);
+	tcase_add_test(two, a_busy_node_is_drained);
 	suite_add_tcase(s, two);
 	return harness_main(s);
 }

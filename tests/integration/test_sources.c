@@ -412,6 +412,125 @@ START_TEST(strangers)
 }
 END_TEST
 
+/* ---- an OX that tells when this test wants ---- */
+
+/* A node's socket; its port is asked for before usmd starts. */
+struct teller {
+	int fd;
+	struct sockaddr_in to; /* where usmd has registered from */
+};
+
+static void
+with_teller(struct teller *x, const char *lines)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	char text[512], registration[200];
+
+	x->fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert_int_eq(bind(x->fd, (const struct sockaddr *)&a, sizeof(a)), 0);
+	ck_assert_int_eq(getsockname(x->fd, (struct sockaddr *)&a, &len), 0);
+	(void)snprintf(text, sizeof(text), "udp_listen = 127.0.0.1:0\nudp_nodes = 127.0.0.1:%u\n%s", ntohs(a.sin_port), lines);
+	with(text);
+	len = sizeof(x->to);
+	ck_assert_int_gt(recvfrom(x->fd, registration, sizeof(registration), 0, (struct sockaddr *)&x->to, &len), 0);
+}
+
+/* Something changed in anton's contacts. */
+static void
+tell_contacts(const struct teller *x)
+{
+	static const char event[] = "1337\001""24\0013\00132\0017\0011\0013\0011795342911050";
+
+	ck_assert_int_gt(sendto(x->fd, event, sizeof(event) - 1, 0, (const struct sockaddr *)&x->to, sizeof(x->to)), 0);
+}
+
+/* OX tells before a change can be read.  What is late then is a few times what OX was, and never the next poll. */
+START_TEST(told_too_early)
+{
+	static const unsigned ms[] = { 0, 30, 120, 400, 1200 };
+	struct teller ox;
+	struct wait x;
+	struct dev d;
+
+	with_teller(&ox, NO_POLLS);
+	open_default(&d, "anton", "early", "contact");
+	for (size_t i = 0; i < ARRAY_LEN(ms); i++) {
+		char what[40];
+		int64_t t0;
+
+		wait_start(&x, &d, 20);
+		t0 = now_mono_us();
+		if (i == 0)
+			new_contact("At once");
+		tell_contacts(&ox);
+		if (i > 0) {
+			sleep_ms(ms[i]);
+			new_contact("Late");
+		}
+		(void)snprintf(what, sizeof(what), "udp, readable %u ms too late", ms[i]);
+		told(&x, t0, what);
+		/* 0.8 s for a loaded machine */
+		ck_assert_int_le((x.ended_us - t0) / 1000, 50 + 4 * (int64_t)ms[i] + 800);
+		(void)pull(&d);
+	}
+	(void)close(ox.fd);
+}
+END_TEST
+
+/* Whoever is told of something while a look in vain is still to be repeated looks at once. */
+START_TEST(told_again_while_looking_again)
+{
+	struct teller ox;
+	struct wait x;
+	struct dev d;
+	long long looks;
+	int64_t t0;
+
+	with_teller(&ox, NO_POLLS);
+	open_default(&d, "anton", "again", "contact");
+	wait_start(&x, &d, 20);
+	looks = metric("usmd_polls_total");
+	tell_contacts(&ox); /* of nothing: the last look because of it is 2 s later */
+	await_metric("usmd_polls_total", looks + 4);
+	t0 = now_mono_us();
+	new_contact("True");
+	tell_contacts(&ox);
+	told(&x, t0, "udp, after an event of nothing");
+	ck_assert_int_le((x.ended_us - t0) / 1000, 700);
+	(void)close(ox.fd);
+}
+END_TEST
+
+/* Told of all the time, a folder is looked into at once some times and then four times a second. */
+START_TEST(told_all_the_time)
+{
+	struct teller ox;
+	struct wait x;
+	struct dev d;
+	long long looks;
+	int64_t t0;
+	double s;
+
+	with_teller(&ox, NO_POLLS);
+	open_default(&d, "anton", "often", "contact");
+	wait_start(&x, &d, 5);
+	looks = metric("usmd_polls_total");
+	t0 = now_mono_us();
+	for (int i = 0; i < 2000; i++) {
+		tell_contacts(&ox);
+		sleep_ms(1);
+	}
+	s = (double)(now_mono_us() - t0) / 1e6;
+	printf("2000 events in %.1f s: %lld looks\n", s, metric("usmd_polls_total") - looks);
+	ck_assert_int_ge(metric("usmd_polls_total") - looks, 20);
+	ck_assert_int_le(metric("usmd_polls_total") - looks, 32 + (long long)(4 * s) + 10);
+	wait_end(&x);
+	ck_assert_uint_eq(x.changed, 0);
+	(void)close(ox.fd);
+}
+END_TEST
+
 /* OX forgets at its restart who is registered; nobody tells, and nobody has to. */
 START_TEST(ox_restarts)
 {
@@ -623,14 +742,14 @@ START_TEST(forged_posts)
 	ck_assert_int_eq(metric("usmd_polls_total"), polls);
 	/* a right one makes a look; the same again does not */
 	ck_assert_int_eq(post_signed(SECRET, now_ms(), body, s), 200);
-	await_metric("usmd_polls_total", polls + 2); /* and once more: OX may tell before it can be read */
+	await_metric("usmd_polls_total", polls + 5); /* and four times more: OX may tell before it can be read */
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(post(s, body), 200);
 	ck_assert_int_eq(metric("usmd_webhooks_replayed_total"), 5);
 	ck_assert_int_eq(metric("usmd_webhooks_total"), 1);
 	wait_end(&x);
 	ck_assert_uint_eq(x.changed, 0);
-	ck_assert_int_eq(metric("usmd_polls_total"), polls + 2);
+	ck_assert_int_eq(metric("usmd_polls_total"), polls + 5);
 	mem_free(large);
 }
 END_TEST
@@ -912,6 +1031,9 @@ main(void)
 	CASE(flags_by_polling);
 	CASE(own_write_in_a_shared_folder);
 	CASE(bursts);
+	CASE(told_too_early);
+	CASE(told_again_while_looking_again);
+	CASE(told_all_the_time);
 	CASE(strangers);
 	CASE(forged_posts);
 	CASE(ox_restarts);

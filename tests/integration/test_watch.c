@@ -275,23 +275,24 @@ await_waiters(long want)
 	ck_abort_msg("the devices do not wait");
 }
 
-#define ROUNDS 5
+#define ROUNDS 20
+#define FILES 5 /* usmsync looks at its files each second */
 
 START_TEST(two_devices_follow)
 {
-	double other[ROUNDS], polled[2 * ROUNDS], direct[ROUNDS];
+	double other[FILES], polled[2 * FILES], direct[ROUNDS];
 	char name[32];
 	struct dev d;
 
 	await_waiters(2);
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < FILES; i++) {
 		int64_t t = now_mono_us();
 
 		(void)snprintf(name, sizeof(name), "Written%u", i);
 		write_contact(0, name);
 		other[i] = seen_after(1, "Contacts", name, t);
 	}
-	report("a file of the other device", other, ROUNDS);
+	report("a file of the other device", other, FILES);
 	/* the same without the second in which usmsync looks at its files */
 	(void)snprintf(w.server, sizeof(w.server), "%s", n[0].server);
 	login(&d, "berta", "direct");
@@ -306,7 +307,7 @@ START_TEST(two_devices_follow)
 		direct[i] = seen_after(1, "Contacts", name, t);
 	}
 	report("a change through the other node", direct, ROUNDS);
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < FILES; i++) {
 		int64_t t;
 
 		await_waiters(2);
@@ -316,7 +317,7 @@ START_TEST(two_devices_follow)
 		polled[2 * i] = seen_after(0, "Contacts", name, t);
 		polled[2 * i + 1] = seen_after(1, "Contacts", name, t);
 	}
-	report("a change in OX, polled every 2 s", polled, 2 * ROUNDS);
+	report("a change in OX, polled every 2 s", polled, 2 * FILES);
 
 	/* a node dies, and then the other one while the first is back: nobody has to do anything */
 	(void)node_end(&n[0], SIGKILL);
@@ -334,10 +335,10 @@ END_TEST
 static void
 by_source(const char *source, const char *folder, void (*change)(const char *name))
 {
-	double other[ROUNDS], ox[2][ROUNDS];
+	double other[FILES], ox[2][ROUNDS];
 	char name[32], what[80];
 
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < FILES; i++) {
 		int64_t t;
 
 		for (unsigned k = 0; k < 2; k++)
@@ -348,7 +349,7 @@ by_source(const char *source, const char *folder, void (*change)(const char *nam
 		other[i] = seen_after(1 - i % 2, "Contacts", name, t);
 	}
 	(void)snprintf(what, sizeof(what), "%s: a file of the other device", source);
-	report(what, other, ROUNDS);
+	report(what, other, FILES);
 	if (strcmp(source, "webhook") == 0)
 		while (subscriptions() == 0)
 			sleep_ms(10);
@@ -440,7 +441,8 @@ END_TEST
 START_TEST(by_polling)
 {
 	by_source("polling each 0.5 s", "Contacts", contact_in_ox);
-	ck_assert_int_ge(both("usmd_source_events_total{source=\"poll\"}"), ROUNDS);
+	/* a device that syncs just then finds some by itself */
+	ck_assert_int_ge(both("usmd_source_events_total{source=\"poll\"}"), ROUNDS / 2);
 	ck_assert_int_eq(both("usmd_source_events_total{source=\"udp\"}") + both("usmd_source_events_total{source=\"webhook\"}"), 0);
 }
 END_TEST

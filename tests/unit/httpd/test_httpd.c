@@ -138,17 +138,18 @@ END_TEST
 START_TEST(all_bodies_together_are_limited)
 {
 	struct answer a;
-	char body[4001];
+	char body[10001];
 	int slow, fd;
 
-	memset(body, 'x', 4000);
-	body[4000] = '\0';
-	s.o.max_body_total = 5000;
+	memset(body, 'x', 10000);
+	body[10000] = '\0';
+	s.o.max_body = 12000;
+	s.o.max_body_total = 15000;
 	server_start(&s);
 	slow = client_connect(httpd_port(s.h));
-	client_send(slow, "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4001\r\n\r\n");
+	client_send(slow, "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10001\r\n\r\n");
 	client_send(slow, body);
-	await_that(atomic_load(&s.h->body_total) >= 4000);
+	await_that(atomic_load(&s.h->body_total) >= 12000);
 	fd = client_connect(httpd_port(s.h));
 	client_post(fd, "/t/echo", "", body);
 	ck_assert(client_read(fd, &a));
@@ -785,6 +786,43 @@ START_TEST(stop_while_connections_are_at_their_limit)
 }
 END_TEST
 
+/* Who comes when all connections are taken waits for one, and is served then; an end is noticed at once, not at some interval. */
+START_TEST(connections_are_limited_together)
+{
+	struct answer a;
+	int64_t began;
+	int fd[4];
+
+	s.o.max_connections = 3;
+	server_start(&s);
+	began = now_mono_us();
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++) {
+		fd[i] = client_connect(httpd_port(s.h));
+		client_post(fd[i], "/t/echo", "", "one");
+		if (i < 3)
+			ck_assert(client_read(fd[i], &a) && a.status == 200);
+	}
+	for (int round = 0; round < 50; round++) {
+		size_t last = (size_t)(round + 3) % 4, first = (size_t)round % 4;
+
+		if (round < 2) {
+			pause_ms(200);
+			ck_assert_uint_eq(MHD_get_daemon_info(s.h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections, 3);
+		}
+		(void)close(fd[first]);
+		ck_assert(client_read(fd[last], &a) && a.status == 200);
+		fd[first] = client_connect(httpd_port(s.h));
+		client_post(fd[first], "/t/echo", "", "one");
+	}
+	ck_assert_int_lt(now_mono_us() - began, 20000000);
+	server_stop(&s); /* the last one was never accepted: the end of listening sends it away */
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++) {
+		ck_assert(!client_read(fd[i], &a));
+		(void)close(fd[i]);
+	}
+}
+END_TEST
+
 /* ---- a waiter of somebody else whose end takes long, in front of requests whose waits have ended ---- */
 
 #define BESIDE 64 /* so that each part of the hub has some of each */
@@ -868,6 +906,7 @@ main(void)
 	tcase_add_test(tc, paths_and_headers);
 	tcase_add_test(tc, body_limit);
 	tcase_add_test(tc, all_bodies_together_are_limited);
+	tcase_add_test(tc, connections_are_limited_together);
 	tcase_add_test(tc, connections_of_an_address_are_limited);
 	tcase_add_test(tc, a_proxy_has_as_many_as_it_wants);
 	tcase_add_test(tc, bytes_now_and_then);
@@ -883,10 +922,15 @@ main(void)
 	tcase_add_test(tc, forwarded_for);
 	tcase_add_test(tc, health_and_metrics);
 	tcase_add_test(tc, leaving);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("stop"); /* by itself, for CK_RUN_CASE and a loaded machine */
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_set_timeout(tc, 600);
 	tcase_add_test(tc, stop_while_the_hub_hangs);
 	tcase_add_test(tc, stop_while_connections_are_at_their_limit);
 	suite_add_tcase(suite, tc);
 	suite_add_tcase(suite, case_stream());
+	suite_add_tcase(suite, case_bodies());
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
