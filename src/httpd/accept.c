@@ -128,6 +128,12 @@ acceptor_ended(struct acceptor *a)
 		wake(a);
 }
 
+bool
+acceptor_is_idle(const struct acceptor *a)
+{
+	return a->given - a->lost <= atomic_load(&a->begun) + 1; /* 1: the one that is being handed over */
+}
+
 enum rc
 acceptor_start(struct httpd *h, struct err *e)
 {

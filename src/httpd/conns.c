@@ -25,6 +25,7 @@ struct peer {
 	struct peer *next;           /* chain of the bucket */
 	unsigned char addr[16];
 	unsigned n;
+	unsigned coming;             /* of them: accepted, and not begun yet */
 };
 
 static size_t
@@ -43,39 +44,6 @@ peer_find_locked(struct conns *c, const unsigned char addr[16])
 	return p;
 }
 
-/* False: this peer's connections are not counted, because others stand behind it. */
-static bool
-counted(const struct httpd *h, const struct sockaddr *sa, unsigned char addr[16])
-{
-	if (h->o.max_connections_per_address == 0 || sa == NULL || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
-		return false;
-	if (proxies_peer(&h->proxies, sa, addr))
-		return false;
-	if (sa->sa_family == AF_INET6 && !address_is_v4(addr))
-		memset(addr + 8, 0, 8);
-	return true;
-}
-
-enum MHD_Result
-conn_accept(void *cls, const struct sockaddr *sa, socklen_t len)
-{
-	struct httpd *h = cls;
-	unsigned char addr[16];
-	struct peer *p;
-	bool ok;
-
-	(void)len;
-	if (!counted(h, sa, addr))
-		return MHD_YES;
-	(void)pthread_mutex_lock(&h->conns.lock);
-	p = peer_find_locked(&h->conns, addr);
-	ok = p == NULL || p->n < h->o.max_connections_per_address;
-	(void)pthread_mutex_unlock(&h->conns.lock);
-	if (!ok)
-		metric_add(M_CONNECTIONS_REFUSED, 1);
-	return ok ? MHD_YES : MHD_NO;
-}
-
 static struct peer *
 peer_take_locked(struct conns *c, const unsigned char addr[16])
 {
@@ -90,6 +58,46 @@ peer_take_locked(struct conns *c, const unsigned char addr[16])
 	if (p != NULL)
 		p->n++;
 	return p;
+}
+
+/* False: this peer's connections are not counted, because others stand behind it. */
+static bool
+counted(const struct httpd *h, const struct sockaddr *sa, unsigned char addr[16])
+{
+	if (h->o.max_connections_per_address == 0 || sa == NULL || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
+		return false;
+	if (proxies_peer(&h->proxies, sa, addr))
+		return false;
+	if (sa->sa_family == AF_INET6 && !address_is_v4(addr))
+		memset(addr + 8, 0, 8);
+	return true;
+}
+
+/* Called by the acceptor alone, which may be far ahead of the event threads: so a connection counts from here on, not from its beginning. */
+enum MHD_Result
+conn_accept(void *cls, const struct sockaddr *sa, socklen_t len)
+{
+	struct httpd *h = cls;
+	unsigned char addr[16];
+	struct peer *p;
+	bool ok;
+
+	(void)len;
+	if (!counted(h, sa, addr))
+		return MHD_YES;
+	(void)pthread_mutex_lock(&h->conns.lock);
+	p = peer_find_locked(&h->conns, addr);
+	if (p != NULL && p->coming > 0 && acceptor_is_idle(&h->acceptor)) { /* libmicrohttpd could not begin them (no memory) */
+		p->n -= p->coming;
+		p->coming = 0;
+	}
+	ok = p == NULL || p->n < h->o.max_connections_per_address;
+	if (ok && (p = peer_take_locked(&h->conns, addr)) != NULL)
+		p->coming++;
+	(void)pthread_mutex_unlock(&h->conns.lock);
+	if (!ok)
+		metric_add(M_CONNECTIONS_REFUSED, 1);
+	return ok ? MHD_YES : MHD_NO;
 }
 
 static void
@@ -159,8 +167,13 @@ conn_open(struct httpd *h, struct MHD_Connection *conn, void **context)
 		return; /* then only silence ends it */
 	x->fd = fd->connect_fd;
 	(void)pthread_mutex_lock(&h->conns.lock);
-	if (counted(h, peer != NULL ? peer->client_addr : NULL, addr))
-		x->peer = peer_take_locked(&h->conns, addr);
+	if (counted(h, peer != NULL ? peer->client_addr : NULL, addr)) {
+		x->peer = peer_find_locked(&h->conns, addr);
+		if (x->peer != NULL && x->peer->coming > 0)
+			x->peer->coming--;
+		else
+			x->peer = peer_take_locked(&h->conns, addr);
+	}
 	phase_locked(&h->conns, x, CONN_HEAD);
 	(void)pthread_mutex_unlock(&h->conns.lock);
 }

@@ -173,6 +173,8 @@ void acceptor_fini(struct acceptor *a);
 /* acceptor_begun, acceptor_ended - of each connection, from any thread. */
 void acceptor_begun(struct acceptor *a);
 void acceptor_ended(struct acceptor *a);
+/* acceptor_is_idle - all that was handed over before has begun, or never will.   Threads: the acceptor's. */
+bool acceptor_is_idle(const struct acceptor *a);
 
 /* proxy.c */
 MUST_CHECK enum rc proxies_parse(const char *list, struct proxies *out, struct err *e);

@@ -311,8 +311,8 @@ START_TEST(the_status_page)
 	ck_assert_ptr_nonnull(strstr(page, "Cache-Control: no-store"));
 	ck_assert_ptr_nonnull(strstr(page, "X-Content-Type-Options: nosniff"));
 	ck_assert_ptr_nonnull(strstr(page, "</svg>Ready</span>"));
-	ck_assert_ptr_nonnull(strstr(page, "Requests took longer than slow_request")); /* of this device */
-	ck_assert_ptr_nonnull(strstr(page, "Nothing is known to end the waits of clients"));
+	ck_assert_ptr_nonnull(strstr(page, "Requests took longer than <code>slow_request</code>")); /* of this device */
+	ck_assert_ptr_nonnull(strstr(page, "None is known: clients wait as long as they ask for."));
 	ck_assert_ptr_null(strstr(page, "anton"));
 	free(page);
 	page = fetch(status_socket, "GET", "/status.json", false, &status);

@@ -193,7 +193,7 @@ END_TEST
 /* 65535 is a limit of characters in what the server says, and of bytes in what it holds. */
 START_TEST(note_in_bytes)
 {
-	char *text = malloc(100 + 2 * 40000), *at = text;
+	char *text = malloc(2 * 100 + 2 * 40000), *at = text;
 	struct pim_options opt;
 	json_t *o;
 	int i;
