@@ -13,10 +13,18 @@ V         ?= 0
 # --- flags ----------------------------------------------------------------
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
         -Wmissing-prototypes -Wvla -Wimplicit-fallthrough -Werror
-HARD := $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fstack-clash-protection -fPIE
+# what this compiler and its machine know of OPTION, without a warning
+cc_knows = $(shell printf '\043include <stdio.h>\n' | $(CC) -Werror -O2 $(1) -x c -c -o /dev/null - 2>/dev/null && echo '$(1)')
+# fortified calls are with the compiler's own idea of a level undone, which is a warning else; 3 where it is known (gcc 12), and never under a sanitizer
+FORTIFY_2 := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+FORTIFY_3 := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+FORTIFY := $(if $(SAN),,$(or $(call cc_knows,$(FORTIFY_3)),$(FORTIFY_2)))
+# jumps and returns only to where the program means to: the one is for x86, the other for ARM
+HARD := -fstack-protector-strong -fPIE $(call cc_knows,-fstack-clash-protection) $(call cc_knows,-fcf-protection=full) \
+        $(call cc_knows,-mbranch-protection=standard)
 OPT  ?= -O2
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(WARN) $(OPT) -g $(HARD) \
-             $(SAN) -Iinclude -Isrc -DUSMD_VERSION='"$(VERSION)"' -pthread $(MODULE_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
+             $(SAN) -Iinclude -Isrc -DUSMD_VERSION='"$(VERSION)"' -pthread $(MODULE_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS) $(FORTIFY)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -pthread $(SAN) $(EXTRA_LDFLAGS) $(LDFLAGS)
 
 # --- modules, each one archive; libraries that only this module may use ----
@@ -36,7 +44,7 @@ PKG_client   := libcurl jansson sqlite3
 PKG_daemon   := libsystemd
 PKG_oxsim    := libmicrohttpd jansson gmime-3.0 libical libcurl
 PKG_bench    := libmicrohttpd jansson libpq libcurl hiredis
-PKG_tests    := check jansson libpq libcurl hiredis libcrypto
+PKG_tests    := check jansson libpq libcurl hiredis libssl libcrypto
 # link order: dependants first (also the allowed arrows, see tests/lint/layers.txt)
 DEPS_util     :=
 DEPS_model    := util
@@ -227,6 +235,8 @@ FUZZ_AIM_oxevent  := $(addprefix src/backend/chronos_,event.c rule.c people.c bo
 FUZZ_DEPS_oxcalls := backend model util
 FUZZ_DEPS_sieve   := backend model util
 FUZZ_AIM_sieve    := src/backend/sieve.c
+FUZZ_DEPS_redact  := model util
+FUZZ_AIM_redact   := src/util/trace_redact.c
 FUZZ_LD_oxcalls   := -Wl,--wrap=http_do
 FUZZ_AIM_oxcalls  := $(filter-out src/backend/http.c,$(wildcard src/backend/*.c))
 FUZZ_DEPS_cached  := sync model util
@@ -304,7 +314,9 @@ INT_RUN_test_client_rights := $(PROGRAMS)
 INT_RUN_test_client_find   := $(PROGRAMS)
 INT_RUN_test_people        := $(PROGRAMS)
 INT_RUN_test_search        := $(PROGRAMS)
+INT_RUN_test_refusals      := $(PROGRAMS)
 INT_RUN_test_calendar_switch := $(PROGRAMS)
+INT_RUN_test_tls           := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_oxsim_control := $(B)/oxsim
 INT_RUN_test_fields        := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_time          := $(B)/usmd $(B)/usmctl $(B)/oxsim
@@ -362,7 +374,7 @@ deps: ## install what Debian 12 lacks for the targets here, for lint and fuzz; e
 	@sh tests/harness/deps all && sh tests/harness/deps lint && sh tests/harness/deps fuzz
 check: ## build and run all tests; private servers are started for those that need them
 	$(call with_deps,check-run)
-check-run: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS)
+check-run: $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS) $(if $(SAN),,hardening-check)
 	@B=$(B) OXSIM=$(B)/oxsim sh tests/harness/with-servers sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) $(INT_BINS); rc=$$?; \
 	[ $$rc -eq 77 ] || exit $$rc; sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS) || exit; \
 	echo 'SKIPPED, no servers: $(notdir $(INT_BINS))'
@@ -374,6 +386,10 @@ attack: $(B)/tests/int_test_attack ## attacks with crowds from loopback, and wha
 	@B=$(B) OXSIM=$(B)/oxsim ATTACK=long sh tests/harness/with-servers $<
 unit: $(UNIT_BINS) $(REPLAY_BINS) ## build and run the unit tests only
 	@sh tests/harness/run-tests $(UNIT_BINS) $(REPLAY_BINS)
+
+.PHONY: hardening-check
+hardening-check: $(B)/usmd $(B)/usmctl $(B)/usmsync ## are the programs built with all that makes holes hard to use? read from their code
+	@sh tests/lint/check-hardening $^
 
 # --- the same tests under sanitizers and gcov, each in its own build folder ------
 # A sanitizer's report ends the program: the test fails.  Check runs all cases in one process there (CK_FORK=no), else
@@ -423,6 +439,7 @@ lint-fast: $(call lib,sync) ## layers, banned functions, purity of sync, tests n
 	$(Q)tests/lint/check-banned
 	$(Q)tests/lint/check-functions
 	$(Q)tests/lint/check-promises
+	$(Q)tests/lint/check-asserts
 	$(Q)tests/lint/check-pure $(call lib,sync)
 	$(Q)B=$(B) sh tests/sim/run-mutants --check
 
@@ -454,7 +471,7 @@ INSTALLED := $(B)/usmd:$(SBINDIR)/usmd:755 $(B)/usmctl:$(BINDIR)/usmctl:755 $(B)
              packaging/apache/usmd-mpm.conf:$(DATADIR)/apache/usmd-mpm.conf:644 \
              packaging/monitoring/usmd-alerts.yml:$(DATADIR)/monitoring/usmd-alerts.yml:644 \
              packaging/monitoring/usmd-dashboard.json:$(DATADIR)/monitoring/usmd-dashboard.json:644 \
-             $(foreach f,README.md ARCHITECTURE.md NEWS,$(f):$(DOCDIR)/$(f):644)
+             $(foreach f,README.md ARCHITECTURE.md SECURITY.md NEWS,$(f):$(DOCDIR)/$(f):644)
 
 .PHONY: install uninstall
 install: $(B)/usmd $(B)/usmctl $(B)/usmsync ## install below DESTDIR and PREFIX; an existing SYSCONFDIR/usmd/usmd.conf stays

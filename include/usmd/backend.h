@@ -39,8 +39,8 @@ struct backend_options {
 	const char *client_fallback; /* "USM-EAS", tried on LGI-0014; "" = none */
 	const char *user_agent;      /* constant for the life of a session: OX hashes it into the cookie names */
 	const char *client_ip;       /* constant address reported at login: OX binds the session to it */
-	const char *ca_file;         /* "" = the system's */
-	bool tls_verify;
+	const char *ca_file;         /* who is trusted, and nobody else; "" = the system's */
+	bool tls_verify;             /* certificate and host name; TLS 1.2 or later in any case, and redirects are never followed */
 	long connect_timeout_ms, timeout_ms;
 	unsigned max_connections;    /* to the OX host at once; further requests wait */
 	size_t max_answer_bytes;
@@ -55,6 +55,8 @@ struct backend_options {
  */
 MUST_CHECK enum rc backend_new(const struct backend_options *options, struct backend **out, struct err *e);
 void backend_free(struct backend *b);
+/** backend_trusts - false: OX is https, and its certificate or its TLS was refused when it was last called.  NULL is trusted.  Threads: any. */
+bool backend_trusts(const struct backend *b);
 
 /* ---- sessions ---- */
 
@@ -397,11 +399,18 @@ struct ox_hit {
  * ox_search - the ids of what OX finds, the newest first (appointments and tasks by their dates, contacts by name), in a fixed order; in A.
  *
  * Case and accents are OX's affair: contacts, appointments and tasks know neither, mail does as the mail server does.  No character stands for others.
- * In the body of a mail * ? and \ are passed over.
+ * Of a BODY that is not exact (ox_body_exact) the pieces between * ? \ are looked for: ox_mail_says tells of each hit whether it is one.
  * @cut  there are more than MAX
  * Cost: mail a search of each folder, 25 in a request; tasks and appointments one of each folder and word; contacts one request.
  */
 MUST_CHECK enum rc ox_search(struct ox_session *s, struct arena *a, const struct ox_search *q, struct ox_hit **out, size_t *n, bool *cut, struct err *e);
+/** ox_body_exact - can OX look for all of BODY, or are there * ? \ in it? */
+bool ox_body_exact(const char *body);
+/**
+ * ox_mail_says - reads a mail: *YES, TEXT is in its text, or may be in a text that is attached, which is not read.  One request, the text in memory meanwhile.
+ * RC_NOTFOUND the mail is not there (any more).
+ */
+MUST_CHECK enum rc ox_mail_says(struct ox_session *s, const char *folder, int64_t id, const char *oxid, const char *text, bool *yes, struct err *e);
 
 /* ---- people ---- */
 

@@ -104,9 +104,14 @@ void engine_care(struct engine *g);
 void engine_undo(struct engine *g, bool *left);
 /** engine_reload - from now on the atomic members of O hold; the others stay as they were.  Threads: any. */
 void engine_reload(struct engine *g, const struct engine_options *o);
+/**
+ * engine_keys_set - from now on R seals and opens (copied); what other keys of it have sealed is sealed anew soon.  *CHANGED: it is not what was there.
+ * Errors: RC_PROTO the last one, that of the master key, is another: nothing was changed.   Threads: any.
+ */
+MUST_CHECK enum rc engine_keys_set(struct engine *g, const struct keyring *r, bool *changed, struct err *e);
 /** engine_free - stops the thread, logs out of OX. */
 void engine_free(struct engine *g);
-/** engine_check - RC_OK ready; RC_BUSY degraded (no Redis); else not ready. TEXT: one word for each part. */
+/** engine_check - RC_OK ready; RC_BUSY degraded (no Redis, or OX's certificate was refused); else not ready. TEXT: one word for each part. */
 enum rc engine_check(struct engine *g, char *text, size_t size);
 
 /* ---- sessions ---- */

@@ -57,7 +57,7 @@ void hub_free(struct hub *h);
  * hub_subscribe - from now on wake-ups for TOPICS are noted for *OUT (order: subscribe, read the state, park).
  * @topics  N numbers, copied; one may be named twice.
  * Errors: RC_LIMIT max_waiters reached or more than 65,536 topics (answer 503 with Retry-After), RC_NOMEM.   Threads: any.
- * Memory: 160 bytes + 32 bytes a topic, + 8 bytes a topic and 8 a parked waiter in the hub's tables.
+ * Memory: 136 bytes + 32 bytes a topic, + 8 bytes a topic and 8 a parked waiter in the hub's tables.
  */
 MUST_CHECK enum rc hub_subscribe(struct hub *h, const uint64_t *topics, size_t n, struct hub_waiter **out);
 

@@ -16,6 +16,13 @@
 #include "usmd/engine.h"
 
 #define SERVICE_ABSENT "not-available"
+/**
+ * service_absent - RC, with SERVICE_ABSENT as the code of E where it says that OX has no such module or action, or not for this user.
+ *
+ * Each call below does it.  Also for calls of engine that are a function of their own (answers to invitations, attachments): there a missing module is no
+ * failure of OX.  RC_OK is RC_OK; E may be NULL.
+ */
+MUST_CHECK enum rc service_absent(enum rc rc, struct err *e);
 
 /* ---- scheduling ---- */
 

@@ -30,7 +30,8 @@ struct store_options {
 /**
  * store_open - connect once and check the schema's version.
  * @o  borrowed for the call.
- * Errors: RC_INTERNAL  the version differs (names `usmctl migrate`), or the server is there and refuses (password, database, too many connections)
+ * Errors: RC_INTERNAL  the version differs (names `usmctl migrate`), or the server is there and refuses (password, database, too many connections),
+ *                      or its certificate is not what conninfo wants (sslmode, sslrootcert)
  *         RC_UPSTREAM  no server answers, or it is still starting: worth another try
  */
 MUST_CHECK enum rc store_open(const struct store_options *o, struct store **out, struct err *e);

@@ -28,6 +28,7 @@ struct backend {
 	unsigned n_idle, n_made;
 	_Atomic int64_t blocked_until; /* monotonic ms before which OX asked not to be called (429): a clock that is set must not prolong it */
 	unsigned char seal[KEY_BYTES]; /* of the passwords in memory */
+	_Atomic bool untrusted;        /* the last answer to a TLS handshake was refused */
 	_Atomic bool chronos;          /* appointments come from `chronos`; of OX_CALENDAR_AUTO only */
 	_Atomic int64_t chosen_at, neither_at; /* when that was last changed, and when neither module was there: now_mono_us in ms, 0 = never */
 };
@@ -61,6 +62,17 @@ struct http {
  * RC_OK: a whole HTTP answer came (any status).  RC_TIMEOUT: sent, no whole answer, outcome unknown.  RC_UPSTREAM: surely nothing was done.
  */
 MUST_CHECK enum rc http_do(struct backend *b, struct http *h, struct err *e);
+/* ---- tls.c: https ---- */
+
+/** tls_set - the options of C that say who is trusted. */
+void tls_set(const struct backend *b, CURL *c);
+/** tls_refused - the other side was not good enough, or no TLS: not one octet of the request was sent. */
+bool tls_refused(CURLcode code);
+/** tls_error - RC_UPSTREAM with what the administrator can do; logged when it begins.  C: of the exchange that failed with CODE, WHY as libcurl says it. */
+enum rc tls_error(struct backend *b, CURL *c, CURLcode code, const char *why, struct err *e);
+/** tls_fine - an exchange came through.  Cheap. */
+void tls_fine(struct backend *b);
+
 /** http_escape - append S percent-escaped as a query value. */
 void http_escape(struct buf *b, const char *s);
 
@@ -328,6 +340,7 @@ MUST_CHECK enum rc ox_delete_occurrences(struct ox_session *s, const char *folde
 
 /* ---- words.c: what a person typed, as OX takes it ---- */
 
+#define BODY_SPECIAL "*?\\" /* in the text of a mail: % and _ are what they are */
 /** word_special - does WORD (may be NULL) hold a character that OX does not take for itself?  Then its answers have to be looked through. */
 bool word_special(const char *word);
 /** word_pattern - BEFORE, WORD with every special character as ?, AFTER; in A, or NULL. */

@@ -166,6 +166,9 @@ check_status(struct backend *b, const struct http *h, bool binary, struct err *e
 		return err_set(e, RC_DENIED, "OX refuses the session (HTTP 401)");
 	if (h->status >= 500)
 		return nonsense(h->write, h->status, "an error page", e);
+	if (h->status >= 300 && h->status < 400)
+		return err_set(e, RC_UPSTREAM, "OX's server sends usmd elsewhere (HTTP %ld), where it does not go with a session: set ox_url to the address that answers itself, "
+		    "with /ajax at its end", h->status);
 	rc = err_set(e, RC_UPSTREAM, "OX answered HTTP %ld: is the address of OX right, with /ajax at its end?", h->status);
 	if (e != NULL && h->status == 404)
 		(void)snprintf(e->code, sizeof(e->code), "%s", NO_MODULE);

@@ -228,16 +228,17 @@ set_common(struct backend *b, CURL *c)
 {
 	curl_easy_reset(c); /* keeps the connection */
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075500
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+#else /* as in RHEL 9 */
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
 	curl_easy_setopt(c, CURLOPT_USERAGENT, b->o.user_agent);
 	curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, b->o.connect_timeout_ms);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, b->o.timeout_ms);
 	curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, MAX_IDLE_S);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, b->o.tls_verify ? 1L : 0L);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, b->o.tls_verify ? 2L : 0L);
-	if (b->o.ca_file[0] != '\0')
-		curl_easy_setopt(c, CURLOPT_CAINFO, b->o.ca_file);
+	tls_set(b, c);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(c, CURLOPT_PROXY, ""); /* the address is the configured one, whatever the environment says */
@@ -334,7 +335,7 @@ surely_not_done(const struct http *h, CURLcode code)
 }
 
 static enum rc
-failure(const struct http *h, CURLcode code, const char *text, struct err *e)
+failure(struct backend *b, CURL *c, const struct http *h, CURLcode code, const char *text, struct err *e)
 {
 	const char *why = text[0] != '\0' ? text : curl_easy_strerror(code);
 
@@ -342,6 +343,8 @@ failure(const struct http *h, CURLcode code, const char *text, struct err *e)
 	if (h->answer.failed)
 		return h->write ? err_set(e, RC_TIMEOUT, "the answer of OX is larger than %zu octets; the outcome is unknown", h->answer.max) :
 		    err_set(e, RC_UPSTREAM, "the answer of OX is larger than %zu octets", h->answer.max);
+	if (tls_refused(code))
+		return tls_error(b, c, code, why, e);
 	if (code == CURLE_OPERATION_TIMEDOUT && !h->write)
 		return err_set(e, RC_TIMEOUT, "OX did not answer in time: %s", why);
 	if (surely_not_done(h, code))
@@ -439,7 +442,9 @@ http_do(struct backend *b, struct http *h, struct err *e)
 		code = exchange(b, c, h, errbuf);
 	}
 	if (code != CURLE_OK)
-		rc = failure(h, code, errbuf, e);
+		rc = failure(b, c, h, code, errbuf, e);
+	else
+		tls_fine(b);
 	release(b, c);
 	if (trace_wanted(log_ctx()->device, TRACE_OX))
 		trace(b, h, code == CURLE_OK, began);

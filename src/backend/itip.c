@@ -46,7 +46,7 @@ call(struct ox_session *s, bool chronos, const char *action, const struct ox_iti
 	rc = ox_call(s, &r, ans, e);
 	ox_req_fini(&r);
 	if (rc == RC_PROTO && e != NULL && strcmp(e->code, "MSG-0049") == 0)
-		rc = err_set_path(e, RC_NOTFOUND, "part", "the mail has no such part");
+		rc = err_set_path(e, RC_NOTFOUND, "uuid", "has lost the part with the invitation");
 	return rc;
 }
 

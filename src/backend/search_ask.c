@@ -79,16 +79,20 @@ term_somewhere(struct searching *x, struct buf *b, const char *word, struct err 
 	return rc;
 }
 
-/* What a mail's text holds cannot be looked through afterwards: special characters part it, and each piece must be in it. */
+/* What a mail's text holds does not come with the hits: special characters part it, each piece must be in it, and ox_mail_says reads the rest. */
 static enum rc
 term_body(struct searching *x, struct buf *b, const char *body, struct err *e)
 {
 	char *rest = NULL, *copy = arena_strdup(x->a, body);
 	enum rc rc = copy != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory for a search");
 
-	for (char *p = copy != NULL ? strtok_r(copy, "*?\\", &rest) : NULL; p != NULL && rc == RC_OK; p = strtok_r(NULL, "*?\\", &rest))
-		if (p[strspn(p, " ")] != '\0')
-			rc = term(x, b, "=", "content", "", p, "", e);
+	for (char *p = copy != NULL ? strtok_r(copy, BODY_SPECIAL, &rest) : NULL; p != NULL; p = strtok_r(NULL, BODY_SPECIAL, &rest)) {
+		if (p[strspn(p, " ")] == '\0')
+			continue;
+		buf_adds(b, ",[\"=\",{\"field\":\"content\"},");
+		json_text_string(b, p, strlen(p));
+		buf_addc(b, ']');
+	}
 	return rc;
 }
 

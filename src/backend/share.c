@@ -145,6 +145,6 @@ ox_principal_find(struct ox_session *s, const char *name, bool group, int64_t *i
 	if (rc != RC_OK)
 		return rc;
 	if (found == 0)
-		return err_set(e, RC_NOTFOUND, "there is no %s called \"%.100s\"", group ? "group" : "user", name);
+		return err_set(e, RC_NOTFOUND, "There is no %s called \"%.100s\"", group ? "group" : "user", name);
 	return found == 1 ? RC_OK : err_set(e, RC_PROTO, "%zu %s are called \"%.100s\": name the one that is meant by its number", found, group ? "groups" : "users", name);
 }

@@ -307,9 +307,10 @@ MUST_CHECK enum rc command_run(struct client *c, struct err *e);
 MUST_CHECK enum rc folders_command(struct client *c, struct err *e);
 MUST_CHECK enum rc rights_command(struct client *c, struct err *e);
 
-/* rules.c, vacation.c */
+/* rules.c, vacation.c, signatures.c */
 MUST_CHECK enum rc rules_command(struct client *c, struct err *e);
 MUST_CHECK enum rc vacation_command(struct client *c, struct err *e);
+MUST_CHECK enum rc signatures_command(struct client *c, struct err *e);
 
 /* find.c */
 MUST_CHECK enum rc find_command(struct client *c, struct err *e);

@@ -28,6 +28,7 @@ static const struct {
 	{ "who", who_command, false },
 	{ "rules", rules_command, true },
 	{ "vacation", vacation_command, false },
+	{ "signatures", signatures_command, false },
 	{ "whoami", whoami_command, false },
 	{ "passwd", password_command, false },
 	{ "version", version_command, false },
@@ -54,5 +55,9 @@ command_run(struct client *c, struct err *e)
 		i++;
 	if (commands[i].folders)
 		rc = hierarchy_sync(c, e);
-	return rc == RC_OK ? commands[i].run(c, e) : rc;
+	if (rc == RC_OK)
+		rc = commands[i].run(c, e);
+	if (rc == RC_UPSTREAM && strcmp(e->code, "not-available") == 0)
+		rc = e->rc = RC_PROTO; /* it did not fail: it refuses this one command */
+	return rc;
 }

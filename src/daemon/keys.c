@@ -146,7 +146,7 @@ rotate(const struct conf *c, struct keyring *r, struct err *e)
 	rc = save(c->seal_keys, &next, e);
 	if (rc == RC_OK) {
 		print_key(next.v[0].id, "active", 0);
-		(void)printf("Copy %s to all nodes, then restart them; until then they seal with the old key.\n", c->seal_keys);
+		(void)printf("Copy %s to all nodes, then usmctl reload at each (a restart, where it is a credential); until then they seal with the old key.\n", c->seal_keys);
 	}
 	secret_wipe(key, sizeof(key));
 	secret_wipe(&next, sizeof(next));

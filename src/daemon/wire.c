@@ -437,6 +437,29 @@ push_check(const struct conf *c, struct err *e)
 	return c->udp_listen[0] != '\0' ? push_udp_check(&o, e) : RC_OK;
 }
 
+/* The file's name changes with a restart only; what is in it, as after usmctl keys rotate, does now. */
+static enum rc
+reload_keys(struct wire *w, const struct conf *c, struct err *e)
+{
+	unsigned char key[KEY_BYTES] = { 0 };
+	struct keyring ring = { .n = 0 };
+	char id[2 * KEY_ID_BYTES + 1];
+	bool changed = false;
+	enum rc rc = key_load(c->key_file, key, e);
+
+	if (rc == RC_OK)
+		rc = keys_load(c, key, &ring, e);
+	if (rc == RC_OK)
+		rc = engine_keys_set(w->engine, &ring, &changed, e);
+	if (changed) {
+		hex_encode(ring.v[0].id, KEY_ID_BYTES, id);
+		log_info("keys", "active=%s keys=%zu text=seal_keys was read again", id, ring.n);
+	}
+	secret_wipe(key, sizeof(key));
+	secret_wipe(&ring, sizeof(ring));
+	return rc;
+}
+
 enum rc
 wire_reload(struct wire *w, const struct conf *c, struct err *e)
 {
@@ -444,6 +467,8 @@ wire_reload(struct wire *w, const struct conf *c, struct err *e)
 	struct usmjson_options json;
 	enum rc rc = wire_engine_options(c, &o, e);
 
+	if (rc == RC_OK)
+		rc = reload_keys(w, c, e);
 	if (rc != RC_OK)
 		return rc;
 	usmjson_options(c, &json);

@@ -43,14 +43,16 @@ static void *
 care_main(void *arg)
 {
 	struct engine *g = arg;
-	/* with a new key at once, so that old ones can be dropped soon */
-	msec_t care_due = steady_ms() + (g->ring.n > 1 ? 0 : CARE_MS / 5), undo_due = steady_ms() + UNDO_MS;
+	msec_t care_due = steady_ms() + CARE_MS / 5, undo_due = steady_ms() + UNDO_MS;
 	bool left;
 
 	(void)pthread_mutex_lock(&g->lock);
 	while (!g->stop) {
 		msec_t now = steady_ms();
 
+		/* with a new key at once, so that old ones can be dropped soon */
+		if (ring_changed(g))
+			care_due = now;
 		if (care_due > now && undo_due > now) {
 			sleep_locked(g, care_due < undo_due ? care_due : undo_due);
 			continue;

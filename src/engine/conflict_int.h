@@ -20,6 +20,6 @@ struct loss {
 /** conflict_record - writes L down, an equal one once; *ID of the record, as it was where there was nothing to record. */
 enum rc conflict_record(struct op *op, const struct loss *l, int64_t *id, struct err *e);
 /** conflict_open - the record as JSON (new reference), or NULL when it cannot be opened. */
-json_t *conflict_open(const struct engine *g, const struct store_conflict *x);
+json_t *conflict_open(struct engine *g, const struct store_conflict *x);
 
 #endif

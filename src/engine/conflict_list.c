@@ -5,7 +5,7 @@
 #include <string.h>
 
 json_t *
-conflict_open(const struct engine *g, const struct store_conflict *x)
+conflict_open(struct engine *g, const struct store_conflict *x)
 {
 	json_t *record = NULL;
 	struct buf plain;

@@ -24,6 +24,7 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 	g->backend = backend;
 	g->hub = hub;
 	(void)pthread_mutex_init(&g->lock, NULL);
+	(void)pthread_rwlock_init(&g->ring_lock, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* steady_ms */
 	(void)pthread_cond_init(&g->care_wake, &attr);
@@ -33,6 +34,7 @@ engine_new(const struct engine_options *o, const unsigned char master[KEY_BYTES]
 	else
 		(void)keyring_add(&g->ring, master);
 	g->o.seal = NULL; /* the caller's */
+	g->ring_new = g->ring.n > 1;
 	derive_key(master, "usmd conflict records", g->digest_key, sizeof(g->digest_key));
 	derive_key(master, "usmd topics", g->topic_key, sizeof(g->topic_key));
 	g->keys = model_keys_new(master);
@@ -113,6 +115,7 @@ engine_free(struct engine *g)
 	secret_wipe(g->digest_key, sizeof(g->digest_key));
 	(void)pthread_cond_destroy(&g->care_wake);
 	(void)pthread_mutex_destroy(&g->lock);
+	(void)pthread_rwlock_destroy(&g->ring_lock);
 	mem_free(g);
 }
 
@@ -121,10 +124,11 @@ engine_check(struct engine *g, char *text, size_t size)
 {
 	struct err e = { 0 };
 	enum rc rc = store_check(g->store, &e);
-	bool cached = cache_ok(g->cache);
+	bool cached = cache_ok(g->cache), trusted = backend_trusts(g->backend);
 
-	(void)snprintf(text, size, "postgresql=%s redis=%s", rc == RC_OK ? "ok" : "down", cached ? "ok" : "down");
+	(void)snprintf(text, size, "postgresql=%s redis=%s%s", rc == RC_OK ? "ok" : "down", cached ? "ok" : "down",
+	    trusted ? "" : " ox=untrusted (see ox_ca_file and event=ox-tls of the log)");
 	if (rc != RC_OK)
 		return rc;
-	return cached ? RC_OK : RC_BUSY;
+	return cached && trusted ? RC_OK : RC_BUSY;
 }

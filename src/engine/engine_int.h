@@ -89,7 +89,9 @@ struct engine {
 	struct engine_options o;
 	msec_t started;                      /* by store_clock. F9: no intent counts as older than this */
 	struct model_keys *keys;
+	pthread_rwlock_t ring_lock;          /* the next two */
 	struct keyring ring;
+	bool ring_new;                       /* since care looked at it */
 	unsigned char digest_key[KEY_BYTES]; /* of equal losing values */
 	unsigned char topic_key[16];
 	struct store *store;
@@ -261,8 +263,13 @@ enum rc op_live(struct op *op, size_t *live, struct err *e); /* objects in the f
 enum rc stash_put(struct op *op, struct object *o);
 struct object *stash_get(const struct op *op, int64_t id);
 /** seal_record, seal_open - a record of ACCOUNT under the active key; with the key that sealed it (RC_DENIED: it is not there, or the record is another's). */
-MUST_CHECK enum rc seal_record(const struct engine *g, enum store_sealed_kind kind, int64_t account, const char *text, struct buf *out);
-MUST_CHECK enum rc seal_open(const struct engine *g, enum store_sealed_kind kind, int64_t account, const void *p, size_t n, struct buf *out);
+MUST_CHECK enum rc seal_record(struct engine *g, enum store_sealed_kind kind, int64_t account, const char *text, struct buf *out);
+MUST_CHECK enum rc seal_open(struct engine *g, enum store_sealed_kind kind, int64_t account, const void *p, size_t n, struct buf *out);
+/** ring_seal, ring_open - keyring_seal and keyring_open with the engine's keys as they are now.  Threads: any. */
+MUST_CHECK enum rc ring_seal(struct engine *g, const struct seal_use *use, const void *p, size_t n, struct buf *out);
+MUST_CHECK enum rc ring_open(struct engine *g, const struct seal_use *use, const void *p, size_t n, struct buf *out);
+/** ring_changed - true once after the keys were replaced, and at first where there are several. */
+bool ring_changed(struct engine *g);
 /** seal_care - seals anew what older keys have sealed, a bounded piece a call.  Does nothing where there is one key. */
 void seal_care(struct engine *g, struct store_conn *c);
 /** throttle_begin - may IN try to log in now?  RC_LIMIT with retry_after_s: its user, address or device has failed too often.  After RC_OK throttle_end follows.   Threads: any. */

@@ -6,6 +6,7 @@
 #include "engine/tree.h"
 #include "engine/watch_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define READERS_MAX 1000 /* users who are told at once of a change of permissions; further ones are polled for */
@@ -132,6 +133,17 @@ engine_permissions_get(struct engine_session *s, struct arena *a, const struct u
 
 /* ---- changing ---- */
 
+/* The name of change I, as the client sent it: those that are set come before those that are removed. */
+static void
+blame(const struct permission_change *c, size_t i, struct err *e)
+{
+	size_t at = 0;
+
+	for (size_t k = 0; k < i; k++)
+		at += c[k].remove == c[i].remove;
+	(void)snprintf(e->path, sizeof(e->path), "%s[%zu].name", c[i].remove ? "remove" : "set", at);
+}
+
 /* Who is named by name gets his number; nobody may be named twice. */
 static enum rc
 resolve(struct engine_session *s, struct permission_change *c, size_t n, struct err *e)
@@ -140,8 +152,12 @@ resolve(struct engine_session *s, struct permission_change *c, size_t n, struct 
 		if (c[i].name != NULL) {
 			enum rc rc = ox_principal_find(s->ox, c[i].name, c[i].group, &c[i].entity, e);
 
+			if (rc == RC_NOTFOUND || rc == RC_PROTO) {
+				blame(c, i, e);
+				rc = e->rc = RC_PROTO;
+			}
 			if (rc != RC_OK)
-				return rc == RC_NOTFOUND ? (e->rc = RC_PROTO) : rc;
+				return rc;
 		}
 		for (size_t k = 0; k < i; k++)
 			if (c[k].entity == c[i].entity && c[k].group == c[i].group)

@@ -9,6 +9,75 @@
 #define ROWS_AT_ONCE 100
 #define ROUNDS_MAX 50        /* in one call; the rest in the next */
 
+enum rc
+ring_seal(struct engine *g, const struct seal_use *use, const void *p, size_t n, struct buf *out)
+{
+	enum rc rc;
+
+	(void)pthread_rwlock_rdlock(&g->ring_lock);
+	rc = keyring_seal(&g->ring, use, p, n, out);
+	(void)pthread_rwlock_unlock(&g->ring_lock);
+	return rc;
+}
+
+enum rc
+ring_open(struct engine *g, const struct seal_use *use, const void *p, size_t n, struct buf *out)
+{
+	enum rc rc;
+
+	(void)pthread_rwlock_rdlock(&g->ring_lock);
+	rc = keyring_open(&g->ring, use, p, n, out);
+	(void)pthread_rwlock_unlock(&g->ring_lock);
+	return rc;
+}
+
+bool
+ring_changed(struct engine *g)
+{
+	bool changed;
+
+	(void)pthread_rwlock_wrlock(&g->ring_lock);
+	changed = g->ring_new;
+	g->ring_new = false;
+	(void)pthread_rwlock_unlock(&g->ring_lock);
+	return changed;
+}
+
+/* The id of the active key; false: there is no other one whose records could be sealed anew. */
+static bool
+active_key(struct engine *g, unsigned char id[KEY_ID_BYTES])
+{
+	bool others;
+
+	(void)pthread_rwlock_rdlock(&g->ring_lock);
+	memcpy(id, g->ring.v[0].id, KEY_ID_BYTES);
+	others = g->ring.n > 1;
+	(void)pthread_rwlock_unlock(&g->ring_lock);
+	return others;
+}
+
+enum rc
+engine_keys_set(struct engine *g, const struct keyring *r, bool *changed, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	*changed = false;
+	(void)pthread_rwlock_wrlock(&g->ring_lock);
+	if (memcmp(g->ring.v[g->ring.n - 1].id, r->v[r->n - 1].id, KEY_ID_BYTES) != 0) {
+		rc = err_set_path(e, RC_PROTO, "key_file", "it holds another key than at the start; put the old one back: it never changes");
+	} else if (g->ring.n != r->n || memcmp(g->ring.v, r->v, r->n * sizeof(r->v[0])) != 0) {
+		secret_wipe(&g->ring, sizeof(g->ring));
+		g->ring = *r;
+		g->ring_new = *changed = true;
+	}
+	(void)pthread_rwlock_unlock(&g->ring_lock);
+	(void)pthread_mutex_lock(&g->lock);
+	if (*changed)
+		(void)pthread_cond_broadcast(&g->care_wake);
+	(void)pthread_mutex_unlock(&g->lock);
+	return rc;
+}
+
 /* Bound to the account: a record that somebody moves to another one in the database does not open there. */
 static struct seal_use
 use_of(enum store_sealed_kind kind, int64_t account, char bound[40])
@@ -18,21 +87,21 @@ use_of(enum store_sealed_kind kind, int64_t account, char bound[40])
 }
 
 enum rc
-seal_record(const struct engine *g, enum store_sealed_kind kind, int64_t account, const char *text, struct buf *out)
+seal_record(struct engine *g, enum store_sealed_kind kind, int64_t account, const char *text, struct buf *out)
 {
 	char bound[40];
 	struct seal_use use = use_of(kind, account, bound);
 
-	return keyring_seal(&g->ring, &use, text, strlen(text), out);
+	return ring_seal(g, &use, text, strlen(text), out);
 }
 
 enum rc
-seal_open(const struct engine *g, enum store_sealed_kind kind, int64_t account, const void *p, size_t n, struct buf *out)
+seal_open(struct engine *g, enum store_sealed_kind kind, int64_t account, const void *p, size_t n, struct buf *out)
 {
 	char bound[40];
 	struct seal_use use = use_of(kind, account, bound);
 
-	return keyring_open(&g->ring, &use, p, n, out);
+	return ring_open(g, &use, p, n, out);
 }
 
 /* *AFTER goes behind what was done or cannot be opened (its key is gone; it expires). */
@@ -61,11 +130,13 @@ void
 seal_care(struct engine *g, struct store_conn *c)
 {
 	static const enum store_sealed_kind kinds[] = { SEALED_CONFLICT, SEALED_JOURNAL };
+	unsigned char active[KEY_ID_BYTES];
+	bool others = active_key(g, active);
 	struct err e = { 0 };
 	enum rc rc = RC_OK;
 	size_t done = 0;
 
-	for (size_t k = 0; k < ARRAY_LEN(kinds) && rc == RC_OK && g->ring.n > 1; k++) {
+	for (size_t k = 0; k < ARRAY_LEN(kinds) && rc == RC_OK && others; k++) {
 		int64_t after = 0;
 
 		for (unsigned round = 0; round < ROUNDS_MAX && rc == RC_OK && after >= 0; round++) {
@@ -73,7 +144,7 @@ seal_care(struct engine *g, struct store_conn *c)
 			struct store_sealed *x = NULL;
 			size_t n = 0;
 
-			rc = a != NULL ? store_sealed_others(c, a, kinds[k], g->ring.v[0].id, after, ROWS_AT_ONCE, &x, &n, &e) : RC_NOMEM;
+			rc = a != NULL ? store_sealed_others(c, a, kinds[k], active, after, ROWS_AT_ONCE, &x, &n, &e) : RC_NOMEM;
 			for (size_t i = 0; i < n && rc == RC_OK; i++)
 				rc = reseal(g, c, kinds[k], &x[i], &e);
 			after = n > 0 ? x[n - 1].id : -1;

@@ -274,7 +274,7 @@ password_remember(struct engine *g, const char *token, const unsigned char hash[
 	buf_init(&sealed, 8192);
 	buf_add(&plain, user, strlen(user) + 1);
 	buf_add(&plain, password, strlen(password) + 1);
-	if (!plain.failed && keyring_seal(&g->ring, &use, plain.p, plain.len, &sealed) == RC_OK) {
+	if (!plain.failed && ring_seal(g, &use, plain.p, plain.len, &sealed) == RC_OK) {
 		struct cache_pair pair = { .p = sealed.p, .len = sealed.len, .ttl_s = (unsigned)(g->o.password_lifetime_ms / 1000) };
 
 		password_cache_name(hash, name, sizeof(name));
@@ -314,7 +314,7 @@ password_login(struct engine *g, const char *token, const unsigned char hash[32]
 	buf_init(&plain, 4096);
 	password_cache_name(hash, name, sizeof(name));
 	cache_mget(g->cache, &key_name, 1, &v);
-	if (v.p == NULL || keyring_open(&g->ring, &use, v.p, v.len, &plain) != RC_OK || plain.len < 2 || plain.p[plain.len - 1] != '\0') {
+	if (v.p == NULL || ring_open(g, &use, v.p, v.len, &plain) != RC_OK || plain.len < 2 || plain.p[plain.len - 1] != '\0') {
 		rc = err_set(e, RC_DENIED, "the session has to be renewed: log in again");
 		goto out;
 	}

@@ -84,8 +84,10 @@ struct hreq {
 	bool parked_before;
 	bool in_flight;              /* counted in httpd.in_flight */
 	bool lost;                   /* the connection is gone, a worker frees what is left */
-	char client_ip[CLIENT_IP_SIZE];
+	unsigned char client[16];    /* its address, IPv4 as ::ffff:a.b.c.d */
 };
+/* each waiting client has one: who needs more looks for what can go (make bench-push) */
+_Static_assert(sizeof(struct hreq) <= 296, "a parked request became larger");
 
 struct worker {
 	struct httpd *h;
@@ -169,8 +171,10 @@ void proxies_fini(struct proxies *p);
 /* proxies_peer - the address of the other end of a TCP connection into ADDR (IPv4 as ::ffff:a.b.c.d); true = it is a trusted proxy. */
 bool proxies_peer(const struct proxies *p, const struct sockaddr *peer, unsigned char addr[16]);
 bool address_is_v4(const unsigned char addr[16]);
-/* proxies_client_ip - the client's address as text: the peer's, or what trusted proxies say of it. */
-void proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const char *forwarded_for, char out[CLIENT_IP_SIZE]);
+/* proxies_client_ip - the client's address into ADDR: the peer's, or what trusted proxies say of it. */
+void proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const char *forwarded_for, unsigned char addr[16]);
+/* address_format - as text; "" = it cannot be told. */
+void address_format(const unsigned char addr[16], char out[CLIENT_IP_SIZE]);
 
 /* conns.c */
 void conns_init(struct conns *c);

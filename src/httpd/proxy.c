@@ -112,7 +112,7 @@ address_is_v4(const unsigned char addr[16])
 	return memcmp(addr, mapped, sizeof(mapped)) == 0;
 }
 
-static void
+void
 address_format(const unsigned char addr[16], char out[CLIENT_IP_SIZE])
 {
 	bool v4 = address_is_v4(addr);
@@ -135,12 +135,12 @@ proxies_peer(const struct proxies *p, const struct sockaddr *peer, unsigned char
 }
 
 void
-proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const char *forwarded_for, char out[CLIENT_IP_SIZE])
+proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const char *forwarded_for, unsigned char addr[16])
 {
-	unsigned char addr[16] = { 0 };
 	bool trusted, v4;
 	size_t end = forwarded_for != NULL ? strlen(forwarded_for) : 0;
 
+	memset(addr, 0, 16);
 	if (peer != NULL && (peer->sa_family == AF_INET || peer->sa_family == AF_INET6)) {
 		trusted = proxies_peer(p, peer, addr);
 	} else {
@@ -163,9 +163,8 @@ proxies_client_ip(const struct proxies *p, const struct sockaddr *peer, const ch
 		word[n] = '\0';
 		if (!address_parse(word, before, &v4))
 			break;
-		memcpy(addr, before, sizeof(addr));
+		memcpy(addr, before, sizeof(before));
 		trusted = is_trusted(p, addr);
 		end = start;
 	}
-	address_format(addr, out);
 }

@@ -42,7 +42,7 @@ hreq_new(struct httpd *h, struct MHD_Connection *conn, const char *url, const ch
 	buf_init(&r->body, h->o.max_body);
 	peer = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	proxies_client_ip(&h->proxies, peer != NULL ? peer->client_addr : NULL,
-	    MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "X-Forwarded-For"), r->client_ip);
+	    MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "X-Forwarded-For"), r->client);
 	return r;
 }
 
@@ -265,17 +265,18 @@ slow_log(const struct hreq *r, const char *path)
 static void
 access_log(const struct hreq *r, enum MHD_RequestTerminationCode why)
 {
-	char path[128], method[16];
+	char path[128], method[16], client[CLIENT_IP_SIZE];
 	struct log_ctx *ctx = log_ctx(), saved = *ctx;
 	int64_t us = now_mono_us() - r->start_us;
 
 	printable(r->url, path, sizeof(path));
 	printable(r->method, method, sizeof(method));
+	address_format(r->client, client);
 	ctx->req = r->id;
 	ctx->account = r->account;
 	ctx->device = r->device;
 	log_line(strcmp(r->url, HEALTH_PATH) == 0 ? LOG_LVL_DEBUG : LOG_LVL_INFO, "access",
-	    "client=%s method=%s path=%s status=%d ms=%" PRId64 ".%03d in=%" PRIu64 " out=%" PRIu64 " parked=%d lost=%d", r->client_ip, method, path, r->status,
+	    "client=%s method=%s path=%s status=%d ms=%" PRId64 ".%03d in=%" PRIu64 " out=%" PRIu64 " parked=%d lost=%d", client, method, path, r->status,
 	    us / 1000, (int)(us % 1000), r->bytes_in, r->bytes_out, r->parked_before, why != MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	if (r->h->o.slow_ms > 0 && r->work_us + r->times.queue_us >= r->h->o.slow_ms * 1000)
 		slow_log(r, path);

@@ -285,6 +285,7 @@ run_request(struct hreq *r)
 {
 	const struct protocol *p = r->proto;
 	bool draining = atomic_load(&r->h->draining);
+	char client_ip[CLIENT_IP_SIZE];
 	struct request req = {
 		.id = r->id,
 		.method = r->method,
@@ -293,7 +294,7 @@ run_request(struct hreq *r)
 		.language = header_of(r, MHD_HTTP_HEADER_ACCEPT_LANGUAGE),
 		.content_type = header_of(r, MHD_HTTP_HEADER_CONTENT_TYPE),
 		.last_event_id = header_of(r, "Last-Event-ID"),
-		.client_ip = r->client_ip,
+		.client_ip = client_ip,
 		.body = r->body.p != NULL ? r->body.p : "",
 		.body_len = r->body.len,
 		.header = header_of_request,
@@ -304,6 +305,7 @@ run_request(struct hreq *r)
 	struct log_ctx *ctx = log_ctx();
 	int64_t t0 = now_mono_us();
 
+	address_format(r->client, client_ip);
 	req.token = token_of(r, &req.bearer);
 	if (r->parked_before) {
 		req.deadline_passed = r->end == HUB_DEADLINE;

@@ -232,7 +232,7 @@ hub_subscribe(struct hub *h, const uint64_t *topics, size_t n, struct hub_waiter
 	w->hub = h;
 	w->heap_pos = NO_POS;
 	w->topics = (uint32_t)(L_TOPICS + n);
-	w->part = atomic_fetch_add_explicit(&h->next_part, 1, memory_order_relaxed) % HEAP_PARTS;
+	w->part = (unsigned char)(atomic_fetch_add_explicit(&h->next_part, 1, memory_order_relaxed) % HEAP_PARTS);
 	w->gen = atomic_load(&h->gen);
 	for (size_t i = 0; i < n; i++) {
 		struct topic_part *p = topic_part_of(h, topics[i]);

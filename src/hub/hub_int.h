@@ -32,18 +32,19 @@ struct hub_waiter {
 	struct hub_waiter *next;    /* taken: list of those whose callback is about to run */
 	uint64_t ticket;            /* of hub_claim; 0 = none */
 	uint32_t topics;            /* members of LINKS */
-	uint32_t part;              /* of the heaps; its lock guards what follows */
+	unsigned char part;         /* of the heaps; its lock guards what follows */
+	unsigned char noted;        /* enum hub_end: what came while not parked; HUB_PARKED = nothing */
+	bool wake_due;              /* the deadline is that of a wake-up */
 	hub_end_cb cb;              /* set when parked */
 	void *arg;
 	int64_t deadline_us;        /* monotonic clock */
 	int64_t not_before_us;      /* wake-ups wait until then */
 	uint32_t heap_pos;          /* NO_POS = not parked */
 	uint32_t gen;               /* hub's gen at the last look: another one now = a wake-all came */
-	unsigned char noted;        /* enum hub_end: what came while not parked; HUB_PARKED = nothing */
-	bool wake_due;              /* the deadline is that of a wake-up */
 	struct link links[];        /* [L_ID], [L_CLAIM], then the topics; one without w is not in the table */
 };
 enum { L_ID, L_CLAIM, L_TOPICS };
+_Static_assert(sizeof(struct hub_waiter) <= 72, "each waiting client has one: 8 octets more are 16 from the allocator");
 
 struct topic_part {
 	pthread_mutex_t lock;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The user's own data: quota. */
-#include "usmd/service.h"
+#include "service/service_int.h"
 
 enum rc
 service_quota_get(struct engine_session *s, struct service_quota *out, struct err *e)
@@ -9,7 +9,7 @@ service_quota_get(struct engine_session *s, struct service_quota *out, struct er
 	enum rc rc = ox_quota_get(engine_session_ox(s), &q, e);
 
 	if (rc != RC_OK)
-		return rc;
+		return service_absent(rc, e);
 	out->mail = (struct service_use){ q.mail_used, q.mail_limit };
 	out->files = (struct service_use){ q.files_used, q.files_limit };
 	for (int ct = 0; ct < CT_COUNT; ct++)

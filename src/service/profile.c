@@ -290,7 +290,7 @@ load(struct engine_session *s, struct arena *a, struct service_profile *out, mse
 	json_decref(p.mail);
 	if (rc != RC_OK)
 		service_profile_fini(out);
-	return rc;
+	return service_absent(rc, e);
 }
 
 enum rc

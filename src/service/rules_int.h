@@ -38,4 +38,12 @@ MUST_CHECK enum rc rule_check_address(const char *path, const char *address, str
 /** rule_blame - into the path of E, what OX complains about: the member of RULE (test, actions as the client sent them) whose value its text quotes. */
 void rule_blame(const json_t *test, const json_t *actions, struct err *e);
 
+/* ---- signature_picture.c ---- */
+
+/**
+ * signature_with_pictures - TEXT (HTML) with the pictures that OX keeps beside it as data: addresses; what cannot be had stays as OX names it.
+ * The caller's; NULL = out of memory.
+ */
+char *signature_with_pictures(struct ox_session *ox, const char *text);
+
 #endif

@@ -118,8 +118,8 @@ ask(struct engine_session *s, struct arena *a, const struct service_search *q, c
 		.after = q->after, .before = q->before, .max = SERVICE_FINDS };
 	enum rc rc = folders != NULL ? RC_OK : err_set(e, RC_NOMEM, "out of memory for a search");
 
-	if (rc == RC_OK && q->body != NULL && q->body[strspn(q->body, " *?\\")] == '\0') /* see struct ox_search: nothing would be left to look for */
-		rc = err_set_path(e, RC_PROTO, "body", "has nothing in it but * ? \\, which cannot be looked for in the text of mails");
+	if (rc == RC_OK && q->body != NULL && q->body[strspn(q->body, " *?\\")] == '\0') /* see ox_search: nothing would be left to look for */
+		rc = err_set_path(e, RC_PROTO, "body", "has nothing in it but * ? \\, which cannot be looked for alone in the text of mails");
 	if (rc == RC_OK && q->text != NULL)
 		rc = words(a, q->text, word, &x.n_words, e);
 	if (rc != RC_OK)
@@ -151,12 +151,34 @@ begin_of(struct engine_session *s, const struct service_search *q, const struct 
 	return p->passed < n ? (p->passed > 0 ? p->passed - 1 : 0) : n;
 }
 
+/* Only those mails of the page whose text has it, special characters and all; the page becomes shorter, and its end stays where it is. */
+static enum rc
+look_through(struct engine_session *s, const struct service_search *q, struct service_found *out, struct err *e)
+{
+	size_t n = 0;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < out->n && rc == RC_OK; i++) {
+		const struct engine_found *f = &out->v[i];
+		bool yes;
+
+		rc = ox_mail_says(engine_session_ox(s), f->place->oxid, f->id, f->oxid, q->body, &yes, e);
+		if (rc == RC_NOTFOUND)
+			rc = RC_OK;
+		if (yes)
+			out->v[n++] = *f;
+	}
+	out->n = rc == RC_OK ? n : 0;
+	return rc;
+}
+
 static enum rc
 page(struct engine_session *s, struct arena *a, const struct service_search *q, const struct engine_folder *places, const struct ox_hit *hit, size_t n,
     struct position *p, struct service_found *out, struct err *e)
 {
 	size_t from = q->cursor != NULL ? begin_of(s, q, places, hit, n, p) : 0, limit = q->limit < SERVICE_PAGE ? q->limit : SERVICE_PAGE;
 	const struct ox_hit *last;
+	enum rc rc;
 
 	out->v = arena_array(a, struct engine_found, limit + 1);
 	if (out->v == NULL)
@@ -175,7 +197,8 @@ page(struct engine_session *s, struct arena *a, const struct service_search *q, 
 		engine_mark(s, q->ct, places[last->folder].oxid, last->id, &p->last);
 		cursor_write(p, out->cursor);
 	}
-	return engine_found(s, a, q->ct, out->v, out->n, e);
+	rc = q->body != NULL && !ox_body_exact(q->body) ? look_through(s, q, out, e) : RC_OK;
+	return rc == RC_OK ? engine_found(s, a, q->ct, out->v, out->n, e) : rc;
 }
 
 enum rc

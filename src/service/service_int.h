@@ -5,7 +5,4 @@
 
 #include "usmd/service.h"
 
-/** service_absent - RC, with SERVICE_ABSENT as the code of E where it says that OX has no such module or action, or not for this user. */
-MUST_CHECK enum rc service_absent(enum rc rc, struct err *e);
-
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Signatures: OX's snippets of the type "signature".  A new one carries a mark of its clientId in `misc`, where OX keeps what it does not know; the
- * default ones are named by settings of OX's web client: an id, or (newer ones) an id for each address of the user.
+ * default ones are named by settings of OX's web client: an id, or (newer ones) an id for each address of the user.  A create without an answer is
+ * looked for by its mark at once, and before each further one; one that OX carries out after that leaves a twin, which goes as soon as it is seen.
  */
 #include "service/rules_int.h"
 
@@ -10,8 +11,6 @@
 #include <strings.h>
 
 #define MARK "usm"
-#define PICTURE "/ajax/image/snippet/image?" /* how OX's own content names a picture that it keeps */
-#define MAX_PICTURES (2U << 20)              /* octets of all pictures that go into one answer; others stay as OX names them */
 
 static const char *const default_keys[] = { "defaultSignature", "defaultReplyForwardSignature" };
 
@@ -19,84 +18,6 @@ static enum rc
 no_memory(struct err *e)
 {
 	return err_set(e, RC_NOMEM, "out of memory for signatures");
-}
-
-/* ---- pictures ---- */
-
-static const char *
-picture_type(const struct buf *b)
-{
-	static const struct { const char *magic; size_t n; const char *type; } types[] = {
-		{ "\x89PNG", 4, "image/png" }, { "GIF8", 4, "image/gif" }, { "\xff\xd8\xff", 3, "image/jpeg" }, { "RIFF", 4, "image/webp" }, { "BM", 2, "image/bmp" },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (b->len >= types[i].n && memcmp(b->p, types[i].magic, types[i].n) == 0)
-			return types[i].type;
-	return "application/octet-stream";
-}
-
-/* The value of NAME in the query Q, up to END, percent-escapes as they are; false = none. */
-static bool
-query_value(const char *q, const char *end, const char *name, char *out, size_t size)
-{
-	size_t n = strlen(name), len;
-
-	for (const char *p = q; p < end; p++) {
-		if ((p != q && p[-1] != '&' && p[-1] != ';') || (size_t)(end - p) <= n || strncmp(p, name, n) != 0 || p[n] != '=')
-			continue;
-		p += n + 1;
-		len = strcspn(p, "&;\"' ");
-		if (len == 0 || len >= size || len > (size_t)(end - p))
-			return false;
-		memcpy(out, p, len);
-		out[len] = '\0';
-		return true;
-	}
-	return false;
-}
-
-/* The picture that the address P (up to END) names, as a data: address behind OUT; false = it stays as it is. */
-static bool
-picture_in(struct ox_session *ox, const char *p, const char *end, struct buf *out, size_t *room)
-{
-	char id[OX_SNIPPET_ID], uid[200];
-	struct buf octets;
-	bool ok;
-
-	p += strlen(PICTURE);
-	if (!query_value(p, end, "id", id, sizeof(id)) || !query_value(p, end, "uid", uid, sizeof(uid)))
-		return false;
-	buf_init(&octets, *room);
-	ok = ox_signature_picture(ox, id, uid, &octets, NULL) == RC_OK && octets.len > 0;
-	if (ok) {
-		buf_addf(out, "data:%s;base64,", picture_type(&octets));
-		base64_encode(out, octets.p, octets.len);
-		*room -= octets.len;
-	}
-	buf_fini(&octets);
-	return ok;
-}
-
-/* TEXT with its pictures; NULL = out of memory. */
-static char *
-with_pictures(struct ox_session *ox, const char *text)
-{
-	size_t room = MAX_PICTURES;
-	const char *p = text, *q, *end;
-	struct buf b;
-
-	buf_init(&b, SIGNATURE_MAX_CONTENT * 8 + MAX_PICTURES * 2);
-	buf_adds(&b, "");
-	while ((q = strstr(p, PICTURE)) != NULL) {
-		end = q + strcspn(q, "\"'<> ");
-		buf_add(&b, p, (size_t)(q - p));
-		if (!picture_in(ox, q, end, &b, &room))
-			buf_add(&b, q, (size_t)(end - q));
-		p = end;
-	}
-	buf_adds(&b, p);
-	return buf_take(&b, NULL);
 }
 
 /* ---- as clients see them ---- */
@@ -175,7 +96,7 @@ sig_out(struct ox_session *ox, const json_t *sig, const json_t *settings, json_t
 	*out = NULL;
 	if (rc != RC_OK)
 		return rc;
-	content = is_html(sig) ? with_pictures(ox, json_text_of(sig, "content")) : mem_dup_str(json_text_of(sig, "content"));
+	content = is_html(sig) ? signature_with_pictures(ox, json_text_of(sig, "content")) : mem_dup_str(json_text_of(sig, "content"));
 	if (content != NULL) {
 		drop_cr(content);
 		o = json_pack("{s:s,s:s,s:s,s:b,s:s,s:b,s:b}", "id", id, "rev", rev, "name", json_text_of(sig, "displayname"), "html", is_html(sig), "content", content,
@@ -215,10 +136,78 @@ shelf_done(struct shelf *sh)
 	sh->list = sh->settings = NULL;
 }
 
+/* ---- twins ---- */
+
+/* Does A say what B says, and is it of the same clientId? */
+static bool
+are_twins(const json_t *a, const json_t *b)
+{
+	static const char *const members[] = { "displayname", "content", "misc" };
+
+	if (json_text_of(json_object_get(a, "misc"), MARK)[0] == '\0')
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		const json_t *x = json_object_get(a, members[i]), *y = json_object_get(b, members[i]);
+
+		if (x != y && !json_equal(x, y))
+			return false;
+	}
+	return true;
+}
+
+static bool
+named_default(const struct shelf *sh, const json_t *sig)
+{
+	return is_default(sh->settings, 0, json_text_of(sig, "id")) || is_default(sh->settings, 1, json_text_of(sig, "id"));
+}
+
+/* OX numbers them, so that the longer of two texts is the later one. */
+static bool
+made_later(const json_t *a, const json_t *b)
+{
+	const char *x = json_text_of(a, "id"), *y = json_text_of(b, "id");
+
+	return strlen(x) != strlen(y) ? strlen(x) > strlen(y) : strcmp(x, y) > 0;
+}
+
+/* *AT: the one of a pair of twins that goes.  A default one stays, else the earlier one; what a person made different is no twin any more. */
+static bool
+twin_of(const struct shelf *sh, size_t *at)
+{
+	size_t n = json_array_size(sh->list);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = i + 1; k < n; k++) {
+			const json_t *a = json_array_get(sh->list, i), *b = json_array_get(sh->list, k);
+
+			if (!are_twins(a, b))
+				continue;
+			*at = named_default(sh, a) != named_default(sh, b) ? (named_default(sh, a) ? k : i) : made_later(a, b) ? i : k;
+			return true;
+		}
+	return false;
+}
+
+/* Under the account's lock: what SH holds, without twins here and at OX. */
+static enum rc
+shelf_load_clean(struct ox_session *ox, struct shelf *sh, struct err *e)
+{
+	enum rc rc = shelf_load(ox, sh, e);
+	size_t at;
+
+	while (rc == RC_OK && twin_of(sh, &at)) {
+		rc = ox_signature_delete(ox, json_text_of(json_array_get(sh->list, at), "id"), e);
+		rc = rc == RC_NOTFOUND ? RC_OK : rc;
+		(void)json_array_remove(sh->list, at);
+	}
+	return rc;
+}
+
 enum rc
 service_signatures_get(struct engine_session *s, json_t **out, struct err *e)
 {
 	struct ox_session *ox = engine_session_ox(s);
+	struct engine_lock *lock = NULL;
 	struct shelf sh = { .list = NULL };
 	json_t *v, *x;
 	size_t i;
@@ -226,6 +215,13 @@ service_signatures_get(struct engine_session *s, json_t **out, struct err *e)
 
 	*out = json_array();
 	rc = *out != NULL ? shelf_load(ox, &sh, e) : no_memory(e);
+	if (rc == RC_OK && twin_of(&sh, &i)) { /* rare: only then the lock is worth it */
+		shelf_done(&sh);
+		rc = engine_account_lock(s, &lock, e);
+		if (rc == RC_OK)
+			rc = shelf_load_clean(ox, &sh, e);
+		engine_account_unlock(lock);
+	}
 	json_array_foreach(sh.list, i, v) {
 		if (rc == RC_OK)
 			rc = sig_out(ox, v, sh.settings, &x, e);
@@ -361,6 +357,25 @@ defaults_and_answer(struct ox_session *ox, const struct service_signature_set *i
 	return rc;
 }
 
+/* ID: which one OX has made for MARK, though it did not say so; RC_TIMEOUT as it is in E: none (yet). */
+static enum rc
+look_for(struct ox_session *ox, const char *mark, char id[OX_SNIPPET_ID], struct err *e)
+{
+	const json_t *there = NULL;
+	json_t *list = NULL;
+	struct err other = { 0 };
+	enum rc rc = ox_signatures(ox, &list, &other);
+
+	if (rc == RC_OK)
+		there = sig_marked(list, mark);
+	if (there != NULL) {
+		(void)snprintf(id, OX_SNIPPET_ID, "%s", json_text_of(there, "id"));
+		memset(e, 0, sizeof(*e));
+	}
+	json_decref(list);
+	return there != NULL ? RC_OK : RC_TIMEOUT;
+}
+
 static enum rc
 make(struct engine_session *s, const struct service_signature_set *in, const struct shelf *sh, struct service_written *out, struct err *e)
 {
@@ -380,6 +395,8 @@ make(struct engine_session *s, const struct service_signature_set *in, const str
 	else
 		rc = model_json_starved() ? no_memory(e) : ox_signature_new(ox, o, id, e);
 	json_decref(o);
+	if (rc == RC_TIMEOUT)
+		rc = look_for(ox, mark, id, e);
 	return rc == RC_OK ? defaults_and_answer(ox, in, id, out, e) : rc;
 }
 
@@ -422,7 +439,7 @@ service_signature_set(struct engine_session *s, const struct service_signature_s
 	if (rc == RC_OK)
 		rc = engine_account_lock(s, &lock, e);
 	if (rc == RC_OK)
-		rc = shelf_load(engine_session_ox(s), &sh, e);
+		rc = shelf_load_clean(engine_session_ox(s), &sh, e);
 	if (rc == RC_OK)
 		rc = in->id == NULL ? make(s, in, &sh, out, e) : change(engine_session_ox(s), in, &sh, out, e);
 	engine_account_unlock(lock);
@@ -443,7 +460,7 @@ service_signature_delete(struct engine_session *s, const char *id, const char *r
 	memset(out, 0, sizeof(*out));
 	rc = engine_account_lock(s, &lock, e);
 	if (rc == RC_OK)
-		rc = shelf_load(ox, &sh, e);
+		rc = shelf_load_clean(ox, &sh, e);
 	if (rc == RC_OK)
 		sig = sig_find(sh.list, id);
 	if (sig != NULL)

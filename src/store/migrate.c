@@ -175,6 +175,7 @@ store_migrate(const char *conninfo, const char *password, const char *sql_dir, s
 {
 	struct patches files = { .n = 0 };
 	PGconn *pg = NULL;
+	char text[256];
 	enum rc rc;
 
 	rc = list_patches(sql_dir, &files, e);
@@ -182,7 +183,8 @@ store_migrate(const char *conninfo, const char *password, const char *sql_dir, s
 		goto out;
 	pg = pg_dial(conninfo, password);
 	if (PQstatus(pg) != CONNECTION_OK) {
-		rc = err_set(e, RC_UPSTREAM, "no connection to PostgreSQL: %.200s", PQerrorMessage(pg));
+		(void)pg_dial_error(pg, text, sizeof(text));
+		rc = err_set(e, RC_UPSTREAM, "no connection to PostgreSQL: %s", text);
 		goto out;
 	}
 	rc = migrate(pg, sql_dir, &files, e);

@@ -311,8 +311,7 @@ dial(const struct notify *x, struct err *e)
 		if (rc == RC_OK)
 			rc = pg_query(pg, "LISTEN " CHANNEL, 0, NULL, TIMEOUT_MS, NULL, e);
 	} else if (e != NULL) {
-		(void)snprintf(e->text, sizeof(e->text), "%s", pg != NULL ? PQerrorMessage(pg) : "out of memory");
-		e->text[strcspn(e->text, "\n")] = '\0';
+		(void)pg_dial_error(pg, e->text, sizeof(e->text));
 	}
 	if (rc == RC_OK)
 		return pg;

@@ -80,23 +80,11 @@ disconnect(struct store_conn *c)
 	memset(c->prepared, 0, sizeof(c->prepared));
 }
 
-/* The later entry wins: conninfo may say otherwise about the time-out, and an empty password is none. */
-static const char *const dial_keys[] = { "connect_timeout", "dbname", "password", NULL };
-#define DIAL_VALUES(conninfo, password) { "5", (conninfo), (password), NULL }
-
-PGconn *
-pg_dial(const char *conninfo, const char *password)
-{
-	const char *const values[] = DIAL_VALUES(conninfo, password);
-
-	return PQconnectdbParams(dial_keys, values, 1);
-}
-
 static enum rc
 connect_now(struct store_conn *c, struct err *e)
 {
 	const struct store_options *o = &c->store->o;
-	char text[200];
+	char text[256];
 	enum rc rc;
 
 	if (c->once)
@@ -104,8 +92,7 @@ connect_now(struct store_conn *c, struct err *e)
 	c->once = true;
 	c->pg = pg_dial(o->conninfo, o->password);
 	if (PQstatus(c->pg) != CONNECTION_OK) {
-		(void)snprintf(text, sizeof(text), "%s", c->pg != NULL ? PQerrorMessage(c->pg) : "out of memory");
-		text[strcspn(text, "\n")] = '\0';
+		c->untrusted = pg_dial_error(c->pg, text, sizeof(text));
 		metric_count(F_PG_ERRORS, "connect", NULL);
 		rc = err_set(e, RC_UPSTREAM, "no connection to PostgreSQL: %s", text);
 	} else {
@@ -363,16 +350,6 @@ store_check(struct store *s, struct err *e)
 	return rc;
 }
 
-/* The server is there and does not want us: another try does not help. */
-static bool
-is_refused(const struct store *s)
-{
-	const char *const values[] = DIAL_VALUES(s->o.conninfo, s->o.password);
-	PGPing ping = PQpingParams(dial_keys, values, 1);
-
-	return ping == PQPING_OK || ping == PQPING_NO_ATTEMPT;
-}
-
 enum rc
 store_open(const struct store_options *o, struct store **out, struct err *e)
 {
@@ -408,7 +385,8 @@ store_open(const struct store_options *o, struct store **out, struct err *e)
 	for (unsigned i = 0; i < s->o.pool; i++)
 		s->conn[i].store = s;
 	rc = store_check(s, e);
-	if (rc == RC_UPSTREAM && is_refused(s))
+	/* a server that is there and does not want us, or that we must not trust: another try does not help */
+	if (rc == RC_UPSTREAM && (s->conn[0].untrusted || pg_dial_refused(s->o.conninfo, s->o.password)))
 		e->rc = rc = RC_INTERNAL;
 out:
 	if (rc != RC_OK)

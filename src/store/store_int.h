@@ -85,6 +85,7 @@ struct store_conn {
 	bool leased;                   /* under store->mutex */
 	bool in_txn;
 	bool retry;                    /* a statement failed in a way that a repeated transaction may cure */
+	bool untrusted;                /* no connection, because the server's certificate or TLS is not what conninfo wants */
 	bool once;                     /* was connected before: the next connect counts as a reconnect */
 	unsigned n_locks;              /* under store->mutex, with locks[] */
 	int64_t locks[STORE_MAX_LOCKS];
@@ -121,6 +122,10 @@ MUST_CHECK enum rc pg_query(PGconn *pg, const char *sql, int n, const char *cons
 
 /** pg_dial - connect as CONNINFO says, with PASSWORD unless that is NULL or "".  Blocking: 5 s for each host, or what CONNINFO says. */
 PGconn *pg_dial(const char *conninfo, const char *password);
+/** pg_dial_error - why PG is no connection, in TEXT of SIZE (one line); true: no host is trusted that is there, and another try does not help. */
+bool pg_dial_error(const PGconn *pg, char *text, size_t size);
+/** pg_dial_refused - after a failure: the server answers and does not want us, or CONNINFO is wrong.  Blocking as pg_dial. */
+bool pg_dial_refused(const char *conninfo, const char *password);
 
 /** pg_deadline_us - when a statement given that time is surely lost (on the monotonic clock); 0 = never. */
 int64_t pg_deadline_us(unsigned statement_timeout_ms);

@@ -141,6 +141,8 @@ size_t crowd_limit(size_t wanted);
 void crowd_open(struct crowd *c, size_t n);
 void crowd_join(struct crowd *c, const char *socket_path, const char *request);
 size_t crowd_answers(struct crowd *c, int ms, size_t *who, double *at, size_t max);
+/** Prints what came on connections that should wait, the first ones of them. */
+void crowd_answered(struct crowd *c);
 void crowd_leave(struct crowd *c);
 /** The same N at a libmicrohttpd server that only suspends them: resident octets each, seconds until all were resumed and answered. */
 void bare_crowd(size_t n, double *bytes_each, double *wake_all_s);

@@ -91,6 +91,21 @@ crowd_answers(struct crowd *c, int ms, size_t *who, double *at, size_t max)
 }
 
 void
+crowd_answered(struct crowd *c)
+{
+	struct epoll_event ev[4];
+	char text[1024];
+	int n = epoll_wait(c->epoll, ev, 4, 0);
+
+	for (int i = 0; i < n; i++) {
+		size_t k = ev[i].data.u64;
+		ssize_t len = recv(c->fd[k], text, sizeof(text), MSG_DONTWAIT);
+
+		printf("connection %zu was to wait, and %s: %.*s\n", k, len > 0 ? "got an answer" : "was closed", len > 0 ? (int)len : 0, text);
+	}
+}
+
+void
 crowd_leave(struct crowd *c)
 {
 	for (size_t i = 0; i < c->n; i++)

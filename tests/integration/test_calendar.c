@@ -4,10 +4,9 @@
  * One oxsim and one usmd for all; each test has its own week of 2027, so that nothing collides by accident.
  */
 #include "wire.h"
+#include "meeting.h"
 
 #define ANTON_TASKS "33"
-#define HOUR INT64_C(3600000)
-#define DAY (24 * HOUR)
 #define MONDAY INT64_C(1798416000000) /* 2026-12-28 */
 
 static const char *const settings[] = { "calendar_past = 0", "calendar_future = 0", "ox_write_max_time = 2s",
@@ -31,33 +30,6 @@ world_up_chronos(void)
 	calendar = "chronos";
 	confirm = "updateAttendee";
 	confirming = "chronos/updateAttendee";
-}
-
-static void
-device(struct dev *d, const char *user, const char *name, const char *type)
-{
-	login(d, user, name);
-	open_folder(d, str(d->defaults, type));
-}
-
-static json_int_t
-num(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static json_t *
-event(const char *id, const char *title, msec_t start)
-{
-	return json_pack("{s:s,s:s,s:I,s:I,s:s}", "clientId", id, "title", title, "start_date", (json_int_t)start, "end_date", (json_int_t)(start + HOUR),
-	    "timezone", "Europe/Berlin");
-}
-
-static json_t *
-with(json_t *o, const char *key, json_t *v)
-{
-	(void)json_object_set_new(o, key, v);
-	return o;
 }
 
 /* every Monday, N times */

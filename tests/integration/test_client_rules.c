@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* usmsync rules and usmsync vacation: what is shown, made, changed, and refused. */
+/* usmsync rules, vacation and signatures: what is shown, made, changed, and refused. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ world_down(void)
 	world_end(&w);
 }
 
-/* Each test with no rule and no directory. */
+/* Each test with no rule, no signature and no directory. */
 static void
 begin(void)
 {
@@ -33,7 +33,8 @@ begin(void)
 
 	(void)snprintf(dir, sizeof(dir), "%s/d", w.dir);
 	(void)run_wait(argv, NULL);
-	world_control(&w, "sieve", "{\"user\":\"berta\",\"rules\":[]}", NULL, 0);
+	world_control(&w, "reset", "{}", NULL, 0);
+	world_control(&w, "modules", "{\"without\":[]}", NULL, 0);
 }
 
 static char said[16384];
@@ -168,6 +169,57 @@ START_TEST(absence_is_refused)
 }
 END_TEST
 
+/* ---- signatures ---- */
+
+START_TEST(signatures)
+{
+	says("$U signatures", 0, "insertion content\n");
+	says_not("   1 ");
+	says("printf -- '-- \\nBerta\\n' > text && $U signatures set Work text-file=text insertion=below default=yes", 0,
+	    "   1 Work                           text  new      below     --  Berta \n");
+	/* the same words again are the same signature */
+	says("$U signatures set Work text-file=text insertion=below default=yes", 0, "   1 Work");
+	says_not("   2 ");
+	says("printf '<p>Berta <b>Bauer</b>, whose name goes on and on and on</p>' | $U signatures set Home html-file=- replies=yes", 0,
+	    "   2 Home                           html  replies  -         Berta Bauer, whose name goes on and on a...\n");
+	says("$U signatures show Home", 0, "<p>Berta <b>Bauer</b>, whose");
+	says("$U signatures show '#1'", 0, "-- \nBerta\n");
+	/* one thing changes, and nothing else */
+	says("$U signatures set Work replies=yes", 0, "   1 Work                           text  both     below     --  Berta \n");
+	ck_assert_ptr_nonnull(strstr(said, "   2 Home                           html  -        -         Berta Bauer"));
+	says("$U signatures set '#2' name=Work && $U signatures", 0, "   2 Work");
+	says("$U signatures delete Work", 1, "2 signatures are called \"Work\"");
+	says("$U --json signatures list", 0, "\"defaultReply\": true");
+	says("$U signatures delete '#1'", 0, "   1 Work                           html  -        -");
+	says_not("   2 ");
+	says("$U signatures delete Work", 0, "insertion content\n");
+	says_not("   1 ");
+}
+END_TEST
+
+START_TEST(signatures_are_refused)
+{
+	static const struct { const char *what, *text; } t[] = {
+		{ "$U signatures show", "say which signature" }, { "$U signatures show Work", "there is no signature \"Work\"" }, { "$U signatures delete Work", "there is no signature" },
+		{ "$U signatures show '#1'", "there is no signature \"#1\"" }, { "$U signatures paint", "signatures has list, show, set and delete" },
+		{ "$U signatures set Work", "give one of them" }, { "$U signatures set Work default=yes", "a new one needs text-file=" },
+		{ "$U signatures set Work colour=red", "signatures set takes" }, { "$U signatures set Work text-file=nowhere", "nowhere" },
+		{ "$U signatures set Work text-file=/dev/null default=perhaps", "default is yes or no" },
+		{ "$U signatures set Work text-file=/dev/null insertion=aside", "insertion" },
+		{ "head -c 1048577 /dev/zero | tr '\\0' x | $U signatures set Work text-file=-", "longer than the 1048576 bytes" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		says(t[i].what, 1, t[i].text);
+	says("$U signatures", 0, "insertion content\n");
+	says_not("   1 ");
+	/* a server without them */
+	world_control(&w, "modules", "{\"without\":[\"snippet\"]}", NULL, 0);
+	says("$U signatures", 1, "does not offer that");
+	says("$U rules", 0, "what it does\n");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -184,6 +236,8 @@ main(void)
 	tcase_add_test(t, rules_are_refused);
 	tcase_add_test(t, absence);
 	tcase_add_test(t, absence_is_refused);
+	tcase_add_test(t, signatures);
+	tcase_add_test(t, signatures_are_refused);
 	suite_add_tcase(s, t);
 	return harness_main(s);
 }

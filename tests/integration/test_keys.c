@@ -5,7 +5,9 @@
  */
 #include "wire.h"
 
+#include <hiredis/hiredis.h>
 #include <libpq-fe.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #define NOW "9007199254740992"
@@ -162,6 +164,125 @@ START_TEST(rotated)
 }
 END_TEST
 
+/* All data of the database, as pg_dump writes them. */
+static void
+read_postgresql(struct buf *b)
+{
+	char line[600], piece[4096];
+	size_t n;
+	FILE *f;
+
+	(void)snprintf(line, sizeof(line), "%.200s/pg_dump -a -d '%.200s dbname=usmd_world' -n usmd", getenv("USMD_TEST_PGBIN"), getenv("USMD_TEST_PG"));
+	f = popen(line, "r");
+	ck_assert_ptr_nonnull(f);
+	while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
+		buf_add(b, piece, n);
+	ck_assert_int_eq(pclose(f), 0);
+}
+
+static redisReply *
+redis(redisContext *c, const char *command, const char *arg)
+{
+	redisReply *r = arg != NULL ? redisCommand(c, command, arg) : redisCommand(c, command);
+
+	ck_assert_msg(r != NULL && r->type != REDIS_REPLY_ERROR, "%s: %s", command, r != NULL ? r->str : c->errstr);
+	return r;
+}
+
+/* All keys of Redis and what is under them. */
+static void
+read_redis(struct buf *b)
+{
+	redisContext *c = redisConnectUnix(strchr(getenv("USMD_TEST_REDIS"), ':') + 1);
+	redisReply *keys, *value;
+
+	freeReplyObject(redis(c, "CONFIG SET rdbcompression no", NULL));
+	freeReplyObject(redis(c, "SET of-this-test %s", "planted"));
+	keys = redis(c, "KEYS *", NULL);
+	ck_assert_uint_gt(keys->elements, 1);
+	for (size_t i = 0; i < keys->elements; i++) {
+		value = redis(c, "DUMP %s", keys->element[i]->str);
+		buf_add(b, keys->element[i]->str, keys->element[i]->len);
+		if (value->type == REDIS_REPLY_STRING) /* it may have expired */
+			buf_add(b, value->str, value->len);
+		freeReplyObject(value);
+	}
+	freeReplyObject(keys);
+	freeReplyObject(redis(c, "DEL of-this-test", NULL));
+	redisFree(c);
+}
+
+/* As it is, or as hexadecimal digits. */
+static bool
+holds(const struct buf *b, const char *word)
+{
+	char hex[200];
+
+	hex_encode(word, strlen(word), hex);
+	for (size_t i = 0, n = strlen(word); i + n <= b->len; i++)
+		if (memcmp(b->p + i, word, n) == 0 || (i + 2 * n <= b->len && memcmp(b->p + i, hex, 2 * n) == 0))
+			return true;
+	return false;
+}
+
+/* Who has copies of PostgreSQL and of Redis looks for what a device has written and deleted, for a password and for the token. */
+START_TEST(thieves_read_nothing)
+{
+	const char *const words[] = { "Quittenstrauch", "Mirabellengelee", "secret", d.token };
+	json_t *data;
+	struct buf b;
+
+	buf_init(&b, 0);
+	login(&d, "berta", "phone");
+	make("one");
+	data = update(&d, request(&d, one(json_pack("{s:s,s:s,s:s}", "clientId", "c2", "last_name", "Quittenstrauch", "note", "Mirabellengelee")), NULL, NULL));
+	(void)pull(&d);
+	json_decref(update(&d, request(&d, NULL, NULL, one(json_pack("{s:s}", "uuid", str(result(data, 0), "uuid"))))));
+	json_decref(data);
+	ck_assert_int_ge(sql("SELECT count(*) FROM usmd.conflict"), 1);
+	ck_assert_int_ge(sql("SELECT count(*) FROM usmd.journal WHERE sealed IS NOT NULL"), 2);
+	read_postgresql(&b);
+	ck_assert(holds(&b, "phone")); /* what is not secret is found */
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		ck_assert_msg(!holds(&b, words[i]), "PostgreSQL holds %s", words[i]);
+	buf_reset(&b);
+	read_redis(&b);
+	ck_assert(holds(&b, "planted"));
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		ck_assert_msg(!holds(&b, words[i]), "Redis holds %s", words[i]);
+	buf_fini(&b);
+}
+END_TEST
+
+/* A reload takes a new key while everything goes on, and no wrong file. */
+START_TEST(reloaded)
+{
+	login(&d, "berta", "phone");
+	make("one");
+	must("cp $K $D/before; ctl keys rotate && ctl keys list | grep -q 'active  *0$'");
+	ck_assert_int_eq(kill(w.usmd, SIGHUP), 0);
+	for (int i = 0; i < 300 && sh("ctl keys list | grep -q 'active  *0$'") == 0; i++)
+		sleep_ms(10);
+	for (int i = 0; i < 1000 && keys_in_use() > 1; i++)
+		sleep_ms(10);
+	must("ctl keys list | grep -q 'active  *[1-9]' && ctl keys list | grep -q 'master  *0$'");
+	make("two");
+	ck_assert_int_eq(keys_in_use(), 1);
+	ck_assert_uint_eq(opened(), 2);
+	/* what is no file of keys, or another master key, changes nothing: what comes next is sealed as before */
+	must("cp $K $D/after; echo 'not a key' >$K");
+	ck_assert_int_eq(kill(w.usmd, SIGHUP), 0);
+	must("for i in $(seq 300); do grep -q 'event=reload.*seal_keys.*stay as they were' $D/usmd.log && exit 0; sleep 0.1; done; exit 1");
+	must("cat $D/before >$K; cp -p $D/key $D/key.kept; head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n' >$D/key; chmod 600 $D/key");
+	ck_assert_int_eq(kill(w.usmd, SIGHUP), 0);
+	must("for i in $(seq 300); do grep -q 'event=reload.*another key than at the start' $D/usmd.log && exit 0; sleep 0.1; done; exit 1");
+	must("mv $D/key.kept $D/key; cat $D/after >$K");
+	make("three");
+	ck_assert_int_eq(keys_in_use(), 1);
+	ck_assert_uint_eq(opened(), 3);
+}
+END_TEST
+
 START_TEST(open_to_others)
 {
 	must("chmod 640 $K; ctl config --check; [ $? = 78 ] && ctl keys list; [ $? = 78 ] && grep -q 'chmod 600' $D/out; chmod 600 $K; ctl config --check");
@@ -198,6 +319,8 @@ main(void)
 	tcase_add_checked_fixture(t, world_up, world_down); /* usmd is started anew in the tests */
 	tcase_add_test(t, open_to_others);
 	tcase_add_test(t, rotated);
+	tcase_add_test(t, reloaded);
+	tcase_add_test(t, thieves_read_nothing);
 	suite_add_tcase(s, t);
 	return harness_main(s);
 }

@@ -716,16 +716,90 @@ END_TEST
 
 START_TEST(signature_once)
 {
-	json_t *b = json_pack("{s:s,s:s,s:s}", "clientId", "once", "name", "Once", "content", "x"), *list;
+	json_t *b = json_pack("{s:s,s:s,s:s}", "clientId", "once", "name", "Once", "content", "x"), *a, *list;
 
+	/* OX did it, its answer was lost: that is found out at once */
 	faults("{\"match\":{\"module\":\"snippet\",\"action\":\"new\"},\"effect\":{\"drop_after\":true}}");
-	ck_assert_str_eq(bad(&d, "setSignature", b, NULL), "upstream-timeout");
-	json_decref(good(&d, "setSignature", b));
+	a = good(&d, "setSignature", b);
+	ck_assert(json_is_true(json_object_get(a, "applied")));
+	ck_assert_str_eq(str(json_object_get(a, "signature"), "name"), "Once");
+	json_decref(a);
 	json_decref(good(&d, "setSignature", b));
 	list = signatures();
 	ck_assert_uint_eq(json_array_size(list), 1);
 	json_decref(list);
+	/* OX did not do it (yet) */
+	(void)json_object_set_new(b, "clientId", json_string("not-yet"));
+	faults("{\"match\":{\"module\":\"snippet\",\"action\":\"new\"},\"effect\":{\"drop_before\":true}}");
+	ck_assert_str_eq(bad(&d, "setSignature", b, NULL), "upstream-timeout");
+	no_faults();
+	json_decref(good(&d, "setSignature", b));
+	list = signatures();
+	ck_assert_uint_eq(json_array_size(list), 2);
+	json_decref(list);
 	json_decref(b);
+}
+END_TEST
+
+/* What OX carries out of a create after it was repeated: the same signature once more. */
+static void
+ox_twin(const char *id)
+{
+	json_t *all = ox_as("anton", "snippet", "all", json_object(), NULL), *v, *twin = NULL;
+	size_t i;
+
+	json_array_foreach(all, i, v)
+		if (strcmp(str(v, "id"), id) == 0)
+			twin = json_deep_copy(v);
+	ck_assert_ptr_nonnull(twin);
+	(void)json_object_del(twin, "id");
+	json_decref(ox_as("anton", "snippet", "new", json_object(), twin));
+	json_decref(all);
+}
+
+static size_t
+n_signatures_at_ox(void)
+{
+	json_t *all = ox_as("anton", "snippet", "all", json_object(), NULL);
+	size_t n = json_array_size(all);
+
+	json_decref(all);
+	return n;
+}
+
+/* It goes by whatever looks next, a reader or a writer; one that a person has changed stays, and so does the one that is the default. */
+START_TEST(late_twin_of_a_signature)
+{
+	json_t *sig = signature_made("t1", 0, "x"), *list, *a;
+
+	ox_twin(str(sig, "id"));
+	ck_assert_uint_eq(n_signatures_at_ox(), 2);
+	list = signatures();
+	ck_assert_uint_eq(json_array_size(list), 1);
+	ck_assert_str_eq(str(json_array_get(list, 0), "id"), str(sig, "id"));
+	ck_assert_uint_eq(n_signatures_at_ox(), 1);
+	json_decref(list);
+	ox_twin(str(sig, "id"));
+	a = ok(&d, "setSignature", with(of(sig), "name", json_string("Home")));
+	ck_assert(json_is_true(json_object_get(a, "applied")));
+	ck_assert_uint_eq(n_signatures_at_ox(), 1);
+	/* the web client was told to use the twin */
+	ox_twin(str(sig, "id"));
+	json_decref(ox_as("anton", "jslob", "update", json_pack("{s:s}", "id", "io.ox/mail"), json_pack("{s:s}", "defaultSignature", "2")));
+	list = signatures();
+	ck_assert_uint_eq(json_array_size(list), 1);
+	ck_assert_str_eq(str(json_array_get(list, 0), "id"), "2");
+	ck_assert(json_is_true(json_object_get(json_array_get(list, 0), "default")));
+	ck_assert_str_eq(str(json_array_get(list, 0), "name"), "Home");
+	json_decref(list);
+	/* another text: both are meant */
+	ox_twin("2");
+	json_decref(ox_as("anton", "snippet", "update", json_pack("{s:s}", "id", "3"), json_pack("{s:s}", "content", "y")));
+	list = signatures();
+	ck_assert_uint_eq(json_array_size(list), 2);
+	json_decref(list);
+	json_decref(sig);
+	json_decref(a);
 }
 END_TEST
 
@@ -799,6 +873,7 @@ main(void)
 	tcase_add_test(t, absence_lost_answer);
 	tcase_add_test(t, signature_round);
 	tcase_add_test(t, signature_once);
+	tcase_add_test(t, late_twin_of_a_signature);
 	tcase_add_test(t, signature_of_ox);
 	tcase_add_test(t, default_by_address);
 	suite_add_tcase(s, t);

@@ -4,11 +4,10 @@
  * with either calendar module of OX, and with a day of its own in 2028.
  */
 #include "wire.h"
+#include "meeting.h"
 
 #include <pthread.h>
 
-#define HOUR INT64_C(3600000)
-#define DAY (24 * HOUR)
 #define DAY_0 INT64_C(1830297600000) /* 2028-01-01 */
 #define ANTON 3
 #define BERTA 4
@@ -47,33 +46,6 @@ world_up_old(void)
 
 /* ---- helpers ---- */
 
-static json_int_t
-num(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static json_t *
-with(json_t *o, const char *key, json_t *v)
-{
-	(void)json_object_set_new(o, key, v);
-	return o;
-}
-
-static void
-device(struct dev *d, const char *user, const char *name, const char *type)
-{
-	login(d, user, name);
-	open_folder(d, str(d->defaults, type));
-}
-
-static json_t *
-event(const char *id, const char *title, msec_t start)
-{
-	return json_pack("{s:s,s:s,s:I,s:I,s:s}", "clientId", id, "title", title, "start_date", (json_int_t)start, "end_date", (json_int_t)(start + HOUR),
-	    "timezone", "Europe/Berlin");
-}
-
 /* Sends one change; its result (new reference). */
 static json_t *
 change(struct dev *d, const char *list, json_t *what)
@@ -97,27 +69,6 @@ make(struct dev *d, json_t *what, char uuid[40])
 	(void)snprintf(uuid, 40, "%s", str(r, "uuid"));
 	free(text);
 	json_decref(r);
-}
-
-static json_t *
-user(int id)
-{
-	return json_pack("{s:i,s:i}", "id", id, "type", 1);
-}
-
-/* How often OX was asked for KEY, or sent a mail. */
-static json_int_t
-counted(const char *key)
-{
-	static char text[1 << 16];
-	json_t *root;
-	json_int_t n;
-
-	world_control(&w, "counters", "{}", text, sizeof(text));
-	root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	n = num(json_object_get(root, "actions"), key);
-	json_decref(root);
-	return n;
 }
 
 /* An appointment that USER makes by another client. */
@@ -299,8 +250,7 @@ START_TEST(own_appointment_excluded)
 	ck_assert_str_eq(times(json_array_get(list, 1), "busy", day), "");
 	json_decref(list);
 	/* a series with its exceptions; and one exception alone */
-	make(&a, with(with(with(with(event("e3", "Daily", day + 14 * HOUR), "recurrence_type", json_integer(1)), "interval", json_integer(1)), "occurrences",
-	    json_integer(3)), "participants", one(user(BERTA))), series);
+	make(&a, with(daily(event("e3", "Daily", day + 14 * HOUR), 3), "participants", one(user(BERTA))), series);
 	make(&a, with(with(event("e4", "Daily", day + DAY + 17 * HOUR), "recurrence_id", json_string(series)), "recurrence_date_position", json_integer(day + DAY)), exception);
 	list = busy_of(&a, json_pack("[{s:i}]", "user", BERTA), day, day + 3 * DAY, NULL);
 	ck_assert_str_eq(times(json_array_get(list, 0), "busy", day), "9-10 busy, 14-15 busy, 41-42 busy, 62-63 busy");
@@ -959,7 +909,7 @@ START_TEST(usmsync_respond)
 
 	device(&a, "anton", "cli-1", "appointment");
 	make(&a, with(event("s1", "Once only", day + 9 * HOUR), "participants", one(user(BERTA))), one_day);
-	make(&a, with(with(with(with(event("s2", "Serial", day + 11 * HOUR), "recurrence_type", json_integer(1)), "interval", json_integer(1)), "occurrences", json_integer(3)),
+	make(&a, with(daily(event("s2", "Serial", day + 11 * HOUR), 3),
 	    "participants", one(user(BERTA))), series);
 	device(&m, "berta", "cli-2", "inbox");
 	mail_in(&m, "s3", &x, "text/calendar; method=REQUEST", mail);

@@ -189,6 +189,57 @@ START_TEST(mails)
 }
 END_TEST
 
+static void
+raw_mail(const char *user, const char *raw)
+{
+	json_decref(ox_as(user, "mail", "new", json_pack("{s:s,s:s,s:s}", "folder", "default0/INBOX", "flags", "0", "force", "true"), json_string(raw)));
+}
+
+/* Special characters in the text of a mail: what the mail server cannot be asked is read, in text and in HTML. */
+START_TEST(bodies_to_the_letter)
+{
+	struct dev d;
+	json_t *b, *data;
+	char path[80], cursor[80];
+	size_t n = 0;
+	bool more;
+
+	login(&d, "dora", "s-11");
+	mail("dora", "default0/INBOX", "x@example.org", "Star", "see path C:\\Users\\dora*now", 0);
+	mail("dora", "default0/INBOX", "x@example.org", "Else", "see path C:/Users/dora, now", 0);
+	mail("dora", "default0/INBOX", "x@example.org", "Percent", "a gain of 50% and_more", 0);
+	mail("dora", "default0/INBOX", "x@example.org", "Number", "a gain of 50x andxmore", 0);
+	raw_mail("dora", "From: x@example.org\r\nTo: dora@example.com\r\nSubject: Page\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=us-ascii\r\n\r\n"
+	    "<html><body><p>see dora<b>&#42;</b>now</p></body></html>\r\n");
+	raw_mail("dora", "From: x@example.org\r\nTo: dora@example.com\r\nSubject: Attached\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+	    "--b\r\nContent-Type: text/plain\r\n\r\nsee dora, now\r\n--b\r\nContent-Type: text/plain; name=x.txt\r\nContent-Disposition: attachment; filename=x.txt\r\n\r\n"
+	    "dora*now\r\n--b--\r\n");
+	ck_assert_str_eq(titles(&d, "mail", NULL, json_pack("{s:s}", "body", "Users\\dora")), "Star");
+	ck_assert_str_eq(titles(&d, "mail", NULL, json_pack("{s:s}", "body", "USERS\\dora*n")), "Star");
+	ck_assert_str_eq(titles(&d, "mail", NULL, json_pack("{s:s}", "body", "users?dora")), "");
+	ck_assert_str_eq(titles(&d, "mail", NULL, json_pack("{s:s}", "body", "50%")), "Percent");
+	ck_assert_str_eq(titles(&d, "mail", NULL, json_pack("{s:s}", "body", "and_more")), "Percent");
+	/* the newest first; that with a text beside it may be one */
+	ck_assert_str_eq(titles(&d, "mail", NULL, json_pack("{s:s}", "body", "dora*now")), "Attached,Page,Star");
+	/* pages go on behind what was read, however little of it is found */
+	b = json_pack("{s:s,s:s,s:i}", "objectType", "mail", "body", "users\\dora", "limit", 1);
+	do {
+		data = good(&d, "search", b);
+		n += json_array_size(json_object_get(data, "found"));
+		more = json_is_true(json_object_get(data, "more"));
+		(void)snprintf(cursor, sizeof(cursor), "%s", str(data, "cursor"));
+		(void)json_object_set_new(b, "cursor", json_string(cursor));
+		json_decref(data);
+	} while (more);
+	ck_assert_uint_eq(n, 1);
+	json_decref(b);
+	b = json_pack("{s:s,s:s}", "objectType", "mail", "body", "* \\");
+	ck_assert_str_eq(bad(&d, "search", b, path), "bad-request");
+	ck_assert_str_eq(path, "body");
+	json_decref(b);
+}
+END_TEST
+
 START_TEST(no_wildcards)
 {
 	static const char *const in[] = { "Cave*man", "Cave?man", "Cave%man", "Cave_man", "Cave\\man", "Cavexman" };
@@ -555,6 +606,7 @@ main(void)
 	tcase_add_test(t, appointments);
 	tcase_add_test(t, tasks);
 	tcase_add_test(t, mails);
+	tcase_add_test(t, bodies_to_the_letter);
 	tcase_add_test(t, no_wildcards);
 	tcase_add_test(t, opened);
 	tcase_add_test(t, picture_of_found);

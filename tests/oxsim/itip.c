@@ -83,8 +83,8 @@ invite_read(struct req *r, struct invite *in)
 	in->root = icalparser_parse_string(in->text);
 	in->event = in->root ? icalcomponent_get_first_component(in->root, ICAL_VEVENT_COMPONENT) : NULL;
 	first = in->event;
-	if (first == NULL || icalcomponent_get_uid(first) == NULL) {
-		fail(r, "MSG-0049", json_pack("[s]", "no appointment in this part"));
+	if (first == NULL || icalcomponent_get_uid(first) == NULL) { /* as a real OX 8.19 answered */
+		fail(r, first == NULL ? "ICAL-0007" : "CAL-5000", NULL);
 		return false;
 	}
 	p = icalcomponent_get_first_property(in->root, ICAL_METHOD_PROPERTY);

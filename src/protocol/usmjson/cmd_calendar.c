@@ -55,7 +55,7 @@ cmd_respond_to_invitation(struct call *c)
 		req.response.occurrence = json_integer_value(v[OCCURRENCE]);
 	if (req.response.occurrence % DAY_MS != 0 && req.response.occurrence != -1)
 		return rd_fail_at(&r, "occurrence", RC_PROTO, "must be a day: milliseconds at 00:00 UTC of it");
-	rc = engine_respond(c->session, c->arena, &req, &answered, &c->err);
+	rc = service_absent(engine_respond(c->session, c->arena, &req, &answered, &c->err), &c->err);
 	if (rc != RC_OK)
 		return rc;
 	buf_addc(&c->out, '{');

@@ -49,7 +49,7 @@ cmd_get_photo(struct call *c)
 	if (rc != RC_OK)
 		return rc;
 	buf_init(&out, c->u->o.max_attachment_bytes);
-	rc = engine_photo(c->session, c->arena, &ref.folder, &ref.object, &out, &type, &c->err);
+	rc = service_absent(engine_photo(c->session, c->arena, &ref.folder, &ref.object, &out, &type, &c->err), &c->err);
 	if (rc == RC_OK)
 		rc = call_reply_octets(c, &out, type);
 	buf_fini(&out);
@@ -69,7 +69,7 @@ cmd_get_attachments(struct call *c)
 	enum rc rc = read_ref(&r, c, object_members, OBJECT_N, v, &ref);
 
 	if (rc == RC_OK)
-		rc = engine_attachments(c->session, c->arena, &ref, &list, &n, &c->err);
+		rc = service_absent(engine_attachments(c->session, c->arena, &ref, &list, &n, &c->err), &c->err);
 	if (rc != RC_OK)
 		return rc;
 	buf_adds(&c->out, "{\"attachments\":[");
@@ -116,7 +116,7 @@ cmd_get_attachment(struct call *c)
 	if (rc != RC_OK)
 		return rc;
 	buf_init(&out, c->u->o.max_attachment_bytes);
-	rc = engine_attachment_get(c->session, c->arena, &ref, &out, &type, &c->err);
+	rc = service_absent(engine_attachment_get(c->session, c->arena, &ref, &out, &type, &c->err), &c->err);
 	if (rc == RC_OK)
 		rc = call_reply_octets(c, &out, mime_valid(type) ? type : "application/octet-stream");
 	buf_fini(&out);
@@ -185,7 +185,7 @@ cmd_add_attachment(struct call *c)
 		return rd_fail_at(&r, "contentType", RC_PROTO, "must be a MIME type such as application/pdf, without parameters");
 	rc = read_data(&r, v[AT_DATA]);
 	if (rc == RC_OK)
-		rc = engine_attachment_add(c->session, c->arena, &ref, json_string_value(v[AT_NAME]), type, c->raw.p, c->raw.len, &done, &c->err);
+		rc = service_absent(engine_attachment_add(c->session, c->arena, &ref, json_string_value(v[AT_NAME]), type, c->raw.p, c->raw.len, &done, &c->err), &c->err);
 	if (rc == RC_OK)
 		write_attached(c, &done, true);
 	return rc;
@@ -201,7 +201,7 @@ cmd_delete_attachment(struct call *c)
 	enum rc rc = read_ref(&r, c, one_members, ONE_N, v, &ref);
 
 	if (rc == RC_OK)
-		rc = engine_attachment_delete(c->session, c->arena, &ref, &done, &c->err);
+		rc = service_absent(engine_attachment_delete(c->session, c->arena, &ref, &done, &c->err), &c->err);
 	if (rc == RC_OK)
 		write_attached(c, &done, false);
 	return rc;

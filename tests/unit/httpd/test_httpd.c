@@ -559,9 +559,11 @@ static void
 expect_ip(const struct proxies *p, const char *forwarded, const char *expect)
 {
 	static const struct sockaddr_un peer = { .sun_family = AF_UNIX };
+	unsigned char addr[16];
 	char ip[CLIENT_IP_SIZE];
 
-	proxies_client_ip(p, (const struct sockaddr *)&peer, forwarded, ip);
+	proxies_client_ip(p, (const struct sockaddr *)&peer, forwarded, addr);
+	address_format(addr, ip);
 	ck_assert_str_eq(ip, expect);
 }
 

@@ -7,6 +7,13 @@
 #include <string.h>
 
 enum rc
+service_absent(enum rc rc, struct err *e)
+{
+	(void)e;
+	return rc;
+}
+
+enum rc
 service_quota_get(struct engine_session *s, struct service_quota *out, struct err *e)
 {
 	(void)s;
