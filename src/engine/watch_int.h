@@ -60,6 +60,7 @@ struct waited_folder {
 	bool told;                        /* something was told and is to be looked into ... */
 	int64_t look_at;                  /* ... not before */
 	enum event_source by;             /* who told; OX itself, if it did, too */
+	unsigned char failed;             /* such looks one after the other, as far as retry_ms (poll.c) tells them apart */
 	int64_t vain_at;                  /* the first look because of it showed nothing, then: it is repeated; 0 = none did */
 	int64_t paid;                     /* looks because something was told are paid for until then */
 	uint64_t epoch, cn;               /* of the index at the last look: has anybody else brought it up to date since? */

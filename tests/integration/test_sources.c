@@ -502,6 +502,38 @@ START_TEST(told_again_while_looking_again)
 }
 END_TEST
 
+/* What was told cannot be looked into, once, twice, three times: a short disturbance costs no seconds, and a long one is not stirred. */
+START_TEST(told_while_ox_is_busy)
+{
+	static const unsigned after_ms[] = { 0, 250, 250 + 1000, 250 + 1000 + 5000 };
+	struct teller ox;
+	struct wait x;
+	struct dev d;
+
+	with_teller(&ox, NO_POLLS);
+	open_default(&d, "anton", "busy", "contact");
+	for (unsigned i = 1; i < ARRAY_LEN(after_ms); i++) {
+		long long failed = metric("usmd_poll_errors_total");
+		char rule[120], what[40];
+		int64_t t0;
+
+		wait_start(&x, &d, 30);
+		(void)snprintf(rule, sizeof(rule), "{\"match\":{\"module\":\"multiple\",\"count\":%u},\"effect\":{\"http_status\":503}}", i);
+		world_control(&w, "faults", rule, NULL, 0);
+		new_contact("Busy");
+		t0 = now_mono_us();
+		tell_contacts(&ox);
+		(void)snprintf(what, sizeof(what), "udp, after %u looks that failed", i);
+		told(&x, t0, what);
+		ck_assert_int_eq(metric("usmd_poll_errors_total"), failed + i);
+		ck_assert_int_ge((x.ended_us - t0) / 1000, after_ms[i]);
+		ck_assert_int_le((x.ended_us - t0) / 1000, after_ms[i] + 800); /* for a loaded machine */
+		(void)pull(&d);
+	}
+	(void)close(ox.fd);
+}
+END_TEST
+
 /* Told of all the time, a folder is looked into at once some times and then four times a second. */
 START_TEST(told_all_the_time)
 {
@@ -1033,6 +1065,7 @@ main(void)
 	CASE(bursts);
 	CASE(told_too_early);
 	CASE(told_again_while_looking_again);
+	CASE(told_while_ox_is_busy);
 	CASE(told_all_the_time);
 	CASE(strangers);
 	CASE(forged_posts);

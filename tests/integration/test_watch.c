@@ -331,6 +331,12 @@ START_TEST(two_devices_follow)
 }
 END_TEST
 
+static long
+both(const char *metric)
+{
+	return node_metric(&n[0], metric) + node_metric(&n[1], metric);
+}
+
 /* Each device at a node of its own; what comes from OX reaches both. */
 static void
 by_source(const char *source, const char *folder, void (*change)(const char *name))
@@ -368,12 +374,8 @@ by_source(const char *source, const char *folder, void (*change)(const char *nam
 		(void)snprintf(what, sizeof(what), "%s: a change in OX, at node %u", source, k);
 		report(what, ox[k], ROUNDS);
 	}
-}
-
-static long
-both(const char *metric)
-{
-	return node_metric(&n[0], metric) + node_metric(&n[1], metric);
+	(void)printf("%s: %ld looks, %ld of them failed\n", source, both("usmd_polls_total"), both("usmd_poll_errors_total"));
+	(void)fflush(stdout);
 }
 
 static void
