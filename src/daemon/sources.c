@@ -140,9 +140,7 @@ run_sources(int argc, char **argv)
 		return usage();
 	buf_init(&b, 0);
 	ok = conf_load(file, &c, &e) == RC_OK && admin_get(c->admin_listen, path, &b, &e) == RC_OK;
-	if (ok && b.len == 0)
-		(void)puts("Nobody waits at this node.");
-	else if (ok)
+	if (ok)
 		(void)fputs(b.p, stdout);
 	else
 		print_err("usmctl", &e);

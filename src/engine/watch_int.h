@@ -177,6 +177,10 @@ void told_locked(struct poll *p, struct waited_folder *f, enum event_source sour
 /** told_looked_locked - such a look has found what L says; F.epoch and F.cn are still those of the look before. Plans the next one, if any, in F alone. */
 void told_looked_locked(struct waited_folder *f, const struct look *l, int64_t now);
 
+/* sources.c */
+/** push_name - "udp", "webhook"; a constant. */
+const char *push_name(enum push_source by);
+
 /* event.c: what a look says of the sources */
 void source_found_locked(struct poll *p, struct waited_folder *f, const struct look *l, bool told, int64_t before, int64_t now);
 void source_judge_locked(struct poll *p, struct waited *w, int64_t now);

@@ -146,6 +146,18 @@ log_lines(const char *event)
 	return n;
 }
 
+/* Is an administrator told so? */
+static bool
+advised(const char *text)
+{
+	char *all = admin("/sources");
+	bool found = strstr(all, text) != NULL;
+
+	printf("%s", all);
+	free(all);
+	return found;
+}
+
 /* ---- a client that waits ---- */
 
 struct wait {
@@ -303,6 +315,7 @@ START_TEST(by_udp)
 	int64_t t0;
 
 	with_udp(NO_POLLS);
+	ck_assert(advised("nothing has come yet"));
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
 		open_default(&d, "anton", "udp", t[i].type);
 		wait_start(&x, &d, 20);
@@ -318,6 +331,8 @@ START_TEST(by_udp)
 
 		printf("%s", all);
 		ck_assert_ptr_null(strstr(all, "1/3")); /* nobody waits just now */
+		ck_assert_ptr_nonnull(strstr(all, "Nobody waits at this node.\nudp: registrations="));
+		ck_assert_ptr_null(strstr(all, "see usmd(8)")); /* and all is well */
 		free(all);
 	}
 	open_default(&d, "anton", "udp", "contact");
@@ -408,6 +423,7 @@ START_TEST(strangers)
 	ck_assert_int_eq(metric("usmd_polls_total"), 0);
 	ck_assert_int_le(control_int("counters", NULL, "requests"), asked + 2); /* the two questions themselves */
 	ck_assert_uint_eq(log_lines("event=udp-push sender="), 1);
+	ck_assert(advised("addresses that udp_nodes does not name"));
 	(void)close(fd);
 }
 END_TEST
@@ -605,6 +621,10 @@ START_TEST(silence)
 	}
 	ck_assert_int_eq(metric("usmd_push_silent_total{source=\"udp\"}"), 1);
 	ck_assert_uint_eq(log_lines("event=push-silent"), 1);
+	wait_start(&x, &d, 2);
+	ck_assert(advised("udp:contact=silent"));
+	ck_assert(advised("pushEnabled=true, eventDistributionEnabled=true"));
+	wait_end(&x);
 	world_control(&w, "push", "{\"enabled\":true}", NULL, 0);
 	for (int i = 0; log_lines("event=push-back") == 0; i++) {
 		ck_assert_int_lt(i, 20);
@@ -615,7 +635,7 @@ START_TEST(silence)
 	}
 	wait_start(&x, &d, 20);
 	all = admin("/sources/1/3");
-	ck_assert_msg(strstr(all, "udp:contact=tells") != NULL, "%s", all);
+	ck_assert_msg(strstr(all, "udp:contact=tells") != NULL && strstr(all, "see usmd(8)") == NULL, "%s", all);
 	free(all);
 	new_contact("End");
 	wait_end(&x);
@@ -761,6 +781,7 @@ START_TEST(forged_posts)
 	wait_start(&x, &d, 8);
 	polls = metric("usmd_polls_total");
 	ck_assert_int_eq(post("", body), 401);
+	ck_assert(advised("no post was rightly signed"));
 	ck_assert_int_eq(post_signed("another secret", now_ms(), body, s), 401);
 	ck_assert_int_eq(post_signed(SECRET, now_ms() - 11000, body, s), 401);
 	ck_assert_int_eq(post_signed(SECRET, now_ms() + 11000, body, s), 401);
@@ -768,6 +789,7 @@ START_TEST(forged_posts)
 	memset(large, ' ', 99999);
 	ck_assert_int_eq(post_signed(SECRET, now_ms(), large, s), 413);
 	ck_assert_int_eq(metric("usmd_webhooks_unsigned_total"), 2);
+	ck_assert(advised("clocks of OX and of this machine differ"));
 	ck_assert_int_eq(metric("usmd_webhooks_stale_total"), 2);
 	ck_assert_int_eq(metric("usmd_webhooks_malformed_total"), 1);
 	ck_assert_int_eq(metric("usmd_webhooks_total"), 0);
@@ -782,6 +804,7 @@ START_TEST(forged_posts)
 	wait_end(&x);
 	ck_assert_uint_eq(x.changed, 0);
 	ck_assert_int_eq(metric("usmd_polls_total"), polls + 5);
+	ck_assert(!advised("see usmd(8)"));
 	mem_free(large);
 }
 END_TEST
