@@ -8,7 +8,7 @@
 static struct apache proxy;
 static struct node n[2]; /* alone on its unix socket, two on TCP */
 
-static const char *const settings[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", "login_attempts = 1000", "ox_timeout = 5s", "ox_write_max_time = 8s", "drain_time = 6s", "max_devices = 0", NULL };
+static const char *const settings[] = { "heartbeat_min = 1s", "ping_poll_interval = 0", "login_attempts = 1000", "ox_timeout = 5s", "ox_write_max_time = 8s", "drain_time = 6s", "max_devices = 0", "flood_rate = 0", NULL };
 
 static void
 up(unsigned nodes, const char *extra)

@@ -146,7 +146,7 @@ comes(struct sock *s, const char *text, int ms, char *seen, size_t size)
 			s->n -= len;
 			return true;
 		}
-		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
+		if (poll(&p, 1, left > 0 ? (int)left : 0) <= 0) /* with MS = 0, too, what has arrived is read */
 			return false;
 		n = recv(s->fd, s->text + s->n, sizeof(s->text) - 1 - s->n, 0);
 		if (n <= 0)
@@ -437,6 +437,48 @@ START_TEST(many_changes_are_few_events)
 }
 END_TEST
 
+/*
+ * Changes without a pause while wake_interval is 6 s: who waits is looked after at the first one, at the next one, and then not before the
+ * interval is over, however many there are; after the last one he is.
+ */
+START_TEST(changes_without_end_wake_seldom)
+{
+	struct sock s = { .fd = -1 }, p = { .fd = -1 };
+	struct dev d, pinging, other;
+	unsigned changes = 0, events = 0;
+	double woken;
+	int64_t began;
+
+	device(&d, "endless-1", "contact");
+	device(&pinging, "endless-2", "contact");
+	device(&other, "endless-3", "contact");
+	start(&s, &d, "events", d.syncid, 600, NULL);
+	ck_assert(comes(&s, "id: ", 10000, NULL, 0));
+	start(&p, &pinging, "ping", pinging.syncid, 600, NULL);
+	await_that(metric("usmd_waiters") == 2);
+	woken = metric("usmd_wakeups_total");
+	for (began = now_mono_us(); now_mono_us() - began < PATIENCE_US / 2; changes++) {
+		char name[20];
+
+		(void)snprintf(name, sizeof(name), "Endless-%u", changes);
+		add_contact(&other, name);
+	}
+	woken = metric("usmd_wakeups_total") - woken;
+	(void)printf("%u changes in 3 s: two clients are woken %.0f times\n", changes, woken);
+	ck_assert_uint_ge(changes, 50);
+	ck_assert(woken >= 2 && woken <= 3); /* the ping once, for that is its answer; the stream twice */
+	ck_assert(comes(&p, "\"changed\":[{\"folder\":\"", 0, NULL, 0));
+	while (comes(&s, "]}\n\n", 0, NULL, 0))
+		events++;
+	ck_assert_uint_ge(events, 1);
+	ck_assert_uint_le(events, 2);
+	ck_assert(comes(&s, "]}\n\n", PATIENCE_US / 1000 * 2, NULL, 0));
+	ck_assert_uint_eq(pull(&d), changes);
+	hang_up(&s);
+	hang_up(&p);
+}
+END_TEST
+
 START_TEST(the_stop_is_told)
 {
 	struct sock s = { .fd = -1 }, p = { .fd = -1 };
@@ -682,6 +724,7 @@ main(void)
 	tcase_add_checked_fixture(t, world_up_patient, world_down);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, one_look_in_vain_costs_no_time);
+	tcase_add_test(t, changes_without_end_wake_seldom);
 	suite_add_tcase(suite, t);
 	/* these stop usmd, so it must be a child of theirs */
 	t = tcase_create("restarts");
