@@ -908,7 +908,7 @@ requests(void)
 	return n;
 }
 
-/* Three devices of one account that wait for the same are one question. */
+/* Three devices of one account that wait for the same are one question, in one session at OX. */
 START_TEST(one_question_an_account)
 {
 	struct wait x[3];
@@ -925,10 +925,12 @@ START_TEST(one_question_an_account)
 		open_default(&d[i], "anton", name, "contact");
 		wait_start(&x[i], &d[i], 4);
 	}
+	ck_assert_int_eq(control_int("counters", NULL, "sessions"), 1);
 	before = requests();
 	t0 = now_mono_us();
 	for (int i = 0; i < 3; i++)
 		wait_end(&x[i]);
+	ck_assert_int_eq(control_int("counters", NULL, "sessions"), 1);
 	polls = (double)(now_mono_us() - t0) / 500000;
 	printf("three devices, %.1f periods: %lld questions\n", polls, (long long)(requests() - before));
 	ck_assert_int_le(requests() - before, (json_int_t)polls + 2);
