@@ -19,12 +19,14 @@ push_name(enum push_source by)
 
 struct census {
 	uint64_t n[PUSH_SOURCES][TELLS_NOT + 1];
+	bool silent[PUSH_SOURCES]; /* or it was when somebody waited, and has not told since */
 };
 
 /* By their best word: an account counts as silent where any type of it is. */
 static void
 count_locked(const struct poll *p, struct census *c)
 {
+	memcpy(c->silent, p->silent, sizeof(c->silent));
 	for (size_t i = 0; i < ACCOUNT_SLOTS; i++)
 		for (const struct waited *w = p->account[i]; w != NULL; w = w->chain)
 			for (unsigned by = 0; w->watches != NULL && by < PUSH_SOURCES; by++) {
@@ -33,6 +35,7 @@ count_locked(const struct poll *p, struct census *c)
 				for (int ct = 0; ct < CT_COUNT; ct++)
 					most = w->tells[by][ct] > most ? w->tells[by][ct] : most;
 				c->n[by][most]++;
+				c->silent[by] = c->silent[by] || most == TELLS_NOT;
 			}
 }
 
@@ -73,7 +76,7 @@ engine_sources_metrics(struct engine *g, struct buf *out)
 
 /* ---- in words ---- */
 
-/* What an administrator has to look for, by what has come since the start and by accounts that are not told; NULL = nothing is wrong. */
+/* What an administrator has to look for, by what has come since the start and by whether changes were not told; NULL = nothing is wrong. */
 static const char *
 udp_advice(bool silent)
 {
@@ -108,7 +111,7 @@ static void
 push_line(struct buf *b, enum push_source by, const struct census *c)
 {
 	const uint64_t *n = c->n[by];
-	const char *advice = by == BY_UDP ? udp_advice(n[TELLS_NOT] > 0) : hook_advice(n[TELLS_NOT] > 0);
+	const char *advice = by == BY_UDP ? udp_advice(c->silent[by]) : hook_advice(c->silent[by]);
 
 	buf_addf(b, "%s: ", push_names[by]);
 	if (by == BY_UDP)

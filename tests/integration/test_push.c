@@ -216,6 +216,32 @@ START_TEST(the_newer_ping_ends_the_older)
 }
 END_TEST
 
+/* Who lost an answer after all repeats the request with the syncid before it, though he has waited with the one in it meanwhile. */
+START_TEST(a_wait_acknowledges_nothing)
+{
+	static const char *const commands[] = { "ping", "events" };
+	struct sock s = { .fd = -1 };
+	struct dev d, other;
+	char before[40];
+
+	device(&d, "ack-1", "contact");
+	device(&other, "ack-2", "contact");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		(void)pull(&d);
+		(void)snprintf(before, sizeof(before), "%s", d.syncid);
+		add_contact(&other, commands[i]);
+		ck_assert_uint_eq(pull(&d), 1);
+		start(&s, &d, commands[i], d.syncid, 600, NULL);
+		await_that(metric("usmd_waiters") == 1);
+		hang_up(&s);
+		await_that(metric("usmd_waiters") == 0);
+		(void)snprintf(d.syncid, sizeof(d.syncid), "%s", before);
+		ck_assert_uint_eq(pull(&d), 1);
+		(void)pull(&other);
+	}
+}
+END_TEST
+
 START_TEST(who_hangs_up_is_gone)
 {
 	struct sock s[20];
@@ -712,6 +738,7 @@ main(void)
 	tcase_add_checked_fixture(t, NULL, forget_devices);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, the_newer_ping_ends_the_older);
+	tcase_add_test(t, a_wait_acknowledges_nothing);
 	tcase_add_test(t, who_hangs_up_is_gone);
 	tcase_add_test(t, what_a_device_does_not_get_wakes_nobody);
 	tcase_add_test(t, heartbeats_of_nonsense);

@@ -625,6 +625,7 @@ START_TEST(silence)
 	ck_assert(advised("udp:contact=silent"));
 	ck_assert(advised("pushEnabled=true, eventDistributionEnabled=true"));
 	wait_end(&x);
+	ck_assert(advised("pushEnabled=true, eventDistributionEnabled=true")); /* it is remembered when nobody waits */
 	world_control(&w, "push", "{\"enabled\":true}", NULL, 0);
 	for (int i = 0; log_lines("event=push-back") == 0; i++) {
 		ck_assert_int_lt(i, 20);
