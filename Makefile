@@ -340,6 +340,7 @@ INT_RUN_test_unsettled     := $(PROGRAMS) $(B)/faults-clock.so
 INT_RUN_test_sources       := $(PROGRAMS)
 INT_RUN_test_explain       := $(PROGRAMS)
 INT_RUN_test_admin         := $(PROGRAMS)
+INT_RUN_test_usmctl        := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_trace         := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_RUN_test_metrics       := $(B)/usmd $(B)/usmctl $(B)/oxsim
 INT_SRC  := $(sort $(wildcard tests/integration/test_*.c))

@@ -98,7 +98,7 @@ void conf_sample(struct buf *out);
 MUST_CHECK enum rc conf_secret_path(const char *name, const char *value, char *path, size_t size, struct err *e);
 /**
  * conf_secret_read - the first line of the secret that VALUE (a CONF_SECRET) names, without its line end, into OUT.
- * VALUE with a '/' is a file: mode 0600 or 0400, belonging to this user or root.  Without, it is a systemd credential
+ * VALUE with a '/' is a file: mode 0600 or 0400, belonging to this user or root; to root any user's is right.  Without, it is a systemd credential
  * (a file of that name below $CREDENTIALS_DIRECTORY, whose protection is systemd's).  The caller wipes OUT.
  * Errors: RC_NOTFOUND, RC_FORBIDDEN (mode or owner; the text says what to do), RC_LIMIT (longer than SIZE-1).
  */

@@ -77,7 +77,7 @@ struct engine_options {
 	size_t resync_budget;         /* large folders that clients load (first fill, reconcile) at once on this node; 0 = no limit */
 	_Atomic size_t resync_large;          /* objects from which a folder counts as large */
 	_Atomic msec_t resync_retry_ms;       /* who finds no place comes again after this, up to twice as long; a place is kept so long between two pages */
-	_Atomic unsigned login_attempts;      /* failed logins a minute for one user or one address; then RC_LIMIT */
+	_Atomic unsigned login_attempts;      /* failed logins a minute for one user, address or device; then RC_LIMIT */
 	_Atomic size_t max_devices;           /* of one account; 0 = no limit */
 	_Atomic bool device_quarantine;       /* new devices wait until an administrator allows them */
 	_Atomic msec_t device_keep_ms;        /* devices unused for so long are forgotten; 0 = never */
@@ -135,6 +135,8 @@ MUST_CHECK enum rc engine_login(struct engine *g, const struct engine_login *in,
 struct engine_session;
 /** engine_session_open - by token; RC_DENIED unknown, expired, or the OX password is not at hand any more (log in again). */
 MUST_CHECK enum rc engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e);
+/** engine_session_known - is TOKEN a session's that has worked at this node and goes on?  False says nothing.   Threads: any.   Blocking: never. */
+bool engine_session_known(struct engine *g, const char *token);
 /**
  * engine_session_renewed - a call failed with RC_DENIED since OX refuses the password of S: has this node got another one by now, or the cache for TOKEN,
  * since the user changed it elsewhere with this very session?  Then the call may be made again: nothing of it was done.
@@ -685,6 +687,9 @@ void engine_watch_free(struct engine_watch *w);
 
 /** On which way the nodes tell each other of claims. */
 enum claim_way { CLAIM_BY_REDIS, CLAIM_BY_PG };
+
+/** engine_account_topic - wakes whoever waits for anything of this user, and nobody else.   Threads: any. */
+uint64_t engine_account_topic(const struct engine *g, int64_t context, int64_t user);
 /** engine_claimed - a node's waiter with TICKET has CLAIM now; OWN: this node's (cache_claim, store_notify_claim).   Threads: any. */
 void engine_claimed(struct engine *g, enum claim_way way, uint64_t claim, uint64_t ticket, bool own);
 
@@ -712,7 +717,8 @@ struct explain_want {
 /** Why a device has an object, or has it not. */
 struct explanation {
 	const char *cause;     /* one constant word, see usmctl(8) */
-	const char *text;      /* one sentence for a person */
+	const char *text;      /* one sentence for a person: what is so; what to do about it */
+	const char *remedy;    /* constant: the latter alone */
 	json_t *details;       /* the caller's to json_decref */
 };
 #define EXPLAIN_MAX 20 /* objects with the same title */
@@ -725,6 +731,8 @@ struct explanation {
  */
 MUST_CHECK enum rc engine_explain(struct engine *g, struct store_conn *c, struct arena *a, const struct explain_want *want, struct explanation *out, size_t *n,
     struct err *e);
+/** engine_explain_cause - the Ith word that explanation.cause may be, in the order in which they are tried; NULL = there are no more. */
+const char *engine_explain_cause(size_t i);
 /**
  * engine_quick_list - names of what the cache holds for ACCOUNT's devices (DEVICE 0 = all): quick answers, sealed passwords.  List before the
  * cursors and sessions go, drop afterwards: what is noted in between would speak of what is no more.  In A.

@@ -57,6 +57,12 @@ struct reply {
 	                           * return it again.  handle only reads request.parked and never frees it. */
 };
 
+/** What a protocol knows of a body that is still arriving: JSON's nesting and number of values until now.  All 0 at its beginning. */
+struct body_look {
+	uint32_t depth, values;
+	bool in_text, escaped;
+};
+
 /** A protocol: one static instance a protocol, SELF made by its constructor. */
 struct protocol {
 	const char *base; /* "/usm-json" */
@@ -73,6 +79,17 @@ struct protocol {
 	 * Runs on any thread and must not block.  NULL = httpd's own {"error":{"code":413,"message":"..."}}.
 	 */
 	void (*refuse)(void *self, int http_status, const char *message, struct reply *rep);
+	/**
+	 * body_max - how large the body of a request for PATH with TOKEN (NULL = none) may be, where the protocol has less to say than httpd's own limit;
+	 * SIZE_MAX = nothing.  *STRANGER is set when nobody known sends it: such bodies share a part of the memory for bodies.  Asked once a request, when
+	 * its body is found to be larger than a few KiB.  Runs on event threads and must not block.  NULL = SIZE_MAX, never a stranger.
+	 */
+	size_t (*body_max)(void *self, const char *path, const char *token, bool *stranger);
+	/**
+	 * look - the next N bytes of a body.  False: it is refused, whatever follows; REP, which was zeroed, has the answer, and httpd keeps nothing of the
+	 * body.  Runs on event threads and must not block.  NULL = bodies are looked at by handle alone.
+	 */
+	bool (*look)(void *self, struct body_look *l, const char *p, size_t n, struct reply *rep);
 	void *self;
 };
 
@@ -84,11 +101,12 @@ struct service_client;
 /** Limits of usm-json; a member that is 0 gets the default in brackets.  serverInfo tells them to clients. */
 struct usmjson_options {
 	_Atomic size_t max_depth;        /* nesting of the request's JSON [16] */
-	size_t max_values;       /* JSON values in one request: bounds the memory that parsing takes [1,000,000] */
+	_Atomic size_t max_values; /* JSON values in one request: bounds the memory that parsing takes [1,000,000] */
 	_Atomic size_t max_objects;      /* changes in one request [1000] */
 	size_t max_pairs;        /* pairs in one reconcile: all objects of a folder [65,535] */
 	_Atomic size_t max_string_bytes; /* one string value other than raw mail [8 MiB] */
 	size_t max_body_bytes;   /* one request; httpd refuses larger ones before [64 MiB] */
+	size_t max_anonymous_bytes; /* one request that carries no session token or needs none [64 KiB] */
 	size_t max_mail_bytes;   /* one raw mail, decoded [32 MiB] */
 	size_t max_attachment_bytes; /* one attachment or picture, decoded [32 MiB] */
 	size_t max_attachments;  /* of one object: told to clients [100] */

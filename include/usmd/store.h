@@ -39,10 +39,11 @@ MUST_CHECK enum rc store_open(const struct store_options *o, struct store **out,
 void store_close(struct store *s);
 /**
  * store_migrate - apply the patches of SQL_DIR (NNNN-title.sql, from 0000 without a gap) that the database lacks, in
- * order, each in its own transaction; prints each to stdout.  PASSWORD as in struct store_options.  Two at once: the second waits and finds nothing to do.
+ * order, each in its own transaction; NAMES (or NULL) gets a line each, also when a later one fails.  COUNT: they are only named.
+ * PASSWORD as in struct store_options.  Two at once: the second waits and finds nothing to do.
  * Errors: RC_NOTFOUND no patches there; RC_INTERNAL a gap, a database newer than SQL_DIR, or a patch that fails (named).
  */
-MUST_CHECK enum rc store_migrate(const char *conninfo, const char *password, const char *sql_dir, struct err *e);
+MUST_CHECK enum rc store_migrate(const char *conninfo, const char *password, const char *sql_dir, bool count, struct buf *names, struct err *e);
 /** store_check - lease and one trivial statement: is the database there? for /health. */
 MUST_CHECK enum rc store_check(struct store *s, struct err *e);
 
@@ -438,6 +439,8 @@ enum store_list {
 /** store_list - WHAT of ACCOUNT and DEVICE, 0 = of all (LIST_AUDIT, _STATS and _REPORT are always of all); 10,000 rows at most, in A. */
 MUST_CHECK enum rc store_list(struct store_conn *c, struct arena *a, enum store_list what, int64_t account, int64_t device, struct store_table *out, struct err *e);
 
+/** Why ACT_ASIDE_SKIP set something aside. */
+#define STORE_SKIPPED "skipped by the administrator"
 /** What a command is about. */
 struct store_subject {
 	int64_t account, device;       /* 0 = any device of the account (of set-aside objects: OX's) */
@@ -445,6 +448,7 @@ struct store_subject {
 	const char *folder;            /* OX id, "" = any */
 	int64_t object;
 	const char *session;           /* first digits of the session as LIST_SESSIONS shows it, "" = any */
+	uint64_t wake;                 /* topic (engine_account_topic): who waits for it, at whatever node, looks again once it is done; 0 = nobody */
 };
 enum store_act {
 	ACT_ALLOW, ACT_QUARANTINE, ACT_BLOCK, /* a device */
@@ -456,16 +460,27 @@ enum store_act {
 	ACT_FORGET,                    /* the account and all that is kept of it */
 	ACT_COUNT
 };
-/**
- * store_act - do WHAT to S; *n is how many rows that concerned.  COUNT: nothing is done, *n is how many it would concern.
- * One transaction with the record of it: BY_UID did COMMAND on TARGET (numbers and names of devices only).
- */
-MUST_CHECK enum rc store_act(struct store_conn *c, enum store_act what, const struct store_subject *s, bool count, int64_t by_uid, const char *command,
-    const char *target, size_t *n, struct err *e);
+/** Who did what, for the audit. */
+struct store_record {
+	int64_t by_uid;
+	const char *command;           /* 60 octets at most */
+	const char *target;            /* 300 at most: numbers and names of devices only */
+	bool count;                    /* nothing is done, it is only found out how many it would concern, and there is no record */
+};
+/** Changes something on C, *n how many rows; rolled back when the record says COUNT.  As every FN of store_txn it may run more than once. */
+typedef enum rc (*store_change)(struct store_conn *c, void *arg, size_t *n, struct err *e);
+/** store_recorded - CHANGE and the record of it in one transaction. */
+MUST_CHECK enum rc store_recorded(struct store_conn *c, const struct store_record *r, store_change change, void *arg, size_t *n, struct err *e);
+/** store_act - do WHAT to S; *n is how many rows that concerned.  As store_recorded. */
+MUST_CHECK enum rc store_act(struct store_conn *c, enum store_act what, const struct store_subject *s, const struct store_record *r, size_t *n, struct err *e);
 /** store_audit - the record alone, of what was done otherwise. */
 MUST_CHECK enum rc store_audit(struct store_conn *c, int64_t by_uid, const char *command, const char *target, size_t n, struct err *e);
 /** store_account_find - RC_NOTFOUND = this user never logged in, or was forgotten. */
 MUST_CHECK enum rc store_account_find(struct store_conn *c, int64_t context_id, int64_t user_id, int64_t *account, struct err *e);
+/** store_device_ids - numbers of ACCOUNT's devices, in A. */
+MUST_CHECK enum rc store_device_ids(struct store_conn *c, struct arena *a, int64_t account, int64_t **out, size_t *n, struct err *e);
+/** store_was_forgotten - has an administrator had the user forgotten (ACT_FORGET by the command "forget"), at SINCE or later?  As long as audit_keep. */
+MUST_CHECK enum rc store_was_forgotten(struct store_conn *c, int64_t context_id, int64_t user_id, msec_t since, bool *yes, struct err *e);
 /** store_session_hashes - of ACCOUNT's (and DEVICE's, 0 = any) sessions, 32 bytes each, in A. */
 MUST_CHECK enum rc store_session_hashes(struct store_conn *c, struct arena *a, int64_t account, int64_t device, unsigned char (**out)[32], size_t *n, struct err *e);
 

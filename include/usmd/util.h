@@ -253,7 +253,7 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...) PRI
 /* ---- counters for /metrics: fixed table, relaxed atomics ---- */
 enum metric {
 	M_UNCHANGED_FAST, M_FLOOD_SLOWED, M_FLOOD_REFUSED,
-	M_CONNECTIONS_REFUSED, M_CONNECTIONS_SLOW, M_LOGINS_FAILED, M_ORIGIN_REFUSED,
+	M_CONNECTIONS_REFUSED, M_CONNECTIONS_SLOW, M_CONNECTIONS_IDLE, M_HTTP_MALFORMED, M_LOGINS_FAILED, M_ORIGIN_REFUSED,
 	M_OX_REQUESTS, M_OX_ERRORS, M_OX_RETRIES, M_OX_LOGINS,
 	M_PG_STATEMENTS, M_PG_RETRIES, M_PG_RECONNECTS, M_NOTIFIED,
 	M_CACHE_HITS, M_CACHE_MISSES, M_CACHE_ERRORS,
@@ -332,6 +332,15 @@ struct trace_order {
 /** trace_order_write - for the daemon whose folder DIR is.  RC_NOTFOUND (no such folder), RC_INTERNAL.  trace_order_drop: false = there was none. */
 MUST_CHECK enum rc trace_order_write(const char *dir, const struct trace_order *o, struct err *e);
 bool trace_order_drop(const char *dir, int64_t device);
+/** trace_ordered - is there an order for DEVICE? */
+bool trace_ordered(const char *dir, int64_t device);
+/** trace_devices - numbers of the devices of which DIR ("" = there is none) holds orders or traces, each once; MAX at most. */
+size_t trace_devices(const char *dir, int64_t *out, size_t max);
+/**
+ * trace_remove - the order and the traces of DEVICE in DIR go, *n files; COUNT: they stay, and are counted.  One that is being written ends at the daemon's
+ * next trace_look.  RC_FORBIDDEN: this user may not; what went before that is gone.  That there is no DIR is no error.
+ */
+MUST_CHECK enum rc trace_remove(const char *dir, int64_t device, bool count, size_t *n, struct err *e);
 /** trace_wanted - cheap where nothing is traced.  Threads: any. */
 bool trace_wanted(int64_t device, enum trace_side side);
 struct trace_record {

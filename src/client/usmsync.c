@@ -346,9 +346,9 @@ logout(struct client *c)
 }
 
 static int
-exit_status(const struct client *c, enum rc rc)
+exit_status(const struct client *c, enum rc rc, bool full)
 {
-	if (rc == RC_DENIED || (rc == RC_FORBIDDEN && c->o.n_command == 0))
+	if (rc == RC_DENIED || full || (rc == RC_FORBIDDEN && c->o.n_command == 0))
 		return EXIT_LOGIN;
 	if (rc == RC_UPSTREAM || rc == RC_TIMEOUT)
 		return EXIT_UNREACHABLE;
@@ -402,7 +402,8 @@ run(struct client *c, char *password)
 	if (c->db != NULL)
 		state_close(c);
 	mem_free(device);
-	return exit_status(c, rc);
+	/* a login that is refused since the user has too many devices: later is no better than now */
+	return exit_status(c, rc, !in && rc == RC_PROTO && strcmp(e.code, "limit") == 0);
 }
 
 int

@@ -268,6 +268,16 @@ parse_text(struct reading *r, const char *name, const char *text, size_t len)
 	return rc;
 }
 
+/* PATH cannot be read, for the reason in errno. */
+static enum rc
+unreadable(struct reading *r, const char *path)
+{
+	int no = errno;
+
+	return err_set(r->e, RC_NOTFOUND, "cannot read the configuration %s: %s%s", path, strerror(no),
+	    no == EACCES ? " (the service's user has to: chgrp usmd, chmod g+r; directories g+rx)" : "");
+}
+
 static enum rc
 parse_file(struct reading *r, const char *file)
 {
@@ -277,7 +287,7 @@ parse_file(struct reading *r, const char *file)
 	char *p;
 
 	if (f == NULL)
-		return err_set(r->e, RC_NOTFOUND, "cannot read the configuration %s: %s", file, strerror(errno));
+		return unreadable(r, file);
 	buf_init(&b, FILE_MAX);
 	while ((p = buf_reserve(&b, 4096)) != NULL) {
 		size_t got = fread(p, 1, 4096, f);
@@ -287,7 +297,7 @@ parse_file(struct reading *r, const char *file)
 			break;
 	}
 	if (ferror(f))
-		rc = err_set(r->e, RC_NOTFOUND, "cannot read the configuration %s: %s", file, strerror(errno));
+		rc = unreadable(r, file);
 	else if (b.failed)
 		rc = err_set(r->e, RC_PROTO, "the configuration %s is larger than %zu KiB", file, FILE_MAX / 1024);
 	else
@@ -325,7 +335,7 @@ parse_drop_ins(struct reading *r, const char *file)
 		return err_set(r->e, RC_PROTO, "the path %.80s... is too long", file);
 	n = scandir(dir, &list, wanted, by_octets);
 	if (n < 0 && errno != ENOENT)
-		rc = err_set(r->e, RC_NOTFOUND, "cannot read %s: %s", dir, strerror(errno));
+		rc = unreadable(r, dir);
 	for (int i = 0; i < n; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
 		if (rc == RC_OK)

@@ -165,7 +165,7 @@ conf_sample(struct buf *out)
 	const struct conf_setting *s = conf_settings(&n);
 
 	buf_adds(out, "# Configuration of usmd; usmd.conf(5) explains it.  Each setting stands here at its default, commented out.\n"
-	    "# A line is: name = value.  usmctl config --check tells whether the file is right.\n");
+	    "# A line is: name = value.  usmctl config check tells whether the file is right.\n");
 	for (size_t i = 0; i < n; i++) {
 		if (s[i].name == NULL) {
 			buf_addf(out, "\n\n# ---- %s ----\n", s[i].section);

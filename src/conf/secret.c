@@ -45,7 +45,8 @@ conf_secret_read(const char *name, const char *value, char *out, size_t size, st
 		rc = err_set(e, RC_FORBIDDEN, "%s: %s is not a file", name, path);
 		goto out;
 	}
-	if (file && ((st.st_mode & 077) != 0 || (st.st_uid != geteuid() && st.st_uid != 0))) {
+	/* root reads what is the service's, when it runs usmctl; the service's user reads nothing that a third one could have put there */
+	if (file && ((st.st_mode & 077) != 0 || (geteuid() != 0 && st.st_uid != geteuid() && st.st_uid != 0))) {
 		rc = err_set(e, RC_FORBIDDEN, "%s: others can read or change %s; make it belong to the service's user and chmod 600 it", name, path);
 		goto out;
 	}

@@ -2,8 +2,10 @@
 /* Options, opening, tables and the record of what was done, for the commands in commands.c. */
 #include "daemon/admin_int.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,72 +18,122 @@
 
 /* ---- options ---- */
 
-static const struct option longs[] = {
-	{ "config", required_argument, NULL, 'c' }, { "device", required_argument, NULL, 'D' }, { "user", required_argument, NULL, 'U' },
-	{ "folder", required_argument, NULL, 'F' }, { "type", required_argument, NULL, 'T' }, { "object", required_argument, NULL, 'O' },
-	{ "id", required_argument, NULL, 'I' }, { "client-id", required_argument, NULL, 'C' }, { "title", required_argument, NULL, 'L' },
-	{ "session", required_argument, NULL, 'S' }, { "json", no_argument, NULL, 'j' }, { "apply", no_argument, NULL, 'A' },
-	{ "end", no_argument, NULL, 'E' }, { "retry", no_argument, NULL, 'R' }, { "skip", no_argument, NULL, 'K' },
-	{ "dry-run", no_argument, NULL, 'N' }, { NULL, 0, NULL, 0 },
+static const struct choice {
+	char letter;
+	const char *name;
+	bool valued;
+	size_t at; /* of the member of struct admin: const char *, or bool */
+} choices[] = {
+#define VALUED(letter, name, member) { letter, name, true, offsetof(struct admin, member) }
+#define SWITCH(letter, name, member) { letter, name, false, offsetof(struct admin, member) }
+	VALUED('c', "config", config), SWITCH('j', "json", json), VALUED('D', "device", device), VALUED('U', "user", what), VALUED('F', "folder", folder),
+	VALUED('T', "type", type), VALUED('O', "object", object), VALUED('I', "id", id), VALUED('C', "client-id", client_id), VALUED('L', "title", title),
+	VALUED('S', "session", session), VALUED('s', "since", since), VALUED('f', "for", period), VALUED('d', "side", side), VALUED('a', "data", data),
+	VALUED('q', "sql", sql), SWITCH('N', "dry-run", dry_run), SWITCH('A', "apply", apply), SWITCH('E', "end", end), SWITCH('R', "retry", retry),
+	SWITCH('K', "skip", skip), SWITCH('r', "running", running), SWITCH('p', "plain", plain), SWITCH('o', "off", off), SWITCH('l', "list", list),
+	SWITCH('m', "remove", remove), SWITCH('e', "release", release), SWITCH('x', "refuse", refuse),
+	/* as words of config are written in older units and scripts */
+	SWITCH('t', "check", what), SWITCH('u', "dump", what), SWITCH('w', "sample", what),
 };
+#define ALWAYS "cj"
 
 static bool
-option(struct admin *x, int opt)
+takes(const struct command *c, char letter)
 {
-	switch (opt) {
-	case 'c': x->config = optarg; return true;
-	case 'D': x->device = optarg; return true;
-	case 'F': x->folder = optarg; return true;
-	case 'T': x->type = optarg; return true;
-	case 'O': x->object = optarg; return true;
-	case 'I': x->id = optarg; return true;
-	case 'C': x->client_id = optarg; return true;
-	case 'L': x->title = optarg; return true;
-	case 'S': x->session = optarg; return true;
-	case 'j': x->json = true; return true;
-	case 'A': x->apply = true; return true;
-	case 'E': x->end = true; return true;
-	case 'R': x->retry = true; return true;
-	case 'K': x->skip = true; return true;
-	case 'N': x->dry_run = true; return true;
-	case 'U':
+	return strchr(ALWAYS, letter) != NULL || strchr(c->takes, letter) != NULL;
+}
+
+static const struct choice *
+choice_of(int letter)
+{
+	for (size_t i = 0; i < ARRAY_LEN(choices); i++)
+		if (choices[i].letter == letter)
+			return &choices[i];
+	return NULL;
+}
+
+static bool
+option(struct admin *x, int letter)
+{
+	const struct choice *o = choice_of(letter);
+
+	if (o == NULL)
+		return false;
+	if (letter == 'U') {
 		if (context_user_parse(optarg, &x->context, &x->user))
 			return true;
 		(void)fprintf(stderr, "usmctl: --user %s: say CONTEXT/USER, the numbers of both\n", optarg);
 		return false;
-	default:
-		return false;
 	}
+	if (o->at == offsetof(struct admin, what))
+		x->what = o->name;
+	else if (o->valued)
+		*(const char **)(void *)((char *)x + o->at) = optarg;
+	else
+		*(bool *)(void *)((char *)x + o->at) = true;
+	return true;
 }
 
-static int
-options(int argc, char **argv, unsigned need, struct admin *x)
+int
+admin_options(const struct command *c, int argc, char **argv, struct admin *x)
 {
+	struct option longs[ARRAY_LEN(choices) + 1];
+	size_t n = 0;
 	int opt;
 
-	*x = (struct admin){ .command = argv[0], .config = USMD_CONFFILE };
-	if ((need & TAKES_WORD) != 0) {
-		if (argc < 2 || argv[1][0] == '-') {
-			(void)fprintf(stderr, "usmctl: %s needs a word behind it; see usmctl help\n", argv[0]);
-			return EXIT_USAGE;
-		}
-		x->word = argv[1];
-		argc--;
-		argv++;
-	}
+	*x = (struct admin){ .row = c, .command = c->name, .config = USMD_CONFFILE };
+	for (size_t i = 0; i < ARRAY_LEN(choices); i++)
+		if (takes(c, choices[i].letter))
+			longs[n++] = (struct option){ choices[i].name, choices[i].valued ? required_argument : no_argument, NULL, choices[i].letter };
+	longs[n] = (struct option){ NULL, 0, NULL, 0 };
 	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1)
 		if (!option(x, opt))
-			return EXIT_USAGE;
-	if (optind < argc) {
-		(void)fprintf(stderr, "usmctl: '%s' is not expected\n", argv[optind]);
-		return EXIT_USAGE;
+			return admin_usage(x);
+	x->word = argv + optind;
+	x->n_words = (size_t)(argc - optind);
+	if (x->n_words <= c->words)
+		return -1;
+	(void)fprintf(stderr, "usmctl: '%s' is not expected\n", x->word[c->words]);
+	return admin_usage(x);
+}
+
+void
+admin_option_names(const struct command *c, struct buf *out)
+{
+	bool first = true;
+
+	buf_addc(out, '[');
+	for (size_t i = 0; i < ARRAY_LEN(choices); i++) {
+		if (!takes(c, choices[i].letter))
+			continue;
+		buf_addf(out, "%s\"--%s\"", first ? "" : ",", choices[i].name);
+		first = false;
 	}
-	if (((need & NEED_DEVICE) != 0 && x->device == NULL) || ((need & NEED_USER) != 0 && x->user == 0) ||
-	    ((need & NEED_EITHER) != 0 && x->device == NULL && x->user == 0)) {
-		(void)fprintf(stderr, "usmctl: %s needs %s\n", x->command, (need & NEED_DEVICE) != 0 ? "--device" : (need & NEED_USER) != 0 ? "--user" : "--device or --user");
-		return EXIT_USAGE;
-	}
-	return -1;
+	buf_addc(out, ']');
+}
+
+int
+admin_usage(const struct admin *x)
+{
+	(void)fprintf(stderr, "usage: usmctl %s %s\n", x->row->name, x->row->args);
+	return EXIT_USAGE;
+}
+
+bool
+admin_word(const struct admin *x, size_t i, const char *w)
+{
+	return i < x->n_words && strcmp(x->word[i], w) == 0;
+}
+
+/* ---- what the record says ---- */
+
+void
+admin_about(struct admin *x, const char *name, const char *value)
+{
+	size_t n = strlen(x->target);
+
+	if (value != NULL)
+		(void)snprintf(x->target + n, sizeof(x->target) - n, "%s%s=%.60s", n > 0 ? " " : "", name, value);
 }
 
 /* ---- opening ---- */
@@ -134,6 +186,14 @@ find_device(struct admin *x, struct err *e)
 	return RC_OK;
 }
 
+enum rc
+admin_open_store(struct admin *x, struct err *e)
+{
+	enum rc rc = database_open(x->c, 1, &x->s, e);
+
+	return rc == RC_OK ? store_lease(x->s, &x->conn, e) : rc;
+}
+
 static enum rc
 open_all(struct admin *x, unsigned need, struct err *e)
 {
@@ -142,29 +202,36 @@ open_all(struct admin *x, unsigned need, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	x->a = arena_new(0);
-	rc = x->a != NULL ? database_open(x->c, 1, &x->s, e) : err_set(e, RC_NOMEM, "out of memory");
-	if (rc == RC_OK)
-		rc = store_lease(x->s, &x->conn, e);
+	if (x->a == NULL)
+		return err_set(e, RC_NOMEM, "out of memory");
+	if ((need & NEED_STORE) == 0)
+		return RC_OK;
+	rc = admin_open_store(x, e);
 	if (rc == RC_OK && x->device != NULL)
 		rc = find_device(x, e);
 	else if (rc == RC_OK && x->user != 0)
 		rc = store_account_find(x->conn, x->context, x->user, &x->account_id, e);
-	if (rc == RC_OK && (need & NEED_ENGINE) != 0)
+	if (rc == RC_NOTFOUND && x->device == NULL && (need & KNOWN_OR_NOT) != 0)
+		rc = RC_OK;
+	if (rc == RC_OK && (need & NEED_ENGINE) == NEED_ENGINE)
 		rc = open_engine(x, e);
-	(void)snprintf(x->target, sizeof(x->target), "user=%" PRId64 "/%" PRId64 "%s%s", x->context, x->user, x->device != NULL ? " device=" : "",
-	    x->device != NULL ? x->device : "");
+	if (x->user != 0)
+		(void)snprintf(x->target, sizeof(x->target), "user=%" PRId64 "/%" PRId64, x->context, x->user);
+	admin_about(x, "device", x->device);
 	return rc;
 }
 
 int
-admin_begin(int argc, char **argv, unsigned need, struct admin *x)
+admin_begin(unsigned need, struct admin *x)
 {
 	struct err e = { .rc = RC_OK };
-	int code = options(argc, argv, need, x);
 	enum rc rc;
 
-	if (code >= 0)
-		return code;
+	if (((need & NEED_DEVICE) != 0 && x->device == NULL) || ((need & NEED_USER) != 0 && x->user == 0) ||
+	    ((need & NEED_EITHER) != 0 && x->device == NULL && x->user == 0)) {
+		(void)fprintf(stderr, "usmctl: %s needs %s\n", x->command, (need & NEED_DEVICE) != 0 ? "--device" : (need & NEED_USER) != 0 ? "--user" : "--device or --user");
+		return EXIT_USAGE;
+	}
 	rc = open_all(x, need, &e);
 	return rc == RC_OK ? -1 : admin_end(x, rc, &e);
 }
@@ -255,7 +322,6 @@ enum rc
 admin_print(const struct admin *x, const struct store_table *t, struct err *e)
 {
 	struct buf b;
-	bool ok = true;
 
 	if (!x->json) {
 		print_table(t);
@@ -263,16 +329,49 @@ admin_print(const struct admin *x, const struct store_table *t, struct err *e)
 	}
 	buf_init(&b, 0);
 	add_json(&b, t);
-	ok = !b.failed && fputs(b.p, stdout) >= 0;
-	buf_fini(&b);
-	return ok ? RC_OK : err_set(e, RC_NOMEM, "the answer is too long");
+	return admin_put(&b, e);
+}
+
+enum rc
+admin_put(struct buf *b, struct err *e)
+{
+	bool failed = b->failed, ok = !failed && (b->len == 0 || fputs(b->p, stdout) >= 0);
+
+	buf_fini(b);
+	return ok ? RC_OK : failed ? err_set(e, RC_NOMEM, "the answer is too long") : err_set(e, RC_INTERNAL, "cannot write: %s", strerror(errno));
 }
 
 /* ---- doing ---- */
 
+static struct store_record
+record_of(const struct admin *x)
+{
+	return (struct store_record){ .by_uid = (int64_t)getuid(), .command = x->command, .target = x->target, .count = x->dry_run };
+}
+
+void
+admin_done(const struct admin *x, size_t n, const char *noun)
+{
+	if (x->json)
+		(void)printf("{\"command\":\"%s\",\"dry_run\":%s,\"changed\":%zu}\n", x->command, x->dry_run ? "true" : "false", n);
+	else
+		(void)printf("%zu %s%s\n", n, noun, x->dry_run ? " (nothing is done: --dry-run)" : "");
+	if (!x->dry_run)
+		log_info("admin", "command=%s %s changed=%zu by_uid=%ld", x->command, x->target, n, (long)getuid());
+}
+
+enum rc
+admin_change(struct admin *x, store_change change, void *arg, size_t *n, struct err *e)
+{
+	const struct store_record r = record_of(x);
+
+	return store_recorded(x->conn, &r, change, arg, n, e);
+}
+
 enum rc
 admin_act(struct admin *x, enum store_act what, const struct store_subject *s, const char *noun, struct err *e)
 {
+	const struct store_record r = record_of(x);
 	const char **keys = NULL;
 	size_t n = 0, n_keys = 0;
 	enum rc rc = RC_OK;
@@ -280,16 +379,11 @@ admin_act(struct admin *x, enum store_act what, const struct store_subject *s, c
 	if (x->g != NULL && !x->dry_run)
 		rc = engine_quick_list(x->conn, x->a, s->account, s->device, &keys, &n_keys, e);
 	if (rc == RC_OK)
-		rc = store_act(x->conn, what, s, x->dry_run, (int64_t)getuid(), x->command, x->target, &n, e);
+		rc = store_act(x->conn, what, s, &r, &n, e);
 	if (rc != RC_OK)
 		return rc;
 	if (x->g != NULL)
 		engine_quick_drop(x->g, keys, n_keys);
-	if (x->json)
-		(void)printf("{\"command\":\"%s\",\"dry_run\":%s,\"changed\":%zu}\n", x->command, x->dry_run ? "true" : "false", n);
-	else
-		(void)printf("%zu %s%s\n", n, noun, x->dry_run ? " (nothing is done: --dry-run)" : "");
-	if (!x->dry_run)
-		log_info("admin", "command=%s %s changed=%zu by_uid=%ld", x->command, x->target, n, (long)getuid());
+	admin_done(x, n, noun);
 	return RC_OK;
 }

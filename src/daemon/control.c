@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The control socket: one command a connection, a word and a line end; the answer is text, and its first line "ok" or "error".  The kernel says who
+ * The control socket: one command a connection, a word (and "dry-run") and a line end; the answer is text, its first line "ok" or "error".  The kernel says who
  * asks (SO_PEERCRED): root, and the user and the group that the daemon runs as; nobody else is answered.
  */
 #define _GNU_SOURCE /* struct ucred */
@@ -98,9 +98,10 @@ answer(struct control *c, int fd)
 {
 	const struct {
 		const char *name;
-		void (*run)(void *arg, struct buf *out);
+		void (*run)(void *arg, const struct control_asked *by, struct buf *out);
 	} commands[] = { { "reload", c->calls.reload }, { "drain", c->calls.drain }, { "config", c->calls.config } };
 	struct ucred who = { .uid = (uid_t)-1 };
+	struct control_asked by = { .dry_run = false };
 	char line[COMMAND_MAX] = "";
 	struct buf out;
 	size_t i = 0;
@@ -110,11 +111,16 @@ answer(struct control *c, int fd)
 		log_warn("control", "uid=%ld text=refused: neither root nor the user or group of the daemon", (long)who.uid);
 		buf_adds(&out, "error\nonly root, and the user and the group that usmd runs as, may do this\n");
 	} else if (read_line(fd, line)) {
+		char *trial = strchr(line, ' ');
+
+		by = (struct control_asked){ .by_uid = (int64_t)who.uid, .dry_run = trial != NULL && strcmp(trial, " dry-run") == 0 };
+		if (by.dry_run)
+			*trial = '\0';
 		while (i < ARRAY_LEN(commands) && strcmp(commands[i].name, line) != 0)
 			i++;
 		if (i < ARRAY_LEN(commands)) {
-			log_info("control", "command=%s by_uid=%ld", line, (long)who.uid);
-			commands[i].run(c->calls.arg, &out);
+			log_info("control", "command=%s dry_run=%d by_uid=%ld", line, by.dry_run, (long)who.uid);
+			commands[i].run(c->calls.arg, &by, &out);
 		} else {
 			buf_adds(&out, "error\nthis usmd does not know the command: is it of the same version as usmctl?\n");
 		}

@@ -9,6 +9,8 @@
 #include "usmd/httpd.h"
 #include "usmd/hub.h"
 
+struct admin;
+
 /* exit codes; systemd does not restart after the last two */
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 78 };
 
@@ -18,6 +20,8 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 78 };
 MUST_CHECK enum rc key_load(const char *key_file, unsigned char key[KEY_BYTES], struct err *e);
 /* key_create - write a new random key to FILE, mode 0600; never over an existing file (RC_CONFLICT). */
 MUST_CHECK enum rc key_create(const char *file, struct err *e);
+/* key_check_new - would key_create do?  Its errors. */
+MUST_CHECK enum rc key_check_new(const char *file, struct err *e);
 
 /* database.c */
 
@@ -43,6 +47,7 @@ MUST_CHECK enum rc wire_cache(const struct conf *c, struct cache **out, struct e
 /* Everything behind the HTTP server: store, cache, backend, engine and the protocols on it. */
 struct wire;
 struct status;
+struct store_record;
 /* wire_engine - build it all from C.  C and HUB are borrowed and outlive *out.  Errors: of the part that failed. */
 MUST_CHECK enum rc wire_engine(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub *hub, struct wire **out, struct err *e);
 /* wire_free - no request may be in work.  NULL is a no-op. */
@@ -61,33 +66,30 @@ void wire_status_set(struct wire *w, struct status *st);
 /* wire_self_test - a task of observe.c. */
 void wire_self_test(void *arg);
 bool wire_page(void *arg, const char *url, struct buf *out);
+/* wire_persons_care - persons_care as a task of observe.c. */
+void wire_persons_care(void *arg);
 /* wire_listen - from now on OX's push is heard; C as given to wire_engine. */
 MUST_CHECK enum rc wire_listen(struct wire *w, const struct conf *c, struct err *e);
 
-/* wire_reload - from now on the reloadable settings of C hold. */
-MUST_CHECK enum rc wire_reload(struct wire *w, const struct conf *c, struct err *e);
-
-/* live.c: the settings while the daemon works */
-
-struct live;
-/* live_new - C, FILE and W are borrowed; listens on the control socket, or logs why not.  RC_NOMEM. */
-MUST_CHECK enum rc live_new(const struct conf *c, const char *file, struct wire *w, struct live **out, struct err *e);
-/* live_free - before W is freed.  NULL is a no-op. */
-void live_free(struct live *l);
-/* live_reload - reads the file again; what came of it is logged, and told in OUT (NULL: nowhere).  Threads: any. */
-void live_reload(struct live *l, struct buf *out);
-/* live_drain_time, live_shutdown_timeout - as they are now. */
-msec_t live_drain_time(struct live *l);
-msec_t live_shutdown_timeout(struct live *l);
+/* wire_reload - from now on the reloadable settings of C hold; TRIAL: would they do? */
+MUST_CHECK enum rc wire_reload(struct wire *w, const struct conf *c, bool trial, struct err *e);
+/* wire_record - an administrator's change of this process, of N things, into the audit.  wire_waiters - clients that wait here. */
+MUST_CHECK enum rc wire_record(struct wire *w, const struct store_record *r, size_t n, struct err *e);
+size_t wire_waiters(const struct wire *w);
 
 /* control.c: the socket through which usmctl reaches the running daemon */
 
 struct control;
+/* Who asks, as the kernel says; DRY_RUN: what would be done. */
+struct control_asked {
+	int64_t by_uid;
+	bool dry_run;
+};
 struct control_calls {
-	/* what was done, or why it was not, as lines for a person; runs on control's own thread */
-	void (*reload)(void *arg, struct buf *out);
-	void (*drain)(void *arg, struct buf *out);
-	void (*config)(void *arg, struct buf *out); /* conf_dump */
+	/* what was done, or why it was not, as lines "name: value"; runs on control's own thread */
+	void (*reload)(void *arg, const struct control_asked *by, struct buf *out);
+	void (*drain)(void *arg, const struct control_asked *by, struct buf *out);
+	void (*config)(void *arg, const struct control_asked *by, struct buf *out); /* conf_dump */
 	void *arg;
 };
 /* control_new - listens on PATH ("" = nowhere: *out is NULL).  RC_INTERNAL the socket cannot be made; the daemon works without it. */
@@ -96,6 +98,21 @@ MUST_CHECK enum rc control_new(const char *path, const struct control_calls *cal
 void control_free(struct control *c);
 /* control_ask - for usmctl: COMMAND to the daemon behind PATH, its answer into OUT.  RC_FORBIDDEN this user may not; RC_UPSTREAM nobody answers. */
 MUST_CHECK enum rc control_ask(const char *path, const char *command, struct buf *out, struct err *e);
+
+/* live.c: the settings while the daemon works */
+
+struct live;
+/* live_new - C, FILE and W are borrowed; listens on the control socket, or logs why not.  RC_NOMEM. */
+MUST_CHECK enum rc live_new(const struct conf *c, const char *file, struct wire *w, struct live **out, struct err *e);
+/* live_free - before W is freed.  NULL is a no-op. */
+void live_free(struct live *l);
+/* live_reload - reads the file again; what came of it is logged, and told in OUT (NULL: nowhere).  BY, who
+ * asked for it, is recorded (NULL: a signal, of which nobody knows who sent it).  Threads: any. */
+void live_reload(struct live *l, const struct control_asked *by, struct buf *out);
+/* live_drain_time, live_shutdown_timeout - as they are now. */
+msec_t live_drain_time(struct live *l);
+msec_t live_shutdown_timeout(struct live *l);
+
 /* observe.c */
 
 /* What one thread does from time to time; each run shall end within seconds. */
@@ -112,6 +129,19 @@ void observe_stop(struct observe *o);
 /* observe_traces - trace_setup from C; before threads start. */
 void observe_traces(const struct conf *c);
 void observe_trace_look(void *arg);
+
+/* persons.c: what is kept of persons in files of this node */
+
+struct arena;
+struct store;
+struct store_conn;
+struct person { int64_t account, context, user; }; /* account 0 = the database knows nothing of the person any more */
+struct person_files { size_t feedback, traces; };
+/** persons_files - what P's clients handed in and traces of P's devices are removed, or (COUNT) only counted.  RC_FORBIDDEN, RC_NOTFOUND: this user may not. */
+MUST_CHECK enum rc persons_files(const struct conf *c, struct store_conn *conn, struct arena *a, const struct person *p, bool count, struct person_files *out,
+    struct err *e);
+/** persons_care - the same for all whom an administrator has had forgotten since, at whatever node; traces of devices that are no more.  Logs.  Blocking. */
+void persons_care(const struct conf *c, struct store *s);
 
 /* selftest.c */
 
@@ -180,41 +210,41 @@ void webhook_free(struct protocol *p);
 /* context_user_parse - "CONTEXT/USER", both numbers. */
 MUST_CHECK bool context_user_parse(const char *text, int64_t *context, int64_t *user);
 /* usmctl sources */
-int run_sources(int argc, char **argv);
+int run_sources(struct admin *x);
 
-/* repair.c: commands of usmctl about one device; argv[0] is the command, the result its exit code */
-int run_undo(int argc, char **argv);
-int run_duplicates(int argc, char **argv);
-int run_held(int argc, char **argv);
+/* repair.c: commands of usmctl about one device; the result is the exit code */
+int run_undo(struct admin *x);
+int run_duplicates(struct admin *x);
+int run_held(struct admin *x);
 /* trace.c: usmctl trace, likewise */
-int run_trace(int argc, char **argv);
+int run_trace(struct admin *x);
 /* keys.c: usmctl keys, likewise; keys_load - the keys of seal_keys and that of MASTER.  Errors as of key_load. */
-int run_keys(int argc, char **argv);
+int run_keys(struct admin *x);
 MUST_CHECK enum rc keys_load(const struct conf *c, const unsigned char master[KEY_BYTES], struct keyring *out, struct err *e);
 /* proxies.c: usmctl proxies, likewise */
-int run_proxies(int argc, char **argv);
+int run_proxies(struct admin *x);
 
 /* commands.c: what is stored, and decisions about it; likewise */
-int run_accounts(int argc, char **argv);
-int run_devices(int argc, char **argv);
-int run_folders(int argc, char **argv);
-int run_conflicts(int argc, char **argv);
-int run_audit(int argc, char **argv);
-int run_stats(int argc, char **argv);
-int run_report(int argc, char **argv);
-int run_device(int argc, char **argv);
-int run_sessions(int argc, char **argv);
-int run_resync(int argc, char **argv);
-int run_aside(int argc, char **argv);
-int run_forget(int argc, char **argv);
-int run_explain(int argc, char **argv);
+int run_accounts(struct admin *x);
+int run_devices(struct admin *x);
+int run_folders(struct admin *x);
+int run_conflicts(struct admin *x);
+int run_audit(struct admin *x);
+int run_stats(struct admin *x);
+int run_report(struct admin *x);
+int run_device(struct admin *x);
+int run_sessions(struct admin *x);
+int run_resync(struct admin *x);
+int run_aside(struct admin *x);
+int run_forget(struct admin *x);
+int run_explain(struct admin *x);
 /* feedback.c: usmctl feedback, likewise */
-int run_feedback(int argc, char **argv);
+int run_feedback(struct admin *x);
 
 /* config.c: usmctl config, reload, drain; likewise */
-int run_config(int argc, char **argv);
-int run_reload(int argc, char **argv);
-int run_drain(int argc, char **argv);
+int run_config(struct admin *x);
+int run_reload(struct admin *x);
+int run_drain(struct admin *x);
 
 /* print_err - "PROGRAM: where: what" to stderr. */
 void print_err(const char *program, const struct err *e);

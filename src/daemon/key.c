@@ -30,6 +30,18 @@ key_load(const char *key_file, unsigned char key[KEY_BYTES], struct err *e)
 }
 
 enum rc
+key_check_new(const char *file, struct err *e)
+{
+	char dir[600];
+	const char *slash = strrchr(file, '/');
+
+	if (access(file, F_OK) == 0)
+		return err_set(e, RC_CONFLICT, "%s exists; it is not overwritten, because what is encrypted with its key would be lost", file);
+	(void)snprintf(dir, sizeof(dir), "%.*s", slash != NULL ? (int)(slash - file) + 1 : 1, slash != NULL ? file : ".");
+	return access(dir, W_OK | X_OK) == 0 ? RC_OK : err_set(e, RC_INTERNAL, "cannot create %s: %s", file, strerror(errno));
+}
+
+enum rc
 key_create(const char *file, struct err *e)
 {
 	unsigned char key[KEY_BYTES];

@@ -3,16 +3,14 @@
  * The keys that seal losing values, journal and cached passwords: those of seal_keys, the first is active, and the one that comes from the master key.
  * usmctl keys list, rotate, drop.  The file is one line of keys and is replaced as a whole: a crash leaves the old one or the new one.
  */
-#include "daemon/daemon_int.h"
+#include "daemon/admin_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "usmd/store.h"
 
 #define KEY_TEXT (2 * KEY_BYTES)
 #define LINE_MAX_BYTES (KEYRING_MAX * (KEY_TEXT + 1) + 2)
@@ -68,25 +66,6 @@ save(const char *file, const struct keyring *r, struct err *e)
 	return rc;
 }
 
-static enum rc
-records(const struct conf *c, struct store_sealed_key *used, size_t *n, struct err *e)
-{
-	struct store_options o = { .conninfo = c->pg_conninfo, .pool = 1, .statement_timeout_ms = (unsigned)c->pg_statement_timeout,
-		.lease_timeout_ms = (unsigned)c->pg_lease_timeout, .lock_timeout_ms = (unsigned)c->pg_lock_timeout };
-	struct store *s = NULL;
-	struct store_conn *conn = NULL;
-	enum rc rc = store_open(&o, &s, e);
-
-	*n = 0;
-	if (rc == RC_OK)
-		rc = store_lease(s, &conn, e);
-	if (rc == RC_OK)
-		rc = store_sealed_keys(conn, used, 2 * KEYRING_MAX, n, e);
-	store_release(conn);
-	store_close(s);
-	return rc;
-}
-
 static int64_t
 used_by(const struct store_sealed_key *used, size_t n, const unsigned char id[KEY_ID_BYTES])
 {
@@ -96,126 +75,162 @@ used_by(const struct store_sealed_key *used, size_t n, const unsigned char id[KE
 	return 0;
 }
 
+/* What there is to know of the keys, and what a command does to them. */
+struct keys {
+	struct admin *x;
+	struct keyring ring, next;
+	struct store_sealed_key used[2 * KEYRING_MAX];
+	size_t n_used, gone;
+};
+
 static void
-print_key(const unsigned char id[KEY_ID_BYTES], const char *what, int64_t n)
+add_key(const struct keys *k, const unsigned char id[KEY_ID_BYTES], const char *what, int64_t n, struct buf *b)
 {
 	char hex[2 * KEY_ID_BYTES + 1];
 
 	hex_encode(id, KEY_ID_BYTES, hex);
-	(void)printf("%s  %-10s %10lld\n", hex, what, (long long)n);
+	if (k->x->json)
+		buf_addf(b, "%s{\"key\":\"%s\",\"is\":\"%s\",\"records\":%" PRId64 "}", b->len > 1 ? ",\n" : "", hex, what, n);
+	else
+		buf_addf(b, "%s  %-10s %10" PRId64 "\n", hex, what, n);
 }
 
 static enum rc
-list(const struct conf *c, const struct keyring *r, struct err *e)
+list(const struct keys *k, struct err *e)
 {
-	struct store_sealed_key used[2 * KEYRING_MAX];
-	size_t n;
-	enum rc rc = records(c, used, &n, e);
+	const struct keyring *r = &k->ring;
+	struct buf b;
 
-	if (rc != RC_OK)
-		return rc;
-	(void)printf("%-16s  %-10s %10s\n", "key", "", "records");
+	buf_init(&b, 0);
+	if (k->x->json)
+		buf_addc(&b, '[');
+	else
+		buf_addf(&b, "%-16s  %-10s %10s\n", "key", "", "records");
 	for (size_t i = 0; i < r->n; i++)
-		print_key(r->v[i].id, i == 0 ? "active" : i + 1 == r->n ? "master" : "old", used_by(used, n, r->v[i].id));
-	for (size_t i = 0; i < n; i++) {
+		add_key(k, r->v[i].id, i == 0 ? "active" : i + 1 == r->n ? "master" : "old", used_by(k->used, k->n_used, r->v[i].id), &b);
+	for (size_t i = 0; i < k->n_used; i++) {
 		bool have = false;
 
-		for (size_t k = 0; k < r->n; k++)
-			have |= memcmp(r->v[k].id, used[i].id, KEY_ID_BYTES) == 0;
+		for (size_t m = 0; m < r->n; m++)
+			have |= memcmp(r->v[m].id, k->used[i].id, KEY_ID_BYTES) == 0;
 		if (!have)
-			print_key(used[i].id, "missing", used[i].records);
+			add_key(k, k->used[i].id, "missing", k->used[i].records, &b);
 	}
-	return RC_OK;
+	if (k->x->json)
+		buf_adds(&b, "]\n");
+	return admin_put(&b, e);
+}
+
+/* The file is replaced; the record is written only if it was. */
+static enum rc
+save_next(struct store_conn *c, void *arg, size_t *n, struct err *e)
+{
+	const struct keys *k = arg;
+
+	(void)c;
+	*n = k->gone > 0 ? k->gone : 1;
+	return k->x->dry_run ? RC_OK : save(k->x->c->seal_keys, &k->next, e);
 }
 
 static enum rc
-rotate(const struct conf *c, struct keyring *r, struct err *e)
+print_new_key(const struct keys *k, struct err *e)
 {
-	struct keyring next = { .n = 0 };
+	struct buf b;
+
+	buf_init(&b, 0);
+	add_key(k, k->next.v[0].id, "active", 0, &b);
+	buf_addf(&b, "Copy %s to all nodes, then usmctl reload at each (a restart, where it is a credential); until then they seal with the old key.\n", k->x->c->seal_keys);
+	return admin_put(&b, e);
+}
+
+static enum rc
+rotate(struct keys *k, struct err *e)
+{
+	struct admin *x = k->x;
 	unsigned char key[KEY_BYTES];
+	size_t n = 0;
 	enum rc rc;
 
-	if (c->seal_keys[0] == '\0')
+	if (x->c->seal_keys[0] == '\0')
 		return err_set(e, RC_PROTO, "seal_keys is not set: name the file in usmd.conf where the keys shall be; an empty file of mode 0600 to begin with");
-	if (r->n == KEYRING_MAX)
-		return err_set(e, RC_LIMIT, "%s is full; usmctl keys drop", c->seal_keys);
+	if (k->ring.n == KEYRING_MAX)
+		return err_set(e, RC_LIMIT, "%s is full; usmctl keys drop", x->c->seal_keys);
 	random_bytes(key, sizeof(key));
-	(void)keyring_add(&next, key);
-	for (size_t i = 0; i < r->n; i++)
-		(void)keyring_add(&next, r->v[i].key);
-	rc = save(c->seal_keys, &next, e);
-	if (rc == RC_OK) {
-		print_key(next.v[0].id, "active", 0);
-		(void)printf("Copy %s to all nodes, then usmctl reload at each (a restart, where it is a credential); until then they seal with the old key.\n", c->seal_keys);
-	}
+	(void)keyring_add(&k->next, key);
 	secret_wipe(key, sizeof(key));
-	secret_wipe(&next, sizeof(next));
+	for (size_t i = 0; i < k->ring.n; i++)
+		(void)keyring_add(&k->next, k->ring.v[i].key);
+	rc = admin_change(x, save_next, k, &n, e);
+	if (rc == RC_OK && !x->json && !x->dry_run)
+		return print_new_key(k, e);
+	if (rc == RC_OK)
+		admin_done(x, n, "new key in front of the others");
 	return rc;
 }
 
 static enum rc
-drop(const struct conf *c, const struct keyring *r, struct err *e)
+drop(struct keys *k, struct err *e)
 {
-	struct store_sealed_key used[2 * KEYRING_MAX];
-	struct keyring left = { .n = 0 };
-	size_t n, gone = 0;
-	enum rc rc = records(c, used, &n, e);
+	struct admin *x = k->x;
+	struct buf b;
+	size_t n = 0;
+	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < r->n && rc == RC_OK; i++) {
-		if (i == 0 || i + 1 == r->n || used_by(used, n, r->v[i].id) > 0) {
-			(void)keyring_add(&left, r->v[i].key);
+	buf_init(&b, 0);
+	for (size_t i = 0; i < k->ring.n; i++) {
+		if (i == 0 || i + 1 == k->ring.n || used_by(k->used, k->n_used, k->ring.v[i].id) > 0) {
+			(void)keyring_add(&k->next, k->ring.v[i].key);
 			continue;
 		}
-		print_key(r->v[i].id, "dropped", 0);
-		gone++;
+		add_key(k, k->ring.v[i].id, "dropped", 0, &b);
+		k->gone++;
 	}
-	if (rc == RC_OK && gone > 0)
-		rc = save(c->seal_keys, &left, e);
-	if (rc == RC_OK && gone == 0)
-		(void)printf("No old key is without records; usmd seals them anew in the background once it runs with the active key.\n");
-	secret_wipe(&left, sizeof(left));
+	if (k->gone > 0)
+		rc = admin_change(x, save_next, k, &n, e);
+	if (k->gone == 0)
+		buf_adds(&b, "No old key is without records; usmd seals them anew in the background once it runs with the active key.\n");
+	if (rc == RC_OK && !x->json)
+		rc = admin_put(&b, e);
+	if (rc == RC_OK && (x->json || x->dry_run))
+		admin_done(x, n, "keys dropped");
+	buf_fini(&b);
 	return rc;
+}
+
+static enum rc
+load_all(struct keys *k, struct err *e)
+{
+	unsigned char master[KEY_BYTES];
+	enum rc rc = key_load(k->x->c->key_file, master, e);
+
+	if (rc == RC_OK)
+		rc = keys_load(k->x->c, master, &k->ring, e);
+	secret_wipe(master, sizeof(master));
+	return rc == RC_OK ? store_sealed_keys(k->x->conn, k->used, 2 * KEYRING_MAX, &k->n_used, e) : rc;
 }
 
 int
-run_keys(int argc, char **argv)
+run_keys(struct admin *x)
 {
-	static const struct option longs[] = { { "config", required_argument, NULL, 'c' }, { NULL, 0, NULL, 0 } };
-	const char *file = USMD_CONFFILE, *what;
-	unsigned char master[KEY_BYTES] = { 0 };
-	struct keyring r = { .n = 0 };
-	struct conf *c = NULL;
+	static const struct { const char *word, *command; } words[] = { { "list", "keys" }, { "rotate", "keys rotate" }, { "drop", "keys drop" } };
+	struct keys k = { .x = x };
 	struct err e = { .rc = RC_OK };
-	int opt, code = EXIT_OK;
+	size_t i = 0;
 	enum rc rc;
+	int code;
 
-	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
-		if (opt != 'c')
-			return EXIT_USAGE;
-		file = optarg;
-	}
-	what = optind < argc ? argv[optind] : "list";
-	if (optind + 1 < argc || (strcmp(what, "list") != 0 && strcmp(what, "rotate") != 0 && strcmp(what, "drop") != 0)) {
-		(void)fprintf(stderr, "usmctl: keys list, rotate or drop\n");
-		return EXIT_USAGE;
-	}
-	rc = conf_load(file, &c, &e);
+	while (x->n_words > 0 && i < ARRAY_LEN(words) && !admin_word(x, 0, words[i].word))
+		i++;
+	if (i == ARRAY_LEN(words) || (i == 0 && x->dry_run))
+		return admin_usage(x);
+	code = admin_begin(NEED_STORE, x);
+	if (code >= 0)
+		return code;
+	x->command = words[i].command;
+	rc = load_all(&k, &e);
 	if (rc == RC_OK)
-		rc = key_load(c->key_file, master, &e);
-	if (rc == RC_OK)
-		rc = keys_load(c, master, &r, &e);
-	if (rc != RC_OK)
-		code = EXIT_CONFIG;
-	else
-		rc = what[0] == 'l' ? list(c, &r, &e) : what[0] == 'r' ? rotate(c, &r, &e) : drop(c, &r, &e);
-	if (rc == RC_OK && fflush(stdout) != 0)
-		rc = err_set(&e, RC_INTERNAL, "cannot write: %s", strerror(errno));
-	if (rc != RC_OK) {
-		code = code == EXIT_OK ? EXIT_FAILED : code;
-		print_err("usmctl", &e);
-	}
-	secret_wipe(master, sizeof(master));
-	secret_wipe(&r, sizeof(r));
-	conf_free(c);
-	return code;
+		rc = i == 0 ? list(&k, &e) : i == 1 ? rotate(&k, &e) : drop(&k, &e);
+	secret_wipe(&k.ring, sizeof(k.ring));
+	secret_wipe(&k.next, sizeof(k.next));
+	return admin_end(x, rc, &e);
 }

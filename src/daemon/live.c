@@ -9,9 +9,12 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
+
+#include "usmd/store.h"
 
 struct live {
 	pthread_mutex_t lock;
@@ -23,15 +26,15 @@ struct live {
 };
 
 static enum rc
-again(struct live *l, struct buf *ignored, struct buf *applied, struct err *e)
+again(struct live *l, bool trial, struct buf *ignored, struct buf *applied, struct err *e)
 {
 	struct conf *c;
 	enum rc rc = conf_reload(l->now, l->file, &c, ignored, applied, e);
 
 	if (rc != RC_OK)
 		return rc;
-	rc = wire_reload(l->wire, c, e);
-	if (rc != RC_OK) {
+	rc = wire_reload(l->wire, c, trial, e);
+	if (rc != RC_OK || trial) {
 		conf_free(c);
 		return rc;
 	}
@@ -41,39 +44,83 @@ again(struct live *l, struct buf *ignored, struct buf *applied, struct err *e)
 	return RC_OK;
 }
 
-void
-live_reload(struct live *l, struct buf *out)
+static size_t
+words(const struct buf *b)
 {
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->len; i++)
+		n += b->p[i] != ' ' && (i == 0 || b->p[i - 1] == ' ');
+	return n;
+}
+
+/* Done it is, in any case: that there is no record of it is told whoever asked. */
+static void
+record(struct live *l, const struct control_asked *by, const char *command, const char *what, size_t n, struct buf *out)
+{
+	char node[64] = "", target[200];
+	const struct store_record r = { .by_uid = by->by_uid, .command = command, .target = target };
+	struct err e = { .rc = RC_OK };
+
+	(void)gethostname(node, sizeof(node) - 1);
+	(void)snprintf(target, sizeof(target), "node=%s%s%.100s", node, what[0] != '\0' ? " " : "", what);
+	if (wire_record(l->wire, &r, n, &e) == RC_OK)
+		return;
+	log_warn("audit", "command=%s by_uid=%" PRId64 " text=no record of it could be written: %s", command, by->by_uid, e.text);
+	buf_addf(out, "no record of this could be written: %s\n", e.text);
+}
+
+static void
+tell_reload(struct live *l, const struct control_asked *by, const struct buf *ignored, const struct buf *applied, struct buf *out)
+{
+	buf_addf(out, "ok\n%s: %s\n%s: %s\n", by->dry_run ? "would be in force at once" : "in force now", applied->len > 0 ? applied->p : by->dry_run ? "nothing new" : "no change",
+	    by->dry_run ? "would wait for a restart" : "waiting for a restart", ignored->len > 0 ? ignored->p : "nothing");
+	if (!by->dry_run)
+		record(l, by, "reload", applied->len > 0 ? applied->p : "", words(applied), out);
+}
+
+static void
+log_reload(const struct live *l, enum rc rc, const struct err *e, const struct buf *ignored, const struct buf *applied)
+{
+	const char *in_force = applied->len > 0 ? applied->p : "no change";
+
+	if (rc != RC_OK)
+		log_error("reload", "file=%s line=%s text=%s; the settings stay as they were", l->file, e->path, e->text);
+	else if (ignored->len > 0)
+		log_warn("reload", "file=%s in_force=%s text=these settings wait for a restart: %s", l->file, in_force, ignored->p);
+	else
+		log_info("reload", "file=%s in_force=%s", l->file, in_force);
+}
+
+void
+live_reload(struct live *l, const struct control_asked *by, struct buf *out)
+{
+	bool trial = by != NULL && by->dry_run;
 	struct buf ignored, applied;
 	struct err e = { .rc = RC_OK };
-	const char *in_force, *waiting;
 	enum rc rc;
 
 	/* systemd wants the time, to tell this reload from an earlier one */
-	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, now_mono_us());
+	if (!trial)
+		(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, now_mono_us());
 	buf_init(&ignored, 8192);
 	buf_init(&applied, 8192);
-	if (!log_reopen())
+	if (!trial && !log_reopen())
 		log_error("reload", "text=the log file cannot be opened again (%s); the old one is written on", strerror(errno));
 	(void)pthread_mutex_lock(&l->lock);
-	rc = again(l, &ignored, &applied, &e);
+	rc = again(l, trial, &ignored, &applied, &e);
 	(void)pthread_mutex_unlock(&l->lock);
-	in_force = applied.len > 0 ? applied.p : "no change";
-	waiting = ignored.len > 0 ? ignored.p : "nothing";
-	if (rc != RC_OK)
-		log_error("reload", "file=%s line=%s text=%s; the settings stay as they were", l->file, e.path, e.text);
-	else if (ignored.len > 0)
-		log_warn("reload", "file=%s in_force=%s text=these settings wait for a restart: %s", l->file, in_force, waiting);
-	else
-		log_info("reload", "file=%s in_force=%s", l->file, in_force);
+	if (!trial)
+		log_reload(l, rc, &e, &ignored, &applied);
 	if (out != NULL && rc != RC_OK)
 		buf_addf(out, "error\n%s%s%s; the settings stay as they were\n", e.path, e.path[0] != '\0' ? ": " : "", e.text);
-	else if (out != NULL)
-		buf_addf(out, "ok\nin force now: %s\nwaiting for a restart: %s\n", in_force, waiting);
+	else if (out != NULL && by != NULL)
+		tell_reload(l, by, &ignored, &applied, out);
 	buf_fini(&ignored);
 	buf_fini(&applied);
-	(void)sd_notifyf(0, "READY=1\nSTATUS=serving%s%s%s%s", rc != RC_OK ? " with the settings of before the reload: " : "", rc != RC_OK ? e.path : "",
-	    rc != RC_OK && e.path[0] != '\0' ? ": " : "", rc != RC_OK ? e.text : "");
+	if (!trial)
+		(void)sd_notifyf(0, "READY=1\nSTATUS=serving%s%s%s%s", rc != RC_OK ? " with the settings of before the reload: " : "", rc != RC_OK ? e.path : "",
+		    rc != RC_OK && e.path[0] != '\0' ? ": " : "", rc != RC_OK ? e.text : "");
 }
 
 msec_t
@@ -101,24 +148,33 @@ live_shutdown_timeout(struct live *l)
 /* ---- the control socket ---- */
 
 static void
-on_reload(void *arg, struct buf *out)
+on_reload(void *arg, const struct control_asked *by, struct buf *out)
 {
-	live_reload(arg, out);
+	live_reload(arg, by, out);
 }
 
 static void
-on_drain(void *arg, struct buf *out)
+on_drain(void *arg, const struct control_asked *by, struct buf *out)
 {
-	(void)arg;
+	struct live *l = arg;
+	size_t waiting = wire_waiters(l->wire);
+
+	buf_addf(out, "ok\nclients that wait here: %zu\n", waiting);
+	if (by->dry_run) {
+		buf_addf(out, "would be sent to other nodes within: %" PRId64 " s (drain_time)\n", live_drain_time(l) / 1000);
+		return;
+	}
 	(void)kill(getpid(), SIGUSR1); /* the main thread takes it */
-	buf_adds(out, "ok\nClients are sent to other nodes, and /health says so; stop this one when they are gone.\n");
+	buf_adds(out, "They are sent to other nodes, and /health says so; stop this one when they are gone.\n");
+	record(l, by, "drain", "", waiting, out);
 }
 
 static void
-on_config(void *arg, struct buf *out)
+on_config(void *arg, const struct control_asked *by, struct buf *out)
 {
 	struct live *l = arg;
 
+	(void)by;
 	buf_adds(out, "ok\n");
 	(void)pthread_mutex_lock(&l->lock);
 	conf_dump(l->now, out);

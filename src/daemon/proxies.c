@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* usmctl proxies: where the waits of clients die before their time, as the nodes have learnt it. */
-#include "daemon/daemon_int.h"
+#include "daemon/admin_int.h"
 
-#include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
-
-#include "usmd/store.h"
 
 static void
 print_time(msec_t at)
@@ -43,51 +42,41 @@ print_paths(const struct conf *c, const struct store_path *x, size_t n)
 }
 
 static enum rc
-show(const struct conf *c, struct err *e)
+paths_json(const struct conf *c, const struct store_path *v, size_t n, struct err *e)
 {
-	struct arena *a = arena_new(0);
-	struct store *s = NULL;
-	struct store_conn *conn = NULL;
-	struct store_path *x = NULL;
-	size_t n = 0;
-	enum rc rc = a != NULL ? database_open(c, 1, &s, e) : err_set(e, RC_NOMEM, "out of memory");
+	struct buf b;
+	bool first = true;
 
-	if (rc == RC_OK)
-		rc = store_lease(s, &conn, e);
-	if (rc == RC_OK)
-		rc = store_paths_get(conn, a, &x, &n, e);
-	if (rc == RC_OK)
-		print_paths(c, x, n);
-	store_release(conn);
-	store_close(s);
-	arena_free(a);
-	return rc;
+	buf_init(&b, 0);
+	buf_addc(&b, '[');
+	for (size_t i = 0; i < n; i++) {
+		if (now_ms() - v[i].last >= c->path_memory)
+			continue;
+		buf_adds(&b, first ? "{\"clients\":" : ",\n{\"clients\":");
+		first = false;
+		json_text_string(&b, v[i].net, strlen(v[i].net));
+		buf_addf(&b, ",\"cut_s\":%u,\"wait_s\":%u,\"seen\":%u,\"since_at\":%" PRId64 ",\"last_at\":%" PRId64 "}", v[i].cut_s, v[i].safe_s, v[i].seen, v[i].since,
+		    v[i].last);
+	}
+	buf_adds(&b, "]\n");
+	return admin_put(&b, e);
 }
 
 int
-run_proxies(int argc, char **argv)
+run_proxies(struct admin *x)
 {
-	static const struct option longs[] = { { "config", required_argument, NULL, 'c' }, { NULL, 0, NULL, 0 } };
-	const char *file = USMD_CONFFILE;
-	struct conf *c = NULL;
 	struct err e = { .rc = RC_OK };
-	int opt, code = EXIT_OK;
+	struct store_path *v = NULL;
+	size_t n = 0;
+	enum rc rc;
+	int code = admin_begin(NEED_STORE, x);
 
-	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
-		if (opt != 'c')
-			return EXIT_USAGE;
-		file = optarg;
-	}
-	if (optind < argc) {
-		(void)fprintf(stderr, "usmctl: '%s' is not expected\n", argv[optind]);
-		return EXIT_USAGE;
-	}
-	if (conf_load(file, &c, &e) != RC_OK)
-		code = EXIT_CONFIG;
-	else if (show(c, &e) != RC_OK || fflush(stdout) != 0)
-		code = EXIT_FAILED;
-	if (code != EXIT_OK)
-		print_err("usmctl", &e);
-	conf_free(c);
-	return code;
+	if (code >= 0)
+		return code;
+	rc = store_paths_get(x->conn, x->a, &v, &n, &e);
+	if (rc == RC_OK && x->json)
+		rc = paths_json(x->c, v, n, &e);
+	else if (rc == RC_OK)
+		print_paths(x->c, v, n);
+	return admin_end(x, rc, &e);
 }

@@ -3,48 +3,22 @@
  * usmctl undo, duplicates, held: what a device has done, and putting it right.  They only mark entries in the database; usmd carries it out with a
  * session of the user, because nothing here knows a password.
  */
-#include "daemon/daemon_int.h"
+#include "daemon/admin_int.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "usmd/store.h"
-
-#define DEVICES_MAX 20
 #define SHOWN_MAX 10000
 #define VERDICT_MS (INT64_C(86400) * 1000)
 #define DUPLICATES_LEAST 2
 
-struct repair {
-	const char *config, *device, *since, *folder;
-	int64_t context_id, user_id;
-	bool apply, remove;
-	enum guard_verdict verdict;
-	/* opened */
-	struct conf *c;
-	struct store *s;
-	struct store_conn *conn;
-	struct arena *a;
-	struct store_named_device d;
-};
-
-static enum rc
-user_parse(const char *text, struct repair *r, struct err *e)
+/* Shows a list unless a script only wants to know how much a change would concern. */
+static bool
+lists(const struct admin *x)
 {
-	char context[24];
-	size_t n = strcspn(text, "/");
-
-	if (n < sizeof(context) && text[n] == '/') {
-		memcpy(context, text, n);
-		context[n] = '\0';
-		if (parse_i64(context, 1, INT64_MAX, &r->context_id) && parse_i64(text + n + 1, 1, INT64_MAX, &r->user_id))
-			return RC_OK;
-	}
-	return err_set(e, RC_PROTO, "--user %s: say CONTEXT/USER, the numbers of both", text);
+	return !x->json || (!x->dry_run && !x->apply && !x->remove && !x->release && !x->refuse);
 }
 
 /* A number of at most DIGITS digits at *P, and then one of END, which *P is behind then; where it is the end of the text, *P stays at it. */
@@ -105,54 +79,6 @@ since_parse(const char *text, msec_t *out, struct err *e)
 	return err_set(e, RC_PROTO, "--since %s: say how long ago (30m, 2h, 7d) or when (\"2026-11-22 14:00\")", text);
 }
 
-static enum rc
-open_all(struct repair *r, struct err *e)
-{
-	struct store_named_device d[DEVICES_MAX];
-	size_t n = 0;
-	enum rc rc = conf_load(r->config, &r->c, e);
-
-	if (rc != RC_OK)
-		return rc;
-	r->a = arena_new(0);
-	rc = r->a != NULL ? database_open(r->c, 1, &r->s, e) : err_set(e, RC_NOMEM, "out of memory");
-	if (rc == RC_OK)
-		rc = store_lease(r->s, &r->conn, e);
-	if (rc == RC_OK)
-		rc = store_device_find(r->conn, r->device, r->context_id, r->user_id, d, DEVICES_MAX, &n, e);
-	if (rc != RC_OK)
-		return rc;
-	if (n == 0)
-		return err_set(e, RC_NOTFOUND, "there is no device %s%s", r->device, r->user_id != 0 ? " of this user" : "");
-	if (n > 1) {
-		(void)printf("%zu users have a device %s:\n", n, r->device);
-		for (size_t i = 0; i < n; i++)
-			(void)printf("  --user %" PRId64 "/%" PRId64 "\n", d[i].context_id, d[i].user_id);
-		return err_set(e, RC_PROTO, "say which one with --user");
-	}
-	r->d = d[0];
-	return RC_OK;
-}
-
-static void
-close_all(struct repair *r)
-{
-	store_release(r->conn);
-	store_close(r->s);
-	arena_free(r->a);
-	conf_free(r->c);
-}
-
-static int
-finish(struct repair *r, enum rc rc, const struct err *e)
-{
-	close_all(r);
-	if (rc == RC_OK)
-		return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
-	print_err("usmctl", e);
-	return EXIT_FAILED;
-}
-
 static void
 print_time(msec_t at)
 {
@@ -164,55 +90,6 @@ print_time(msec_t at)
 		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
 	(void)printf("%-19s", text);
 }
-
-/* What an administrator orders is logged and recorded; content is not. */
-static enum rc
-audit(const struct repair *r, const char *what, size_t n, struct err *e)
-{
-	char target[200];
-
-	(void)snprintf(target, sizeof(target), "user=%" PRId64 "/%" PRId64 " device=%s", r->d.context_id, r->d.user_id, r->device);
-	log_info(what, "device=%" PRId64 " name=%s context=%" PRId64 " user=%" PRId64 " entries=%zu by_uid=%ld", r->d.device, r->device, r->d.context_id,
-	    r->d.user_id, n, (long)getuid());
-	return store_audit(r->conn, (int64_t)getuid(), what, target, n, e);
-}
-
-/* -1 to go on, else the exit code. */
-static int
-options(int argc, char **argv, const struct option *longs, struct repair *r)
-{
-	struct err e = { .rc = RC_OK };
-	int opt;
-
-	r->config = USMD_CONFFILE;
-	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1)
-		switch (opt) {
-		case 'c': r->config = optarg; break;
-		case 'D': r->device = optarg; break;
-		case 'S': r->since = optarg; break;
-		case 'F': r->folder = optarg; break;
-		case 'A': r->apply = true; break;
-		case 'N': r->apply = false; break;
-		case 'R': r->remove = true; break;
-		case 'L': r->verdict = GUARD_RELEASE; break;
-		case 'X': r->verdict = GUARD_REFUSE; break;
-		case 'U':
-			if (user_parse(optarg, r, &e) != RC_OK) {
-				print_err("usmctl", &e);
-				return EXIT_USAGE;
-			}
-			break;
-		default:
-			return EXIT_USAGE;
-		}
-	if (optind < argc || r->device == NULL) {
-		(void)fprintf(stderr, "usmctl: %s needs --device, and nothing but options\n", argv[0]);
-		return EXIT_USAGE;
-	}
-	return -1;
-}
-
-#define COMMON { "config", required_argument, NULL, 'c' }, { "device", required_argument, NULL, 'D' }, { "user", required_argument, NULL, 'U' }
 
 /* ---- undo ---- */
 
@@ -235,140 +112,230 @@ print_entry(const struct store_journal *x)
 	(void)putchar('\n');
 }
 
-static enum rc
-undo(struct repair *r, struct err *e)
+static void
+entry_json(const struct store_journal *x, struct buf *b)
 {
-	struct store_journal *x;
-	size_t n, deleted = 0;
-	msec_t since = 0;
-	enum rc rc = since_parse(r->since, &since, e);
+	static const char *const state[JOURNAL_STATES] = { [JOURNAL_KEPT] = "kept", [JOURNAL_WANTED] = "wanted", [JOURNAL_SENT] = "sent", [JOURNAL_UNDONE] = "undone",
+		[JOURNAL_FAILED] = "failed" };
+	const struct content_type *t = model_content(x->ct);
+	bool first = true;
 
-	if (rc == RC_OK)
-		rc = open_all(r, e);
-	if (rc == RC_OK)
-		rc = store_journal_list(r->conn, r->a, r->d.device, since, r->folder, SHOWN_MAX, &x, &n, e);
+	buf_addf(b, "{\"done_at\":%" PRId64 ",\"what\":\"%s\",\"type\":\"%s\",\"folder\":", x->at, x->op == JOURNAL_DELETED ? "deleted" : "overwritten", t->name);
+	json_text_string(b, x->place, strlen(x->place));
+	buf_addf(b, ",\"object\":%" PRId64 ",\"fields\":[", x->object);
+	for (unsigned i = 0; i < x->nf; i++)
+		if (x->f[i].i < t->n_fields) {
+			buf_addf(b, "%s\"%s\"", first ? "" : ",", t->fields[x->f[i].i].name);
+			first = false;
+		}
+	buf_addf(b, "],\"state\":\"%s\",\"note\":", (unsigned)x->state < JOURNAL_STATES ? state[x->state] : "unknown");
+	json_text_string(b, x->note, strlen(x->note));
+	buf_addc(b, '}');
+}
+
+struct undo {
+	int64_t device;
+	msec_t since;
+	const char *folder;
+};
+
+static enum rc
+undo_want(struct store_conn *c, void *arg, size_t *n, struct err *e)
+{
+	const struct undo *u = arg;
+
+	return store_journal_want(c, u->device, u->since, u->folder, n, e);
+}
+
+static enum rc
+undo_list(struct admin *x, const struct undo *u, struct err *e)
+{
+	struct store_journal *v;
+	size_t n, deleted = 0;
+	struct buf b;
+	enum rc rc = store_journal_list(x->conn, x->a, u->device, u->since, u->folder, SHOWN_MAX, &v, &n, e);
+
 	if (rc != RC_OK)
 		return rc;
+	buf_init(&b, 0);
 	for (size_t i = 0; i < n; i++) {
-		print_entry(&x[i]);
-		deleted += x[i].op == JOURNAL_DELETED;
+		deleted += v[i].op == JOURNAL_DELETED;
+		if (!x->json) {
+			print_entry(&v[i]);
+			continue;
+		}
+		buf_adds(&b, i == 0 ? "[" : ",\n");
+		entry_json(&v[i], &b);
 	}
-	(void)printf("%zu deleted, %zu overwritten%s\n", deleted, n - deleted, n == SHOWN_MAX ? " (only the first are shown)" : "");
-	if (!r->apply) {
-		(void)puts("Nothing is brought back yet: repeat the command with --apply.");
-		return RC_OK;
-	}
-	rc = store_journal_want(r->conn, r->d.device, since, r->folder, &n, e);
-	if (rc != RC_OK)
-		return rc;
-	rc = audit(r, "undo-wanted", n, e);
-	if (rc != RC_OK)
-		return rc;
-	(void)printf("%zu entries will be brought back within seconds, as soon as the user is logged in with some device; this command without --apply shows "
-	    "what became of them.\n", n);
-	return RC_OK;
+	if (x->json)
+		buf_adds(&b, n > 0 ? "]\n" : "[]\n");
+	else
+		buf_addf(&b, "%zu deleted, %zu overwritten%s\n", deleted, n - deleted, n == SHOWN_MAX ? " (only the first are shown)" : "");
+	return admin_put(&b, e);
 }
 
 int
-run_undo(int argc, char **argv)
+run_undo(struct admin *x)
 {
-	static const struct option longs[] = {
-		COMMON, { "since", required_argument, NULL, 'S' }, { "folder", required_argument, NULL, 'F' }, { "apply", no_argument, NULL, 'A' },
-		{ "dry-run", no_argument, NULL, 'N' }, { NULL, 0, NULL, 0 },
-	};
-	struct repair r = { 0 };
+	struct undo u = { .folder = x->folder };
 	struct err e = { .rc = RC_OK };
-	int code = options(argc, argv, longs, &r);
+	size_t n = 0;
+	enum rc rc;
+	int code;
 
-	if (code >= 0)
-		return code;
-	if (r.since == NULL) {
+	if (x->since == NULL) {
 		(void)fputs("usmctl: undo needs --since\n", stderr);
 		return EXIT_USAGE;
 	}
-	return finish(&r, undo(&r, &e), &e);
+	code = admin_begin(NEED_DEVICE | NEED_STORE, x);
+	if (code >= 0)
+		return code;
+	u.device = x->device_id;
+	admin_about(x, "folder", x->folder);
+	rc = since_parse(x->since, &u.since, &e);
+	if (rc == RC_OK && lists(x))
+		rc = undo_list(x, &u, &e);
+	if (rc == RC_OK && (x->apply || x->dry_run))
+		rc = admin_change(x, undo_want, &u, &n, &e);
+	if (rc == RC_OK && (x->apply || x->dry_run))
+		admin_done(x, n, "entries will be brought back within seconds, as soon as the user is logged in with some device; this command without --apply shows what "
+		    "became of them");
+	else if (rc == RC_OK && !x->json)
+		(void)puts("Nothing is brought back yet: repeat the command with --apply.");
+	return admin_end(x, rc, &e);
 }
 
 /* ---- duplicates ---- */
 
 static enum rc
-duplicates(struct repair *r, struct err *e)
+copies_want(struct store_conn *c, void *arg, size_t *n, struct err *e)
 {
-	struct store_created *x;
+	return store_created_want(c, *(const int64_t *)arg, DUPLICATES_LEAST, n, e);
+}
+
+static enum rc
+copies_list(struct admin *x, struct err *e)
+{
+	struct store_created *v;
 	size_t n, copies = 0;
-	enum rc rc = open_all(r, e);
+	struct buf b;
+	enum rc rc = store_created_list(x->conn, x->a, x->device_id, DUPLICATES_LEAST, &v, &n, e);
 
-	if (rc == RC_OK)
-		rc = store_created_list(r->conn, r->a, r->d.device, DUPLICATES_LEAST, &x, &n, e);
 	if (rc != RC_OK)
 		return rc;
+	buf_init(&b, 0);
 	for (size_t i = 0; i < n; i++) {
-		bool first = i == 0 || x[i].folder != x[i - 1].folder || x[i].content != x[i - 1].content;
+		bool first = i == 0 || v[i].folder != v[i - 1].folder || v[i].content != v[i - 1].content;
 
-		print_time(x[i].at);
-		(void)printf("  %-11s  folder %s  id %" PRId64 "  %s\n", model_content(x[i].ct)->name, x[i].place, x[i].object, first ? "first" : "copy");
 		copies += !first;
+		if (!x->json) {
+			print_time(v[i].at);
+			(void)printf("  %-11s  folder %s  id %" PRId64 "  %s\n", model_content(v[i].ct)->name, v[i].place, v[i].object, first ? "first" : "copy");
+			continue;
+		}
+		buf_addf(&b, "%s{\"made_at\":%" PRId64 ",\"type\":\"%s\",\"folder\":", i == 0 ? "[" : ",\n", v[i].at, model_content(v[i].ct)->name);
+		json_text_string(&b, v[i].place, strlen(v[i].place));
+		buf_addf(&b, ",\"object\":%" PRId64 ",\"copy\":%s}", v[i].object, first ? "false" : "true");
 	}
-	(void)printf("%zu copies\n", copies);
-	if (!r->remove)
-		return RC_OK;
-	rc = store_created_want(r->conn, r->d.device, DUPLICATES_LEAST, &n, e);
-	if (rc != RC_OK)
-		return rc;
-	rc = audit(r, "duplicates-wanted", n, e);
-	if (rc != RC_OK)
-		return rc;
-	(void)printf("%zu copies will be removed within seconds, as soon as the user is logged in; those that differ from the first by now stay.\n", n);
-	return RC_OK;
+	if (x->json)
+		buf_adds(&b, n > 0 ? "]\n" : "[]\n");
+	else
+		buf_addf(&b, "%zu copies\n", copies);
+	return admin_put(&b, e);
 }
 
 int
-run_duplicates(int argc, char **argv)
+run_duplicates(struct admin *x)
 {
-	static const struct option longs[] = { COMMON, { "remove", no_argument, NULL, 'R' }, { NULL, 0, NULL, 0 } };
-	struct repair r = { 0 };
 	struct err e = { .rc = RC_OK };
-	int code = options(argc, argv, longs, &r);
+	size_t n = 0;
+	enum rc rc = RC_OK;
+	int code = admin_begin(NEED_DEVICE | NEED_STORE, x);
 
-	return code >= 0 ? code : finish(&r, duplicates(&r, &e), &e);
+	if (code >= 0)
+		return code;
+	if (lists(x))
+		rc = copies_list(x, &e);
+	if (rc == RC_OK && (x->remove || x->dry_run))
+		rc = admin_change(x, copies_want, &x->device_id, &n, &e);
+	if (rc == RC_OK && (x->remove || x->dry_run))
+		admin_done(x, n, "copies are removed within seconds, as soon as the user is logged in; those that differ from the first by now stay");
+	return admin_end(x, rc, &e);
 }
 
 /* ---- held deletions ---- */
 
-static enum rc
-held(struct repair *r, struct err *e)
-{
-	struct store_guard *x;
-	size_t n;
-	enum rc rc = open_all(r, e);
+struct decision {
+	int64_t device;
+	enum guard_verdict verdict;
+	msec_t until;
+};
 
-	if (rc == RC_OK)
-		rc = store_guard_held(r->conn, r->a, r->d.device, &x, &n, e);
-	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		print_time(x[i].held_at);
-		(void)printf("  folder %s  %" PRId64 " deletions held%s\n", x[i].place, x[i].held, x[i].until < now_ms() || x[i].verdict == GUARD_NONE ? "" :
-		    x[i].verdict == GUARD_RELEASE ? ", released" : ", refused");
+static enum rc
+decide(struct store_conn *c, void *arg, size_t *n, struct err *e)
+{
+	const struct decision *d = arg;
+
+	return store_guard_decide(c, d->device, 0, d->verdict, d->until, n, e);
+}
+
+static const char *
+verdict_word(const struct store_guard *g)
+{
+	return g->until < now_ms() || g->verdict == GUARD_NONE ? "held" : g->verdict == GUARD_RELEASE ? "released" : "refused";
+}
+
+static enum rc
+held_list(struct admin *x, struct err *e)
+{
+	struct store_guard *v;
+	struct buf b;
+	size_t n;
+	enum rc rc = store_guard_held(x->conn, x->a, x->device_id, &v, &n, e);
+
+	if (rc != RC_OK)
+		return rc;
+	buf_init(&b, 0);
+	for (size_t i = 0; i < n; i++) {
+		const char *word = verdict_word(&v[i]);
+
+		if (!x->json) {
+			print_time(v[i].held_at);
+			(void)printf("  folder %s  %" PRId64 " deletions held%s%s\n", v[i].place, v[i].held, word[0] == 'h' ? "" : ", ", word[0] == 'h' ? "" : word);
+			continue;
+		}
+		buf_addf(&b, "%s{\"held_at\":%" PRId64 ",\"folder\":", i == 0 ? "[" : ",\n", v[i].held_at);
+		json_text_string(&b, v[i].place, strlen(v[i].place));
+		buf_addf(&b, ",\"deletions\":%" PRId64 ",\"state\":\"%s\"}", v[i].held, word);
 	}
-	if (rc != RC_OK || r->verdict == GUARD_NONE)
-		return rc;
-	rc = store_guard_decide(r->conn, r->d.device, 0, r->verdict, now_ms() + VERDICT_MS, &n, e);
-	if (rc != RC_OK)
-		return rc;
-	rc = audit(r, r->verdict == GUARD_RELEASE ? "deletions-released" : "deletions-refused", n, e);
-	if (rc != RC_OK)
-		return rc;
-	(void)printf(r->verdict == GUARD_RELEASE ? "%zu folders: the device deletes them when it sends them again within a day.\n"
-	                                         : "%zu folders: the device gets the objects back when it sends the deletions again within a day.\n", n);
-	return RC_OK;
+	if (x->json)
+		buf_adds(&b, n > 0 ? "]\n" : "[]\n");
+	return admin_put(&b, e);
 }
 
 int
-run_held(int argc, char **argv)
+run_held(struct admin *x)
 {
-	static const struct option longs[] = { COMMON, { "release", no_argument, NULL, 'L' }, { "refuse", no_argument, NULL, 'X' }, { NULL, 0, NULL, 0 } };
-	struct repair r = { 0 };
+	struct decision d = { .verdict = x->release ? GUARD_RELEASE : GUARD_REFUSE, .until = now_ms() + VERDICT_MS };
 	struct err e = { .rc = RC_OK };
-	int code = options(argc, argv, longs, &r);
+	size_t n = 0;
+	enum rc rc = RC_OK;
+	int code;
 
-	return code >= 0 ? code : finish(&r, held(&r, &e), &e);
+	if ((x->release && x->refuse) || (x->dry_run && !x->release && !x->refuse))
+		return admin_usage(x);
+	code = admin_begin(NEED_DEVICE | NEED_STORE, x);
+	if (code >= 0)
+		return code;
+	d.device = x->device_id;
+	if (lists(x))
+		rc = held_list(x, &e);
+	if (rc == RC_OK && (x->release || x->refuse)) {
+		x->command = x->release ? "held release" : "held refuse";
+		rc = admin_change(x, decide, &d, &n, &e);
+		if (rc == RC_OK)
+			admin_done(x, n, x->release ? "folders: the device deletes them when it sends them again within a day"
+			                            : "folders: the device gets the objects back when it sends the deletions again within a day");
+	}
+	return admin_end(x, rc, &e);
 }

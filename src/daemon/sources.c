@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* usmctl sources: asks the running daemon, through its admin listener, what tells of the accounts that clients wait for. */
-#include "daemon/daemon_int.h"
+#include "daemon/admin_int.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -108,43 +107,86 @@ admin_get(const char *listen, const char *path, struct buf *out, struct err *e)
 	return RC_OK;
 }
 
-static int
-usage(void)
+/* "CONTEXT/USER name=value name=value" or "PUSH: name=value" becomes an object, left open; values are numbers, with a unit or without, and words. */
+static void
+line_json(const char *line, size_t n, struct buf *b)
 {
-	(void)fputs("usage: usmctl sources [--user C/U] [--config FILE]\n", stderr);
-	return EXIT_USAGE;
+	size_t at = 0, word = 0;
+
+	while (at < n) {
+		size_t len = strcspn(line + at, " \n"), name = strcspn(line + at, "= \n");
+
+		if (word++ == 0) {
+			const char *slash = memchr(line + at, '/', len);
+			size_t first = slash != NULL ? (size_t)(slash - line) - at : 0;
+
+			if (slash != NULL) {
+				buf_addf(b, "{\"context\":%.*s,\"user_id\":%.*s", (int)first, line + at, (int)(len - first - 1), slash + 1);
+			} else {
+				buf_adds(b, "{\"push\":");
+				json_text_string(b, line + at, len - 1);
+			}
+		} else if (name < len) {
+			const char *value = line + at + name + 1;
+			size_t v = len - name - 1;
+			bool number = v > 0 && strspn(value, "0123456789") >= v;
+
+			buf_addc(b, ',');
+			json_text_string(b, line + at, name);
+			buf_addc(b, ':');
+			if (number)
+				buf_add(b, value, v);
+			else
+				json_text_string(b, value, v);
+		}
+		at += len + 1;
+	}
+}
+
+/* A line that is indented says what to look for about the one before; a sentence of its own is for people. */
+static void
+lines_json(const char *text, struct buf *b)
+{
+	bool first = true;
+
+	buf_addc(b, '[');
+	while (text != NULL && *text != '\0') {
+		size_t n = strcspn(text, "\n"), indent = strspn(text, " ");
+
+		if (indent > 0 && !first) {
+			buf_adds(b, ",\"advice\":");
+			json_text_string(b, text + indent, n - indent);
+		} else if (n > 0 && !(text[0] >= 'A' && text[0] <= 'Z')) {
+			buf_adds(b, first ? "" : "},\n");
+			line_json(text, n, b);
+			first = false;
+		}
+		text += n + (text[n] == '\n');
+	}
+	buf_adds(b, first ? "]\n" : "}]\n");
 }
 
 int
-run_sources(int argc, char **argv)
+run_sources(struct admin *x)
 {
-	static const struct option longs[] = { { "user", required_argument, NULL, 'u' }, { "config", required_argument, NULL, 'c' }, { NULL, 0, NULL, 0 } };
-	const char *file = USMD_CONFFILE;
 	char path[80] = "/sources";
-	int64_t context, user;
 	struct err e = { .rc = RC_OK };
-	struct conf *c = NULL;
-	struct buf b;
-	int opt;
-	bool ok;
+	struct buf text, json;
+	enum rc rc;
+	int code = admin_begin(0, x);
 
-	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
-		if (opt == 'c')
-			file = optarg;
-		else if (opt == 'u' && context_user_parse(optarg, &context, &user))
-			(void)snprintf(path, sizeof(path), "/sources/%" PRId64 "/%" PRId64, context, user);
-		else
-			return usage();
-	}
-	if (optind < argc)
-		return usage();
-	buf_init(&b, 0);
-	ok = conf_load(file, &c, &e) == RC_OK && admin_get(c->admin_listen, path, &b, &e) == RC_OK;
-	if (ok)
-		(void)fputs(b.p, stdout);
-	else
-		print_err("usmctl", &e);
-	buf_fini(&b);
-	conf_free(c);
-	return ok ? EXIT_OK : EXIT_FAILED;
+	if (code >= 0)
+		return code;
+	if (x->user != 0)
+		(void)snprintf(path, sizeof(path), "/sources/%" PRId64 "/%" PRId64, x->context, x->user);
+	buf_init(&text, 0);
+	buf_init(&json, 0);
+	rc = admin_get(x->c->admin_listen, path, &text, &e);
+	if (rc == RC_OK && x->json)
+		lines_json(text.len > 0 ? text.p : "", &json);
+	if (rc == RC_OK)
+		rc = admin_put(x->json ? &json : &text, &e);
+	buf_fini(&text);
+	buf_fini(&json);
+	return admin_end(x, rc, &e);
 }

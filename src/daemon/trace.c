@@ -1,32 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* usmctl trace: orders of traces to the usmd of this node, through its trace_dir; who may write there may order. */
-#include "daemon/daemon_int.h"
+#include "daemon/admin_int.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "usmd/store.h"
-
-#define DEVICES_MAX 20
-
-struct trace_wish {
-	const char *config, *device, *period, *side;
-	int64_t context, user;
-	bool off, list, plain;
-};
-
-static int
-trace_usage(void)
-{
-	(void)fputs("usage: usmctl trace --device D [--user C/U] --for 10m [--side client|ox|both] [--plain] | --device D --off | --list [--config FILE]\n", stderr);
-	return EXIT_USAGE;
-}
 
 static enum rc
 period_parse(const char *text, msec_t *out, struct err *e)
@@ -47,139 +30,120 @@ period_parse(const char *text, msec_t *out, struct err *e)
 	return err_set(e, RC_PROTO, "--for %.20s: say how long, 24h at most, such as 10m", text);
 }
 
-/* The number of the one device that is meant. */
 static enum rc
-find_device(const struct conf *c, const struct trace_wish *t, int64_t *device, struct err *e)
+trace_list(const struct admin *x, struct err *e)
 {
-	struct store_options o = { .conninfo = c->pg_conninfo, .pool = 1, .statement_timeout_ms = (unsigned)c->pg_statement_timeout,
-		.lease_timeout_ms = (unsigned)c->pg_lease_timeout, .lock_timeout_ms = (unsigned)c->pg_lock_timeout };
-	struct store_named_device d[DEVICES_MAX] = { { 0 } };
-	struct store *s = NULL;
-	struct store_conn *conn = NULL;
-	size_t n = 0;
-	enum rc rc = store_open(&o, &s, e);
-
-	if (rc == RC_OK)
-		rc = store_lease(s, &conn, e);
-	if (rc == RC_OK)
-		rc = store_device_find(conn, t->device, t->context, t->user, d, DEVICES_MAX, &n, e);
-	if (rc == RC_OK && n == 0)
-		rc = err_set(e, RC_NOTFOUND, "there is no device %.80s: it has never logged in, or has expired", t->device);
-	for (size_t i = 0; rc == RC_OK && n > 1 && i < n; i++)
-		(void)fprintf(stderr, "  --user %" PRId64 "/%" PRId64 "\n", d[i].context_id, d[i].user_id);
-	if (rc == RC_OK && n > 1)
-		rc = err_set(e, RC_CONFLICT, "several users have a device of this name: say whose is meant, with --user");
-	if (rc == RC_OK)
-		*device = d[0].device;
-	store_release(conn);
-	store_close(s);
-	return rc;
-}
-
-static enum rc
-trace_list(const struct conf *c, struct err *e)
-{
-	DIR *d = opendir(c->trace_dir);
-	struct dirent *x;
+	DIR *d = opendir(x->c->trace_dir);
+	const struct dirent *f;
 	char path[600];
 	struct stat st;
+	struct buf b;
 	size_t n = 0;
 
 	if (d == NULL)
-		return err_set(e, RC_NOTFOUND, "%s (trace_dir): %s", c->trace_dir, strerror(errno));
-	while ((x = readdir(d)) != NULL) {
-		size_t len = strlen(x->d_name);
+		return err_set(e, RC_NOTFOUND, "%s (trace_dir): %s", x->c->trace_dir, strerror(errno));
+	buf_init(&b, 0);
+	while ((f = readdir(d)) != NULL) {
+		size_t len = strlen(f->d_name);
+		bool on = len > 3 && strcmp(f->d_name + len - 3, ".on") == 0;
 
-		(void)snprintf(path, sizeof(path), "%s/%s", c->trace_dir, x->d_name);
-		if (len > 3 && strcmp(x->d_name + len - 3, ".on") == 0)
-			(void)printf("%s  (being written: device %.*s)\n", path, (int)(len - 3), x->d_name);
-		else if (len > 6 && strcmp(x->d_name + len - 6, ".trace") == 0 && stat(path, &st) == 0)
-			(void)printf("%s  %" PRId64 " octets\n", path, (int64_t)st.st_size);
-		else
+		(void)snprintf(path, sizeof(path), "%s/%s", x->c->trace_dir, f->d_name);
+		if (!on && (len <= 6 || strcmp(f->d_name + len - 6, ".trace") != 0 || stat(path, &st) != 0))
 			continue;
+		if (x->json) {
+			buf_adds(&b, n == 0 ? "[{\"file\":" : ",\n{\"file\":");
+			json_text_string(&b, path, strlen(path));
+			buf_addf(&b, ",\"device\":%.*s,\"being_written\":%s,\"octets\":%" PRId64 "}", (int)strspn(f->d_name, "0123456789"), f->d_name, on ? "true" : "false",
+			    on ? 0 : (int64_t)st.st_size);
+		} else if (on) {
+			buf_addf(&b, "%s  (being written: device %.*s)\n", path, (int)(len - 3), f->d_name);
+		} else {
+			buf_addf(&b, "%s  %" PRId64 " octets\n", path, (int64_t)st.st_size);
+		}
 		n++;
 	}
 	(void)closedir(d);
-	if (n == 0)
-		(void)puts("There are no traces at this node.");
-	return RC_OK;
+	if (x->json)
+		buf_adds(&b, n > 0 ? "]\n" : "[]\n");
+	else if (n == 0)
+		buf_adds(&b, "There are no traces at this node.\n");
+	return admin_put(&b, e);
+}
+
+struct trace_change {
+	const struct admin *x;
+	struct trace_order order;
+	bool trial;
+};
+
+/* The order is a file; its record goes into the database only if it was written. */
+static enum rc
+switch_on(struct store_conn *c, void *arg, size_t *n, struct err *e)
+{
+	const struct trace_change *t = arg;
+
+	(void)c;
+	*n = 1;
+	return t->trial ? RC_OK : trace_order_write(t->x->c->trace_dir, &t->order, e);
 }
 
 static enum rc
-switch_on(const struct conf *c, const struct trace_wish *t, struct err *e)
+switch_off(struct store_conn *c, void *arg, size_t *n, struct err *e)
 {
-	struct trace_order o = { .began = now_ms(), .plain = t->plain, .by_uid = (int64_t)getuid() };
-	msec_t ms = 0;
-	enum rc rc = period_parse(t->period, &ms, e);
+	const struct trace_change *t = arg;
 
-	o.until = o.began + ms;
-	o.sides = t->side == NULL || strcmp(t->side, "both") == 0 ? TRACE_CLIENT | TRACE_OX : strcmp(t->side, "client") == 0 ? TRACE_CLIENT : TRACE_OX;
-	random_bytes(o.key, sizeof(o.key));
-	if (rc == RC_OK && t->plain && !c->trace_plain)
+	(void)c;
+	*n = 1;
+	if (t->trial ? trace_ordered(t->x->c->trace_dir, t->order.device) : trace_order_drop(t->x->c->trace_dir, t->order.device))
+		return RC_OK;
+	return err_set(e, RC_NOTFOUND, "this device is not traced at this node");
+}
+
+static enum rc
+trace_switch(struct admin *x, struct err *e)
+{
+	struct trace_change t = { .x = x, .trial = x->dry_run, .order = { .began = now_ms(), .device = x->device_id, .plain = x->plain, .by_uid = (int64_t)getuid() } };
+	msec_t ms = 0;
+	size_t n = 0;
+	enum rc rc = x->off ? RC_OK : period_parse(x->period, &ms, e);
+
+	t.order.until = t.order.began + ms;
+	t.order.sides = x->side == NULL || strcmp(x->side, "both") == 0 ? TRACE_CLIENT | TRACE_OX : strcmp(x->side, "client") == 0 ? TRACE_CLIENT : TRACE_OX;
+	random_bytes(t.order.key, sizeof(t.order.key));
+	if (rc == RC_OK && x->plain && !x->c->trace_plain)
 		rc = err_set(e, RC_FORBIDDEN, "--plain: values as they are have to be allowed first, by trace_plain = yes and a restart");
+	x->command = x->off ? "trace off" : x->plain ? "trace on plain" : "trace on";
+	admin_about(x, "for", x->period);
 	if (rc == RC_OK)
-		rc = find_device(c, t, &o.device, e);
-	if (rc == RC_OK)
-		rc = trace_order_write(c->trace_dir, &o, e);
+		rc = admin_change(x, x->off ? switch_off : switch_on, &t, &n, e);
+	secret_wipe(t.order.key, sizeof(t.order.key));
 	if (rc != RC_OK)
 		return rc;
-	log_warn("trace-ordered", "device=%" PRId64 " name=%s seconds=%" PRId64 " plain=%d by_uid=%" PRId64, o.device, t->device, ms / 1000, o.plain, o.by_uid);
-	(void)printf("%s/%" PRId64 "-%" PRId64 ".trace will hold what this node hears until the time is over.\n", c->trace_dir, o.device, o.began);
+	if (!x->dry_run)
+		log_warn("trace-ordered", "device=%" PRId64 " name=%s seconds=%" PRId64 " plain=%d by_uid=%ld", x->device_id, x->device, ms / 1000, x->plain, (long)getuid());
+	if (x->json || x->dry_run)
+		admin_done(x, n, x->off ? "traces end" : "traces begin");
+	else if (!x->off)
+		(void)printf("%s/%" PRId64 "-%" PRId64 ".trace will hold what this node hears until the time is over.\n", x->c->trace_dir, x->device_id, t.order.began);
 	return RC_OK;
-}
-
-static enum rc
-switch_off(const struct conf *c, const struct trace_wish *t, struct err *e)
-{
-	int64_t device = 0;
-	enum rc rc = find_device(c, t, &device, e);
-
-	if (rc == RC_OK && !trace_order_drop(c->trace_dir, device))
-		rc = err_set(e, RC_NOTFOUND, "this device is not traced at this node");
-	if (rc == RC_OK)
-		log_warn("trace-ordered", "device=%" PRId64 " name=%s seconds=0 by_uid=%ld", device, t->device, (long)getuid());
-	return rc;
 }
 
 int
-run_trace(int argc, char **argv)
+run_trace(struct admin *x)
 {
-	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' }, { "device", required_argument, NULL, 'D' }, { "user", required_argument, NULL, 'U' },
-		{ "for", required_argument, NULL, 'F' }, { "side", required_argument, NULL, 'S' }, { "plain", no_argument, NULL, 'P' },
-		{ "off", no_argument, NULL, 'O' }, { "list", no_argument, NULL, 'L' }, { NULL, 0, NULL, 0 },
-	};
-	struct trace_wish t = { .config = USMD_CONFFILE };
 	struct err e = { .rc = RC_OK };
-	struct conf *c = NULL;
 	enum rc rc;
-	int opt;
+	int code;
 
-	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1)
-		switch (opt) {
-		case 'c': t.config = optarg; break;
-		case 'D': t.device = optarg; break;
-		case 'F': t.period = optarg; break;
-		case 'S': t.side = optarg; break;
-		case 'P': t.plain = true; break;
-		case 'O': t.off = true; break;
-		case 'L': t.list = true; break;
-		case 'U':
-			if (context_user_parse(optarg, &t.context, &t.user))
-				break;
-			return trace_usage();
-		default: return trace_usage();
-		}
-	if (optind < argc || (!t.list && (t.device == NULL || t.off == (t.period != NULL))) ||
-	    (t.side != NULL && strcmp(t.side, "client") != 0 && strcmp(t.side, "ox") != 0 && strcmp(t.side, "both") != 0))
-		return trace_usage();
-	rc = conf_load(t.config, &c, &e);
-	if (rc == RC_OK && c->trace_dir[0] == '\0')
+	if ((!x->list && (x->device == NULL || x->off == (x->period != NULL))) ||
+	    (x->side != NULL && strcmp(x->side, "client") != 0 && strcmp(x->side, "ox") != 0 && strcmp(x->side, "both") != 0))
+		return admin_usage(x);
+	code = admin_begin(x->list ? 0 : NEED_STORE, x);
+	if (code >= 0)
+		return code;
+	if (x->c->trace_dir[0] == '\0')
 		rc = err_set(&e, RC_NOTFOUND, "trace_dir is empty: there are no traces");
-	if (rc == RC_OK)
-		rc = t.list ? trace_list(c, &e) : t.off ? switch_off(c, &t, &e) : switch_on(c, &t, &e);
-	if (rc != RC_OK)
-		print_err("usmctl", &e);
-	conf_free(c);
-	return rc == RC_OK ? EXIT_OK : EXIT_FAILED;
+	else
+		rc = x->list ? trace_list(x, &e) : trace_switch(x, &e);
+	return admin_end(x, rc, &e);
 }

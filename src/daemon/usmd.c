@@ -21,6 +21,7 @@
 #include "usmd/model.h"
 
 #define TRACE_LOOK_MS 1000
+#define PERSONS_CARE_MS 20000 /* usmd(8): within half a minute */
 /* what a stop takes besides drain_time and shutdown_timeout: httpd_free's wait for its threads, twice 5 s, and the connections' ends */
 #define STOP_SLACK_MS 15000
 #define LARGE_BLOCK 131072 /* octets */
@@ -134,7 +135,7 @@ serve(struct httpd *h, struct wire *w, struct live *l, struct watch *watch)
 		if (sig < 0 && now_mono_us() < until_us)
 			continue;
 		if (sig == SIGHUP) {
-			live_reload(l, NULL);
+			live_reload(l, NULL, NULL);
 		} else if (sig == SIGUSR1) {
 			(void)leave(h, l, &left_at_us);
 			(void)sd_notify(0, "STATUS=draining: no clients are wanted here");
@@ -199,6 +200,7 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 		{ .every_ms = c->trace_dir[0] != '\0' ? TRACE_LOOK_MS : 0, .run = observe_trace_look },
 		{ .every_ms = c->self_test, .run = wire_self_test },
 		{ .every_ms = c->status_listen[0] != '\0' ? STATUS_SAMPLE_MS : 0, .run = status_take },
+		{ .every_ms = PERSONS_CARE_MS, .run = wire_persons_care },
 	};
 	struct hub *hub = hub_new(&waits);
 	const struct protocol *protocols;
@@ -222,6 +224,7 @@ run(const struct conf *c, const unsigned char key[KEY_BYTES], const char *file, 
 	protocols = wire_protocols(wire, &n);
 	tasks[1].arg = wire;
 	tasks[2].arg = status;
+	tasks[3].arg = wire;
 	wire_status_set(wire, status);
 	o.admin_arg = wire;
 	rc = httpd_new(&o, protocols, n, hub, &httpd, e);

@@ -81,6 +81,17 @@ park_free(void *park_state)
 	(void)park_state; /* it never waits */
 }
 
+static size_t
+body_max(void *self, const char *path, const char *token, bool *stranger)
+{
+	const struct webhook *w = self;
+
+	(void)path;
+	(void)token;
+	*stranger = true; /* until the signature is looked at */
+	return w->o.max_body;
+}
+
 enum rc
 webhook_new(struct push_hook *hook, const struct webhook_options *o, struct protocol *out, struct err *e)
 {
@@ -96,7 +107,7 @@ webhook_new(struct push_hook *hook, const struct webhook_options *o, struct prot
 		push_hook_free(hook);
 		return err_set(e, RC_NOMEM, "out of memory");
 	}
-	*out = (struct protocol){ .base = "/usm-json/webhook", .handle = handle, .park_free = park_free, .self = w };
+	*out = (struct protocol){ .base = "/usm-json/webhook", .handle = handle, .park_free = park_free, .body_max = body_max, .self = w };
 	return RC_OK;
 }
 

@@ -16,6 +16,7 @@
 #define DAY_MS (INT64_C(86400) * 1000)
 
 struct wire {
+	const struct conf *start; /* borrowed: the settings of the start */
 	struct hub *hub; /* borrowed */
 	struct store *store;
 	struct cache *cache;
@@ -331,10 +332,12 @@ usmjson_options(const struct conf *c, struct usmjson_options *out)
 {
 	*out = (struct usmjson_options){
 		.max_depth = (size_t)c->max_depth,
+		.max_values = (size_t)c->max_values,
 		.max_objects = (size_t)c->max_changes,
 		.max_pairs = (size_t)c->max_objects_per_folder,
 		.max_string_bytes = (size_t)c->max_string,
 		.max_body_bytes = (size_t)c->max_body,
+		.max_anonymous_bytes = (size_t)c->max_body_anonymous,
 		.max_mail_bytes = (size_t)c->max_mail,
 		.max_attachment_bytes = (size_t)c->max_attachment,
 		.max_attachments = (size_t)c->max_attachments_per_object,
@@ -439,7 +442,7 @@ push_check(const struct conf *c, struct err *e)
 
 /* The file's name changes with a restart only; what is in it, as after usmctl keys rotate, does now. */
 static enum rc
-reload_keys(struct wire *w, const struct conf *c, struct err *e)
+reload_keys(struct wire *w, const struct conf *c, bool trial, struct err *e)
 {
 	unsigned char key[KEY_BYTES] = { 0 };
 	struct keyring ring = { .n = 0 };
@@ -449,7 +452,7 @@ reload_keys(struct wire *w, const struct conf *c, struct err *e)
 
 	if (rc == RC_OK)
 		rc = keys_load(c, key, &ring, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK && !trial)
 		rc = engine_keys_set(w->engine, &ring, &changed, e);
 	if (changed) {
 		hex_encode(ring.v[0].id, KEY_ID_BYTES, id);
@@ -461,20 +464,38 @@ reload_keys(struct wire *w, const struct conf *c, struct err *e)
 }
 
 enum rc
-wire_reload(struct wire *w, const struct conf *c, struct err *e)
+wire_reload(struct wire *w, const struct conf *c, bool trial, struct err *e)
 {
 	struct engine_options o;
 	struct usmjson_options json;
 	enum rc rc = wire_engine_options(c, &o, e);
 
 	if (rc == RC_OK)
-		rc = reload_keys(w, c, e);
-	if (rc != RC_OK)
+		rc = reload_keys(w, c, trial, e);
+	if (rc != RC_OK || trial)
 		return rc;
 	usmjson_options(c, &json);
 	engine_reload(w->engine, &o);
 	usmjson_reload(&w->protocols[w->n - 1], &json);
 	return RC_OK;
+}
+
+enum rc
+wire_record(struct wire *w, const struct store_record *r, size_t n, struct err *e)
+{
+	struct store_conn *c = NULL;
+	enum rc rc = store_lease(w->store, &c, e);
+
+	if (rc == RC_OK)
+		rc = store_audit(c, r->by_uid, r->command, r->target, n, e);
+	store_release(c);
+	return rc;
+}
+
+size_t
+wire_waiters(const struct wire *w)
+{
+	return hub_count(w->hub);
 }
 
 enum rc
@@ -494,6 +515,7 @@ wire_engine(const struct conf *c, const unsigned char key[KEY_BYTES], struct hub
 	*out = NULL;
 	if (w == NULL)
 		return err_set(e, RC_NOMEM, "out of memory");
+	w->start = c;
 	w->hub = hub;
 	(void)pthread_mutex_init(&w->ear_lock, NULL);
 	rc = database_open(c, (unsigned)c->pg_pool, &w->store, e);
@@ -535,6 +557,14 @@ wire_free(struct wire *w)
 	selftest_free(w->test);
 	(void)pthread_mutex_destroy(&w->ear_lock);
 	mem_free(w);
+}
+
+void
+wire_persons_care(void *arg)
+{
+	const struct wire *w = arg;
+
+	persons_care(w->start, w->store);
 }
 
 void

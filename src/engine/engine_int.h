@@ -274,8 +274,12 @@ bool ring_changed(struct engine *g);
 void seal_care(struct engine *g, struct store_conn *c);
 /** throttle_begin - may IN try to log in now?  RC_LIMIT with retry_after_s: its user, address or device has failed too often.  After RC_OK throttle_end follows.   Threads: any. */
 MUST_CHECK enum rc throttle_begin(struct engine *g, const struct engine_login *in, struct throttle_try *out, struct err *e);
-/** throttle_end - OX's word on the attempt: RC_OK, RC_DENIED = it was the wrong password, anything else says nothing.   Threads: any. */
+/**
+ * throttle_end - what became of the attempt: RC_OK; RC_DENIED = it was the wrong password; RC_FORBIDDEN = the right one, of a device or user that is not let
+ * in; anything else says nothing.  throttle_end_device instead: the right one, and the device one too many.   Threads: any.
+ */
 void throttle_end(struct engine *g, const struct throttle_try *x, enum rc rc);
+void throttle_end_device(struct engine *g, const struct throttle_try *x);
 /** stash_forget - the content at hand is older than what is known now: who needs it reads it again. */
 void stash_forget(struct op *op, int64_t id);
 void stash_drop(struct op *op);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * "Why does the device not have it?": causes in the order in which they decide, the first that holds is the answer.  Each is a row of a table: a test
- * that writes its sentence.  A new cause is a new row, a paragraph in usmctl(8), and a case in test_explain.
+ * that writes what is so, and what to do about it; both are the one sentence of the answer.  A new cause is a new row, a paragraph in usmctl(8), and a case
+ * in test_explain.
  */
 #include "engine/explain_int.h"
 
@@ -14,6 +15,7 @@
 struct cause {
 	const char *name;
 	bool (*holds)(const struct look *l, struct buf *why);
+	const char *remedy;
 };
 
 /* Local time, to the minute. */
@@ -55,7 +57,7 @@ device_blocked(const struct look *l, struct buf *why)
 {
 	char at[AT_TEXT];
 
-	buf_addf(why, "The device is blocked since %s; usmctl device allow lets it in again.", at_text(l->dev->state_at, at));
+	buf_addf(why, "The device is blocked since %s", at_text(l->dev->state_at, at));
 	return l->dev->d.state == DEVICE_BLOCKED;
 }
 
@@ -64,7 +66,7 @@ device_quarantined(const struct look *l, struct buf *why)
 {
 	char at[AT_TEXT];
 
-	buf_addf(why, "The device is quarantined since %s: it gets nothing until an administrator allows it (usmctl device allow).", at_text(l->dev->state_at, at));
+	buf_addf(why, "The device is quarantined since %s and gets nothing until an administrator allows it", at_text(l->dev->state_at, at));
 	return l->dev->d.state == DEVICE_QUARANTINED;
 }
 
@@ -73,28 +75,28 @@ device_quarantined(const struct look *l, struct buf *why)
 static bool
 create_unknown(const struct look *l, struct buf *why)
 {
-	buf_adds(why, "The device has never sent an object with this id, or it was deleted again.");
+	buf_adds(why, "The device has never sent an object with this id, or it was deleted again");
 	return l->f == NULL && l->client_id != NULL;
 }
 
 static bool
 object_unknown(const struct look *l, struct buf *why)
 {
-	buf_adds(why, "It is in no folder that any device of this user has synchronised: the folder is not wanted by a device, or the object is another user's.");
+	buf_adds(why, "It is in no folder that any device of this user has synchronised: no device wants the folder, or the object is another user's");
 	return l->f == NULL;
 }
 
 static bool
 folder_gone(const struct look *l, struct buf *why)
 {
-	buf_addf(why, "The user does not see the folder %s any more: it was deleted, or is not shared with him now.", l->f->oxid);
+	buf_addf(why, "The user does not see the folder %s any more: it was deleted, or is not shared with him now", l->f->oxid);
 	return l->place != NULL && l->place->dead;
 }
 
 static bool
 folder_unknown(const struct look *l, struct buf *why)
 {
-	buf_addf(why, "The folder %s is not among the user's folders: he has no right to see it, or it is new and the device has not asked for the folders since.", l->f->oxid);
+	buf_addf(why, "The folder %s is not among the user's folders: he has no right to see it, or it is new and the device has not asked for the folders since", l->f->oxid);
 	return l->f->ct != CT_FOLDER && l->place == NULL;
 }
 
@@ -103,21 +105,21 @@ may_not_read(const struct look *l, struct buf *why)
 {
 	int64_t bits;
 
-	buf_addf(why, "The user may not read the folder %s, only put something into it.", l->f->oxid);
+	buf_addf(why, "The user may not read the folder %s, only put something into it", l->f->oxid);
 	return look_rights(l, &bits) && rights_unpack(bits).read == 0;
 }
 
 static bool
 type_off(const struct look *l, struct buf *why)
 {
-	buf_addf(why, "The device does not want objects of the type %s (its setting types.%s.sync).", model_content(l->f->ct)->name, model_content(l->f->ct)->name);
+	buf_addf(why, "The device does not want objects of the type %s (its setting types.%s.sync)", model_content(l->f->ct)->name, model_content(l->f->ct)->name);
 	return l->cfg->type_off[l->f->ct];
 }
 
 static bool
 folder_off(const struct look *l, struct buf *why)
 {
-	buf_addf(why, "The device does not synchronise the folder %s: its mode there is off.", l->f->oxid);
+	buf_addf(why, "The device does not synchronise the folder %s: its mode there is off", l->f->oxid);
 	return l->mode == MODE_OFF;
 }
 
@@ -129,10 +131,10 @@ create_in_doubt(const struct look *l, struct buf *why)
 	char at[AT_TEXT];
 
 	if (l->intent.at > 0)
-		buf_addf(why, "The device has made it, the groupware server was told at %s and has not answered: the outcome is in doubt until the device asks again.",
+		buf_addf(why, "The device has made it, the groupware server was told at %s and has not answered: the outcome is in doubt until the device asks again",
 		    at_text(l->intent.at, at));
 	else
-		buf_adds(why, "The device has made it, and it surely did not reach the groupware server: the device has to send it again.");
+		buf_adds(why, "The device has made it, and it surely did not reach the groupware server");
 	return l->has_intent && l->intent.state == INTENT_PENDING && !alive(l);
 }
 
@@ -144,7 +146,7 @@ ox_fails(const struct look *l, struct buf *why)
 
 	if (x == NULL)
 		return false;
-	buf_addf(why, "It is set aside since %s: the groupware server names it and cannot deliver it (tried %u times, next try %s).", at_text(x->since, since), x->tries,
+	buf_addf(why, "It is set aside since %s: the groupware server names it and cannot deliver it (tried %u times, next try %s)", at_text(x->since, since), x->tries,
 	    at_text(x->next_try, next));
 	return true;
 }
@@ -152,7 +154,7 @@ ox_fails(const struct look *l, struct buf *why)
 static bool
 never_read(const struct look *l, struct buf *why)
 {
-	buf_addf(why, "No device has read the folder %s to its end yet, so nothing is known of the object.", l->f->oxid);
+	buf_addf(why, "No device has read the folder %s to its end yet, so nothing is known of the object", l->f->oxid);
 	return l->row == NULL && !l->f->init;
 }
 
@@ -161,7 +163,7 @@ own_only(const struct look *l, struct buf *why)
 {
 	int64_t bits;
 
-	buf_addf(why, "The user may read only his own objects of the folder %s, and this is none of them as far as the groupware server shows it.", l->f->oxid);
+	buf_addf(why, "The user may read only his own objects of the folder %s, and this is none of them as far as the groupware server shows it", l->f->oxid);
 	return l->row == NULL && look_rights(l, &bits) && rights_unpack(bits).read == 1;
 }
 
@@ -170,7 +172,7 @@ not_there(const struct look *l, struct buf *why)
 {
 	char at[AT_TEXT];
 
-	buf_addf(why, "The groupware server did not show it in the folder %s when it was asked (%s or later): it is newer, private, or has never been there.", l->f->oxid,
+	buf_addf(why, "The groupware server did not show it in the folder %s when it was asked (%s or later): it is newer, private, or has never been there", l->f->oxid,
 	    at_text(l->f->seen_at, at));
 	return l->row == NULL;
 }
@@ -193,7 +195,7 @@ deletion_untold(const struct look *l, struct buf *why)
 {
 	buf_adds(why, "It was deleted");
 	add_deleter(l, why);
-	buf_adds(why, "; the device has not been told yet and still shows it.");
+	buf_adds(why, ", and the device has not been told yet and still shows it");
 	return l->row != NULL && l->row->dead && newest(l) != NULL && newest(l)->c.epoch == l->f->epoch && newest(l)->c.lo < l->row->cn &&
 	    l->row->first_cn <= newest(l)->c.lo;
 }
@@ -203,7 +205,6 @@ deleted(const struct look *l, struct buf *why)
 {
 	buf_adds(why, "It was deleted");
 	add_deleter(l, why);
-	buf_addc(why, '.');
 	return l->row != NULL && l->row->dead;
 }
 
@@ -215,15 +216,17 @@ rejected(const struct look *l, struct buf *why)
 
 	if (x == NULL || (uint64_t)x->version < l->row->cn)
 		return false;
-	buf_addf(why, "It is set aside since %s because the device could not store it (\"%s\"); it is sent again when it changes, or by usmctl aside --retry.",
-	    at_text(x->since, at), x->reason);
+	if (strcmp(x->reason, STORE_SKIPPED) == 0)
+		buf_addf(why, "It is set aside for the device since %s, by an administrator, until it changes", at_text(x->since, at));
+	else
+		buf_addf(why, "It is set aside since %s because the device could not store it (\"%s\"), until it changes", at_text(x->since, at), x->reason);
 	return true;
 }
 
 static bool
 marked_deleted(const struct look *l, struct buf *why)
 {
-	buf_adds(why, "The mail is marked as deleted in its folder: devices get it no more.");
+	buf_adds(why, "The mail is marked as deleted in its folder: devices get it no more");
 	return l->row->t0 > l->row->t1;
 }
 
@@ -232,7 +235,7 @@ outside_window(const struct look *l, struct buf *why)
 {
 	char from[AT_TEXT], to[AT_TEXT], w0[AT_TEXT], w1[AT_TEXT];
 
-	buf_addf(why, "It is outside the time that the device synchronises: it lasts from %s to %s, the device gets %s to %s.", at_text(l->row->t0, from),
+	buf_addf(why, "It is outside the time that the device synchronises: it lasts from %s to %s, the device gets %s to %s", at_text(l->row->t0, from),
 	    at_text(l->row->t1, to), at_text(l->w0, w0), at_text(l->w1, w1));
 	return l->row->t0 <= l->row->t1 && !sync_in_window(l->row, l->w0, l->w1);
 }
@@ -244,7 +247,7 @@ never_synced(const struct look *l, struct buf *why)
 {
 	char at[AT_TEXT];
 
-	buf_addf(why, "The device has never synchronised the folder %s, or not since its state was dropped; it last logged in at %s.", l->f->oxid,
+	buf_addf(why, "The device has never synchronised the folder %s, or not since its state was dropped; it last logged in at %s", l->f->oxid,
 	    at_text(l->dev->seen_at, at));
 	return l->n_cur == 0;
 }
@@ -252,7 +255,7 @@ never_synced(const struct look *l, struct buf *why)
 static bool
 must_reconcile(const struct look *l, struct buf *why)
 {
-	buf_addf(why, "The folder %s was made anew since the device last synchronised it: the device has to reconcile, at its next sync.", l->f->oxid);
+	buf_addf(why, "The folder %s was made anew since the device last synchronised it, which has to compare it", l->f->oxid);
 	return newest(l)->c.epoch != l->f->epoch;
 }
 
@@ -261,7 +264,7 @@ too_many(const struct look *l, struct buf *why)
 {
 	const struct view *v = &newest(l)->c.view;
 
-	buf_addf(why, "The folder has more objects than a device gets of one (max_objects_per_folder = %zu): this one is among the oldest and stays on the server.",
+	buf_addf(why, "The folder has more objects than a device gets of one (max_objects_per_folder = %zu): this one is among the oldest and stays on the server",
 	    l->g->o.max_objects);
 	return !told(l) && !v->filled && l->g->o.max_objects > 0 && v->n_filled >= l->g->o.max_objects && !sync_in_view(l->row, v);
 }
@@ -271,7 +274,7 @@ not_logged_in(const struct look *l, struct buf *why)
 {
 	char at[AT_TEXT];
 
-	buf_addf(why, "It is still to be sent, but the device is not logged in since its session ended; it last logged in at %s.", at_text(l->dev->seen_at, at));
+	buf_addf(why, "It is still to be sent, but the device is not logged in since its session ended (it last logged in at %s)", at_text(l->dev->seen_at, at));
 	return !told(l) && l->dev->expires == 0;
 }
 
@@ -280,7 +283,7 @@ filling(const struct look *l, struct buf *why)
 {
 	const struct view *v = &newest(l)->c.view;
 
-	buf_addf(why, "The device is still loading the folder %s for the first time, newest first: %" PRIu64 " objects were sent, this one comes later.", l->f->oxid,
+	buf_addf(why, "The device is still loading the folder %s for the first time, newest first: %" PRIu64 " objects were sent, this one comes later", l->f->oxid,
 	    v->n_filled);
 	return !told(l) && !v->filled && l->row->cn <= newest(l)->c.pos;
 }
@@ -291,7 +294,7 @@ still_to_be_sent(const struct look *l, struct buf *why)
 	char at[AT_TEXT];
 	msec_t synced = syncid_time(&newest(l)->syncid);
 
-	buf_addf(why, "It is still to be sent: the device has last got something of the folder %s at %s, and the object came after that.", l->f->oxid,
+	buf_addf(why, "It is still to be sent: the device has last got something of the folder %s at %s, and the object came after that", l->f->oxid,
 	    synced > 0 ? at_text(synced, at) : "an unknown time");
 	return !told(l);
 }
@@ -301,15 +304,15 @@ held(const struct look *l, struct buf *why)
 {
 	char at[AT_TEXT];
 
-	buf_addf(why, "The device wanted to delete %" PRId64 " objects of this folder at once at %s; that is held until it is confirmed (usmctl held), so the device may show "
-	    "it no more although it is still there.", l->guard.held, at_text(l->guard.held_at, at));
+	buf_addf(why, "The device wanted to delete %" PRId64 " objects of this folder at once at %s; that is held until it is confirmed, so the device may show it no "
+	    "more although it is still there", l->guard.held, at_text(l->guard.held_at, at));
 	return l->guard.held > 0;
 }
 
 static bool
 write_in_doubt(const struct look *l, struct buf *why)
 {
-	buf_adds(why, "The device has it and has changed it; whether the groupware server took the change is in doubt until the device asks again.");
+	buf_adds(why, "The device has it and has changed it; whether the groupware server took the change is in doubt until the device asks again");
 	for (size_t i = 0; i < l->n_writes; i++)
 		if (l->writes[i].id == l->id && !l->writes[i].done && l->writes[i].cn == 0)
 			return true;
@@ -323,7 +326,7 @@ in_conflict(const struct look *l, struct buf *why)
 
 	for (size_t i = 0; i < l->n_conflict; i++)
 		if (l->conflict[i].what == 1) {
-			buf_addf(why, "The device has the version that won: at %s both sides had changed it, and the other version (found by the device %s) is kept as an open conflict.",
+			buf_addf(why, "The device has the version that won: at %s both sides had changed it, and the other version (found by the device %s) is kept as an open conflict",
 			    at_text(l->conflict[i].at, at), l->conflict[i].device);
 			return true;
 		}
@@ -350,7 +353,7 @@ older_version(const struct look *l, struct buf *why)
 	msec_t synced = syncid_time(&newest(l)->syncid);
 
 	behind(l, &m);
-	buf_addf(why, "The device has an older version, of %s or before: the changes since are sent at its next sync.", synced > 0 ? at_text(synced, at) : "an unknown time");
+	buf_addf(why, "The device has an older version, of %s or before: the changes since are still to be sent", synced > 0 ? at_text(synced, at) : "an unknown time");
 	return !fmask_empty(&m);
 }
 
@@ -361,7 +364,7 @@ fields_hidden(const struct look *l, struct buf *why)
 
 	for (unsigned k = 0; k < l->row->nf; k++)
 		some = some || (l->row->f[k].fp != 0 && fmask_has(&l->hidden, l->row->f[k].i));
-	buf_addf(why, "The device has it, but not all of it: %s.", l->mode == MODE_HEADERS ? "its mode for the folder is headers" : "it has excluded fields of this type");
+	buf_addf(why, "The device has it, but not all of it: %s", l->mode == MODE_HEADERS ? "its mode for the folder is headers" : "it has excluded fields of this type");
 	return some;
 }
 
@@ -371,7 +374,7 @@ unconfirmed(const struct look *l, struct buf *why)
 	char at[AT_TEXT];
 	msec_t synced = syncid_time(&newest(l)->syncid);
 
-	buf_addf(why, "It was sent with the last answer (%s), whose receipt the device has not confirmed by another sync yet.", synced > 0 ? at_text(synced, at) : "time unknown");
+	buf_addf(why, "It was sent with the last answer (%s), whose receipt the device has not confirmed by another sync yet", synced > 0 ? at_text(synced, at) : "time unknown");
 	return l->n_cur > 1 && sync_base_of(&l->cur[0].c, l->row) == 0;
 }
 
@@ -381,45 +384,45 @@ has_it(const struct look *l, struct buf *why)
 	char at[AT_TEXT];
 	msec_t synced = syncid_time(&newest(l)->syncid);
 
-	buf_addf(why, "The device has it, in the version that the groupware server had when it was last asked; the last answer with changes of this folder was at %s.",
+	buf_addf(why, "The device has it, in the version that the groupware server had when it was last asked (the last answer with changes of this folder was at %s)",
 	    synced > 0 ? at_text(synced, at) : "an unknown time");
 	return true;
 }
 
 /* Each may rely on what the ones before it have excluded: behind object_unknown there is a folder, behind deleted a live row, behind never_synced a cursor. */
 static const struct cause causes[] = {
-	{ "device-blocked", device_blocked },
-	{ "device-quarantined", device_quarantined },
-	{ "create-unknown", create_unknown },
-	{ "object-unknown", object_unknown },
-	{ "folder-gone", folder_gone },
-	{ "folder-unknown", folder_unknown },
-	{ "no-permission", may_not_read },
-	{ "type-off", type_off },
-	{ "folder-off", folder_off },
-	{ "create-in-doubt", create_in_doubt },
-	{ "ox-fails", ox_fails },
-	{ "never-read", never_read },
-	{ "own-objects-only", own_only },
-	{ "not-there", not_there },
-	{ "deletion-untold", deletion_untold },
-	{ "deleted", deleted },
-	{ "rejected-by-device", rejected },
-	{ "marked-deleted", marked_deleted },
-	{ "outside-window", outside_window },
-	{ "never-synced", never_synced },
-	{ "must-reconcile", must_reconcile },
-	{ "too-many-objects", too_many },
-	{ "not-logged-in", not_logged_in },
-	{ "first-fill", filling },
-	{ "to-be-sent", still_to_be_sent },
-	{ "deletions-held", held },
-	{ "write-in-doubt", write_in_doubt },
-	{ "conflict", in_conflict },
-	{ "older-version", older_version },
-	{ "fields-hidden", fields_hidden },
-	{ "unconfirmed", unconfirmed },
-	{ "has-it", has_it },
+	{ "device-blocked", device_blocked, "usmctl device allow lets it in again" },
+	{ "device-quarantined", device_quarantined, "usmctl device allow lets it in" },
+	{ "create-unknown", create_unknown, "look at the device whether the object waits there, and let it synchronise" },
+	{ "object-unknown", object_unknown, "check the uuid and --user, and let a device synchronise the folder" },
+	{ "folder-gone", folder_gone, "its owner can share it again, and one that was deleted has to be made again at the groupware server" },
+	{ "folder-unknown", folder_unknown, "its owner can share it with him, and the device finds a new one at its next sync" },
+	{ "no-permission", may_not_read, "the folder's owner can give him the right to read" },
+	{ "type-off", type_off, "switch the type on in the client's settings" },
+	{ "folder-off", folder_off, "choose the folder in the client's settings" },
+	{ "create-in-doubt", create_in_doubt, "let the device synchronise: it asks and sends again what did not arrive, and nothing is made twice" },
+	{ "ox-fails", ox_fails, "the groupware server's log tells why it fails, and usmctl aside --retry --user asks at once when that is mended" },
+	{ "never-read", never_read, "let the device synchronise the folder to its end" },
+	{ "own-objects-only", own_only, "the folder's owner can give him the right to read all of them" },
+	{ "not-there", not_there, "look whether the user himself sees it at the groupware server, and if so let the device synchronise" },
+	{ "deletion-untold", deletion_untold, "the next sync tells the device, and usmctl undo brings back what a device has deleted" },
+	{ "deleted", deleted, "usmctl undo brings back what a device has deleted, anything else has to be made again at the groupware server" },
+	{ "rejected-by-device", rejected, "usmctl aside --retry has it sent again, once what kept the device from it is mended" },
+	{ "marked-deleted", marked_deleted, "whoever wants it back takes the mark away in a mail program" },
+	{ "outside-window", outside_window, "widen the time in the client's settings, or calendar_past, calendar_future and mail_past in usmd.conf" },
+	{ "never-synced", never_synced, "let the device synchronise it" },
+	{ "must-reconcile", must_reconcile, "let the device synchronise: it does so by itself" },
+	{ "too-many-objects", too_many, "raise max_objects_per_folder, or move objects into other folders" },
+	{ "not-logged-in", not_logged_in, "log in with the device again" },
+	{ "first-fill", filling, "let the device go on until it has all" },
+	{ "to-be-sent", still_to_be_sent, "let the device synchronise" },
+	{ "deletions-held", held, "decide with usmctl held --release or --refuse" },
+	{ "write-in-doubt", write_in_doubt, "let the device synchronise: it asks, and nothing is changed twice" },
+	{ "conflict", in_conflict, "the user can restore the other version with his client or dismiss it, and usmctl conflicts lists it" },
+	{ "older-version", older_version, "let the device synchronise" },
+	{ "fields-hidden", fields_hidden, "change that in the client's settings if all of it is wanted" },
+	{ "unconfirmed", unconfirmed, "let the device synchronise once more" },
+	{ "has-it", has_it, "if it does not show it, look at the device itself, or let it compare the folder anew with usmctl resync" },
 };
 
 /* ---- details ---- */
@@ -538,6 +541,12 @@ details_of(const struct look *l, const char *cause)
 	return o;
 }
 
+const char *
+engine_explain_cause(size_t i)
+{
+	return i < ARRAY_LEN(causes) ? causes[i].name : NULL;
+}
+
 static enum rc
 judge(const struct look *l, struct explanation *out, struct err *e)
 {
@@ -549,7 +558,7 @@ judge(const struct look *l, struct explanation *out, struct err *e)
 		buf_reset(&why);
 		i++;
 	}
-	*out = (struct explanation){ .cause = causes[i].name, .text = why.p != NULL ? arena_strdup(l->a, why.p) : NULL };
+	*out = (struct explanation){ .cause = causes[i].name, .remedy = causes[i].remedy, .text = why.p != NULL ? arena_printf(l->a, "%s; %s.", why.p, causes[i].remedy) : NULL };
 	buf_fini(&why);
 	if (out->text == NULL)
 		return err_set(e, RC_NOMEM, "out of memory for an explanation");

@@ -54,7 +54,7 @@ static void
 others_are_out(struct engine_session *s, size_t *ended)
 {
 	const struct account *a = s->n->account;
-	uint64_t topic = account_topic(s->g, a->context, a->user);
+	uint64_t topic = engine_account_topic(s->g, a->context, a->user);
 	struct err e = { .rc = RC_OK };
 	enum rc rc = RC_INTERNAL;
 

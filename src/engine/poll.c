@@ -192,7 +192,7 @@ job_run(struct engine *g, struct job *j)
 	/* the session is over and nothing opens a new one: everybody who waits with it finds that out for himself, and is told to log in again;
 	 * other nodes have sessions of their own, and look now */
 	if (j->rc == RC_DENIED)
-		wake_found(g, account_topic(g, j->w->context, j->w->user));
+		wake_found(g, engine_account_topic(g, j->w->context, j->w->user));
 }
 
 /* ---- what follows from it ---- */

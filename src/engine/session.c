@@ -372,6 +372,8 @@ device_login(struct engine *g, struct store_conn *c, struct arena *a, int64_t ac
 
 	agent_text(in->user_agent, agent);
 	rc = store_device_login(c, a, account, in->device, &rule, dev, e);
+	if (rc == RC_LIMIT)
+		metric_count(F_REFUSED, "devices", NULL);
 	if (rc != RC_OK || dev->state == DEVICE_ALLOWED)
 		return rc;
 	log_warn("device-refused", "device=%s state=%s", dev->name, dev->state == DEVICE_QUARANTINED ? "quarantined" : "blocked");
@@ -421,7 +423,8 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	struct ox_session *end;
 	struct throttle_try attempt;
 	unsigned char raw[32], hash[32];
-	enum rc rc;
+	enum rc rc, word;
+	bool one_too_many = false;
 
 	memset(out, 0, sizeof(*out));
 	if (!device_name_ok(in->device))
@@ -429,8 +432,7 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	rc = throttle_begin(g, in, &attempt, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = ox_login(g->backend, in->user, in->password, in->user_agent, &ox, e);
-	throttle_end(g, &attempt, rc);
+	rc = word = ox_login(g->backend, in->user, in->password, in->user_agent, &ox, e);
 	if (rc != RC_OK)
 		goto out;
 	out->user = *ox_session_user(ox);
@@ -439,8 +441,11 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	if (rc != RC_OK)
 		goto out;
 	rc = store_account_open(c, out->user.context_id, out->user.user_id, &row.account, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		rc = device_login(g, c, a, row.account, in, &dev, e);
+		one_too_many = rc == RC_LIMIT;
+		word = rc == RC_FORBIDDEN ? rc : word;
+	}
 	if (rc == RC_OK)
 		rc = flood_check(g, dev.id, e);
 	if (rc != RC_OK)
@@ -472,6 +477,10 @@ engine_login(struct engine *g, const struct engine_login *in, struct engine_logi
 	(void)pthread_mutex_unlock(&g->lock);
 	ox_end(end);
 out:
+	if (one_too_many)
+		throttle_end_device(g, &attempt);
+	else
+		throttle_end(g, &attempt, word);
 	secret_wipe(raw, sizeof(raw));
 	ox_end(ox); /* a login that fails after all leaves nothing at OX, which has a limit of sessions */
 	store_release(c);
@@ -636,6 +645,23 @@ session_remove_others(struct engine_session *s)
 	return removed;
 }
 
+bool
+engine_session_known(struct engine *g, const char *token)
+{
+	unsigned char hash[32];
+	const struct node_session *n;
+	bool known;
+
+	if (!token_valid(token))
+		return false;
+	sha256(token, TOKEN_TEXT - 1, hash);
+	(void)pthread_mutex_lock(&g->lock);
+	n = session_find_locked(g, hash);
+	known = n != NULL && n->expires > now_ms();
+	(void)pthread_mutex_unlock(&g->lock);
+	return known;
+}
+
 enum rc
 engine_session_open(struct engine *g, const char *token, struct engine_session **out, struct err *e)
 {
@@ -697,15 +723,17 @@ session_of_account(struct engine *g, int64_t account)
 
 	if (s == NULL)
 		return NULL;
-	(void)pthread_mutex_lock(&g->lock);
-	for (size_t i = 0; i < SESSION_BUCKETS && n == NULL; i++)
+	/* not all under one lock: there may be very many, and every request wants it */
+	for (size_t i = 0; i < SESSION_BUCKETS && n == NULL; i++) {
+		(void)pthread_mutex_lock(&g->lock);
 		for (n = g->session[i]; n != NULL && (n->account_id != account || n->expires <= now || n->account->ox == NULL);)
 			n = n->next;
-	if (n != NULL) {
-		n->refs++;
-		*s = (struct engine_session){ .g = g, .n = n, .ox = ox_session_ref(n->account->ox) };
+		if (n != NULL) {
+			n->refs++;
+			*s = (struct engine_session){ .g = g, .n = n, .ox = ox_session_ref(n->account->ox) };
+		}
+		(void)pthread_mutex_unlock(&g->lock);
 	}
-	(void)pthread_mutex_unlock(&g->lock);
 	if (n != NULL)
 		return s;
 	mem_free(s);

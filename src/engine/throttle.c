@@ -5,6 +5,10 @@
  *
  * A device that repeats one wrong password (it was changed elsewhere) learns nothing by it: this counts for the device alone, so that an old telephone
  * locks out neither its user's other devices nor who shares its address.  An attempt takes its place before OX is asked: many at once are no way around.
+ *
+ * A login for one device too many (max_devices) has cost OX and the database as much as any, so it counts as well: for the device, and for the user when
+ * it is another device each time.  For the address it does not: who stands behind it knows the password.  A device or user that an administrator does not
+ * let in and that asks again and again waits, alone, before OX is troubled with it.
  */
 #include "engine/engine_int.h"
 
@@ -122,7 +126,8 @@ throttle_begin(struct engine *g, const struct engine_login *in, struct throttle_
 	if (wait == 0)
 		return RC_OK;
 	metric_count(F_REFUSED, "login", NULL);
-	(void)err_set(e, RC_LIMIT, "too many failed logins; wait and check the password");
+	(void)err_set(e, RC_LIMIT, "too many logins that failed or were refused; wait, then check the password, or ask the administrator whether this "
+	    "device is let in");
 	if (e != NULL)
 		e->retry_after_s = (int)((wait + 999) / 1000);
 	return RC_LIMIT;
@@ -143,14 +148,14 @@ failed_locked(const struct engine *g, struct throttle *t, msec_t now)
 	t->rounds++;
 }
 
-void
-throttle_end(struct engine *g, const struct throttle_try *x, enum rc rc)
+enum outcome { NOTHING, RIGHT, WRONG, TOO_MANY, NOT_LET_IN };
+
+static void
+ended(struct engine *g, const struct throttle_try *x, enum outcome what)
 {
 	msec_t now = steady_ms();
-	bool repeated = false;
+	bool repeated = false, failed = what == WRONG || what == TOO_MANY || what == NOT_LET_IN;
 
-	if (rc == RC_DENIED)
-		metric_add(M_LOGINS_FAILED, 1);
 	(void)pthread_mutex_lock(&g->lock);
 	for (int i = 0; i < THROTTLE_KINDS; i++) { /* the device first */
 		struct throttle *t = known_locked(g, x->key[i]);
@@ -159,13 +164,27 @@ throttle_end(struct engine *g, const struct throttle_try *x, enum rc rc)
 			continue; /* its place was taken meanwhile */
 		t->pending--;
 		if (i == THROTTLE_DEVICE) {
-			repeated = rc == RC_DENIED && t->word == x->word;
-			t->word = rc == RC_DENIED ? x->word : 0;
+			repeated = failed && t->word == x->word;
+			t->word = failed ? x->word : 0;
 		}
-		if (rc == RC_DENIED && (i == THROTTLE_DEVICE || !repeated))
+		if (failed && (i == THROTTLE_DEVICE || (!repeated && (what == WRONG || (what == TOO_MANY && i == THROTTLE_USER)))))
 			failed_locked(g, t, now);
-		else if (rc == RC_OK && i != THROTTLE_ADDRESS)
+		else if (what == RIGHT && i != THROTTLE_ADDRESS)
 			forgive_locked(t);
 	}
 	(void)pthread_mutex_unlock(&g->lock);
+}
+
+void
+throttle_end(struct engine *g, const struct throttle_try *x, enum rc rc)
+{
+	if (rc == RC_DENIED)
+		metric_add(M_LOGINS_FAILED, 1);
+	ended(g, x, rc == RC_OK ? RIGHT : rc == RC_DENIED ? WRONG : rc == RC_FORBIDDEN ? NOT_LET_IN : NOTHING);
+}
+
+void
+throttle_end_device(struct engine *g, const struct throttle_try *x)
+{
+	ended(g, x, TOO_MANY);
 }

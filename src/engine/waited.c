@@ -203,7 +203,7 @@ account_make_locked(struct poll *p, const struct engine_session *s)
 	p->n_known++;
 	w->context = a->context;
 	w->user = a->user;
-	w->topic = account_topic(p->g, a->context, a->user);
+	w->topic = engine_account_topic(p->g, a->context, a->user);
 	w->hier_topic = a->hier_tag;
 	w->inbox_topic = inbox[0] != '\0' ? tag_of_folder(p->g, a, CT_MAIL, inbox) : 0;
 	w->interval = p->g->o.poll_ms;

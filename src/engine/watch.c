@@ -6,7 +6,7 @@
 #include <string.h>
 
 uint64_t
-account_topic(const struct engine *g, int64_t context, int64_t user)
+engine_account_topic(const struct engine *g, int64_t context, int64_t user)
 {
 	const int64_t v[2] = { context, user };
 
@@ -124,7 +124,7 @@ engine_watch_new(struct engine_session *s, enum watch_kind kind, const struct pi
 	w->of = (struct waited_folder **)(void *)(w->tags + n + 1);
 	for (size_t i = 0; i < n; i++)
 		w->tags[i] = targets[i].topic;
-	w->tags[n] = account_topic(s->g, s->n->account->context, s->n->account->user);
+	w->tags[n] = engine_account_topic(s->g, s->n->account->context, s->n->account->user);
 	rc = engine_watch_resubscribe(w, waiter, e);
 	if (rc != RC_OK)
 		goto out;

@@ -123,8 +123,6 @@ struct poll {
 };
 
 /* watch.c */
-/** account_topic - wakes whoever waits for anything of this account, and nobody else. */
-uint64_t account_topic(const struct engine *g, int64_t context, int64_t user);
 /** watch_state - what a client knows of FOLDER's index: equal on every node and after a restart; EPOCH and CN 0: that there is none. */
 uint64_t watch_state(const struct engine *g, const struct folder_ref *folder, uint64_t epoch, uint64_t cn);
 enum rc watch_open_targets(struct op *op, const struct ping_entry *entries, size_t n, bool known, struct target *targets, struct err *e);

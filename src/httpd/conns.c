@@ -7,12 +7,17 @@
 
 #include <string.h>
 
+/* Thousands in one go would keep the lock, and then the event threads, from everybody else for many milliseconds. */
+#define CUT_AT_ONCE 16U
+#define CLOCK_STEP_US 20000 /* of the coarse clock by which libmicrohttpd finds that a connection is silent */
+
 /* One connection of the client listener.  Guarded by conns.lock. */
 struct conn {
 	struct conn *next, **link;   /* in the list of its phase; LINK NULL = in none */
 	struct peer *peer;           /* NULL = not counted */
 	int64_t since_us;            /* when the phase began */
 	int fd;
+	bool head;                   /* it is the list of those without a request */
 };
 
 /* An address with connections; an IPv6 network of 64 bits is one, since a single host has all of it. */
@@ -122,6 +127,7 @@ phase_locked(struct conns *c, struct conn *x, enum conn_phase phase)
 	unlink_locked(c, x);
 	if (phase == CONN_BUSY)
 		return;
+	x->head = phase == CONN_HEAD;
 	x->since_us = now_mono_us();
 	x->link = c->end[phase];
 	*c->end[phase] = x;
@@ -175,29 +181,35 @@ conn_notify(void *cls, struct MHD_Connection *conn, void **context, enum MHD_Con
 		return;
 	*context = NULL;
 	(void)pthread_mutex_lock(&h->conns.lock);
+	/* libmicrohttpd does not say why it closes one without a request; before that time only the client does */
+	if (x->link != NULL && x->head && now_mono_us() - x->since_us >= (int64_t)h->o.client_timeout_s * 1000000 - CLOCK_STEP_US)
+		metric_add(M_CONNECTIONS_IDLE, 1);
 	unlink_locked(&h->conns, x);
 	peer_drop_locked(&h->conns, x->peer);
 	(void)pthread_mutex_unlock(&h->conns.lock);
 	mem_free(x);
 }
 
-void
+bool
 conns_expire(struct httpd *h)
 {
 	const int64_t limit_us[CONN_PHASES] = { [CONN_HEAD] = (int64_t)h->o.client_timeout_s * 2000000,
 		[CONN_BODY] = (int64_t)h->o.transfer_time_s * 1000000, [CONN_ANSWER] = (int64_t)h->o.transfer_time_s * 1000000 };
 	int64_t now_us = now_mono_us();
 	struct conn *x;
+	unsigned cut = 0;
 
 	(void)pthread_mutex_lock(&h->conns.lock);
 	for (unsigned i = 0; i < CONN_PHASES; i++)
-		while (limit_us[i] > 0 && (x = h->conns.first[i]) != NULL && now_us - x->since_us >= limit_us[i]) {
+		while (cut < CUT_AT_ONCE && limit_us[i] > 0 && (x = h->conns.first[i]) != NULL && now_us - x->since_us >= limit_us[i]) {
+			cut++;
 			unlink_locked(&h->conns, x);
 			/* the descriptor is still this connection's: libmicrohttpd closes it after conn_notify, which waits for the lock */
 			(void)shutdown(x->fd, SHUT_RDWR);
 			metric_add(M_CONNECTIONS_SLOW, 1);
 		}
 	(void)pthread_mutex_unlock(&h->conns.lock);
+	return cut == CUT_AT_ONCE;
 }
 
 void

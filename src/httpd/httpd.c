@@ -19,9 +19,13 @@ mhd_log(void *cls, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 static void
 mhd_log(void *cls, const char *fmt, va_list ap)
 {
+	static const char refused[] = "Error processing request";
 	char text[256];
 
 	(void)cls;
+	/* what it refuses by itself, it tells nobody but its log */
+	if (strncmp(fmt, refused, sizeof(refused) - 1) == 0)
+		metric_add(M_HTTP_MALFORMED, 1);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	/* what a client did wrong on the wire is no warning; the access line has its status */
 	log_debug("http", "text=%s", text);

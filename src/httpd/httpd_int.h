@@ -74,8 +74,16 @@ struct hreq {
 	uint64_t bytes_in, bytes_out;
 	struct hub_waiter *waiter;
 	void *park_state;
-	msec_t deadline_ms;          /* of the next parking */
-	int64_t woken_us;            /* when the wake-up came that it is looking after, 0 = none */
+	union {
+		struct { /* while its body arrives */
+			uint32_t body_max;   /* 0 = the protocol was not asked yet */
+			struct body_look look;
+		};
+		struct { /* from the queue on */
+			msec_t deadline_ms;  /* of the next parking */
+			int64_t woken_us;    /* when the wake-up came that it is looking after, 0 = none */
+		};
+	};
 	struct stream *stream;       /* NULL = an answer that ends */
 	struct MHD_Response *response; /* ready to be sent */
 	int status;                  /* HTTP; 0 = no answer yet */
@@ -84,6 +92,7 @@ struct hreq {
 	bool parked_before;
 	bool in_flight;              /* counted in httpd.in_flight */
 	bool lost;                   /* the connection is gone, a worker frees what is left */
+	bool stranger;               /* its body is counted in httpd.body_strangers, too */
 	unsigned char client[16];    /* its address, IPv4 as ::ffff:a.b.c.d */
 };
 /* each waiting client has one: who needs more looks for what can go (make bench-push) */
@@ -120,7 +129,7 @@ struct httpd {
 	struct acceptor acceptor;    /* of client */
 	struct MHD_Daemon *daemon, *admin_daemon, *status_daemon;
 	atomic_uint_fast64_t next_id;
-	atomic_size_t body_total;
+	atomic_size_t body_total, body_strangers;
 	atomic_bool draining;
 	atomic_bool leaving;         /* httpd_leave: as draining, but all is served */
 	msec_t began_ms;
@@ -185,8 +194,8 @@ enum MHD_Result conn_accept(void *cls, const struct sockaddr *sa, socklen_t len)
 void conn_notify(void *cls, struct MHD_Connection *conn, void **context, enum MHD_ConnectionNotificationCode what);
 /* conn_phase - CONN does something else from now on.   Threads: any.   Blocking: never. */
 void conn_phase(struct httpd *h, struct MHD_Connection *conn, enum conn_phase phase);
-/* conns_expire - cut off who takes too long; called once a second. */
-void conns_expire(struct httpd *h);
+/* conns_expire - cut off some of those who take too long; called several times a second.  True: there are more, again in a millisecond. */
+bool conns_expire(struct httpd *h);
 
 /* request.c */
 enum MHD_Result request_handler(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
@@ -203,6 +212,8 @@ void request_free(struct hreq *r);
 void request_headers(struct hreq *r, const struct reply *rep);
 
 /* worker.c */
+/* request_token - the session token of the client, or NULL; *BEARER: the client itself sent it, and not its browser with the cookies. */
+const char *request_token(const struct hreq *r, bool *bearer);
 /* workers_call - wakes every worker, to look at stop; h->lock is held. */
 void workers_call_locked(struct httpd *h);
 MUST_CHECK bool queue_reserve(struct httpd *h);

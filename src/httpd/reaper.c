@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #define EVENTS 256
-#define EXPIRE_MS 1000
+#define EXPIRE_MS 200
+#define EXPIRE_MORE_MS 1
 #define STOP_ID 0 /* no request has it */
 
 static void *
@@ -24,11 +25,11 @@ reaper_main(void *arg)
 {
 	struct httpd *h = arg;
 	struct epoll_event ev[EVENTS];
-	int64_t expired_us = now_mono_us();
+	int64_t expired_us = now_mono_us(), wait_ms = EXPIRE_MS;
 	bool stop = false;
 
 	while (!stop) {
-		int n = epoll_wait(h->reaper_fd, ev, EVENTS, EXPIRE_MS);
+		int n = epoll_wait(h->reaper_fd, ev, EVENTS, (int)wait_ms);
 
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u64 == STOP_ID)
@@ -36,9 +37,9 @@ reaper_main(void *arg)
 			else
 				hub_end(h->hub, ev[i].data.u64);
 		}
-		if (now_mono_us() - expired_us >= EXPIRE_MS * INT64_C(1000)) {
+		if (now_mono_us() - expired_us >= wait_ms * 1000) {
 			expired_us = now_mono_us();
-			conns_expire(h);
+			wait_ms = conns_expire(h) ? EXPIRE_MORE_MS : EXPIRE_MS;
 		}
 	}
 	return NULL;

@@ -10,6 +10,10 @@
 
 /* An upload beyond the limit is read on and thrown away, so that the client gets to see the 413; but not for ever. */
 #define DISCARD_FACTOR 4U
+/* What every request may hold without being asked who it is: as much as its head, and bounded like that by max_connections. */
+#define FREE_BODY ((size_t)4096)
+/* Of max_body_total: for all whom nobody knows together, so that they never shut out those who are. */
+#define STRANGERS_PART 4U
 #define RETRY_BUSY_S 5
 
 static const struct protocol *
@@ -51,6 +55,8 @@ request_free_body(struct hreq *r)
 {
 	buf_fini(&r->body);
 	atomic_fetch_sub(&r->h->body_total, r->body_counted);
+	if (r->stranger)
+		atomic_fetch_sub(&r->h->body_strangers, r->body_counted);
 	r->body_counted = 0;
 }
 
@@ -149,6 +155,31 @@ turn_away(struct hreq *r, const char *reason, int status, const char *message)
 	request_refuse(r, status, status == MHD_HTTP_SERVICE_UNAVAILABLE ? RETRY_BUSY_S : 0, message);
 }
 
+/* How large its body may be; asked when it is large enough to matter. */
+static size_t
+body_max(struct hreq *r)
+{
+	const struct protocol *p = r->proto;
+	size_t max = r->h->o.max_body, less;
+	bool bearer;
+
+	if (r->body_max != 0)
+		return r->body_max;
+	if (p->body_max != NULL) {
+		less = p->body_max(p->self, r->url + strlen(p->base), request_token(r, &bearer), &r->stranger);
+		max = less < max ? less : max;
+	}
+	r->body_max = max < UINT32_MAX ? (uint32_t)max : UINT32_MAX;
+	return r->body_max;
+}
+
+/* N bytes of body are too many for this request. */
+static bool
+too_large(struct hreq *r, uint64_t n)
+{
+	return n > FREE_BODY && n > body_max(r);
+}
+
 /* Refusals that need no body; true = the answer is ready.  The connection closes after it, the body is not read. */
 static bool
 refuse_early(struct hreq *r)
@@ -160,42 +191,70 @@ refuse_early(struct hreq *r)
 		request_health(r);
 	else if (r->proto == NULL)
 		request_refuse(r, MHD_HTTP_NOT_FOUND, 0, "nothing is served under this path");
-	else if (length != NULL && (!parse_i64(length, 0, INT64_MAX, &n) || (uint64_t)n > r->h->o.max_body))
+	else if (length != NULL && (!parse_i64(length, 0, INT64_MAX, &n) || too_large(r, (uint64_t)n)))
 		turn_away(r, "body", MHD_HTTP_CONTENT_TOO_LARGE, "the request body is larger than the server takes");
 	else if (atomic_load(&r->h->draining))
 		turn_away(r, "stopping", MHD_HTTP_SERVICE_UNAVAILABLE, "the server is shutting down");
 	return r->status != 0;
 }
 
+/* The memory that R's body has grown by; false = there is none left for it, R is refused. */
+static bool
+count_body(struct hreq *r)
+{
+	struct httpd *h = r->h;
+	size_t grown = r->body.cap > FREE_BODY ? r->body.cap - FREE_BODY - r->body_counted : 0, total, strangers = 0;
+
+	if (grown == 0)
+		return true;
+	(void)body_max(r); /* whose it is has to be known before the first of it is counted */
+	r->body_counted += grown;
+	total = atomic_fetch_add(&h->body_total, grown) + grown;
+	if (r->stranger)
+		strangers = atomic_fetch_add(&h->body_strangers, grown) + grown;
+	/* one alone may have more: a session that this node sees for the first time may begin with a large mail */
+	if (total <= h->o.max_body_total && (strangers <= h->o.max_body_total / STRANGERS_PART || strangers == r->body_counted))
+		return true;
+	request_free_body(r);
+	turn_away(r, "bodies", MHD_HTTP_SERVICE_UNAVAILABLE, "too many large requests at once");
+	return false;
+}
+
+/* False: R is refused for what its body is, and nothing of it is kept. */
+static bool
+look_at_body(struct hreq *r, const char *p, size_t n)
+{
+	struct reply rep = { 0 };
+
+	if (r->proto->look == NULL || r->proto->look(r->proto->self, &r->look, p, n, &rep))
+		return true;
+	metric_count(F_REFUSED, "content", NULL);
+	request_free_body(r);
+	request_set_reply(r, &rep);
+	return false;
+}
+
 /* One piece of the body.  MHD_NO closes the connection. */
 static enum MHD_Result
 take_upload(struct hreq *r, const char *p, size_t n)
 {
-	struct httpd *h = r->h;
-	size_t grown;
-
 	r->bytes_in += n;
 	if (r->status != 0)
-		return r->bytes_in / DISCARD_FACTOR > h->o.max_body ? MHD_NO : MHD_YES;
+		return r->bytes_in / DISCARD_FACTOR > (r->body_max != 0 ? r->body_max : r->h->o.max_body) ? MHD_NO : MHD_YES;
+	if (too_large(r, r->bytes_in)) {
+		request_free_body(r);
+		turn_away(r, "body", MHD_HTTP_CONTENT_TOO_LARGE, "the request body is larger than the server takes");
+		return MHD_YES;
+	}
+	if (!look_at_body(r, p, n))
+		return MHD_YES;
 	buf_add(&r->body, p, n);
 	if (r->body.failed) {
-		bool too_large = r->bytes_in > h->o.max_body;
-
 		request_free_body(r);
-		if (too_large)
-			turn_away(r, "body", MHD_HTTP_CONTENT_TOO_LARGE, "the request body is larger than the server takes");
-		else
-			turn_away(r, "memory", MHD_HTTP_SERVICE_UNAVAILABLE, "the server is out of memory");
+		turn_away(r, "memory", MHD_HTTP_SERVICE_UNAVAILABLE, "the server is out of memory");
 		return MHD_YES;
 	}
-	grown = r->body.cap - r->body_counted;
-	if (grown == 0)
-		return MHD_YES;
-	r->body_counted += grown;
-	if (atomic_fetch_add(&h->body_total, grown) + grown > h->o.max_body_total) {
-		request_free_body(r);
-		turn_away(r, "bodies", MHD_HTTP_SERVICE_UNAVAILABLE, "too many large requests at once");
-	}
+	(void)count_body(r);
 	return MHD_YES;
 }
 
@@ -320,6 +379,8 @@ request_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum M
 		return;
 	*con_cls = NULL;
 	conn_phase(r->h, conn, CONN_HEAD);
+	if (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+		metric_add(M_CONNECTIONS_IDLE, 1);
 	access_log(r, why);
 	count(r);
 	request_free_body(r);

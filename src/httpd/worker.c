@@ -95,6 +95,8 @@ queue_push_reserved(struct httpd *h, struct hreq *r)
 {
 	r->in_flight = true;
 	r->next = NULL;
+	r->deadline_ms = 0; /* their memory was the body's until now */
+	r->woken_us = 0;
 	r->queued_us = now_mono_us();
 	(void)pthread_mutex_lock(&h->lock);
 	h->reserved--;
@@ -249,9 +251,8 @@ header_of_request(const struct request *req, const char *name)
 	return MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, name);
 }
 
-/* *BEARER: the client itself sent it, and not its browser with the cookies. */
-static const char *
-token_of(const struct hreq *r, bool *bearer)
+const char *
+request_token(const struct hreq *r, bool *bearer)
 {
 	static const char scheme[] = "Bearer ";
 	const char *auth = MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
@@ -306,7 +307,7 @@ run_request(struct hreq *r)
 	int64_t t0 = now_mono_us();
 
 	address_format(r->client, client_ip);
-	req.token = token_of(r, &req.bearer);
+	req.token = request_token(r, &req.bearer);
 	if (r->parked_before) {
 		req.deadline_passed = r->end == HUB_DEADLINE;
 		req.shutting_down = r->end == HUB_SHUTDOWN || draining || (r->end == HUB_DEADLINE && atomic_load(&r->h->leaving));

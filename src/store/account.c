@@ -14,7 +14,8 @@ static const struct pg_stmt stmts[] = {
 	    "INSERT INTO device (account, name, seen_at, made_at, state, state_at, agent) VALUES ($1::int8, $2::text, $3::int8, $3::int8, $4::int2,"
 	    " CASE WHEN $4::int2 = 0 THEN 0 ELSE $3::int8 END, $5::text) ON CONFLICT DO NOTHING", 5 },
 	[S_DEVICE_CONFIG] = { "store_device_config", "UPDATE device SET config = $2::text WHERE id = $1::int4", 2 },
-	[S_DEVICE_COUNT] = { "store_device_login_count", "SELECT count(*) FROM device WHERE account = $1::int8", 1 },
+	/* not farther than the limit: an account may have more, from when it was higher */
+	[S_DEVICE_COUNT] = { "store_device_login_count", "SELECT count(*) FROM (SELECT FROM device WHERE account = $1::int8 LIMIT $2::int8) d", 2 },
 	[S_DEVICE_AGENT] = { "store_device_login_agent", "UPDATE device SET agent = $2::text WHERE id = $1::int4", 2 },
 };
 const struct pg_table store_account_stmts = { stmts, ARRAY_LEN(stmts) };
@@ -85,16 +86,22 @@ out:
 	return rc;
 }
 
+/* RC_LIMIT: ACCOUNT has MAX devices already; 0 = no limit, and nothing is counted. */
 static enum rc
-device_count(struct store_conn *c, int64_t account, size_t *n, struct err *e)
+device_room(struct store_conn *c, int64_t account, size_t max, struct err *e)
 {
 	struct pg_params p = { .n = 0 };
 	PGresult *r = NULL;
 	enum rc rc;
 
+	if (max == 0)
+		return RC_OK;
 	pg_i64(&p, account);
+	pg_i64(&p, (int64_t)max);
 	rc = pg_exec(c, TBL_ACCOUNT, S_DEVICE_COUNT, &p, &r, e);
-	*n = rc == RC_OK ? (size_t)pg_get_i64(r, 0, 0) : 0;
+	if (rc == RC_OK && (size_t)pg_get_i64(r, 0, 0) >= max)
+		rc = err_set_path(e, RC_LIMIT, "device", "is one more than this user may have (%zu, max_devices): ask the administrator to remove one "
+		    "that is not used any more (usmctl device remove), then log in again", max);
 	PQclear(r);
 	return rc;
 }
@@ -116,18 +123,14 @@ store_device_login(struct store_conn *c, struct arena *a, int64_t account, const
     struct store_device *out, struct err *e)
 {
 	struct pg_params p = { .n = 0 };
-	size_t n;
 	enum rc rc = device_get(c, a, account, name, out, e);
 
 	if (rc == RC_OK)
 		return agent_note(c, out, rule->agent, e);
 	if (rc == RC_NOTFOUND)
-		rc = device_count(c, account, &n, e);
+		rc = device_room(c, account, rule->max, e);
 	if (rc != RC_OK)
 		return rc;
-	if (rule->max > 0 && n >= rule->max)
-		return err_set_path(e, RC_LIMIT, "device", "is one more than is allowed (max_devices): this user has %zu; an administrator can remove one that is "
-		    "not used any more", n);
 	pg_i64(&p, account);
 	pg_text(&p, name);
 	pg_i64(&p, now_ms());

@@ -22,7 +22,7 @@
 	" c AS (DELETE FROM cursor WHERE folder IN (" folders ") OR device IN (" devices "))," \
 	" a AS (DELETE FROM set_aside WHERE device IN (" devices "))"
 
-enum { S_AUDIT = ACT_COUNT };
+enum { S_AUDIT = ACT_COUNT, S_WAKE };
 static const struct pg_stmt stmts[] = {
 	[ACT_ALLOW] = { "store_act_allow", STATE("0") NUMBER("x"), 7 },
 	[ACT_QUARANTINE] = { "store_act_quarantine", STATE("1") OUT NUMBER("x"), 7 },
@@ -48,7 +48,7 @@ static const struct pg_stmt stmts[] = {
 	    "WITH f AS MATERIALIZED (" FOLDERS "), r AS (SELECT folder, id, cn FROM pim_row WHERE folder IN (SELECT id FROM f) AND id = $5::int8 AND NOT dead"
 	    " UNION ALL SELECT folder, id, cn FROM mail_row WHERE folder IN (SELECT id FROM f) AND id = $5::int8 AND (id >> 6) = ($5::int8 >> 6) AND NOT dead),"
 	    " x AS (INSERT INTO set_aside (folder, device, object, version, since, next_try, tries, reason)"
-	    " SELECT folder, $2::int4, id, cn, $7::int8, 0, 1, 'skipped by the administrator' FROM r WHERE $2::int4 > 0" USED
+	    " SELECT folder, $2::int4, id, cn, $7::int8, 0, 1, '" STORE_SKIPPED "' FROM r WHERE $2::int4 > 0" USED
 	    " ON CONFLICT (folder, device, object) DO UPDATE SET version = excluded.version RETURNING folder),"
 	    " c AS (DELETE FROM cursor WHERE device = $2::int4 AND folder IN (SELECT folder FROM x))" NUMBER("x"), 7 },
 	[ACT_DEVICE_REMOVE] = { "store_act_device_remove",
@@ -58,17 +58,24 @@ static const struct pg_stmt stmts[] = {
 	[ACT_FORGET] = { "store_act_forget",
 	    "WITH f AS MATERIALIZED (SELECT id FROM folder WHERE account = $1::int8), d AS MATERIALIZED (SELECT id FROM device WHERE account = $1::int8),"
 	    DROP("SELECT id FROM f", "SELECT id FROM d")
+	    /* what administrators did stays, by numbers: the names of devices are the user's */
+	    ", n AS (UPDATE audit SET target = regexp_replace(target, ' device=[^ ]*', '') FROM account u WHERE u.id = $1::int8"
+	    " AND target LIKE '% device=%' AND starts_with(target, 'user=' || u.context_id || '/' || u.user_id || ' '))"
 	    ", x AS (DELETE FROM account WHERE id = $1::int8 AND $2::int4 = 0" USED " RETURNING id)" NUMBER("x"), 7 },
 	[S_AUDIT] = { "store_audit", "INSERT INTO audit (at, uid, changed, command, target) VALUES ($1::int8, $2::int8, $3::int8, $4::text, $5::text)", 5 },
+	[S_WAKE] = { "store_act_wake", "SELECT pg_notify($1::text, $2::text)", 2 },
 };
 const struct pg_table store_act_stmts = { stmts, ARRAY_LEN(stmts) };
 
 struct act {
 	enum store_act what;
 	const struct store_subject *s;
-	bool count;
-	int64_t by_uid;
-	const char *command, *target;
+};
+
+struct recorded {
+	const struct store_record *r;
+	store_change change;
+	void *arg;
 	size_t n;
 };
 
@@ -85,10 +92,23 @@ store_audit(struct store_conn *c, int64_t by_uid, const char *command, const cha
 	return pg_exec(c, TBL_ACT, S_AUDIT, &p, NULL, e);
 }
 
+/* Every node listens, with Redis or without, and hears it when the transaction is committed, not before. */
 static enum rc
-act(struct store_conn *c, void *arg, struct err *e)
+wake(struct store_conn *c, uint64_t topic, struct err *e)
 {
-	struct act *x = arg;
+	char payload[NOTIFY_PAYLOAD];
+	struct pg_params p = { .n = 0 };
+
+	notify_payload(topic, payload);
+	pg_text(&p, NOTIFY_CHANNEL);
+	pg_text(&p, payload);
+	return pg_exec(c, TBL_ACT, S_WAKE, &p, NULL, e);
+}
+
+static enum rc
+act(struct store_conn *c, void *arg, size_t *n, struct err *e)
+{
+	const struct act *x = arg;
 	struct pg_params p = { .n = 0 };
 	PGresult *r = NULL;
 	enum rc rc;
@@ -101,20 +121,38 @@ act(struct store_conn *c, void *arg, struct err *e)
 	pg_text(&p, x->s->session);
 	pg_i64(&p, now_ms());
 	rc = pg_exec(c, TBL_ACT, (unsigned)x->what, &p, &r, e);
-	x->n = rc == RC_OK ? (size_t)pg_get_i64(r, 0, 0) : 0;
+	*n = rc == RC_OK ? (size_t)pg_get_i64(r, 0, 0) : 0;
 	PQclear(r);
-	if (rc == RC_OK && x->count)
+	return rc == RC_OK && x->s->wake != 0 && *n > 0 ? wake(c, x->s->wake, e) : rc;
+}
+
+static enum rc
+change_and_record(struct store_conn *c, void *arg, struct err *e)
+{
+	struct recorded *x = arg;
+	enum rc rc;
+
+	x->n = 0;
+	rc = x->change(c, x->arg, &x->n, e);
+	if (rc == RC_OK && x->r->count)
 		return RC_CONFLICT; /* rolls back */
-	return rc == RC_OK ? store_audit(c, x->by_uid, x->command, x->target, x->n, e) : rc;
+	return rc == RC_OK ? store_audit(c, x->r->by_uid, x->r->command, x->r->target, x->n, e) : rc;
 }
 
 enum rc
-store_act(struct store_conn *c, enum store_act what, const struct store_subject *s, bool count, int64_t by_uid, const char *command,
-    const char *target, size_t *n, struct err *e)
+store_recorded(struct store_conn *c, const struct store_record *r, store_change change, void *arg, size_t *n, struct err *e)
 {
-	struct act x = { what, s, count, by_uid, command, target, 0 };
-	enum rc rc = store_txn(c, act, &x, e);
+	struct recorded x = { .r = r, .change = change, .arg = arg };
+	enum rc rc = store_txn(c, change_and_record, &x, e);
 
 	*n = x.n;
-	return rc == RC_CONFLICT && count ? RC_OK : rc;
+	return rc == RC_CONFLICT && r->count ? RC_OK : rc;
+}
+
+enum rc
+store_act(struct store_conn *c, enum store_act what, const struct store_subject *s, const struct store_record *r, size_t *n, struct err *e)
+{
+	struct act x = { .what = what, .s = s };
+
+	return store_recorded(c, r, act, &x, n, e);
 }

@@ -25,7 +25,7 @@
 #define NOW_MS "(extract(epoch FROM now()) * 1000)::int8"
 #define ACTIVE(name, days) "SELECT 'users_active_" name "', count(DISTINCT account) FROM device WHERE seen_at > " NOW_MS " - " days " * 86400000::int8"
 
-enum { S_INFO = LIST_KEPT + 1, S_FOLDERS, S_JOURNAL, S_CONFLICTS, S_ACCOUNT, S_HASHES, S_SYNCIDS };
+enum { S_INFO = LIST_KEPT + 1, S_FOLDERS, S_JOURNAL, S_CONFLICTS, S_ACCOUNT, S_HASHES, S_SYNCIDS, S_DEVICES, S_FORGOTTEN };
 static const struct pg_stmt stmts[] = {
 	[LIST_ACCOUNTS] = { "store_list_accounts",
 	    "SELECT " WHO ", (SELECT count(*) FROM device d WHERE d.account = a.id) AS devices,"
@@ -92,7 +92,9 @@ static const struct pg_stmt stmts[] = {
 	    " UNION ALL " COUNTED("cursor") OF_FOLDER " UNION ALL " COUNTED("write_log") OF_FOLDER " UNION ALL " COUNTED("intent") OF_DEVICES
 	    " UNION ALL " COUNTED("mail_op") OF_DEVICES " UNION ALL " COUNTED("conflict") " WHERE account = $1::int8"
 	    " UNION ALL " COUNTED("journal") " WHERE account = $1::int8 UNION ALL " COUNTED("set_aside") OF_FOLDER
-	    " UNION ALL " COUNTED("guard_delete") OF_DEVICES " UNION ALL " COUNTED("guard_create") OF_DEVICES, 2 },
+	    " UNION ALL " COUNTED("guard_delete") OF_DEVICES " UNION ALL " COUNTED("guard_create") OF_DEVICES
+	    " UNION ALL SELECT 'audit_names', count(*) FROM audit x JOIN account u ON u.id = $1::int8 AND x.target LIKE '% device=%'"
+	    " AND starts_with(x.target, 'user=' || u.context_id || '/' || u.user_id || ' ')", 2 },
 	[S_INFO] = { "store_device_info",
 	    "SELECT d.account, d.name, d.config, d.state, d.agent, abs(d.seen_at), d.state_at, a.context_id, a.user_id,"
 	    " coalesce((SELECT max(s.expires) FROM session s WHERE s.device = d.id AND s.expires > $2::int8), 0)"
@@ -111,6 +113,9 @@ static const struct pg_stmt stmts[] = {
 	    "SELECT token_hash FROM session WHERE account = $1::int8 AND ($2::int4 = 0 OR device = $2::int4) LIMIT 10000", 2 },
 	[S_SYNCIDS] = { "store_account_syncids",
 	    "SELECT syncid FROM cursor WHERE device IN (SELECT id FROM device WHERE account = $1::int8 AND ($2::int4 = 0 OR id = $2::int4)) LIMIT 100000", 2 },
+	[S_DEVICES] = { "store_device_ids", "SELECT id::int8 FROM device WHERE account = $1::int8 ORDER BY id", 1 },
+	[S_FORGOTTEN] = { "store_was_forgotten",
+	    "SELECT EXISTS (SELECT FROM audit WHERE at >= $3::int8 AND command = 'forget' AND target = 'user=' || $1::int8 || '/' || $2::int8)", 3 },
 };
 const struct pg_table store_list_stmts = { stmts, ARRAY_LEN(stmts) };
 
@@ -309,6 +314,45 @@ store_account_find(struct store_conn *c, int64_t context_id, int64_t user_id, in
 		rc = err_set(e, RC_NOTFOUND, "nothing is kept of the user %" PRId64 "/%" PRId64, context_id, user_id);
 	else if (rc == RC_OK)
 		*account = pg_get_i64(r, 0, 0);
+	PQclear(r);
+	return rc;
+}
+
+enum rc
+store_device_ids(struct store_conn *c, struct arena *a, int64_t account, int64_t **out, size_t *n, struct err *e)
+{
+	struct pg_params p = { .n = 0 };
+	PGresult *r = NULL;
+	enum rc rc;
+
+	*out = NULL;
+	*n = 0;
+	pg_i64(&p, account);
+	rc = pg_exec(c, TBL_LIST, S_DEVICES, &p, &r, e);
+	if (rc == RC_OK)
+		*out = arena_array(a, int64_t, (size_t)PQntuples(r) + 1);
+	if (rc == RC_OK && *out == NULL)
+		rc = err_set(e, RC_NOMEM, "out of memory");
+	for (int i = 0; rc == RC_OK && i < PQntuples(r); i++)
+		(*out)[(*n)++] = pg_get_i64(r, i, 0);
+	PQclear(r);
+	return rc;
+}
+
+enum rc
+store_was_forgotten(struct store_conn *c, int64_t context_id, int64_t user_id, msec_t since, bool *yes, struct err *e)
+{
+	struct pg_params p = { .n = 0 };
+	PGresult *r = NULL;
+	enum rc rc;
+
+	*yes = false;
+	pg_i64(&p, context_id);
+	pg_i64(&p, user_id);
+	pg_i64(&p, since);
+	rc = pg_exec(c, TBL_LIST, S_FORGOTTEN, &p, &r, e);
+	if (rc == RC_OK)
+		*yes = pg_get_bool(r, 0, 0);
 	PQclear(r);
 	return rc;
 }

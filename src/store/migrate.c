@@ -135,17 +135,15 @@ apply(PGconn *pg, const char *dir, const char *name, struct buf *b, struct err *
 	rc = pg_script(pg, b->p, NULL, &cause);
 	if (rc == RC_OK)
 		rc = pg_script(pg, "COMMIT", NULL, &cause);
-	if (rc == RC_OK) {
-		(void)printf("applied %s\n", name);
+	if (rc == RC_OK)
 		return RC_OK;
-	}
 	if (pg_script(pg, "ROLLBACK", NULL, NULL) != RC_OK)
 		log_warn("migrate.rollback", "patch=%s", name);
 	return err_set(e, rc, "%s: %s; nothing of it was applied", name, cause.text);
 }
 
 static enum rc
-migrate(PGconn *pg, const char *dir, const struct patches *files, struct err *e)
+migrate(PGconn *pg, const char *dir, const struct patches *files, bool count, struct buf *names, struct err *e)
 {
 	int64_t last;
 	struct buf b;
@@ -164,14 +162,17 @@ migrate(PGconn *pg, const char *dir, const struct patches *files, struct err *e)
 		return err_set(e, RC_INTERNAL, "the database is at patch %lld, %s ends at %zu: install the newer usmd",
 		    (long long)last, dir, files->n - 1);
 	buf_init(&b, PATCH_MAX_BYTES);
-	for (size_t i = (size_t)(last + 1); i < files->n && rc == RC_OK; i++)
-		rc = apply(pg, dir, files->p[i].name, &b, e);
+	for (size_t i = (size_t)(last + 1); i < files->n && rc == RC_OK; i++) {
+		rc = count ? RC_OK : apply(pg, dir, files->p[i].name, &b, e);
+		if (rc == RC_OK && names != NULL)
+			buf_addf(names, "%s\n", files->p[i].name);
+	}
 	buf_fini(&b);
 	return rc;
 }
 
 enum rc
-store_migrate(const char *conninfo, const char *password, const char *sql_dir, struct err *e)
+store_migrate(const char *conninfo, const char *password, const char *sql_dir, bool count, struct buf *names, struct err *e)
 {
 	struct patches files = { .n = 0 };
 	PGconn *pg = NULL;
@@ -187,7 +188,7 @@ store_migrate(const char *conninfo, const char *password, const char *sql_dir, s
 		rc = err_set(e, RC_UPSTREAM, "no connection to PostgreSQL: %s", text);
 		goto out;
 	}
-	rc = migrate(pg, sql_dir, &files, e);
+	rc = migrate(pg, sql_dir, &files, count, names, e);
 out:
 	PQfinish(pg); /* gives the lock back */
 	mem_free(files.p);

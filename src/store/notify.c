@@ -19,7 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHANNEL "usmd_topics"
 #define CALL_MS 10000
 #define SILENCE_MS 30000    /* without a word for this long: is the server still there? */
 #define TIMEOUT_MS 5000     /* of one statement here */
@@ -127,11 +126,23 @@ static enum rc
 say(const struct notify *x, PGconn *pg, int what, const char *topics, struct err *e)
 {
 	char payload[8000];
-	const char *v[] = { CHANNEL, payload };
+	const char *v[] = { NOTIFY_CHANNEL, payload };
 
 	(void)snprintf(payload, sizeof(payload), "%s%c%s", x->node, what, topics);
 	metric_add(M_NOTIFIED, 1);
 	return pg_query(pg, "SELECT pg_notify($1, $2)", (int)ARRAY_LEN(v), v, TIMEOUT_MS, NULL, e);
+}
+
+void
+notify_payload(uint64_t topic, char out[NOTIFY_PAYLOAD])
+{
+	unsigned char name[NODE / 2];
+	char node[NODE + 1];
+
+	_Static_assert(NOTIFY_PAYLOAD == NODE + 1 + DIGITS + 1, "a name, a letter, a number");
+	random_bytes(name, sizeof(name));
+	hex_encode(name, sizeof(name), node);
+	(void)snprintf(out, NOTIFY_PAYLOAD, "%s%c%016llx", node, SAY_TOPICS, (unsigned long long)topic);
 }
 
 static int
@@ -309,7 +320,7 @@ dial(const struct notify *x, struct err *e)
 		rc = pg_query(pg, "SELECT set_config('application_name', 'usmd listener', false), set_config('synchronous_commit', 'off', false)",
 		    0, NULL, TIMEOUT_MS, NULL, e);
 		if (rc == RC_OK)
-			rc = pg_query(pg, "LISTEN " CHANNEL, 0, NULL, TIMEOUT_MS, NULL, e);
+			rc = pg_query(pg, "LISTEN " NOTIFY_CHANNEL, 0, NULL, TIMEOUT_MS, NULL, e);
 	} else if (e != NULL) {
 		(void)pg_dial_error(pg, e->text, sizeof(e->text));
 	}

@@ -17,8 +17,9 @@ static const struct pg_stmt stmts[] = {
 	[S_TRIM] = { "store_session_trim", "DELETE FROM session WHERE token_hash IN (SELECT token_hash FROM session WHERE device = $1::int4"
 	    " ORDER BY expires DESC, token_hash OFFSET $2::int8 LIMIT $3::int8) RETURNING token_hash", 3 },
 	[S_DELETE] = { "store_session_delete", "DELETE FROM session WHERE token_hash = $1::bytea", 1 },
+	/* ANY: by the index, where IN reads all sessions of everybody as soon as one account has very many devices */
 	[S_DELETE_OTHERS] = { "store_session_delete_others",
-	    "DELETE FROM session WHERE device IN (SELECT id FROM device WHERE account = $1::int8) AND token_hash <> $2::bytea RETURNING token_hash", 2 },
+	    "DELETE FROM session WHERE device = ANY (ARRAY(SELECT id FROM device WHERE account = $1::int8)) AND token_hash <> $2::bytea RETURNING token_hash", 2 },
 };
 const struct pg_table store_session_stmts = { stmts, ARRAY_LEN(stmts) };
 

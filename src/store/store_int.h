@@ -103,6 +103,10 @@ struct store {
 
 /** notify_stop - ends the thread of store_listen, if there is one. */
 void notify_stop(struct store *s);
+/** notify_payload - what pg_notify on NOTIFY_CHANNEL takes so that every node, this process's too, hears TOPIC; for a notification inside a transaction. */
+#define NOTIFY_CHANNEL "usmd_topics"
+#define NOTIFY_PAYLOAD 34
+void notify_payload(uint64_t topic, char out[NOTIFY_PAYLOAD]);
 
 /** pg_exec - run statement I of table T; *RES (NULL: not wanted) is the caller's to PQclear, NULL on failure. */
 MUST_CHECK enum rc pg_exec(struct store_conn *c, enum stmt_table t, unsigned i, struct pg_params *p, PGresult **res, struct err *e);

@@ -59,6 +59,8 @@ static const struct {
 	[M_HOOK_UNSIGNED] = { "usmd_webhooks_unsigned_total", "webhook posts refused: no signature, or a wrong one" },
 	[M_CONNECTIONS_REFUSED] = { "usmd_connections_refused_total", "connections closed at once: max_connections_per_address" },
 	[M_CONNECTIONS_SLOW] = { "usmd_connections_slow_total", "connections cut off because a request or its answer took too long" },
+	[M_CONNECTIONS_IDLE] = { "usmd_connections_idle_total", "connections closed because their client sent or took nothing for client_timeout" },
+	[M_HTTP_MALFORMED] = { "usmd_http_malformed_total", "requests refused because they are no HTTP, or their head is larger than connection_memory" },
 	[M_LOGINS_FAILED] = { "usmd_logins_failed_total", "logins that OX refused" },
 	[M_ORIGIN_REFUSED] = { "usmd_foreign_origin_total", "requests with the session cookie refused because a page of another site sent them" },
 	[M_HOOK_STALE] = { "usmd_webhooks_stale_total", "webhook posts refused: the time of the signature is outside of webhook_window" },

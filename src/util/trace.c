@@ -90,6 +90,16 @@ trace_order_write(const char *dir, const struct trace_order *o, struct err *e)
 }
 
 bool
+trace_ordered(const char *dir, int64_t device)
+{
+	const struct trace_order o = { .device = device };
+	char path[300];
+
+	path_of(path, sizeof(path), dir, &o, true);
+	return access(path, F_OK) == 0;
+}
+
+bool
 trace_order_drop(const char *dir, int64_t device)
 {
 	struct trace_order o = { .device = device };

@@ -228,8 +228,8 @@ proxies(const char *s, unsigned kind)
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
 	const struct sockaddr *peers[] = { NULL, (struct sockaddr *)&v4, (struct sockaddr *)&v6 };
 	const char *nl = strchr(s, '\n');
-	char list[512], out[CLIENT_IP_SIZE], peer[CLIENT_IP_SIZE];
-	unsigned char addr[16];
+	char list[512], out[CLIENT_IP_SIZE];
+	unsigned char client[16], peer[16], addr[16];
 	struct proxies p;
 	struct err e;
 
@@ -242,11 +242,12 @@ proxies(const char *s, unsigned kind)
 		must(p.nets == NULL && p.n == 0 && !p.unix_peer && e.rc == RC_PROTO && e.text[0] != '\0', "a refused list leaves proxies");
 		return;
 	}
-	proxies_client_ip(&p, peers[kind % 3], nl + 1, out);
+	proxies_client_ip(&p, peers[kind % 3], nl + 1, client);
+	address_format(client, out);
 	must(inet_pton(AF_INET, out, addr) == 1 || inet_pton(AF_INET6, out, addr) == 1, "the client's address is none");
 	proxies_client_ip(&p, peers[kind % 3], NULL, peer);
 	if (p.n == 0 && !p.unix_peer)
-		must(strcmp(out, peer) == 0, "a header is believed that nobody trusted wrote");
+		must(memcmp(client, peer, sizeof(client)) == 0, "a header is believed that nobody trusted wrote");
 	proxies_fini(&p);
 }
 

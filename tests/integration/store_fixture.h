@@ -28,7 +28,7 @@ static inline void
 store_test_database(const char *name)
 {
 	(void)snprintf(conninfo, sizeof(conninfo), "%s", harness_database(name));
-	if (store_migrate(conninfo, NULL, "sql", &err) != RC_OK) {
+	if (store_migrate(conninfo, NULL, "sql", false, NULL, &err) != RC_OK) {
 		(void)fprintf(stderr, "%s\n", err.text);
 		exit(1);
 	}

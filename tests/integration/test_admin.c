@@ -150,6 +150,70 @@ START_TEST(reload)
 	drop_in("50-r.conf", NULL);
 	ck_assert_str_eq(USMCTL("reload"), "in force now: page_default\nwaiting for a restart: nothing\n");
 	ck_assert_uint_ge(first_page(&d), 4);
+	/* the record has what came into force, and who did it; a signal leaves none */
+	ck_assert_ptr_nonnull(strstr(USMCTL("audit", "--json"), "\"command\":\"reload\",\"target\":\"node="));
+	ck_assert_ptr_nonnull(strstr(USMCTL("audit", "--json"), " page_default\",\"changed\":1}"));
+}
+END_TEST
+
+static long
+limit_of(const char *name)
+{
+	const struct dev nobody = { .token = "" };
+	json_t *none = json_object(), *data = good(&nobody, "serverInfo", none);
+	long v = (long)json_integer_value(json_object_get(json_object_get(data, "limits"), name));
+
+	json_decref(none);
+	json_decref(data);
+	return v;
+}
+
+static size_t
+log_lines(const char *what)
+{
+	static char text[1 << 22];
+	char path[200];
+	size_t n = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%.150s/usmd.log", w.dir);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	(void)fclose(f);
+	for (const char *p = text; (p = strstr(p, what)) != NULL; p++)
+		n++;
+	return n;
+}
+
+/* A setting of each part that takes them while it works: protocol, engine, log, the stop. */
+START_TEST(reload_of_each_part)
+{
+	static const char told[] = "\"in_force\":[\"drain_time\",\"max_devices\",\"heartbeat_max\",\"max_depth\",\"max_changes\",\"log_level\"],\"restart\":[\"ox_timeout\"]}";
+	struct dev d;
+	size_t debug;
+	int code;
+
+	berta(&d, "adm-limits");
+	drop_in("55-all.conf", "drain_time = 1s\nmax_devices = 1\nheartbeat_max = 2m\nmax_depth = 9\nmax_changes = 33\nlog_level = debug\nox_timeout = 50s\n");
+	ck_assert_ptr_nonnull(strstr(USMCTL("reload", "--dry-run", "--json"), told));
+	ck_assert_int_eq(limit_of("maxObjects"), 1000);
+	ck_assert_ptr_nonnull(strstr(USMCTL("config", "diff", "--running"), "max_changes = 33  # running: 1000\n"));
+	debug = log_lines("level=debug");
+	ck_assert_ptr_nonnull(strstr(USMCTL("reload", "--json"), told));
+	ck_assert_int_eq(limit_of("maxObjects"), 33);
+	ck_assert_int_eq(limit_of("maxDepth"), 9);
+	ck_assert_str_eq(USMCTL("config", "diff", "--running"), "ox_timeout = 50s  # running: 100s\n");
+	ck_assert_ptr_nonnull(strstr(USMCTL("drain", "--dry-run"), "within: 1 s"));
+	/* no further device of hers is let in now */
+	ck_assert_str_eq(login_error("berta", "adm-one-more"), "limit");
+	berta(&d, "adm-limits");
+	ck_assert_uint_gt(log_lines("level=debug"), debug);
+	drop_in("55-all.conf", NULL);
+	(void)USMCTL("reload");
+	ck_assert_int_eq(limit_of("maxObjects"), 1000);
+	(void)usmctl((const char *const[]){ "reload", "--dry", "--skip", NULL }, &code);
+	ck_assert_int_eq(code, 2);
 }
 END_TEST
 
@@ -175,6 +239,18 @@ START_TEST(block_and_allow)
 }
 END_TEST
 
+/* The exit status of one run. */
+static int
+usmsync_once(const char *user, const char *device)
+{
+	char cmd[900];
+	char *argv[] = { "sh", "-c", cmd, NULL };
+
+	(void)snprintf(cmd, sizeof(cmd), "B='%s'; case $B in /*) ;; *) B=$PWD/$B ;; esac; cd '%s' && USMSYNC_PASSWORD=secret \"$B/usmsync\" --server '%s' --user %s --dir sync "
+	    "--device %s --watch", w.build, w.dir, w.server, user, device);
+	return run_wait(argv, NULL);
+}
+
 START_TEST(new_devices)
 {
 	struct dev d;
@@ -189,13 +265,32 @@ START_TEST(new_devices)
 	(void)USMCTL("device", "allow", "--device", "adm-second");
 	ck_assert_str_eq(login_error("caesar", "adm-second"), "");
 	/* full: a third one is refused and leaves nothing behind, until one is removed */
-	ck_assert_str_ne(login_error("caesar", "adm-third"), "");
+	{
+		json_t *body = json_pack("{s:s,s:s,s:s,s:i}", "user", "caesar", "password", "secret", "device", "adm-third", "protocol", 1);
+		const struct dev nobody = { .token = "" };
+		json_t *root = call(&nobody, "login", body), *x = json_object_get(root, "error");
+
+		/* what is wrong, and what to do; nothing invites to try it again */
+		ck_assert_str_eq(str(x, "code"), "limit");
+		ck_assert_str_eq(str(json_object_get(x, "details"), "path"), "device");
+		ck_assert_ptr_null(json_object_get(json_object_get(x, "details"), "retryAfter"));
+		ck_assert_msg(strstr(str(x, "message"), "(2, max_devices)") != NULL && strstr(str(x, "message"), "ask the administrator to remove one") != NULL &&
+		    strstr(str(x, "message"), "usmctl device remove") != NULL, "%s", str(x, "message"));
+		json_decref(root);
+		/* who asks again and again all the same waits, before OX is troubled; the user's other devices do not */
+		for (int i = 0; i < 9; i++)
+			ck_assert_str_eq(login_error("caesar", "adm-third"), "limit");
+		ck_assert_str_eq(login_error("caesar", "adm-third"), "throttled");
+		ck_assert_str_eq(login_error("caesar", "adm-first"), "");
+		json_decref(body);
+	}
+	ck_assert_int_eq(usmsync_once("caesar", "adm-fourth"), 4); /* usmsync(1): the login was refused; it is tried once */
 	(void)usmctl((const char *const[]){ "devices", "--device", "adm-third", NULL }, &code);
 	ck_assert_int_eq(code, 1);
 	(void)USMCTL("device", "remove", "--device", "adm-second");
-	ck_assert_str_eq(login_error("caesar", "adm-third"), "forbidden");
-	(void)USMCTL("device", "allow", "--device", "adm-third");
-	ck_assert_str_eq(login_error("caesar", "adm-third"), "");
+	ck_assert_str_eq(login_error("caesar", "adm-fifth"), "forbidden");
+	(void)USMCTL("device", "allow", "--device", "adm-fifth");
+	ck_assert_str_eq(login_error("caesar", "adm-fifth"), "");
 	drop_in("60-d.conf", NULL);
 	(void)USMCTL("reload");
 }
@@ -443,6 +538,7 @@ main(void)
 	tcase_add_checked_fixture(t, NULL, forget_devices);
 	tcase_add_test(t, config_commands);
 	tcase_add_test(t, reload);
+	tcase_add_test(t, reload_of_each_part);
 	tcase_add_test(t, block_and_allow);
 	tcase_add_test(t, new_devices);
 	tcase_add_test(t, sessions);

@@ -4,9 +4,20 @@
  */
 #include "usmctl.h"
 
+#include <libpq-fe.h>
+
+#include "usmd/engine.h"
+
 #define BERTA_CONTACTS "42"
 #define DORA_CONTACTS "62"
 #define NOW "9007199254740992"
+#define BERTA_ID 4
+#define DORA_ID 6
+/* folder | read << 7 | write << 14 | delete << 21, as OX has them */
+#define OWNER_BITS 403710016
+#define BITS_READ_ALL (1 | 2 << 7)
+#define BITS_READ_OWN (2 | 1 << 7)
+#define BITS_CREATE 2
 #define DAY_MS INT64_C(86400000)
 
 static const char *const settings[] = { "mail_past = 0", "heartbeat_min = 1s", "max_objects_per_folder = 40", "guard_delete_min = 3", "guard_delete_share = 10",
@@ -428,6 +439,235 @@ first_fill(struct asked *q)
 	ask(q, "x-fill", "--title", "fill-00");
 }
 
+/* A contact folder of dora's that berta may use with BITS; its id at OX. */
+static void
+permit(const char *id, int bits)
+{
+	json_decref(ox_as("dora", "folders", "update", json_pack("{s:s,s:s}", "id", id, "timestamp", NOW), json_pack("{s:{s:[{s:i,s:i,s:b},{s:i,s:i,s:b}]}}", "folder",
+	    "permissions", "bits", OWNER_BITS, "entity", DORA_ID, "group", 0, "bits", bits, "entity", BERTA_ID, "group", 0)));
+}
+
+static void
+shared(const char *title, int bits, char id[24])
+{
+	json_t *data = ox_as("dora", "folders", "new", json_pack("{s:s}", "folder_id", "1"), json_pack("{s:{s:s,s:s}}", "folder", "title", title, "module", "contacts"));
+
+	(void)snprintf(id, 24, "%s", json_string_value(data));
+	json_decref(data);
+	permit(id, bits);
+}
+
+/* D works on the folder whose FIELD in the hierarchy is VALUE. */
+static void
+open_named(struct dev *d, const char *field, const char *value)
+{
+	const json_t *f;
+	size_t n;
+
+	open_folder(d, NULL);
+	f = find(d, field, value, &n);
+	ck_assert_msg(n == 1, "%zu folders have the %s %s", n, field, value);
+	(void)snprintf(d->folder, sizeof(d->folder), "%s", str(f, "uuid"));
+	open_folder(d, d->folder);
+}
+
+/* Its device's own folder with a contact in it, and then without the folder. */
+static void
+object_of_gone_folder(struct asked *q, const char *name)
+{
+	struct dev d;
+	json_t *data;
+	char folder[40], uuid[40];
+
+	login(&d, "berta", name);
+	open_folder(&d, NULL);
+	data = update(&d, request(&d, one(json_pack("{s:s,s:s,s:s,s:s}", "clientId", "the-folder", "title", name, "module", "contacts", "parent",
+	    str(d.defaults, "contact"))), NULL, NULL));
+	(void)snprintf(folder, sizeof(folder), "%s", str(result(data, 0), "uuid"));
+	json_decref(data);
+	open_folder(&d, folder);
+	(void)snprintf(uuid, sizeof(uuid), "%s", make(&d, name));
+	open_folder(&d, NULL);
+	json_decref(update(&d, request(&d, NULL, NULL, one(json_pack("{s:s}", "uuid", folder)))));
+	ask(q, name, "--object", uuid);
+}
+
+static void
+object_in_gone_folder(struct asked *q)
+{
+	object_of_gone_folder(q, "x-infolder");
+}
+
+/* The same twelve weeks later: what is known of the folder's end has expired, too. */
+static void
+folder_unknown(struct asked *q)
+{
+	char info[512];
+	PGconn *pg;
+	PGresult *r;
+
+	object_of_gone_folder(q, "x-nofolder");
+	(void)snprintf(info, sizeof(info), "%s dbname=usmd_world", harness_env("USMD_TEST_PG"));
+	pg = PQconnectdb(info);
+	r = PQexec(pg, "DELETE FROM usmd.pim_row WHERE dead AND folder IN (SELECT id FROM usmd.folder WHERE ct = 0)");
+	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "%s", PQerrorMessage(pg));
+	PQclear(r);
+	PQfinish(pg);
+}
+
+/* The right to read is taken away, that to see the folder and to put something into it is not. */
+static void
+may_not_read(struct asked *q)
+{
+	struct dev d, own;
+	char id[24];
+
+	shared("x-noread", BITS_READ_ALL, id);
+	of_type(&own, "dora", "x-noread-o", "contact");
+	open_named(&own, "title", "x-noread");
+	ask(q, "x-noread", "--object", make(&own, "x-noread"));
+	login(&d, "berta", "x-noread");
+	open_named(&d, "title", "x-noread");
+	ck_assert_uint_eq(json_object_size(d.have), 1);
+	permit(id, BITS_CREATE);
+	open_folder(&d, NULL);
+}
+
+static void
+own_only(struct asked *q)
+{
+	struct dev d, own;
+	char id[24], object[24] = "";
+
+	shared("x-ownonly", BITS_READ_OWN, id);
+	of_type(&own, "dora", "x-ownonly-o", "contact");
+	open_named(&own, "title", "x-ownonly");
+	(void)make(&own, "x-ownonly");
+	ck_assert_uint_eq(ox_rows("dora", "contacts", id, "1,502", "x-ownonly", object, sizeof(object)), 1);
+	login(&d, "berta", "x-ownonly");
+	open_named(&d, "title", "x-ownonly");
+	ck_assert_uint_eq(json_object_size(d.have), 0);
+	ask(q, "x-ownonly", "--folder", id);
+	ask(q, "x-ownonly", "--id", object);
+}
+
+static void
+never_read(struct asked *q)
+{
+	struct dev d;
+	char id[24], object[24] = "";
+	json_t *b;
+
+	shared("x-noread-yet", BITS_READ_ALL, id);
+	json_decref(ox_as("dora", "contacts", "new", json_object(), json_pack("{s:s,s:s}", "folder_id", id, "last_name", "x-unread")));
+	ck_assert_uint_eq(ox_rows("dora", "contacts", id, "1,502", "x-unread", object, sizeof(object)), 1);
+	login(&d, "berta", "x-unread");
+	open_folder(&d, NULL);
+	(void)snprintf(d.folder, sizeof(d.folder), "%s", str(find(&d, "title", "x-noread-yet", NULL), "uuid"));
+	faults("{\"match\":{\"module\":\"contacts\",\"user\":\"berta\",\"count\":1000},\"effect\":{\"error\":\"SVL-0001\",\"category\":8}}");
+	b = folder_body(&d);
+	json_decref(call(&d, "syncInit", b));
+	json_decref(b);
+	no_faults();
+	ask(q, "x-unread", "--folder", id);
+	ask(q, "x-unread", "--id", object);
+}
+
+static void
+fill_mail(const char *folder, unsigned count, unsigned first)
+{
+	char text[200];
+
+	(void)snprintf(text, sizeof(text), "{\"user\":\"berta\",\"folder\":\"%s\",\"count\":%u,\"first\":%u}", folder, count, first);
+	world_control(&w, "fill", text, NULL, 0);
+}
+
+/* A mail folder of berta's with MAILS mails, open at D. */
+static void
+mail_folder(struct dev *d, const char *device, const char *title, unsigned mails, unsigned first)
+{
+	char folder[60];
+	json_t *data;
+
+	login(d, "berta", device);
+	open_folder(d, NULL);
+	data = update(d, request(d, one(json_pack("{s:s,s:s,s:s}", "clientId", device, "title", title, "module", "mail")), NULL, NULL));
+	(void)snprintf(d->folder, sizeof(d->folder), "%s", str(result(data, 0), "uuid"));
+	json_decref(data);
+	(void)snprintf(folder, sizeof(folder), "default0/%s", title);
+	fill_mail(folder, mails, first);
+	open_folder(d, d->folder);
+	ck_assert_uint_eq(json_object_size(d->have), mails);
+}
+
+static const char *
+any_uuid(const struct dev *d)
+{
+	return json_object_iter_key(json_object_iter(d->have));
+}
+
+static void
+marked_deleted(struct asked *q)
+{
+	struct dev d;
+	json_t *rows;
+	char id[24];
+
+	mail_folder(&d, "x-marked", "Marked", 1, 701);
+	ask(q, "x-marked", "--object", any_uuid(&d));
+	rows = ox_as("berta", "mail", "all", json_pack("{s:s,s:s}", "folder", "default0/Marked", "columns", "600"), NULL);
+	(void)snprintf(id, sizeof(id), "%s", json_string_value(json_array_get(json_array_get(rows, 0), 0)));
+	json_decref(rows);
+	json_decref(ox_as("berta", "mail", "update", json_pack("{s:s,s:s}", "folder", "default0/Marked", "id", id), json_pack("{s:i}", "set_flags", 2)));
+	(void)pull(&d);
+}
+
+/* The folder is made anew with other mails, and another device has seen that. */
+static void
+must_reconcile(struct asked *q)
+{
+	struct dev d, other;
+
+	mail_folder(&d, "x-anew", "Anew", 2, 801);
+	json_decref(ox_as("berta", "folders", "delete", json_pack("{s:s}", "timestamp", NOW), json_pack("[s]", "default0/Anew")));
+	fill_mail("default0/Anew", 1, 901);
+	login(&other, "berta", "x-anew-other");
+	open_folder(&other, d.folder);
+	ck_assert_uint_eq(json_object_size(other.have), 1);
+	ask(q, "x-anew", "--object", any_uuid(&other));
+}
+
+static void
+write_in_doubt(struct asked *q)
+{
+	struct dev d;
+	const char *uuid;
+	json_t *req;
+
+	of_type(&d, "berta", "x-wdoubt", "contact");
+	uuid = make(&d, "x-wdoubt");
+	(void)pull(&d);
+	faults("{\"match\":{\"module\":\"contacts\",\"action\":\"update\",\"user\":\"berta\",\"count\":1},\"effect\":{\"drop_before\":true}}");
+	req = request(&d, NULL, one(json_pack("{s:s,s:s}", "uuid", uuid, "company", "in doubt")), NULL);
+	json_decref(call(&d, "syncUpdate", req));
+	json_decref(req);
+	no_faults();
+	ask(q, "x-wdoubt", "--object", uuid);
+}
+
+static void
+skipped(struct asked *q)
+{
+	struct dev d;
+	char id[24] = "";
+
+	of_type(&d, "berta", "x-skip", "contact");
+	ask(q, "x-skip", "--object", make(&d, "x-skip"));
+	(void)pull(&d);
+	ck_assert_uint_eq(ox_rows("berta", "contacts", BERTA_CONTACTS, "1,502", "x-skip", id, sizeof(id)), 1);
+	(void)USMCTL("aside", "--skip", "--device", "x-skip", "--folder", BERTA_CONTACTS, "--object", id);
+}
+
 static const struct {
 	const char *cause;
 	void (*prepare)(struct asked *);
@@ -459,7 +699,26 @@ static const struct {
 	{ "deleted", folder_gone, "deleted" },
 	{ "too-many-objects", too_many, "max_objects_per_folder = 40" },
 	{ "first-fill", first_fill, "first time" },
+	{ "folder-gone", object_in_gone_folder, "does not see the folder" },
+	{ "folder-unknown", folder_unknown, "is not among the user's folders" },
+	{ "no-permission", may_not_read, "may not read the folder" },
+	{ "own-objects-only", own_only, "only his own objects" },
+	{ "never-read", never_read, "No device has read the folder" },
+	{ "marked-deleted", marked_deleted, "marked as deleted" },
+	{ "must-reconcile", must_reconcile, "made anew" },
+	{ "write-in-doubt", write_in_doubt, "whether the groupware server took the change" },
+	{ "rejected-by-device", skipped, "by an administrator" },
 };
+
+/* One sentence, with what to do at its end. */
+static void
+is_a_sentence(const char *text, const char *remedy)
+{
+	size_t n = strlen(text), m = strlen(remedy);
+
+	ck_assert_msg(m > 10 && n > m + 3 && strncmp(text + n - m - 3, "; ", 2) == 0 && strncmp(text + n - m - 1, remedy, m) == 0 && text[n - 1] == '.', "%s", text);
+	ck_assert_msg(strstr(text, ". ") == NULL && text[0] >= 'A' && text[0] <= 'Z' && strchr(text, '\n') == NULL, "not one sentence: %s", text);
+}
 
 START_TEST(every_cause)
 {
@@ -479,12 +738,46 @@ START_TEST(every_cause)
 	x = json_array_get(root, 0);
 	ck_assert_msg(strcmp(str(x, "cause"), cases[_i].cause) == 0, "%s is wanted: %s", cases[_i].cause, text);
 	ck_assert_msg(strstr(str(x, "text"), cases[_i].says) != NULL, "\"%s\" is wanted: %s", cases[_i].says, text);
+	is_a_sentence(str(x, "text"), str(x, "remedy"));
+	(void)printf("%s: %s\n", cases[_i].cause, str(x, "text"));
 	ck_assert_str_eq(str(json_object_get(x, "details"), "cause"), cases[_i].cause);
 	ck_assert_str_eq(str(json_object_get(json_object_get(x, "details"), "device"), "name"), q.device);
 	json_decref(root);
 	/* for people: the sentence first */
 	if (q.option[1][0] == '\0')
 		ck_assert_ptr_nonnull(strstr(USMCTL("explain", "--device", q.device, q.option[0], q.value[0]), cases[_i].says));
+}
+END_TEST
+
+/* Each cause that there is has a case here and a word in the manual. */
+START_TEST(all_causes)
+{
+	static char man[100000];
+	FILE *f = fopen("man/usmctl.8", "r");
+	const char *cause, *list, *end;
+	char roff[60];
+
+	ck_assert_ptr_nonnull(f);
+	man[fread(man, 1, sizeof(man) - 1, f)] = '\0';
+	(void)fclose(f);
+	list = strstr(man, "The first of these causes that holds is told");
+	end = list != NULL ? strstr(list, ".RE\n") : NULL;
+	ck_assert_ptr_nonnull(end);
+	*(char *)(uintptr_t)end = '\0';
+	for (size_t i = 0; (cause = engine_explain_cause(i)) != NULL; i++) {
+		size_t n = 0, k = 0;
+
+		for (size_t c = 0; c < ARRAY_LEN(cases); c++)
+			n += strcmp(cases[c].cause, cause) == 0;
+		ck_assert_msg(n > 0, "%s has no case", cause);
+		for (const char *p = cause; *p != '\0'; p++) {
+			if (*p == '-')
+				roff[k++] = '\\';
+			roff[k++] = *p;
+		}
+		roff[k] = '\0';
+		ck_assert_msg(strstr(list, roff) != NULL, "%s is not in usmctl(8)", cause);
+	}
 }
 END_TEST
 
@@ -523,6 +816,7 @@ main(void)
 	tcase_add_checked_fixture(t, NULL, forget_devices);
 	tcase_add_loop_test(t, every_cause, 0, (int)ARRAY_LEN(cases));
 	tcase_add_test(t, bad_questions);
+	tcase_add_test(t, all_causes);
 	suite_add_tcase(s, t);
 	return harness_main(s);
 }

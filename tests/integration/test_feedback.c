@@ -368,10 +368,11 @@ START_TEST(it_expires)
 {
 	struct dev d;
 	char first[60], path[260];
-	msec_t until = now_ms() + KEEP_MS;
+	msec_t until;
 
 	login(&d, "emil", "fb-5");
 	(void)snprintf(first, sizeof(first), "%s", hand_in(&d, 100));
+	until = now_ms() + KEEP_MS;
 	(void)snprintf(path, sizeof(path), "%s/%s.data", feedback_dir, first);
 	ck_assert_int_eq(access(path, F_OK), 0);
 	while (now_ms() <= until + 10)

@@ -168,16 +168,20 @@ END_TEST
 static void
 read_postgresql(struct buf *b)
 {
-	char line[600], piece[4096];
+	char program[300], url[300], dump[200], piece[4096];
+	char *argv[] = { program, (char[]){ "-a" }, (char[]){ "-n" }, (char[]){ "usmd" }, (char[]){ "-f" }, dump, (char[]){ "-d" }, url, NULL };
 	size_t n;
 	FILE *f;
 
-	(void)snprintf(line, sizeof(line), "%.200s/pg_dump -a -d '%.200s dbname=usmd_world' -n usmd", getenv("USMD_TEST_PGBIN"), getenv("USMD_TEST_PG"));
-	f = popen(line, "r");
+	(void)snprintf(program, sizeof(program), "%.200s/pg_dump", getenv("USMD_TEST_PGBIN"));
+	(void)snprintf(url, sizeof(url), "%.200s dbname=usmd_world", getenv("USMD_TEST_PG"));
+	(void)snprintf(dump, sizeof(dump), "%.128s/dump.sql", w.dir);
+	ck_assert_int_eq(run_wait(argv, NULL), 0);
+	f = fopen(dump, "r");
 	ck_assert_ptr_nonnull(f);
 	while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
 		buf_add(b, piece, n);
-	ck_assert_int_eq(pclose(f), 0);
+	(void)fclose(f);
 }
 
 static redisReply *

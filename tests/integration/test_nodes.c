@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Two real usmd on one database: who waits at one hears what happens at the other, whatever becomes of Redis and the connections. */
-#include "wire.h"
+/*
+ * Two real usmd on one database: who waits at one hears what happens at the other, and what an administrator decides, whatever becomes of Redis and
+ * the connections.
+ */
+#include "usmctl.h"
 #include "nodes.h"
 
 #include <libpq-fe.h>
@@ -431,6 +434,103 @@ START_TEST(without_any_redis)
 }
 END_TEST
 
+/* ---- what an administrator decides about devices that wait ---- */
+
+static const struct {
+	const char *args[8];
+	const char *then; /* the code of the next login's error, "" = it is let in */
+} decisions[] = {
+	{ { "device", "block", "--device", "waits" }, "forbidden" },
+	{ { "device", "quarantine", "--device", "waits" }, "forbidden" },
+	{ { "device", "remove", "--device", "waits" }, "" },
+	{ { "sessions", "--end", "--device", "waits" }, "" },
+	{ { "forget", "--user", "1/5", "--apply" }, "" }, /* caesar */
+};
+
+static void
+stream_begin(struct waiting *x, const char *server, const struct dev *d)
+{
+	*x = (struct waiting){ .server = server, .d = d, .heartbeat_s = 60, .command = "events", .until = "log in again" };
+	ck_assert_int_eq(pthread_create(&x->thread, NULL, waiting_main, x), 0);
+}
+
+/* As a client that is told to log in again does. */
+static const char *
+login_again(const char *user, const char *device)
+{
+	static char code[40];
+	const struct dev d = { .token = "" };
+	json_t *body = json_pack("{s:s,s:s,s:s,s:i}", "user", user, "password", "secret", "device", device, "protocol", 1), *root = call(&d, "login", body);
+
+	(void)snprintf(code, sizeof(code), "%s", str(json_object_get(root, "error"), "code"));
+	json_decref(root);
+	json_decref(body);
+	return code;
+}
+
+/* A ping at one node and a stream at the other end at once and say that the device is out; who waits besides goes on. */
+START_TEST(a_decision_ends_waits)
+{
+	struct dev d, twin, other;
+	struct waiting ping, stream, besides;
+	int64_t began, late;
+
+	at(&first);
+	login(&d, "caesar", "waits");
+	open_folder(&d, str(d.defaults, "contact"));
+	/* a session for each node: without a Redis for both a password is known where somebody logged in */
+	at(&two);
+	login(&twin, "caesar", "waits");
+	open_folder(&twin, str(twin.defaults, "contact"));
+	login(&other, "berta", "besides");
+	open_folder(&other, str(other.defaults, "contact"));
+	(void)pull(&other);
+	wait_begin(&ping, first.server, &d, 60);
+	stream_begin(&stream, two.server, &twin);
+	wait_begin(&besides, two.server, &other, 60);
+	node_await(&first, "usmd_waiters", 1);
+	node_await(&two, "usmd_waiters", 2);
+	began = now_mono_us();
+	(void)usmctl(decisions[_i].args, NULL);
+	late = now_mono_us();
+	(void)pthread_join(ping.thread, NULL);
+	(void)pthread_join(stream.thread, NULL);
+	ck_assert_msg(ping.status == 401 && strstr(ping.text, "\"login-required\"") != NULL, "%s: %ld %s", decisions[_i].args[1], ping.status, ping.text);
+	ck_assert_msg(strstr(stream.text, ": log in again") != NULL, "%s: %s", decisions[_i].args[1], stream.text);
+	/* long before the heartbeat: the wait is over soon after the command, whatever a busy machine makes of soon */
+	ck_assert_int_lt(ping.ended_us - late, 20 * INT64_C(1000000));
+	ck_assert_int_lt(stream.ended_us - late, 20 * INT64_C(1000000));
+	(void)printf("%s %s: heard after %.0f and %.0f ms, the command took %.0f\n", decisions[_i].args[0], decisions[_i].args[1],
+	    (double)(ping.ended_us - began) / 1000, (double)(stream.ended_us - began) / 1000, (double)(late - began) / 1000);
+	ck_assert_str_eq(login_again("caesar", "waits"), decisions[_i].then);
+	ck_assert_int_eq(node_metric(&two, "usmd_waiters"), 1);
+	at(&first);
+	json_decref(update(&a, request(&a, contact("besides"), NULL, NULL)));
+	wait_end(&besides);
+	ck_assert(besides.changed);
+}
+END_TEST
+
+/* A trial decides nothing, and a folder that is to be compared anew is a change. */
+START_TEST(a_resync_is_heard)
+{
+	struct waiting x;
+	json_t *req;
+
+	at(&two);
+	(void)pull(&b);
+	wait_begin(&x, two.server, &b, 60);
+	node_await(&two, "usmd_waiters", 1);
+	(void)USMCTL("device", "block", "--device", "b", "--dry-run");
+	(void)USMCTL("resync", "--device", "b", "--type", "contact");
+	wait_end(&x);
+	ck_assert_msg(x.changed, "%s", x.text);
+	req = request(&b, NULL, NULL, NULL);
+	ck_assert_str_eq(bad(&b, "syncUpdate", req, NULL), "reconcile");
+	json_decref(req);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -445,6 +545,8 @@ main(void)
 	tcase_add_test(t, two_waits_at_once);
 	tcase_add_test(t, redis_goes_and_comes_back);
 	tcase_add_test(t, a_change_in_the_moment_of_the_loss);
+	tcase_add_loop_test(t, a_decision_ends_waits, 0, (int)ARRAY_LEN(decisions));
+	tcase_add_test(t, a_resync_is_heard);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(one_worker, up_with_one_worker, down_with_redis);
 	tcase_set_timeout(one_worker, 180);
@@ -453,10 +555,12 @@ main(void)
 	tcase_add_checked_fixture(v, up_apart, down_apart);
 	tcase_set_timeout(v, 120);
 	tcase_add_test(v, a_change_of_which_nobody_told);
+	tcase_add_loop_test(v, a_decision_ends_waits, 0, (int)ARRAY_LEN(decisions));
 	suite_add_tcase(s, v);
 	tcase_add_checked_fixture(u, up_without_redis, down);
 	tcase_set_timeout(u, 120);
 	tcase_add_test(u, without_any_redis);
+	tcase_add_loop_test(u, a_decision_ends_waits, 0, (int)ARRAY_LEN(decisions));
 	suite_add_tcase(s, u);
 	return harness_main(s);
 }

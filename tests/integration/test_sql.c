@@ -35,7 +35,7 @@ START_TEST(migrate_twice_is_a_no_op)
 	int64_t at = store_test_number(conn, "SELECT sum(extract(epoch FROM applied_at) * 1000000)::int8 FROM patch");
 
 	ck_assert_int_eq(store_test_number(conn, "SELECT max(number) FROM patch"), STORE_SCHEMA);
-	OK(store_migrate(conninfo, NULL, "sql", &err));
+	OK(store_migrate(conninfo, NULL, "sql", false, NULL, &err));
 	ck_assert_int_eq(store_test_number(conn, "SELECT sum(extract(epoch FROM applied_at) * 1000000)::int8 FROM patch"), at);
 }
 END_TEST
@@ -46,19 +46,19 @@ START_TEST(migrate_refuses_gaps_and_unknown_patches)
 	FILE *f;
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_int_eq(store_migrate(conninfo, NULL, dir, &err), RC_NOTFOUND);
+	ck_assert_int_eq(store_migrate(conninfo, NULL, dir, false, NULL, &err), RC_NOTFOUND);
 	(void)snprintf(path, sizeof(path), "%s/0001-x.sql", dir);
 	f = fopen(path, "w");
 	ck_assert_ptr_nonnull(f);
 	(void)fclose(f);
-	ck_assert_int_eq(store_migrate(conninfo, NULL, dir, &err), RC_INTERNAL);
+	ck_assert_int_eq(store_migrate(conninfo, NULL, dir, false, NULL, &err), RC_INTERNAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "missing"));
 	(void)remove(path);
 	(void)snprintf(path, sizeof(path), "%s/0000-x.sql", dir);
 	f = fopen(path, "w");
 	ck_assert_ptr_nonnull(f);
 	(void)fclose(f);
-	ck_assert_int_eq(store_migrate(conninfo, NULL, dir, &err), RC_INTERNAL);
+	ck_assert_int_eq(store_migrate(conninfo, NULL, dir, false, NULL, &err), RC_INTERNAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "newer"));
 	(void)remove(path);
 	(void)remove(dir);
@@ -84,7 +84,7 @@ START_TEST(open_refuses_other_versions)
 	ck_assert_ptr_nonnull(strstr(err.text, "usmctl migrate"));
 	/* the last one is applied again by number, fails on the tables that are there, and says so */
 	(void)snprintf(name, sizeof(name), "%04d-", STORE_SCHEMA);
-	ck_assert_int_eq(store_migrate(conninfo, NULL, "sql", &err), RC_INTERNAL);
+	ck_assert_int_eq(store_migrate(conninfo, NULL, "sql", false, NULL, &err), RC_INTERNAL);
 	ck_assert_ptr_nonnull(strstr(err.text, name));
 	ck_assert_int_eq(store_test_number(conn, "SELECT count(*) FROM patch"), STORE_SCHEMA);
 	(void)snprintf(sql, sizeof(sql), "SELECT patch_register(%d, 'again')", STORE_SCHEMA);

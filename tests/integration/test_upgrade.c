@@ -85,6 +85,7 @@ fill(int version)
 	sql("INSERT INTO usmd.folder (account, epoch, cn, ct, init, oxid) VALUES (1, 77, 5, 1, true, '42')");
 	sql("INSERT INTO usmd.pim_row (id, cn, folder, dead, odd, body) VALUES (7, 5, 1, true, false, '\\x00')");
 	sql("INSERT INTO usmd.mail_row (id, cn, folder, dead, body) VALUES (7, 5, 1, true, '\\x00')");
+	sql("INSERT INTO usmd.mail_span (block, t0, t1, folder) VALUES (0, 1, 2, 1)");
 	sql("INSERT INTO usmd.cursor (seq, k, lo, device, folder, more, syncid, body) VALUES (1, 1, 5, 1, 1, false, '00112233-4455-6677-8899-aabbccddeeff', '\\x00')");
 	sql("INSERT INTO usmd.write_log (object, seq, cn, lm, device, folder, done, fields) VALUES (7, 1, 5, 6, 1, 1, true, '\\x')");
 	sql("INSERT INTO usmd.intent (object, at, seq, device, folder, state, id_known, unsure, client_id, fields) VALUES (7, 8, 1, 1, 1, 0, false, false, 'c', '\\x')");
@@ -107,7 +108,7 @@ static void
 check_kept(int version)
 {
 	static const struct { const char *table; int since; int64_t rows; } tables[] = {
-		{ "account", 1, 2 }, { "device", 1, 3 }, { "session", 1, 1 }, { "folder", 1, 1 }, { "pim_row", 1, 1 }, { "mail_row", 1, 1 }, { "cursor", 1, 1 },
+		{ "account", 1, 2 }, { "device", 1, 3 }, { "session", 1, 1 }, { "folder", 1, 1 }, { "pim_row", 1, 1 }, { "mail_row", 1, 1 }, { "mail_span", 1, 1 }, { "cursor", 1, 1 },
 		{ "write_log", 1, 1 }, { "intent", 1, 1 }, { "conflict", 1, 1 }, { "set_aside", 2, 1 }, { "mail_op", 3, 1 }, { "journal", 5, 1 },
 		{ "guard_delete", 5, 1 }, { "guard_create", 5, 1 }, { "path", 7, 1 },
 	};
@@ -139,7 +140,7 @@ START_TEST(from_each_version)
 	(void)snprintf(name, sizeof(name), "usmd_upgrade_%d", _i);
 	(void)snprintf(conninfo, sizeof(conninfo), "%s", harness_database(name));
 	patches_up_to(_i, dir);
-	OK(store_migrate(conninfo, NULL, dir, &err));
+	OK(store_migrate(conninfo, NULL, dir, false, NULL, &err));
 	remove_patches(dir);
 	pg = PQconnectdb(conninfo);
 	ck_assert_int_eq(number("SELECT max(number) FROM usmd.patch"), _i);
@@ -147,7 +148,7 @@ START_TEST(from_each_version)
 		fill(_i);
 	if (_i < STORE_SCHEMA) /* no daemon of this version takes it as it is */
 		ck_assert_int_eq(store_open(&o, &s, &err), RC_INTERNAL);
-	OK(store_migrate(conninfo, NULL, "sql", &err));
+	OK(store_migrate(conninfo, NULL, "sql", false, NULL, &err));
 	if (_i >= 1) {
 		check_kept(_i);
 		OK(store_open(&o, &s, &err));
@@ -234,33 +235,138 @@ START_TEST(unused_devices_go)
 }
 END_TEST
 
-/* Counting does nothing and leaves no record; forgetting leaves no row of the user in any table, and all of the others. */
-START_TEST(forgetting)
+/* ---- a person ---- */
+
+#define WORDS 64
+
+/* The names in the column "where" of the manual's table of what is kept of persons. */
+static size_t
+kept_where(char out[WORDS][40])
 {
-	static const char *const of_account[] = { "device", "session", "folder", "conflict", "journal" };
-	static const char *const of_others[] = { "pim_row", "mail_row", "cursor", "write_log", "intent", "mail_op", "set_aside", "guard_delete", "guard_create" };
-	const struct store_subject s = { .account = 1, .ct = -1, .folder = "", .session = "" };
-	char text[100];
+	static char man[200000];
+	FILE *f = fopen("man/usmd.8", "r");
+	char *p, *end;
 	size_t n = 0;
 
+	ck_assert_ptr_nonnull(f);
+	man[fread(man, 1, sizeof(man) - 1, f)] = '\0';
+	(void)fclose(f);
+	p = strstr(man, ".SH WHAT IS KEPT OF PERSONS");
+	end = p != NULL ? strstr(p, "\n.TE\n") : NULL;
+	ck_assert_ptr_nonnull(end);
+	*end = '\0';
+	/* a row is T{ what T} T{ where T} T{ how long T} */
+	for (int column = 0; (p = strstr(p, "T{\n")) != NULL; column = (column + 1) % 3) {
+		p += 3;
+		for (const char *w = p; column == 1 && *w != '\n'; w += strspn(w, ", ")) {
+			size_t len = strcspn(w, ", \n");
+
+			ck_assert(n < WORDS && len > 0 && len < 40);
+			(void)snprintf(out[n++], 40, "%.*s", (int)len, w);
+			w += len;
+		}
+	}
+	ck_assert_uint_gt(n, 15);
+	return n;
+}
+
+static bool
+has_column(const char *table, const char *column)
+{
+	char text[200];
+
+	(void)snprintf(text, sizeof(text), "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'usmd' AND table_name = '%.39s' AND column_name = '%.20s'",
+	    table, column);
+	return number(text) == 1;
+}
+
+/* Rows of the first user (devices 1 and 2, folder 1). */
+static int64_t
+rows_of_user(const char *table)
+{
+	static const char *const how[][2] = { { "account", "account = 1" }, { "device", "device IN (1, 2)" }, { "folder", "folder = 1" } };
+	char text[200];
+
+	if (strcmp(table, "account") == 0)
+		return number("SELECT count(*) FROM usmd.account WHERE id = 1");
+	if (strcmp(table, "audit") == 0) /* the records stay, by numbers */
+		return number("SELECT count(*) FROM usmd.audit WHERE target LIKE 'user=1/3 %device=%'");
+	for (size_t i = 0; i < ARRAY_LEN(how); i++)
+		if (has_column(table, how[i][0])) {
+			(void)snprintf(text, sizeof(text), "SELECT count(*) FROM usmd.%.39s WHERE %.40s", table, how[i][1]);
+			return number(text);
+		}
+	ck_abort_msg("table %s: whose are its rows?", table);
+}
+
+/* The manual's table names each table of the schema, and nothing else but files and Redis. */
+START_TEST(manual_names_all_tables)
+{
+	char where[WORDS][40], text[200];
+	size_t n = kept_where(where), tables = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(text, sizeof(text), "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'usmd' AND table_name = '%.39s'", where[i]);
+		if (number(text) == 1)
+			tables++;
+		else
+			ck_assert_msg(strcmp(where[i], "Redis") == 0 || strcmp(where[i], "files") == 0 || strcmp(where[i], "in") == 0 ||
+			    strcmp(where[i], "feedback_dir") == 0 || strcmp(where[i], "trace_dir") == 0, "usmd(8) names %s", where[i]);
+	}
+	/* patch knows only what was applied to the schema */
+	ck_assert_int_eq((int64_t)tables, number("SELECT count(*) - 1 FROM information_schema.tables WHERE table_schema = 'usmd'"));
+}
+END_TEST
+
+/* Counting does nothing and leaves no record; forgetting leaves nothing of the user in any table that the manual names, and all of the others. */
+START_TEST(forgetting)
+{
+	const struct store_subject s = { .account = 1, .ct = -1, .folder = "", .session = "" };
+	const struct store_record record = { .by_uid = 7, .command = "forget", .target = "user=1/3" },
+		trial = { .by_uid = 7, .command = "forget", .target = "user=1/3", .count = true };
+	char where[WORDS][40], text[200];
+	size_t n = 0, words = kept_where(where);
+	int64_t before[WORDS] = { 0 };
+	bool yes;
+
 	fill(STORE_SCHEMA);
-	OK(store_act(conn, ACT_FORGET, &s, true, 7, "forget", "user=1/3", &n, &err));
+	OK(store_audit(conn, 7, "device block", "user=1/3 device=phone-of-eva", 1, &err));
+	OK(store_audit(conn, 7, "resync", "user=1/3 device=phone-of-eva folder=42", 1, &err));
+	OK(store_audit(conn, 7, "device block", "user=1/33 device=other", 1, &err));
+	for (size_t i = 0; i < words; i++) {
+		(void)snprintf(text, sizeof(text), "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'usmd' AND table_name = '%.39s'", where[i]);
+		if (number(text) == 0 || strcmp(where[i], "path") == 0)
+			continue;
+		before[i] = rows_of_user(where[i]);
+		ck_assert_msg(before[i] > 0, "%s has no row of the user: how would one see that it goes?", where[i]);
+	}
+	OK(store_act(conn, ACT_FORGET, &s, &trial, &n, &err));
 	ck_assert_uint_eq(n, 1);
-	ck_assert_int_eq(number("SELECT count(*) FROM usmd.account"), 2);
-	ck_assert_int_eq(number("SELECT count(*) FROM usmd.audit"), 0);
-	OK(store_act(conn, ACT_FORGET, &s, false, 7, "forget", "user=1/3", &n, &err));
+	for (size_t i = 0; i < words; i++)
+		if (before[i] > 0)
+			ck_assert_int_eq(rows_of_user(where[i]), before[i]);
+	ck_assert_int_eq(number("SELECT count(*) FROM usmd.audit"), 3);
+	OK(store_was_forgotten(conn, 1, 3, 0, &yes, &err));
+	ck_assert(!yes);
+	OK(store_act(conn, ACT_FORGET, &s, &record, &n, &err));
 	ck_assert_uint_eq(n, 1);
+	for (size_t i = 0; i < words; i++)
+		if (before[i] > 0)
+			ck_assert_msg(rows_of_user(where[i]) == 0, "%s still has something of the user", where[i]);
+	/* of the others */
 	ck_assert_int_eq(number("SELECT count(*) FROM usmd.account"), 1);
-	for (size_t i = 0; i < ARRAY_LEN(of_account); i++) {
-		(void)snprintf(text, sizeof(text), "SELECT count(*) FROM usmd.%s WHERE account = 1", of_account[i]);
-		ck_assert_int_eq(number(text), 0);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(of_others); i++) {
-		(void)snprintf(text, sizeof(text), "SELECT count(*) FROM usmd.%s", of_others[i]);
-		ck_assert_int_eq(number(text), 0);
-	}
 	ck_assert_int_eq(number("SELECT count(*) FROM usmd.device"), 1);
+	ck_assert_int_eq(number("SELECT count(*) FROM usmd.path"), 1);
+	ck_assert_int_eq(number("SELECT count(*) FROM usmd.audit WHERE target = 'user=1/33 device=other'"), 1);
+	/* what was done is still known */
+	ck_assert_int_eq(number("SELECT count(*) FROM usmd.audit WHERE target = 'user=1/3 folder=42' AND command = 'resync'"), 1);
 	ck_assert_int_eq(number("SELECT count(*) FROM usmd.audit WHERE uid = 7 AND command = 'forget' AND changed = 1"), 1);
+	OK(store_was_forgotten(conn, 1, 3, now_ms() - 60000, &yes, &err));
+	ck_assert(yes);
+	OK(store_was_forgotten(conn, 1, 3, now_ms() + 60000, &yes, &err));
+	ck_assert(!yes);
+	OK(store_was_forgotten(conn, 1, 33, 0, &yes, &err));
+	ck_assert(!yes);
 }
 END_TEST
 
@@ -278,6 +384,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, unused_devices_go);
 	tcase_add_test(t, forgetting);
+	tcase_add_test(t, manual_names_all_tables);
 	suite_add_tcase(s, t);
 	return harness_main(s);
 }

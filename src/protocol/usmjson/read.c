@@ -11,23 +11,63 @@
 
 /* ---- the body ---- */
 
-/* What parsing would cost, seen without building anything: 3 bytes of "[]," become 100 bytes of tree, so values
- * are counted before they are allocated.  Text that is no JSON passes here and fails in the parser. */
+/* Where the text that P[0..N) is inside of ends: the index of its closing quote, or N.  Pictures and mails are such texts, hence memchr. */
 static size_t
-count_values(const char *p, size_t n)
+text_end(struct body_look *l, const char *p, size_t n)
 {
-	size_t values = 1;
-	bool text = false;
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '"')
-			text = !text;
-		else if (text)
-			i += p[i] == '\\';
-		else
-			values += p[i] == ',' || p[i] == '{' || p[i] == '[';
+	while (i < n) {
+		const char *quote = memchr(p + i, '"', n - i);
+		size_t to = quote != NULL ? (size_t)(quote - p) : n;
+		const char *back = l->escaped ? NULL : memchr(p + i, '\\', to - i);
+
+		if (l->escaped) {
+			l->escaped = false;
+			i++;
+		} else if (back != NULL) {
+			l->escaped = true;
+			i = (size_t)(back - p) + 1;
+		} else {
+			return to;
+		}
 	}
-	return values;
+	return n;
+}
+
+const char *
+body_looked(struct body_look *l, const char *p, size_t n, size_t max_depth, size_t max_values)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (l->in_text) {
+			i += text_end(l, p + i, n - i);
+			l->in_text = i >= n;
+			continue;
+		}
+		switch (p[i]) {
+		case '"':
+			l->in_text = true;
+			break;
+		case '{':
+		case '[':
+			if (++l->depth > max_depth)
+				return "is nested more deeply than max_depth allows";
+			if (++l->values >= max_values)
+				return "holds more values than max_values allows";
+			break;
+		case ',':
+			if (++l->values >= max_values)
+				return "holds more values than max_values allows";
+			break;
+		case '}':
+		case ']':
+			l->depth -= l->depth > 0;
+			break;
+		default:
+			break;
+		}
+	}
+	return NULL;
 }
 
 /* model names the whole text "$": here it is the request, and paths are relative to it */
@@ -48,13 +88,16 @@ request_parse(const struct usmjson_options *o, const char *p, size_t n, json_t *
 		.depth = (unsigned)o->max_depth,
 		.string = base64 > o->max_string_bytes ? base64 : o->max_string_bytes, /* the tighter one is checked by member */
 	};
+	struct body_look l = { 0 };
+	const char *why;
 	enum rc rc;
 
 	*out = NULL;
 	if (n == 0)
 		return err_set(e, RC_PROTO, "The request has no body; send a JSON object, {} when there is nothing to say");
-	if (count_values(p, n) > o->max_values)
-		return err_set(e, RC_LIMIT, "The request holds more than %zu values", o->max_values);
+	why = body_looked(&l, p, n, SIZE_MAX, o->max_values); /* the depth is the parser's matter, which says where */
+	if (why != NULL)
+		return err_set(e, RC_LIMIT, "The request %s", why);
 	rc = model_json_parse(p, n, &lim, out, e);
 	if (rc == RC_OK && !json_is_object(*out)) {
 		json_decref(*out);

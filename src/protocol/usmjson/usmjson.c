@@ -312,6 +312,36 @@ usmjson_refuse(void *self, int http_status, const char *message, struct reply *r
 	buf_fini(&c.out);
 }
 
+/* Who is not known by a session sends little: a login has a name and a password. */
+static size_t
+usmjson_body_max(void *self, const char *path, const char *token, bool *stranger)
+{
+	const struct usmjson *u = self;
+	const struct command *cmd = command_find(path);
+
+	*stranger = token == NULL || !engine_session_known(u->engine, token);
+	return cmd == NULL || !cmd->needs_session || token == NULL ? u->o.max_anonymous_bytes : SIZE_MAX;
+}
+
+/* What cannot be parsed within the limits is refused at the byte that exceeds them, and not when it has all come. */
+static bool
+usmjson_look(void *self, struct body_look *l, const char *p, size_t n, struct reply *rep)
+{
+	struct usmjson *u = self;
+	const char *why = body_looked(l, p, n, u->o.max_depth, u->o.max_values);
+	struct call c;
+
+	if (why == NULL)
+		return true;
+	memset(&c, 0, sizeof(c));
+	c.u = u;
+	c.rep = rep;
+	buf_init(&c.out, 4096);
+	call_reply_status(&c, status_get(US_LIMIT), "The request %s", why);
+	buf_fini(&c.out);
+	return false;
+}
+
 void
 reply_fini(struct reply *rep)
 {
@@ -326,7 +356,7 @@ defaults(struct usmjson_options *o)
 {
 	static const struct usmjson_options d = {
 		.max_depth = 16, .max_values = 1000000, .max_objects = 1000, .max_pairs = 65535,
-		.max_string_bytes = (size_t)8 * 1024 * 1024, .max_body_bytes = (size_t)64 * 1024 * 1024,
+		.max_string_bytes = (size_t)8 * 1024 * 1024, .max_body_bytes = (size_t)64 * 1024 * 1024, .max_anonymous_bytes = 65536,
 		.max_mail_bytes = (size_t)32 * 1024 * 1024, .max_attachment_bytes = (size_t)32 * 1024 * 1024, .max_attachments = 100, .default_limit = 50, .max_limit = 1000,
 		.min_heartbeat_s = 10, .max_heartbeat_s = 3540, .max_ping_folders = 1000, .retry_spread_ms = 10000,
 		.password_min_length = 8, .password_min_classes = 2, .max_feedback_bytes = (size_t)4 * 1024 * 1024,
@@ -338,6 +368,7 @@ defaults(struct usmjson_options *o)
 	DEFAULT(max_pairs);
 	DEFAULT(max_string_bytes);
 	DEFAULT(max_body_bytes);
+	DEFAULT(max_anonymous_bytes);
 	DEFAULT(max_mail_bytes);
 	DEFAULT(max_attachment_bytes);
 	DEFAULT(max_attachments);
@@ -368,7 +399,8 @@ usmjson_new(struct engine *engine, const struct usmjson_options *options, struct
 	u->engine = engine;
 	u->o = *options;
 	defaults(&u->o);
-	*out = (struct protocol){ .base = USMJSON_BASE, .handle = usmjson_handle, .park_free = ping_park_free, .refuse = usmjson_refuse, .self = u };
+	*out = (struct protocol){ .base = USMJSON_BASE, .handle = usmjson_handle, .park_free = ping_park_free, .refuse = usmjson_refuse,
+		.body_max = usmjson_body_max, .look = usmjson_look, .self = u };
 	return RC_OK;
 }
 
@@ -378,6 +410,7 @@ usmjson_reload(struct protocol *p, const struct usmjson_options *options)
 	struct usmjson *u = p->self;
 
 	u->o.max_depth = options->max_depth;
+	u->o.max_values = options->max_values;
 	u->o.max_objects = options->max_objects;
 	u->o.max_string_bytes = options->max_string_bytes;
 	u->o.max_ping_folders = options->max_ping_folders;

@@ -233,6 +233,11 @@ void rd_folder(const json_t *j, struct folder_ref *out);
 
 /** origin_ok - false: a browser sent REQ on behalf of a page of another site. */
 bool origin_ok(const struct request *req);
+/**
+ * body_looked - counts the brackets and commas of the next N bytes of a body into L, without knowing JSON: what is no JSON passes and fails in the parser.
+ * 3 bytes of "[]," become 100 bytes of tree, so values are counted before they are allocated.  NULL, or which limit it exceeds (end of a sentence).
+ */
+const char *body_looked(struct body_look *l, const char *p, size_t n, size_t max_depth, size_t max_values);
 /** request_parse - the body as a JSON object within the limits; RC_PROTO, RC_LIMIT, RC_NOMEM. *OUT owned by the caller. */
 MUST_CHECK enum rc request_parse(const struct usmjson_options *o, const char *p, size_t n, json_t **out, struct err *e);
 

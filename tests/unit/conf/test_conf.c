@@ -351,6 +351,12 @@ START_TEST(secrets)
 	ck_assert_str_eq(out, "");
 	ck_assert_int_eq(conf_secret_read("key_file", write_file("f", "123456789012345", 0600), out, sizeof(out), &e), RC_OK);
 	ck_assert_int_eq(conf_secret_read("key_file", write_file("f", "1234567890123456", 0600), out, sizeof(out), &e), RC_LIMIT);
+	if (geteuid() == 0) { /* usmctl, run by root, reads the key of the service's user */
+		const char *path = write_file("f", "abc\n", 0600);
+
+		ck_assert_int_eq(chown(path, 12345, 12345), 0);
+		ck_assert_int_eq(conf_secret_read("key_file", path, out, sizeof(out), &e), RC_OK);
+	}
 	ck_assert_int_eq(conf_secret_read("key_file", "/nonexistent/key", out, sizeof(out), &e), RC_NOTFOUND);
 	ck_assert_int_eq(conf_secret_read("key_file", dir, out, sizeof(out), &e), RC_FORBIDDEN);
 	ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
@@ -494,6 +500,125 @@ START_TEST(limits_of_the_protocol_agree)
 }
 END_TEST
 
+/* Another value than the default that is allowed, as it is written in the file. */
+static void
+another(const struct conf_setting *s, const struct conf *c, char *out, size_t size)
+{
+	const char *at = (const char *)c + s->offset;
+	int64_t v = s->kind == CONF_INT || s->kind == CONF_SIZE || s->kind == CONF_TIME || s->kind == CONF_MODE ? *(const int64_t *)(const void *)at : 0;
+
+	v = v < s->max ? v + 1 : v - 1;
+	switch (s->kind) {
+	case CONF_BOOL:
+		(void)snprintf(out, size, "%s", *(const bool *)(const void *)at ? "no" : "yes");
+		return;
+	case CONF_INT:
+	case CONF_SIZE:
+		(void)snprintf(out, size, "%lld", (long long)v);
+		return;
+	case CONF_TIME:
+		(void)snprintf(out, size, "%lldms", (long long)v);
+		return;
+	case CONF_MODE:
+		(void)snprintf(out, size, "%04llo", (long long)v);
+		return;
+	case CONF_LEVEL:
+		(void)snprintf(out, size, "debug");
+		return;
+	case CONF_URL:
+		(void)snprintf(out, size, "http://other.example/ajax");
+		return;
+	default:
+		(void)snprintf(out, size, "%s", strcmp(s->name, "redis_url") == 0 ? "unix:/other" : "/other");
+	}
+}
+
+/* Of every setting, one by one, a reload says that it holds or that it waits, as the table and so the manual have it; and only what holds is taken. */
+START_TEST(every_setting_is_told)
+{
+	size_t n, live = 0;
+	const struct conf_setting *s = conf_settings(&n);
+	struct conf *old = conf_defaults();
+
+	ck_assert_ptr_nonnull(old);
+	for (size_t i = 0; i < n; i++) {
+		struct buf ignored, applied, was, is;
+		struct conf *c = NULL;
+		struct err e = { .rc = RC_OK };
+		char value[100], line[200];
+		enum rc rc;
+
+		if (s[i].name == NULL)
+			continue;
+		another(&s[i], old, value, sizeof(value));
+		(void)snprintf(line, sizeof(line), "%s = %s\n", s[i].name, value);
+		buf_init(&ignored, 0);
+		buf_init(&applied, 0);
+		rc = conf_reload(old, write_file("one", line, 0644), &c, &ignored, &applied, &e);
+		ck_assert_msg(rc == RC_OK, "%s: %s", line, e.text);
+		ck_assert_msg(strcmp(s[i].live ? applied.p : ignored.p, s[i].name) == 0, "%s is not told", s[i].name);
+		ck_assert_msg((s[i].live ? ignored.len : applied.len) == 0, "%s is told twice, or another one", s[i].name);
+		buf_init(&was, 0);
+		buf_init(&is, 0);
+		conf_dump(old, &was);
+		conf_dump(c, &is);
+		ck_assert_msg((strcmp(was.p, is.p) != 0) == s[i].live, "%s is %s", s[i].name, s[i].live ? "not taken" : "taken without a restart");
+		live += s[i].live;
+		conf_free(c);
+		buf_fini(&was);
+		buf_fini(&is);
+		buf_fini(&ignored);
+		buf_fini(&applied);
+	}
+	ck_assert_uint_gt(live, 30);
+	conf_free(old);
+}
+END_TEST
+
+/* Whoever comes from the original finds each of its settings that is known, and what is named there in its place is a setting here. */
+START_TEST(settings_of_the_original)
+{
+	static const char *const names[] = {
+		"com.openexchange.usm.ox.url", "com.openexchange.usm.session.sync.email_pull_delay", "com.openexchange.usm.session.sync.email_pull_min_delay",
+		"com.openexchange.usm.session_cache_check_interval", "com.openexchange.usm.session_cache_check_interval_log_info",
+		"com.openexchange.usm.cache.session.timeout", "com.openexchange.usm.cache.syncstate.timeout",
+		"com.openexchange.usm.force_new_sync_key_on_empty_sync", "com.openexchange.usm.max_objects_per_folder",
+		"com.openexchange.usm.max_attachment_count_per_object", "com.openexchange.usm.max_attachment_size_per_object", "com.openexchange.usm.json.alias",
+		"com.openexchange.usm.eas.alias", "com.openexchange.usm.eas.mail.time_limit", "com.openexchange.usm.eas.ping.max_heartbeat",
+		"com.openexchange.usm.eas.login_pattern.domain_user", "com.openexchange.usm.eas.debug_log", "com.openexchange.usm.eas.allow_folder_selection",
+		"com.openexchange.requestwatcher.usm.ignore.path", "requestwatcher.eas.ignore.cmd", "com.openexchange.push.allowedClients", "push.malpoll.*", "push.udp.*",
+		"com.openexchange.servlet.maxRateLenientClients", "com.openexchange.sessiond.maxSessionPerUser", "maxSessionPerClient",
+		"com.openexchange.database.tombstone.cleanup.timespan", "noipcheck.cnf", "max_states_in_db", "concurrent_modification_max_sync_retries",
+		"session_storage_time_limit", "json.access_limit.*", "json.ping.interval.*", "eas.ping.min_heartbeat",
+	};
+	struct buf page;
+	size_t n;
+	const struct conf_setting *s = conf_settings(&n);
+	char *at, *end;
+
+	read_whole("man/usmd.conf.5", &page);
+	at = strstr(page.p, ".SH SETTINGS OF THE ORIGINAL");
+	end = at != NULL ? strstr(at + 1, "\n.SH ") : NULL;
+	ck_assert_ptr_nonnull(end);
+	*end = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		ck_assert_msg(strstr(at, names[i]) != NULL, "man/usmd.conf.5 says nothing of %s", names[i]);
+	/* lines of .B and .BR hold names of settings here and there, in roff's quotes or not */
+	for (char *save = NULL, *line = strtok_r(at, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		for (char *word = strncmp(line, ".B", 2) == 0 ? line + strcspn(line, " ") : line + strlen(line); *word != '\0';) {
+			size_t len = strspn(word, "abcdefghijklmnopqrstuvwxyz_"), known = 0;
+
+			for (size_t i = 0; i < n; i++)
+				known += s[i].name != NULL && strlen(s[i].name) == len && memcmp(s[i].name, word, len) == 0;
+			if (memchr(word, '_', len) != NULL && strchr(" \t", word[-1]) != NULL && strchr(" ,;.\n", word[len]) != NULL && strstr(line, "openexchange") == NULL &&
+			    strstr(line, "(unpublished)") == NULL)
+				ck_assert_msg(known == 1, "man/usmd.conf.5 names %.*s in place of one of the original's, and there is no such setting", (int)len, word);
+			word += len > 0 ? len : 1;
+		}
+	buf_fini(&page);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -512,6 +637,8 @@ main(void)
 	tcase_add_test(tc, limits_of_the_protocol_agree);
 	tcase_add_checked_fixture(files, make_dir, remove_dir);
 	tcase_add_test(files, reload);
+	tcase_add_test(files, every_setting_is_told);
+	tcase_add_test(files, settings_of_the_original);
 	tcase_add_test(files, drop_ins_and_all_problems);
 	tcase_add_test(files, differences);
 	tcase_add_test(files, secrets);

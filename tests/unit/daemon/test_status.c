@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static msec_t the_time = INT64_C(1795386000000);
 
@@ -50,12 +51,13 @@ static const char sources[] = "# HELP usmd_source_events_total x\nusmd_source_ev
     "usmd_source_events_total{source=\"udp\"} 24470\nusmd_source_events_total{source=\"poll\"} 312\n"
     "usmd_source_last_event_seconds{source=\"own\"} 1795385999\nusmd_source_last_event_seconds{source=\"udp\"} 1795385990\n"
     "usmd_source_last_event_seconds{source=\"node\"} 1795385997\nusmd_source_last_event_seconds{source=\"poll\"} 1795385100\n";
+static msec_t the_age = INT64_C(3) * 86400000; /* how long the server runs */
 static const struct store_path paths[] = { { "198.51.100.0/24", 240, 216, 9, 0, 0 }, { "<b>net</b>", 300, 270, 4, 0, 0 } };
 
 static void
 page_of(struct status *st, enum httpd_health health, const char *why, size_t n_paths, const char *url, struct buf *out)
 {
-	struct status_facts f = { .health = health, .why = why, .now = the_time, .began = the_time - INT64_C(3) * 86400000, .sources = sources, .paths = paths,
+	struct status_facts f = { .health = health, .why = why, .now = the_time, .began = the_time - the_age, .sources = the_age > 60000 ? sources : "", .paths = paths,
 		.n_paths = n_paths };
 	const char *type = NULL;
 
@@ -138,8 +140,13 @@ START_TEST(a_new_server)
 	struct status *st = status_new();
 	struct buf b;
 
+	the_age = 6000;
 	page_of(st, HTTPD_READY, "", 0, "/", &b);
+	the_age = INT64_C(3) * 86400000;
 	balanced(b.p);
+	ck_assert_ptr_nonnull(strstr(b.p, "<h2>Now <small>the first values come 20 seconds after the start</small></h2>"));
+	ck_assert_uint_eq(count(b.p, ">nothing was measured</text>"), count(b.p, "role=\"img\""));
+	ck_assert_ptr_null(strstr(b.p, ">now</text>")); /* an axis without times would be made up */
 	ck_assert_ptr_nonnull(strstr(b.p, "No device and no part of the server has been in trouble"));
 	ck_assert_ptr_nonnull(strstr(b.p, "<b>\xe2\x80\x93<small>")); /* nothing was measured: no 0 is made up */
 	ck_assert_ptr_null(strstr(b.p, "nan"));
@@ -170,7 +177,14 @@ START_TEST(a_day_of_work)
 	page_of(st, HTTPD_DEGRADED, "Redis is <away>", 1, "/", &b);
 	balanced(b.p);
 	ck_assert_ptr_nonnull(strstr(b.p, "Device 877"));
-	ck_assert_ptr_nonnull(strstr(b.p, "usmctl held --release or --refuse"));
+	ck_assert_ptr_nonnull(strstr(b.p, "<code>usmctl held</code> <code>--release</code> or <code>--refuse</code>."));
+	/* each plot has a scale with a unit, times of the day along it, and tells both of its lines */
+	ck_assert_uint_eq(count(b.p, ">now</text>"), count(b.p, "role=\"img\""));
+	ck_assert_uint_eq(count(b.p, ">21:00</text>"), count(b.p, "role=\"img\""));
+	ck_assert_ptr_nonnull(strstr(b.p, ">1s</text>"));
+	ck_assert_ptr_nonnull(strstr(b.p, "</svg>median <b>"));
+	ck_assert_ptr_nonnull(strstr(b.p, "</svg>p95 <b>"));
+	ck_assert_ptr_null(strstr(b.p, "nothing was measured"));
 	ck_assert_ptr_nonnull(strstr(b.p, "<td class=\"n\" data-k=\"Times\">14</td>"));
 	ck_assert_ptr_nonnull(strstr(b.p, "<td class=\"n\">24470</td>"));
 	ck_assert_ptr_nonnull(strstr(b.p, "198.51.100.0/24"));
@@ -278,6 +292,8 @@ main(void)
 	SRunner *r;
 	int failed;
 
+	(void)setenv("TZ", "UTC", 1); /* the page has times of the day */
+	tzset();
 	tcase_add_test(tc, a_new_server);
 	tcase_add_test(tc, a_day_of_work);
 	tcase_add_test(tc, policy);

@@ -167,6 +167,44 @@ START_TEST(strangers_free_nobody)
 }
 END_TEST
 
+static int
+one_too_many(const char *user, const char *ip, const char *device)
+{
+	struct engine_login in = who(user, ip, device, "right");
+	struct throttle_try x;
+	struct err e = { .rc = RC_OK };
+
+	if (throttle_begin(g, &in, &x, &e) != RC_OK)
+		return e.retry_after_s;
+	throttle_end_device(g, &x);
+	return 0;
+}
+
+/* Another device each time, and all are too many: the user waits, who shares the address does not. */
+START_TEST(devices_without_end)
+{
+	char device[24];
+
+	for (int i = 0; i < 3; i++) {
+		(void)snprintf(device, sizeof(device), "d%d", i);
+		ck_assert_int_eq(one_too_many("ada", "192.0.2.1", device), 0);
+	}
+	ck_assert_int_eq(one_too_many("ada", "192.0.2.9", "d9"), 60);
+	ck_assert_int_eq(attempt("bob", "192.0.2.1", "phone", "right", RC_OK), 0);
+	ck_assert_int_eq(wrong("bob", "192.0.2.1", "phone"), 0);
+}
+END_TEST
+
+/* One new device that tries again and again waits alone. */
+START_TEST(one_device_too_many)
+{
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(one_too_many("ada", "192.0.2.1", "new"), 0);
+	ck_assert_int_eq(one_too_many("ada", "192.0.2.1", "new"), 60);
+	ck_assert_int_eq(attempt("ada", "192.0.2.1", "old", "right", RC_OK), 0);
+}
+END_TEST
+
 TCase *
 throttle_case(void)
 {
@@ -179,5 +217,7 @@ throttle_case(void)
 	tcase_add_test(t, an_old_password_blocks_its_device_alone);
 	tcase_add_test(t, many_at_once_are_no_way_around);
 	tcase_add_test(t, strangers_free_nobody);
+	tcase_add_test(t, devices_without_end);
+	tcase_add_test(t, one_device_too_many);
 	return t;
 }

@@ -190,6 +190,12 @@ fake_handle(void *self, const struct request *req, struct reply *rep)
 		text_reply(rep, 200, text, n);
 		mem_free(text);
 		log_ctx()->account = 4711;
+	} else if (strcmp(req->path, "/large") == 0) {
+		n = strtoull(req->body, NULL, 10);
+		text = mem_alloc(n + 1);
+		ck_assert_ptr_nonnull(text);
+		text_reply(rep, 200, text, n);
+		mem_free(text);
 	} else if (strcmp(req->path, "/cookie") == 0) {
 		text_reply(rep, 429, "slow down", 9);
 		rep->retry_after_s = 17;
@@ -202,6 +208,26 @@ fake_handle(void *self, const struct request *req, struct reply *rep)
 	} else if (strcmp(req->path, "/silent") != 0) {
 		handle_park(s, req, rep);
 	}
+}
+
+static size_t
+fake_body_max(void *self, const char *path, const char *token, bool *stranger)
+{
+	(void)self;
+	*stranger = token == NULL || strcmp(token, "known") != 0;
+	return strcmp(path, "/door") == 0 ? 6000 : SIZE_MAX;
+}
+
+static bool
+fake_look(void *self, struct body_look *l, const char *p, size_t n, struct reply *rep)
+{
+	(void)self;
+	for (size_t i = 0; i < n; i++)
+		if (p[i] == '[' && ++l->depth > 3) {
+			text_reply(rep, 400, "too deep", 8);
+			return false;
+		}
+	return true;
 }
 
 /* base /u has words of its own for refusals, /t has none */
@@ -232,7 +258,8 @@ server_start(struct server *s)
 {
 	struct protocol p[2] = {
 		{ .base = "/t", .handle = fake_handle, .park_free = fake_park_free, .self = s },
-		{ .base = "/u", .handle = fake_handle, .park_free = fake_park_free, .refuse = fake_refuse, .self = s },
+		{ .base = "/u", .handle = fake_handle, .park_free = fake_park_free, .refuse = fake_refuse, .body_max = fake_body_max,
+		    .look = fake_look, .self = s },
 	};
 	struct err e = { .rc = RC_OK };
 

@@ -19,6 +19,9 @@
  *   /stream     body "TOPIC BEAT_MS SIZE": an answer that goes on; pieces "begun;", "woken;", "beat;", ... filled up to SIZE
  *   /stream-quiet  likewise, but no piece after the first
  *   /stubborn   as /park, and parks again whatever happens
+ *   /large      body "SIZE": answers with so many bytes
+ * Below /u likewise, but: it has words of its own for refusals; /door takes 6000 bytes; who has not the token "known" is a stranger; and the fourth '['
+ * of a body is one too many.
  */
 struct server {
 	struct hub *hub;
@@ -70,7 +73,8 @@ void client_once(unsigned port, const char *path, const char *headers, const cha
 } while (0)
 void pause_ms(long ms);
 
-/* test_stream.c */
+/* test_stream.c, test_bodies.c */
 TCase *case_stream(void);
+TCase *case_bodies(void);
 
 #endif

@@ -138,17 +138,18 @@ END_TEST
 START_TEST(all_bodies_together_are_limited)
 {
 	struct answer a;
-	char body[4001];
+	char body[10001];
 	int slow, fd;
 
-	memset(body, 'x', 4000);
-	body[4000] = '\0';
-	s.o.max_body_total = 5000;
+	memset(body, 'x', 10000);
+	body[10000] = '\0';
+	s.o.max_body = 12000;
+	s.o.max_body_total = 15000;
 	server_start(&s);
 	slow = client_connect(httpd_port(s.h));
-	client_send(slow, "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4001\r\n\r\n");
+	client_send(slow, "POST /t/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10001\r\n\r\n");
 	client_send(slow, body);
-	await_that(atomic_load(&s.h->body_total) >= 4000);
+	await_that(atomic_load(&s.h->body_total) >= 12000);
 	fd = client_connect(httpd_port(s.h));
 	client_post(fd, "/t/echo", "", body);
 	ck_assert(client_read(fd, &a));
@@ -929,6 +930,7 @@ main(void)
 	tcase_add_test(tc, stop_while_connections_are_at_their_limit);
 	suite_add_tcase(suite, tc);
 	suite_add_tcase(suite, case_stream());
+	suite_add_tcase(suite, case_bodies());
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

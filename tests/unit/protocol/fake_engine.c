@@ -124,6 +124,13 @@ engine_session_open(struct engine *g, const char *token, struct engine_session *
 }
 
 bool
+engine_session_known(struct engine *g, const char *token)
+{
+	(void)g;
+	return strcmp(token, FAKE_TOKEN) == 0;
+}
+
+bool
 engine_session_renewed(struct engine_session *s, const char *token)
 {
 	(void)s;

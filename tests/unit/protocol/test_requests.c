@@ -8,6 +8,7 @@
 
 #include "harness/schema.h"
 #include "helpers.h"
+#include "protocol/usmjson/usmjson_int.h"
 
 struct bad {
 	const char *path, *body;
@@ -422,6 +423,74 @@ check_refused(struct reply *rep, const char *message, int length, int max)
 	reply_fini(rep);
 }
 
+/* Bodies as they come, in pieces of any length: the same is found in the same place as by who sees all of it. */
+START_TEST(looked_at_as_they_come)
+{
+	static const char letters[] = "{}[],:\"\"\"\\\\ax";
+	uint64_t x = 20261123;
+
+	for (int round = 0; round < 20000; round++) {
+		struct body_look whole = { 0 }, piece = { 0 };
+		const char *why = NULL, *all;
+		unsigned depth = 0, values = 0;
+		bool text = false, refused = false;
+		char body[60];
+		size_t n;
+
+#define NEXT(below) (x ^= x << 13, x ^= x >> 7, x ^= x << 17, (size_t)((x >> 11) % (below)))
+		n = 1 + NEXT(sizeof(body));
+		for (size_t i = 0; i < n; i++)
+			body[i] = letters[NEXT(sizeof(letters) - 1)];
+		for (size_t i = 0; i < n && !refused; i++) {
+			if (body[i] == '"')
+				text = !text;
+			else if (text)
+				i += body[i] == '\\';
+			else if (body[i] == '{' || body[i] == '[')
+				refused = ++depth > 4 || ++values >= 9;
+			else if (body[i] == ',')
+				refused = ++values >= 9;
+			else if ((body[i] == '}' || body[i] == ']') && depth > 0)
+				depth--;
+		}
+		all = body_looked(&whole, body, n, 4, 9);
+		ck_assert_msg((all != NULL) == refused, "%.*s: %s", (int)n, body, all);
+		for (size_t at = 0, step; at < n && why == NULL; at += step) {
+			step = 1 + NEXT(5);
+			step = step > n - at ? n - at : step;
+			why = body_looked(&piece, body + at, step, 4, 9);
+		}
+		ck_assert_msg(why == all, "%.*s: %s in pieces, else %s", (int)n, body, why, all);
+		ck_assert_uint_eq(piece.values, whole.values);
+		ck_assert_uint_eq(piece.depth, whole.depth);
+	}
+#undef NEXT
+}
+END_TEST
+
+/* What httpd asks before it keeps a body, and what it is told to answer. */
+START_TEST(bodies_of_nobody)
+{
+	struct body_look l = { 0 };
+	struct reply rep = { 0 };
+	bool stranger = false;
+
+	ck_assert_uint_eq(proto.body_max(proto.self, "/login", FAKE_TOKEN, &stranger), 65536);
+	ck_assert(!stranger);
+	ck_assert_uint_eq(proto.body_max(proto.self, "/syncUpdate", NULL, &stranger), 65536);
+	ck_assert(stranger);
+	ck_assert_uint_eq(proto.body_max(proto.self, "/nothing", FAKE_TOKEN, &stranger), 65536);
+	ck_assert(!stranger);
+	ck_assert_uint_eq(proto.body_max(proto.self, "/syncUpdate", "another", &stranger), SIZE_MAX);
+	ck_assert(stranger);
+	ck_assert_uint_eq(proto.body_max(proto.self, "/syncUpdate", FAKE_TOKEN, &stranger), SIZE_MAX);
+	ck_assert(!stranger);
+	ck_assert(proto.look(proto.self, &l, "[[[[[[[[[[[[[[[[", 16, &rep));
+	ck_assert(!proto.look(proto.self, &l, "[", 1, &rep));
+	check_error("depth", "syncUpdate", &rep, 400, 11, "limit", "");
+}
+END_TEST
+
 START_TEST(limits)
 {
 	struct usmjson_options o = { .max_objects = 2, .max_pairs = 1, .max_ping_folders = 1, .max_string_bytes = 40, .max_mail_bytes = 6, .max_attachment_bytes = 6, .max_body_bytes = 500, .max_values = 40 };
@@ -559,6 +628,8 @@ suite_requests(void)
 	tcase_add_test(t, too_long_is_said_plainly);
 	tcase_add_test(t, octets_of_the_others_stay);
 	tcase_add_test(t, limits);
+	tcase_add_test(t, looked_at_as_they_come);
+	tcase_add_test(t, bodies_of_nobody);
 	tcase_add_test(t, wrong_requests);
 	tcase_add_test(t, long_member_name);
 	tcase_add_test(t, longest_names);
