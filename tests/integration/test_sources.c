@@ -158,6 +158,24 @@ advised(const char *text)
 	return found;
 }
 
+/* usmctl sources --json. */
+static json_t *
+sources_json(void)
+{
+	char prog[160], conf[160], log[160];
+	char *argv[] = { prog, "sources", "--json", "--config", conf, NULL };
+	json_t *j;
+
+	(void)snprintf(prog, sizeof(prog), "%s/usmctl", w.build);
+	(void)snprintf(conf, sizeof(conf), "%s/usmd.conf", w.dir);
+	(void)snprintf(log, sizeof(log), "%s/sources.json", w.dir);
+	(void)unlink(log); /* what runs adds to it */
+	ck_assert_int_eq(run_wait(argv, log), 0);
+	j = json_load_file(log, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_msg(json_is_array(j), "see %s", log);
+	return j;
+}
+
 /* ---- a client that waits ---- */
 
 struct wait {
@@ -605,6 +623,7 @@ START_TEST(silence)
 {
 	struct wait x;
 	struct dev d;
+	json_t *j;
 	char *all;
 
 	with_udp("ping_poll_interval = 300ms\nping_poll_max = 300ms\npush_late = 1s\n");
@@ -624,8 +643,18 @@ START_TEST(silence)
 	wait_start(&x, &d, 2);
 	ck_assert(advised("udp:contact=silent"));
 	ck_assert(advised("pushEnabled=true, eventDistributionEnabled=true"));
+	j = sources_json();
+	ck_assert_uint_eq(json_array_size(j), 2);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(j, 0), "user_id")), 3);
+	ck_assert_str_eq(str(json_array_get(j, 1), "push"), "udp");
+	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(j, 1), "accounts_silent")), 1);
+	ck_assert_ptr_nonnull(strstr(str(json_array_get(j, 1), "advice"), "eventDistributionEnabled=true"));
+	json_decref(j);
 	wait_end(&x);
 	ck_assert(advised("pushEnabled=true, eventDistributionEnabled=true")); /* it is remembered when nobody waits */
+	j = sources_json();
+	ck_assert_uint_eq(json_array_size(j), 1);
+	json_decref(j);
 	world_control(&w, "push", "{\"enabled\":true}", NULL, 0);
 	for (int i = 0; log_lines("event=push-back") == 0; i++) {
 		ck_assert_int_lt(i, 20);
