@@ -153,9 +153,11 @@ lines_json(const char *text, struct buf *b)
 	while (text != NULL && *text != '\0') {
 		size_t n = strcspn(text, "\n"), indent = strspn(text, " ");
 
-		if (indent > 0 && !first) {
-			buf_adds(b, ",\"advice\":");
-			json_text_string(b, text + indent, n - indent);
+		if (indent > 0) {
+			if (!first) {
+				buf_adds(b, ",\"advice\":");
+				json_text_string(b, text + indent, n - indent);
+			}
 		} else if (n > 0 && !(text[0] >= 'A' && text[0] <= 'Z')) {
 			buf_adds(b, first ? "" : "},\n");
 			line_json(text, n, b);
