@@ -589,8 +589,10 @@ START_TEST(told_all_the_time)
 	}
 	s = (double)(now_mono_us() - t0) / 1e6;
 	printf("2000 events in %.1f s: %lld looks\n", s, metric("usmd_polls_total") - looks);
-	ck_assert_int_ge(metric("usmd_polls_total") - looks, 20);
-	ck_assert_int_le(metric("usmd_polls_total") - looks, 32 + (long long)(4 * s) + 10);
+	looks = metric("usmd_polls_total") - looks;
+	ck_assert_int_ge(looks, 20);
+	/* where a loaded machine makes a pause between two of them, a look in vain is repeated twice within a quarter of a second; 50 a second without the rule */
+	ck_assert_int_le(looks, 32 + (long long)(3 * 4 * s) + 10);
 	wait_end(&x);
 	ck_assert_uint_eq(x.changed, 0);
 	(void)close(ox.fd);
