@@ -636,7 +636,8 @@ void engine_missed(struct engine *g);
 /** engine_sources_metrics - what is known of the sources, in Prometheus text format. */
 void engine_sources_metrics(struct engine *g, struct buf *out);
 /**
- * engine_sources - a line for each account that somebody waits for at this node: what tells of it, and when each source last did.
+ * engine_sources - a line for each account that somebody waits for at this node: what tells of it, and when each source last did.  Then, for each
+ * push of OX that is configured, what has come of it, and if that is not as it should be, what an administrator has to look for.
  * @context, @user  only this one; 0 = all
  */
 void engine_sources(struct engine *g, int64_t context, int64_t user, struct buf *out);

@@ -107,7 +107,7 @@ admin_get(const char *listen, const char *path, struct buf *out, struct err *e)
 	return RC_OK;
 }
 
-/* "CONTEXT/USER name=value name=value" becomes an object; values are numbers, with a unit or without, and words. */
+/* "CONTEXT/USER name=value name=value" or "PUSH: name=value" becomes an object, left open; values are numbers, with a unit or without, and words. */
 static void
 line_json(const char *line, size_t n, struct buf *b)
 {
@@ -120,7 +120,12 @@ line_json(const char *line, size_t n, struct buf *b)
 			const char *slash = memchr(line + at, '/', len);
 			size_t first = slash != NULL ? (size_t)(slash - line) - at : 0;
 
-			buf_addf(b, "{\"context\":%.*s,\"user_id\":%.*s", (int)first, line + at, slash != NULL ? (int)(len - first - 1) : 0, slash != NULL ? slash + 1 : "");
+			if (slash != NULL) {
+				buf_addf(b, "{\"context\":%.*s,\"user_id\":%.*s", (int)first, line + at, (int)(len - first - 1), slash + 1);
+			} else {
+				buf_adds(b, "{\"push\":");
+				json_text_string(b, line + at, len - 1);
+			}
 		} else if (name < len) {
 			const char *value = line + at + name + 1;
 			size_t v = len - name - 1;
@@ -136,9 +141,9 @@ line_json(const char *line, size_t n, struct buf *b)
 		}
 		at += len + 1;
 	}
-	buf_addc(b, '}');
 }
 
+/* A line that is indented says what to look for about the one before; a sentence of its own is for people. */
 static void
 lines_json(const char *text, struct buf *b)
 {
@@ -146,16 +151,21 @@ lines_json(const char *text, struct buf *b)
 
 	buf_addc(b, '[');
 	while (text != NULL && *text != '\0') {
-		size_t n = strcspn(text, "\n");
+		size_t n = strcspn(text, "\n"), indent = strspn(text, " ");
 
-		if (n > 0) {
-			buf_adds(b, first ? "" : ",\n");
+		if (indent > 0) {
+			if (!first) {
+				buf_adds(b, ",\"advice\":");
+				json_text_string(b, text + indent, n - indent);
+			}
+		} else if (n > 0 && !(text[0] >= 'A' && text[0] <= 'Z')) {
+			buf_adds(b, first ? "" : "},\n");
 			line_json(text, n, b);
 			first = false;
 		}
 		text += n + (text[n] == '\n');
 	}
-	buf_adds(b, "]\n");
+	buf_adds(b, first ? "]\n" : "}]\n");
 }
 
 int
@@ -176,8 +186,6 @@ run_sources(struct admin *x)
 	rc = admin_get(x->c->admin_listen, path, &text, &e);
 	if (rc == RC_OK && x->json)
 		lines_json(text.len > 0 ? text.p : "", &json);
-	if (rc == RC_OK && text.len == 0 && !x->json)
-		buf_adds(&text, "Nobody waits at this node.\n");
 	if (rc == RC_OK)
 		rc = admin_put(x->json ? &json : &text, &e);
 	buf_fini(&text);

@@ -10,14 +10,8 @@
 #include "engine/watch_int.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 #define COMPLAIN_MS (INT64_C(10) * 60 * 1000)
-
-static const char *const push_names[PUSH_SOURCES] = { [BY_UDP] = "udp", [BY_HOOK] = "webhook" };
-static const char *const source_names[SOURCE_COUNT] = { [SOURCE_OWN] = "own", [SOURCE_NODE] = "node", [SOURCE_UDP] = "udp",
-	[SOURCE_WEBHOOK] = "webhook", [SOURCE_POLL] = "poll" };
 
 /* ---- being told ---- */
 
@@ -225,7 +219,7 @@ prove_locked(struct poll *p, struct waited *w, enum push_source by, enum content
 	if (!p->silent[by])
 		return;
 	p->silent[by] = false;
-	log_info("push-back", "source=%s context=%" PRId64 " user=%" PRId64 " type=%s text=OX tells of changes again", push_names[by], w->context, w->user,
+	log_info("push-back", "source=%s context=%" PRId64 " user=%" PRId64 " type=%s text=OX tells of changes again", push_name(by), w->context, w->user,
 	    model_content(ct)->name);
 }
 
@@ -240,8 +234,8 @@ silent_locked(struct poll *p, struct waited *w, enum push_source by, enum conten
 		return;
 	p->silent[by] = true;
 	p->complained[by] = now;
-	log_warn("push-silent", "source=%s context=%" PRId64 " user=%" PRId64 " type=%s text=polling found a change that OX did not tell of: is its push enabled, and its "
-	    "outputQueueDelay shorter than push_late?  Such accounts are polled at the normal pace; usmctl sources lists them", push_names[by], w->context, w->user,
+	log_warn("push-silent", "source=%s context=%" PRId64 " user=%" PRId64 " type=%s text=polling found a change that OX did not tell of.  Such accounts are polled "
+	    "at the normal pace; usmctl sources lists them and says what to look for", push_name(by), w->context, w->user,
 	    model_content(ct)->name);
 }
 
@@ -278,104 +272,4 @@ source_judge_locked(struct poll *p, struct waited *w, int64_t now)
 			if ((f->suspects >> by & 1U) != 0 && !heard_since(p, f, (enum push_source)by, f->judge_from))
 				silent_locked(p, w, (enum push_source)by, f->ct, now);
 	}
-}
-
-/* ---- to be seen ---- */
-
-static void
-age(struct buf *b, const char *name, msec_t t, msec_t now)
-{
-	if (t == 0)
-		buf_addf(b, " %s=never", name);
-	else
-		buf_addf(b, " %s=%" PRId64 "s", name, now > t ? (now - t) / 1000 : 0);
-}
-
-static void
-account_line(const struct waited *w, struct buf *b)
-{
-	msec_t now = now_ms();
-	size_t clients = 0, folders = 0;
-
-	for (const struct engine_watch *x = w->watches; x != NULL; x = x->next)
-		clients++;
-	for (const struct waited_folder *f = w->folders; f != NULL; f = f->next)
-		folders += f->watches > 0;
-	buf_addf(b, "%" PRId64 "/%" PRId64 " clients=%zu folders=%zu poll_every=%" PRId64 "s", w->context, w->user, clients, folders, w->interval / 1000);
-	for (int i = 0; i < SOURCE_COUNT; i++)
-		age(b, source_names[i], w->last[i], now);
-	for (unsigned by = 0; by < PUSH_SOURCES; by++)
-		for (int ct = 0; ct < CT_COUNT; ct++)
-			if (w->tells[by][ct] != TELLS_UNKNOWN)
-				buf_addf(b, " %s:%s=%s", push_names[by], model_content((enum content)ct)->name, w->tells[by][ct] == TELLS ? "tells" : "silent");
-	buf_addc(b, '\n');
-}
-
-void
-engine_sources(struct engine *g, int64_t context, int64_t user, struct buf *out)
-{
-	struct poll *p = g->poll;
-
-	if (p == NULL)
-		return;
-	(void)pthread_mutex_lock(&p->lock);
-	for (size_t i = 0; i < ACCOUNT_SLOTS && !out->failed; i++)
-		for (const struct waited *w = p->account[i]; w != NULL && !out->failed; w = w->chain)
-			if (w->watches != NULL && (context == 0 || w->context == context) && (user == 0 || w->user == user))
-				account_line(w, out);
-	(void)pthread_mutex_unlock(&p->lock);
-}
-
-struct census {
-	uint64_t n[PUSH_SOURCES][TELLS_NOT + 1];
-};
-
-/* By their best word: an account counts as silent where any type of it is. */
-static void
-count_locked(const struct poll *p, struct census *c)
-{
-	for (size_t i = 0; i < ACCOUNT_SLOTS; i++)
-		for (const struct waited *w = p->account[i]; w != NULL; w = w->chain)
-			for (unsigned by = 0; w->watches != NULL && by < PUSH_SOURCES; by++) {
-				enum telling most = TELLS_UNKNOWN;
-
-				for (int ct = 0; ct < CT_COUNT; ct++)
-					most = w->tells[by][ct] > most ? w->tells[by][ct] : most;
-				c->n[by][most]++;
-			}
-}
-
-void
-engine_sources_metrics(struct engine *g, struct buf *out)
-{
-	static const char *const words[] = { [TELLS_UNKNOWN] = "unknown", [TELLS] = "tells", [TELLS_NOT] = "silent" };
-	struct poll *p = g->poll;
-	struct census c = { 0 };
-	uint64_t events[SOURCE_COUNT], silences[PUSH_SOURCES];
-	msec_t last[SOURCE_COUNT];
-	size_t waiting;
-
-	if (p == NULL)
-		return;
-	(void)pthread_mutex_lock(&p->lock);
-	count_locked(p, &c);
-	memcpy(events, p->events, sizeof(events));
-	memcpy(silences, p->silences, sizeof(silences));
-	memcpy(last, p->last, sizeof(last));
-	waiting = p->n_accounts;
-	(void)pthread_mutex_unlock(&p->lock);
-	buf_adds(out, "# HELP usmd_source_events_total what told that something changed\n# TYPE usmd_source_events_total counter\n");
-	for (int i = 0; i < SOURCE_COUNT; i++)
-		buf_addf(out, "usmd_source_events_total{source=\"%s\"} %" PRIu64 "\n", source_names[i], events[i]);
-	buf_adds(out, "# HELP usmd_source_last_event_seconds when it did last, 0 = never\n# TYPE usmd_source_last_event_seconds gauge\n");
-	for (int i = 0; i < SOURCE_COUNT; i++)
-		buf_addf(out, "usmd_source_last_event_seconds{source=\"%s\"} %" PRId64 "\n", source_names[i], last[i] / 1000);
-	buf_addf(out, "# HELP usmd_waiting_accounts accounts that clients wait for\n# TYPE usmd_waiting_accounts gauge\nusmd_waiting_accounts %zu\n", waiting);
-	buf_adds(out, "# HELP usmd_push_accounts of these, by what is known of OX's push for them\n# TYPE usmd_push_accounts gauge\n");
-	for (unsigned by = 0; by < PUSH_SOURCES; by++)
-		for (int k = 0; k <= TELLS_NOT; k++)
-			buf_addf(out, "usmd_push_accounts{source=\"%s\",state=\"%s\"} %" PRIu64 "\n", push_names[by], words[k], c.n[by][k]);
-	buf_adds(out, "# HELP usmd_push_silent_total times that a poll found what a source should have told\n# TYPE usmd_push_silent_total counter\n");
-	for (unsigned by = 0; by < PUSH_SOURCES; by++)
-		buf_addf(out, "usmd_push_silent_total{source=\"%s\"} %" PRIu64 "\n", push_names[by], silences[by]);
 }

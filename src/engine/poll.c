@@ -10,11 +10,18 @@
 #include <string.h>
 #include <time.h>
 
-#define RETRY_MS 5000   /* what was told and could not be looked into */
+#define NO_MEMORY_MS 5000
 #define TOLD_TURNS 4    /* of so many looks one is a poll, when both wait */
 #define FLAGS_EVERY 4   /* in units of ping_poll_interval: flags of the INBOX are compared so often */
 #define FLAGS_RARELY 20 /* those of other folders */
 #define HOOK_RETRY_MS (INT64_C(60) * 60 * 1000)
+
+/*
+ * What was told and could not be looked into is tried again, after the first failure, the second and each further one: a lock, a connection or
+ * a busy OX are free again soon, and who waits was promised to hear at once; a server that is down is not.  While OX refuses everybody for some
+ * time (429) the backend answers by itself, so trying costs OX nothing.
+ */
+static const int64_t retry_ms[] = { 250, 1000, 5000 };
 
 /** One look, taken out of the lock. */
 struct job {
@@ -216,10 +223,13 @@ folder_done_locked(struct poll *p, struct waited_folder *f, const struct job *j,
 	if (j->rc != RC_OK) {
 		if (j->told[i] && !f->told) {
 			f->told = true;
-			f->look_at = now + RETRY_MS;
+			f->look_at = now + retry_ms[f->failed];
+			if (f->failed + 1U < ARRAY_LEN(retry_ms))
+				f->failed++;
 		}
 		return;
 	}
+	f->failed = 0;
 	f->ct = l->ct;
 	source_found_locked(p, f, l, j->told[i], before, now);
 	if (j->told[i])
@@ -276,7 +286,7 @@ serve_locked(struct poll *p, struct waited *w, int heap, int64_t now)
 	if (!job_make_locked(p, w, &j, now)) {
 		waited_plan_locked(p, w);
 		if (w->watches != NULL && j.s == NULL && w->at[HEAP_POLL] != 0) /* out of memory: not at once again */
-			sleep_until_locked(p, now + RETRY_MS);
+			sleep_until_locked(p, now + NO_MEMORY_MS);
 	} else {
 		w->busy = true;
 		if (p->g->o.poll_rate > 0)

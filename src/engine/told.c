@@ -70,9 +70,11 @@ void
 told_looked_locked(struct waited_folder *f, const struct look *l, int64_t now)
 {
 	bool echo = now - f->own < ECHO_MS, by_others = l->epoch != f->epoch || l->cn != f->cn;
-	int64_t next;
+	int64_t next, cost = echo && !l->changed ? ECHO_LOOKS * EVERY_MS : EVERY_MS, most = now + AT_ONCE * EVERY_MS + cost;
 
-	f->paid = (f->paid > now ? f->paid : now) + (echo && !l->changed ? ECHO_LOOKS * EVERY_MS : EVERY_MS);
+	if (f->vain_at == 0) /* looks that are repeated are few anyway */
+		f->paid = (f->paid > now ? f->paid : now) + cost;
+	f->paid = f->paid < most ? f->paid : most; /* the next one never waits for more than one */
 	if (f->told)
 		return; /* again, meanwhile */
 	if (f->vain_at == 0)

@@ -60,6 +60,7 @@ struct waited_folder {
 	bool told;                        /* something was told and is to be looked into ... */
 	int64_t look_at;                  /* ... not before */
 	enum event_source by;             /* who told; OX itself, if it did, too */
+	unsigned char failed;             /* such looks one after the other, as far as retry_ms (poll.c) tells them apart */
 	int64_t vain_at;                  /* the first look because of it showed nothing, then: it is repeated; 0 = none did */
 	int64_t paid;                     /* looks because something was told are paid for until then */
 	uint64_t epoch, cn;               /* of the index at the last look: has anybody else brought it up to date since? */
@@ -173,6 +174,10 @@ void compare_stop(struct poll *p);
 void told_locked(struct poll *p, struct waited_folder *f, enum event_source source, int64_t now);
 /** told_looked_locked - such a look has found what L says; F.epoch and F.cn are still those of the look before. Plans the next one, if any, in F alone. */
 void told_looked_locked(struct waited_folder *f, const struct look *l, int64_t now);
+
+/* sources.c */
+/** push_name - "udp", "webhook"; a constant. */
+const char *push_name(enum push_source by);
 
 /* event.c: what a look says of the sources */
 void source_found_locked(struct poll *p, struct waited_folder *f, const struct look *l, bool told, int64_t before, int64_t now);

@@ -146,7 +146,7 @@ comes(struct sock *s, const char *text, int ms, char *seen, size_t size)
 			s->n -= len;
 			return true;
 		}
-		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
+		if (poll(&p, 1, left > 0 ? (int)left : 0) <= 0) /* with MS = 0, too, what has arrived is read */
 			return false;
 		n = recv(s->fd, s->text + s->n, sizeof(s->text) - 1 - s->n, 0);
 		if (n <= 0)
@@ -213,6 +213,32 @@ START_TEST(the_newer_ping_ends_the_older)
 	add_contact(&other, "Newer");
 	ck_assert(comes(&b, "\"changed\":[{\"folder\":\"", 10000, NULL, 0));
 	hang_up(&b);
+}
+END_TEST
+
+/* Who lost an answer after all repeats the request with the syncid before it, though he has waited with the one in it meanwhile. */
+START_TEST(a_wait_acknowledges_nothing)
+{
+	static const char *const commands[] = { "ping", "events" };
+	struct sock s = { .fd = -1 };
+	struct dev d, other;
+	char before[40];
+
+	device(&d, "ack-1", "contact");
+	device(&other, "ack-2", "contact");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		(void)pull(&d);
+		(void)snprintf(before, sizeof(before), "%s", d.syncid);
+		add_contact(&other, commands[i]);
+		ck_assert_uint_eq(pull(&d), 1);
+		start(&s, &d, commands[i], d.syncid, 600, NULL);
+		await_that(metric("usmd_waiters") == 1);
+		hang_up(&s);
+		await_that(metric("usmd_waiters") == 0);
+		(void)snprintf(d.syncid, sizeof(d.syncid), "%s", before);
+		ck_assert_uint_eq(pull(&d), 1);
+		(void)pull(&other);
+	}
 }
 END_TEST
 
@@ -434,6 +460,48 @@ START_TEST(many_changes_are_few_events)
 	ck_assert_uint_le(events, 4 + (unsigned)(began / 20));
 	ck_assert_uint_eq(pull(&d), 30);
 	hang_up(&s);
+}
+END_TEST
+
+/*
+ * Changes without a pause while wake_interval is 6 s: who waits is looked after at the first one, at the next one, and then not before the
+ * interval is over, however many there are; after the last one he is.
+ */
+START_TEST(changes_without_end_wake_seldom)
+{
+	struct sock s = { .fd = -1 }, p = { .fd = -1 };
+	struct dev d, pinging, other;
+	unsigned changes = 0, events = 0;
+	double woken;
+	int64_t began;
+
+	device(&d, "endless-1", "contact");
+	device(&pinging, "endless-2", "contact");
+	device(&other, "endless-3", "contact");
+	start(&s, &d, "events", d.syncid, 600, NULL);
+	ck_assert(comes(&s, "id: ", 10000, NULL, 0));
+	start(&p, &pinging, "ping", pinging.syncid, 600, NULL);
+	await_that(metric("usmd_waiters") == 2);
+	woken = metric("usmd_wakeups_total");
+	for (began = now_mono_us(); now_mono_us() - began < PATIENCE_US / 2; changes++) {
+		char name[20];
+
+		(void)snprintf(name, sizeof(name), "Endless-%u", changes);
+		add_contact(&other, name);
+	}
+	woken = metric("usmd_wakeups_total") - woken;
+	(void)printf("%u changes in 3 s: two clients are woken %.0f times\n", changes, woken);
+	ck_assert_uint_ge(changes, 50);
+	ck_assert(woken >= 2 && woken <= 3); /* the ping once, for that is its answer; the stream twice */
+	ck_assert(comes(&p, "\"changed\":[{\"folder\":\"", 0, NULL, 0));
+	while (comes(&s, "]}\n\n", 0, NULL, 0))
+		events++;
+	ck_assert_uint_ge(events, 1);
+	ck_assert_uint_le(events, 2);
+	ck_assert(comes(&s, "]}\n\n", PATIENCE_US / 1000 * 2, NULL, 0));
+	ck_assert_uint_eq(pull(&d), changes);
+	hang_up(&s);
+	hang_up(&p);
 }
 END_TEST
 
@@ -670,6 +738,7 @@ main(void)
 	tcase_add_checked_fixture(t, NULL, forget_devices);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, the_newer_ping_ends_the_older);
+	tcase_add_test(t, a_wait_acknowledges_nothing);
 	tcase_add_test(t, who_hangs_up_is_gone);
 	tcase_add_test(t, what_a_device_does_not_get_wakes_nobody);
 	tcase_add_test(t, heartbeats_of_nonsense);
@@ -682,6 +751,7 @@ main(void)
 	tcase_add_checked_fixture(t, world_up_patient, world_down);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, one_look_in_vain_costs_no_time);
+	tcase_add_test(t, changes_without_end_wake_seldom);
 	suite_add_tcase(suite, t);
 	/* these stop usmd, so it must be a child of theirs */
 	t = tcase_create("restarts");

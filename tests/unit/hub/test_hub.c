@@ -393,13 +393,23 @@ START_TEST(held_wake_ups_come_later)
 {
 	struct hub_waiter *a = subscribe1(1), *b = subscribe1(1);
 	int64_t t0 = now_mono_us();
+	size_t ended;
 
 	ck_assert_int_eq(hub_park(a, now_ms() + 60000, 100, on_end, &seen), HUB_PARKED);
 	ck_assert_uint_eq(hub_wake(hub, 1), 1);
 	ck_assert_int_eq(hub_park(b, now_ms() + 60000, 100, on_end, &seen), HUB_PARKED);
 	ck_assert_uint_eq(hub_wake(hub, 1), 2);
+	/* a thousand changes meanwhile are the same wake-up */
+	for (int i = 0; i < 1000; i++)
+		(void)hub_wake(hub, 1);
+	(void)pthread_mutex_lock(&seen.lock);
+	ended = seen.ends[HUB_WOKEN];
+	(void)pthread_mutex_unlock(&seen.lock);
+	if (now_mono_us() - t0 < 90000)
+		ck_assert_uint_eq(ended, 0);
 	await_ends(HUB_WOKEN, 2);
 	ck_assert_int_ge(now_mono_us() - t0, 99000);
+	ck_assert_uint_eq(seen.ends[HUB_WOKEN], 2);
 	hub_waiter_free(a);
 	hub_waiter_free(b);
 }
