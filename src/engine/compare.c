@@ -112,7 +112,7 @@ part_compare(struct engine *g, struct part *x, struct err *e)
 				account_compare_locked(g, w, x, at);
 		(void)pthread_mutex_unlock(&g->poll->lock);
 	}
-	for (size_t i = 0; i < x->n_missed; i++)
+	for (size_t i = 0; x->missed != NULL && i < x->n_missed; i++)
 		if (hub_wake(g->hub, x->missed[i]) > 0)
 			metric_add(M_UNTOLD, 1);
 	arena_free(a);
