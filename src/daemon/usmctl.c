@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Done it is: that there is no record of it is said, and is no failure. */
+/* Done it is: that there is no record of it is said, and is no failure.  MAY_LACK: not even said, since at the first start there is no database yet. */
 static void
-record_late(struct admin *x, size_t n)
+record_late(struct admin *x, size_t n, bool may_lack)
 {
 	struct err e = { .rc = RC_OK };
 	enum rc rc = x->c != NULL ? RC_OK : conf_load(x->config, &x->c, &e);
@@ -19,7 +19,7 @@ record_late(struct admin *x, size_t n)
 		rc = admin_open_store(x, &e);
 	if (rc == RC_OK)
 		rc = store_audit(x->conn, (int64_t)getuid(), x->command, x->target, n, &e);
-	if (rc != RC_OK)
+	if (rc != RC_OK && !may_lack)
 		(void)fprintf(stderr, "usmctl: there is no record of this in the audit: %s\n", e.text);
 }
 
@@ -65,7 +65,7 @@ run_migrate(struct admin *x)
 	print_patches(x, &names);
 	if (n > 0 && !x->dry_run) {
 		admin_about(x, "patches", x->sql != NULL ? x->sql : USMD_SQLDIR);
-		record_late(x, n);
+		record_late(x, n, false);
 	}
 	if (rc == RC_OK && (x->json || x->dry_run))
 		admin_done(x, n, "patches");
@@ -85,7 +85,7 @@ run_key_create(struct admin *x)
 	rc = x->dry_run ? key_check_new(file, &e) : key_create(file, &e);
 	admin_about(x, "file", file);
 	if (rc == RC_OK && !x->dry_run)
-		record_late(x, 1);
+		record_late(x, 1, true);
 	if (rc == RC_OK && (x->json || x->dry_run))
 		admin_done(x, 1, "key");
 	else if (rc == RC_OK)
